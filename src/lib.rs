@@ -1,5 +1,32 @@
-//! An asynchronous web service on AWS Lambda.
+//! An asynchronous web service on AWS Lambda: what its functions share.
+//!
+//! The modules in the order in which data flows through them:
+//!
+//! * [`config`] reads the environment, [`app`] builds a function's clients from it, [`log`] starts
+//!   the log.
+//! * [`http`] takes a request apart, checks it as FastAPI does, and answers; [`json`] is JSON as
+//!   Python reads and writes it.
+//! * [`items`] and [`users`] are the domain; [`ids`] are their ids; [`fetch`] makes outbound calls.
+//! * [`tasks`] accepts and runs tasks: [`queue`] carries them, [`jobs`] are the types of work,
+//!   [`profile`] is the statistics of one of them.
+//! * [`store`] is the only DynamoDB code.
+//!
+//! The functions themselves, one file each, are in `functions/`.
 
+pub mod app;
+pub mod config;
 pub mod fetch;
+pub mod http;
+pub mod ids;
+pub mod items;
+pub mod jobs;
 pub mod json;
+pub mod log;
 pub mod profile;
+pub mod queue;
+pub mod store;
+pub mod tasks;
+pub mod users;
+
+pub use app::App;
+pub use lambda_runtime::Error;

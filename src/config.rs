@@ -1,0 +1,200 @@
+//! The configuration: environment variables, each named once, here.
+//!
+//! A function reads only what it needs, so that a variable it does not use need not be set;
+//! an error names its variable.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Why a function cannot start.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ConfigError {
+    /// A variable that has no default is absent or empty.
+    #[error("environment variable {0} is not set")]
+    Missing(&'static str),
+    /// A variable's text is not of its type.
+    #[error("environment variable {name} is {value:?}: {reason}")]
+    Invalid {
+        /// The variable.
+        name: &'static str,
+        /// What it was set to.
+        value: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// The process environment, read once at start.
+#[derive(Debug, Clone, Default)]
+pub struct Config(HashMap<String, String>);
+
+impl Config {
+    /// Takes the environment of this process.
+    pub fn from_env() -> Config {
+        // `vars` would panic on a variable that is not Unicode, also on one that is not ours.
+        let unicode = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Config(std::env::vars_os().filter_map(unicode).collect())
+    }
+
+    /// The table of items.
+    pub fn items_table(&self) -> Result<String, ConfigError> {
+        self.required("ITEMS_TABLE")
+    }
+
+    /// The table of users.
+    pub fn users_table(&self) -> Result<String, ConfigError> {
+        self.required("USERS_TABLE")
+    }
+
+    /// The table of tasks.
+    pub fn tasks_table(&self) -> Result<String, ConfigError> {
+        self.required("TASKS_TABLE")
+    }
+
+    /// The URL of the queue that carries tasks to the worker.
+    pub fn tasks_queue_url(&self) -> Result<String, ConfigError> {
+        self.required("TASKS_QUEUE_URL")
+    }
+
+    /// The URL of the queue that keeps messages nobody can work on.
+    pub fn dead_letters_queue_url(&self) -> Result<String, ConfigError> {
+        self.required("DEAD_LETTERS_QUEUE_URL")
+    }
+
+    /// The base URL that users are read through; without it users are only what was posted.
+    pub fn users_upstream_url(&self) -> Result<Option<url::Url>, ConfigError> {
+        const NAME: &str = "USERS_UPSTREAM_URL";
+        let Some(value) = self.optional(NAME) else {
+            return Ok(None);
+        };
+        let url: url::Url = parse(NAME, value)?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(invalid(NAME, value, "it must begin with http:// or https://"));
+        }
+        Ok(Some(url))
+    }
+
+    /// How long a user that was read from the upstream is taken as fresh (default 300 s).
+    pub fn users_fresh(&self) -> Result<Duration, ConfigError> {
+        self.seconds("USERS_FRESH_SECONDS", 300)
+    }
+
+    /// How long one call to the users' upstream may take (default 5,000 ms).
+    pub fn users_upstream_timeout(&self) -> Result<Duration, ConfigError> {
+        let milliseconds = self.number("USERS_UPSTREAM_TIMEOUT_MS", 5_000)?;
+        Ok(Duration::from_millis(milliseconds))
+    }
+
+    /// `host` or `host:port` entries, separated by commas, that a user's URL may name although
+    /// their addresses are private.
+    pub fn fetch_allow_hosts(&self) -> Vec<String> {
+        let entries = self.optional("FETCH_ALLOW_HOSTS").unwrap_or_default().split(',');
+        let named = entries.map(str::trim).filter(|entry| !entry.is_empty());
+        named.map(str::to_owned).collect()
+    }
+
+    /// How long a worker may be silent before its task is given to another (default 60 s).
+    pub fn lease(&self) -> Result<Duration, ConfigError> {
+        self.seconds("LEASE_SECONDS", 60)
+    }
+
+    /// How long a task's record is kept after its end (default seven days).
+    pub fn retention(&self) -> Result<Duration, ConfigError> {
+        self.seconds("RETENTION_SECONDS", 7 * 24 * 3600)
+    }
+
+    /// The region that requests are signed for.
+    pub fn aws_region(&self) -> Result<String, ConfigError> {
+        self.required("AWS_REGION")
+    }
+
+    /// Another endpoint for all AWS calls, such as a local emulator's.
+    pub fn aws_endpoint_url(&self) -> Option<String> {
+        self.optional("AWS_ENDPOINT_URL").map(str::to_owned)
+    }
+
+    /// Whether log lines are JSON: Lambda sets this variable from the function's `LoggingConfig`.
+    pub fn json_logs(&self) -> bool {
+        self.optional("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json"))
+    }
+
+    /// The least severe level that is logged (default `info`).
+    pub fn log_level(&self) -> &str {
+        let lambda = || self.optional("AWS_LAMBDA_LOG_LEVEL");
+        self.optional("RUST_LOG").or_else(lambda).unwrap_or("info")
+    }
+
+    fn optional(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    fn required(&self, name: &'static str) -> Result<String, ConfigError> {
+        self.optional(name).map(str::to_owned).ok_or(ConfigError::Missing(name))
+    }
+
+    fn number(&self, name: &'static str, default: u64) -> Result<u64, ConfigError> {
+        self.optional(name).map_or(Ok(default), |value| parse(name, value))
+    }
+
+    /// A whole number of seconds, at least one.
+    fn seconds(&self, name: &'static str, default: u64) -> Result<Duration, ConfigError> {
+        match self.number(name, default)? {
+            0 => Err(invalid(name, "0", "it must be at least 1")),
+            seconds => Ok(Duration::from_secs(seconds)),
+        }
+    }
+}
+
+/// For tests: a configuration of just these variables.
+impl<const N: usize> From<[(&str, &str); N]> for Config {
+    fn from(variables: [(&str, &str); N]) -> Config {
+        Config(variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
+    }
+}
+
+fn parse<T: FromStr<Err: Display>>(name: &'static str, value: &str) -> Result<T, ConfigError> {
+    value.parse().map_err(|error: T::Err| invalid(name, value, error))
+}
+
+fn invalid(name: &'static str, value: &str, reason: impl Display) -> ConfigError {
+    ConfigError::Invalid { name, value: value.to_owned(), reason: reason.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_its_variable() {
+        let config = Config::from([("LEASE_SECONDS", "soon"), ("ITEMS_TABLE", " ")]);
+        assert_eq!(config.items_table(), Err(ConfigError::Missing("ITEMS_TABLE")));
+        let error = config.lease().unwrap_err().to_string();
+        assert!(error.starts_with(r#"environment variable LEASE_SECONDS is "soon": "#), "{error}");
+    }
+
+    #[test]
+    fn a_duration_of_zero_is_refused() {
+        let config = Config::from([("RETENTION_SECONDS", "0")]);
+        assert!(config.retention().is_err());
+    }
+
+    #[test]
+    fn an_upstream_must_be_http() {
+        let upstream = |url: &str| Config::from([("USERS_UPSTREAM_URL", url)]).users_upstream_url();
+        assert!(upstream("ftp://example.com").is_err());
+        assert!(upstream("example.com").is_err());
+        assert_eq!(upstream("").unwrap(), None);
+        assert!(upstream("http://127.0.0.1:9100").unwrap().is_some());
+    }
+
+    #[test]
+    fn allowed_hosts_are_a_list() {
+        let config = Config::from([("FETCH_ALLOW_HOSTS", " a.example, ,127.0.0.1:9100 ")]);
+        assert_eq!(config.fetch_allow_hosts(), ["a.example", "127.0.0.1:9100"]);
+        assert!(Config::default().fetch_allow_hosts().is_empty());
+    }
+}

@@ -1,0 +1,114 @@
+//! An answer: status, headers, and a body of JSON or nothing.
+
+use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
+use aws_lambda_events::encodings::Body;
+use http::header::{CONTENT_TYPE, HeaderName, IntoHeaderName, LOCATION};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Serialize;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// The largest body that is answered, in bytes. A Lambda answers at most 6 MB (6,291,556 bytes),
+/// and in it the body stands as a JSON string, each quote escaped; beyond this bound the exact
+/// size is looked at.
+const LAMBDA_ANSWER_MAX: usize = 6 * 1024 * 1024;
+
+/// What is answered to one request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Answer {
+    /// 200 with `value` as compact JSON.
+    pub fn ok(value: &impl Serialize) -> Answer {
+        Answer::json(StatusCode::OK, value)
+    }
+
+    /// A status with `value` as compact JSON. A value that cannot be JSON, such as a map whose
+    /// keys are not strings, is a mistake in the program and becomes a 500.
+    pub fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+        match serde_json::to_string(value) {
+            Ok(body) => Answer::empty(status).with(CONTENT_TYPE, JSON).with_body(body),
+            Err(error) => {
+                tracing::error!(%error, "the answer is not serializable");
+                Answer::internal_error()
+            }
+        }
+    }
+
+    /// A status without a body.
+    pub fn empty(status: StatusCode) -> Answer {
+        Answer { status, headers: HeaderMap::new(), body: String::new() }
+    }
+
+    /// What Starlette answers when a handler fails unexpectedly.
+    pub fn internal_error() -> Answer {
+        Answer::empty(StatusCode::INTERNAL_SERVER_ERROR)
+            .with(CONTENT_TYPE, TEXT)
+            .with_body("Internal Server Error".to_owned())
+    }
+
+    /// Adds a header.
+    pub fn with(mut self, name: impl IntoHeaderName, value: HeaderValue) -> Answer {
+        self.headers.append(name, value);
+        self
+    }
+
+    /// Adds a header whose value is made of text; a text that cannot be a header is left out.
+    pub fn with_text(self, name: HeaderName, value: &str) -> Answer {
+        match HeaderValue::from_str(value) {
+            Ok(value) => self.with(name, value),
+            Err(_) => self,
+        }
+    }
+
+    /// Adds `Location`.
+    pub fn at(self, path: &str) -> Answer {
+        self.with_text(LOCATION, path)
+    }
+
+    fn with_body(mut self, body: String) -> Answer {
+        self.body = body;
+        self
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The body's text.
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+
+    /// Whether Lambda can carry this answer: its body as a JSON string within 6 MB.
+    pub(super) fn fits_lambda(&self) -> bool {
+        let escaped = |byte: &u8| match byte {
+            b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
+            0..0x20 => 6,
+            _ => 1,
+        };
+        // 8 KiB are left for the status and the headers.
+        self.body.bytes().map(|byte| escaped(&byte)).sum::<usize>() < LAMBDA_ANSWER_MAX - 8 * 1024
+    }
+}
+
+impl From<Answer> for ApiGatewayV2httpResponse {
+    fn from(answer: Answer) -> ApiGatewayV2httpResponse {
+        let mut response = ApiGatewayV2httpResponse::default();
+        response.status_code = answer.status.as_u16().into();
+        response.headers = answer.headers;
+        response.body = (!answer.body.is_empty()).then_some(Body::Text(answer.body));
+        response
+    }
+}

@@ -1,0 +1,20 @@
+//! HTTP behind API Gateway: what a request holds, how it is checked, and what is answered.
+//!
+//! A handler takes a [`Request`], reads its parts (`path_int`, `query_or`, `body_object`, …)
+//! through [`all`], so that every error of a request is listed in FastAPI's order, and gives an
+//! [`Answer`] or an [`HttpError`]. [`serve`] connects it to the Lambda runtime.
+
+mod answer;
+mod error;
+mod int;
+mod page;
+mod params;
+mod request;
+mod serve;
+
+pub use answer::Answer;
+pub use error::{FieldError, HttpError, Loc};
+pub use page::{PageQuery, next_link};
+pub use params::{Checked, Rejection, all};
+pub use request::Request;
+pub use serve::serve;

@@ -1,0 +1,89 @@
+//! Connects a handler to the Lambda runtime.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use futures_util::FutureExt;
+use lambda_runtime::{LambdaEvent, service_fn};
+
+use super::{Answer, HttpError, Request};
+
+/// Answers requests to `route` with `handler` until Lambda ends the process. `parts` is what the
+/// handler works with, built once per process.
+///
+/// # Errors
+/// When the Lambda Runtime API cannot be reached.
+pub async fn serve<P, H>(route: &'static str, parts: P, handler: H) -> Result<(), lambda_runtime::Error>
+where
+    H: AsyncFn(&P, Request) -> Result<Answer, HttpError>,
+{
+    let (parts, handler) = (&parts, &handler);
+    let respond = async |event: LambdaEvent<ApiGatewayV2httpRequest>| {
+        let request = Request::from_event(event.payload, route);
+        let answer = respond(parts, handler, request).await;
+        Ok::<ApiGatewayV2httpResponse, lambda_runtime::Error>(answer.into())
+    };
+    lambda_runtime::run(service_fn(respond)).await
+}
+
+/// One request to one answer, whatever the handler does.
+async fn respond<P, H>(parts: &P, handler: &H, request: Request) -> Answer
+where
+    H: AsyncFn(&P, Request) -> Result<Answer, HttpError>,
+{
+    let started = Instant::now();
+    let (method, route) = (request.method.clone(), request.route);
+    // A panic is a bug, and the next request has nothing to do with it: the handler holds no
+    // state of its own that a panic could leave half changed.
+    let handled = AssertUnwindSafe(handler(parts, request)).catch_unwind().await;
+    let answer = match handled {
+        Ok(Ok(answer)) => bounded(answer),
+        Ok(Err(error)) => {
+            error.log();
+            error.into()
+        }
+        Err(_) => {
+            tracing::error!("the handler panicked");
+            Answer::internal_error()
+        }
+    };
+    let (status, milliseconds) = (answer.status().as_u16(), started.elapsed().as_millis() as u64);
+    tracing::info!(%method, route, status, milliseconds, "answered");
+    answer
+}
+
+/// An answer over Lambda's limit would reach the caller as a 500 without a reason.
+fn bounded(answer: Answer) -> Answer {
+    if answer.fits_lambda() {
+        return answer;
+    }
+    tracing::warn!(bytes = answer.body().len(), "the answer is over Lambda's 6 MB");
+    HttpError::new(http::StatusCode::BAD_GATEWAY, "The answer is larger than 6 MB").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_one_requests_500() {
+        let handler = async |_: &(), request: Request| -> Result<Answer, HttpError> {
+            assert!(request.path.is_empty(), "a bug");
+            Ok(Answer::ok(&1))
+        };
+        let request = |path: &str| Request { path: path.to_owned(), ..Request::default() };
+        let answer = respond(&(), &handler, request("/x")).await;
+        assert_eq!((answer.status().as_u16(), answer.body()), (500, "Internal Server Error"));
+        assert_eq!(respond(&(), &handler, request("")).await.body(), "1");
+    }
+
+    #[tokio::test]
+    async fn an_answer_over_the_limit_says_so() {
+        let quotes = "\"".repeat(3 * 1024 * 1024);
+        let handler = async |_: &(), _| Ok(Answer::ok(&quotes));
+        let answer = respond(&(), &handler, Request::default()).await;
+        assert_eq!(answer.status(), 502);
+        assert_eq!(answer.body(), r#"{"detail":"The answer is larger than 6 MB"}"#);
+    }
+}

@@ -1,0 +1,146 @@
+//! For tests: the real SDK client on an embedded DynamoDB, without a socket; and faults between
+//! the two.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use dynoxide::{Database, DynoxideError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub const ITEMS: &str = "items";
+pub const USERS: &str = "users";
+pub const TASKS: &str = "tasks";
+
+/// A client of an empty database that has the project's tables.
+pub fn client() -> Client {
+    faulty(&Faults::default())
+}
+
+/// The same with faults that a test asks for.
+pub fn faulty(faults: &Faults) -> Client {
+    let database = Database::memory().expect("an embedded database");
+    for (table, hash, hash_type, range) in
+        [(ITEMS, "shard", "N", "id"), (USERS, "shard", "N", "id"), (TASKS, "id", "S", "part")]
+    {
+        let definition = serde_json::json!({
+            "TableName": table,
+            "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": [
+                {"AttributeName": hash, "KeyType": "HASH"},
+                {"AttributeName": range, "KeyType": "RANGE"},
+            ],
+            "AttributeDefinitions": [
+                {"AttributeName": hash, "AttributeType": hash_type},
+                {"AttributeName": range, "AttributeType": "N"},
+            ],
+        });
+        let request = serde_json::from_value(definition).expect("a table's definition");
+        database.create_table(request).expect("a table");
+    }
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(Credentials::for_tests())
+        .http_client(Embedded { database: Arc::new(database), faults: faults.clone() });
+    Client::from_conf(config.build())
+}
+
+/// What goes wrong between the client and the database, and a count of the calls.
+#[derive(Debug, Clone, Default)]
+pub struct Faults(Arc<Mutex<FaultState>>);
+
+#[derive(Debug, Default)]
+struct FaultState {
+    lost_answers: Vec<String>,
+    calls: HashMap<String, usize>,
+}
+
+impl Faults {
+    /// The next `operation` is done, but its answer does not arrive.
+    pub fn lose_answer(&self, operation: &str) {
+        self.0.lock().unwrap().lost_answers.push(operation.to_owned());
+    }
+
+    /// How often `operation` was called.
+    pub fn calls(&self, operation: &str) -> usize {
+        self.0.lock().unwrap().calls.get(operation).copied().unwrap_or(0)
+    }
+
+    /// Counts a call; whether its answer is to be lost.
+    fn called(&self, operation: &str) -> bool {
+        let mut state = self.0.lock().unwrap();
+        *state.calls.entry(operation.to_owned()).or_default() += 1;
+        let lost = state.lost_answers.iter().position(|lost| lost == operation);
+        lost.map(|at| state.lost_answers.remove(at)).is_some()
+    }
+}
+
+#[derive(Clone)]
+struct Embedded {
+    database: Arc<Database>,
+    faults: Faults,
+}
+
+impl std::fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Embedded")
+    }
+}
+
+impl HttpClient for Embedded {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Embedded {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or_default().to_owned();
+        let operation = target.rsplit('.').next().unwrap_or_default();
+        let lost = self.faults.called(operation);
+        let body = request.body().bytes().unwrap_or_default();
+        let (status, answer) = match dispatch(&self.database, operation, body) {
+            Ok(answer) => (200, answer),
+            Err(error) => (error.status_code(), error.to_json()),
+        };
+        if lost {
+            return HttpConnectorFuture::ready(Err(ConnectorError::io("lost".into())));
+        }
+        let status = status.try_into().expect("an HTTP status");
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, answer.into())))
+    }
+}
+
+fn dispatch(db: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
+    match operation {
+        "GetItem" => run(body, |request| db.get_item(request)),
+        "PutItem" => run(body, |request| db.put_item(request)),
+        "UpdateItem" => run(body, |request| db.update_item(request)),
+        "DeleteItem" => run(body, |request| db.delete_item(request)),
+        "Query" => run(body, |request| db.query(request)),
+        "BatchGetItem" => run(body, |request| db.batch_get_item(request)),
+        other => panic!("the store calls {other}, which the test client does not know"),
+    }
+}
+
+fn run<Q: DeserializeOwned, A: Serialize>(
+    body: &[u8],
+    operation: impl FnOnce(Q) -> Result<A, DynoxideError>,
+) -> Result<String, DynoxideError> {
+    let request = serde_json::from_slice(body).expect("a request of the SDK");
+    let answer = operation(request)?;
+    Ok(serde_json::to_string(&answer).expect("an answer is JSON"))
+}

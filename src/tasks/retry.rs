@@ -1,0 +1,95 @@
+//! How often a task is tried, and how long it waits in between.
+
+use std::time::Duration;
+
+use super::job::{JobError, Retry};
+
+/// SQS' longest visibility timeout, and so the longest wait between two attempts.
+const MAX_DELAY: Duration = Duration::from_secs(43_200);
+
+/// How failed attempts of a job are repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Attempts after the first.
+    pub max_retries: u32,
+    /// The backoff's upper bound after the first attempt; it doubles with each further one.
+    pub base: Duration,
+    /// The upper bound that the backoff does not exceed.
+    pub cap: Duration,
+}
+
+impl Default for RetryPolicy {
+    /// Three retries, as in Celery; within 2, 4 and 8 s, and never more than 10 minutes.
+    fn default() -> RetryPolicy {
+        RetryPolicy {
+            max_retries: 3,
+            base: Duration::from_secs(2),
+            cap: Duration::from_secs(600),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// The wait after attempt number `attempt` (from 1) failed with `error`, or `None` where there
+    /// is no further attempt. `random` is from 0 up to 1.
+    pub fn delay(&self, attempt: u32, error: &JobError, random: f64) -> Option<Duration> {
+        if attempt > self.max_retries {
+            return None;
+        }
+        let delay = match error.retry() {
+            Retry::No => return None,
+            Retry::Backoff => self.backoff(attempt).mul_f64(random.clamp(0.0, 1.0)),
+            Retry::After(delay) => delay,
+        };
+        Some(delay.min(MAX_DELAY))
+    }
+
+    /// Full jitter takes a random part of this: of all ways to spread retries it needs the least
+    /// calls and time under contention ("Exponential Backoff And Jitter", AWS Architecture Blog).
+    fn backoff(&self, attempt: u32) -> Duration {
+        let doublings = attempt.saturating_sub(1).min(31);
+        self.base.saturating_mul(1 << doublings).min(self.cap)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> RetryPolicy {
+        RetryPolicy {
+            max_retries: 40,
+            base: Duration::from_secs(2),
+            cap: Duration::from_secs(60),
+        }
+    }
+
+    #[test]
+    fn the_backoff_doubles_up_to_its_cap() {
+        let error = JobError::transient("x", "x");
+        let seconds = |attempt| policy().delay(attempt, &error, 1.0).unwrap().as_secs();
+        assert_eq!([1, 2, 3, 5, 6, 40].map(seconds), [2, 4, 8, 32, 60, 60]);
+        assert_eq!(policy().delay(3, &error, 0.0), Some(Duration::ZERO));
+        assert_eq!(policy().delay(3, &error, 0.5), Some(Duration::from_secs(4)));
+    }
+
+    #[test]
+    fn attempts_are_bounded() {
+        let error = JobError::transient("x", "x");
+        assert!(policy().delay(40, &error, 0.5).is_some());
+        assert_eq!(policy().delay(41, &error, 0.5), None);
+        let once = RetryPolicy { max_retries: 0, ..policy() };
+        assert_eq!(once.delay(1, &error, 0.5), None);
+    }
+
+    #[test]
+    fn a_permanent_error_is_not_retried_and_a_job_may_ask_for_its_own_delay() {
+        assert_eq!(policy().delay(1, &JobError::permanent("x", "x"), 0.5), None);
+        let asked = |seconds| {
+            let error = JobError::transient("x", "x").retry_after(Duration::from_secs(seconds));
+            policy().delay(1, &error, 0.5).unwrap().as_secs()
+        };
+        assert_eq!(asked(7), 7);
+        assert_eq!(asked(1_000_000), 43_200);
+    }
+}
