@@ -1,0 +1,322 @@
+//! The decoder: the grammar, words and positions of CPython 3.11's `json.loads`.
+//!
+//! It keeps its own stack of open containers, so that a deep text cannot exhaust the thread's.
+
+use super::decode::{Text, decode};
+use super::string::{Fault, read_string};
+use super::{Int, Json, Object};
+
+/// How deep arrays and objects may nest.
+///
+/// Python stops with `RecursionError` at 1,000 frames, its callers' included; 990 leaves it the
+/// ten that a bare script takes.
+pub const MAX_DEPTH: usize = 990;
+
+/// How many digits an integer may have: Python's `sys.int_info.default_max_str_digits`.
+pub const MAX_INT_DIGITS: usize = 4300;
+
+/// Why a text is not JSON, told apart as the Python service answers them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// What Python reports as `json.JSONDecodeError`.
+    #[error("{message}: character {position}")]
+    Syntax {
+        /// `JSONDecodeError.msg`
+        message: &'static str,
+        /// `JSONDecodeError.pos`: the offset in characters (not bytes), from 0.
+        position: usize,
+    },
+    /// What makes `json.loads` raise something else: bytes that are no text (`UnicodeDecodeError`),
+    /// too deep a nesting (`RecursionError`), an integer of too many digits (`ValueError`).
+    #[error("{reason}")]
+    Unreadable {
+        /// One sentence for people.
+        reason: &'static str,
+    },
+    /// A string holds half a character, such as `"\ud800"`. Python reads it and fails when the
+    /// value is encoded as UTF-8 again; such a value cannot exist here.
+    #[error("a string holds a surrogate without its other half")]
+    LoneSurrogate,
+}
+
+/// Reads one JSON document, as `json.loads(bytes)` does: in UTF-8, UTF-16 or UTF-32, with or
+/// without a byte order mark; `NaN`, `Infinity` and `-Infinity` are numbers.
+///
+/// # Errors
+///
+/// [`ParseError`] says which of Python's errors it is. As there, the first fault in the text
+/// counts; a lone surrogate counts only when the text is well-formed.
+pub fn parse(bytes: &[u8]) -> Result<Json, ParseError> {
+    let Text { text, lone_surrogates } =
+        decode(bytes).ok_or(ParseError::Unreadable { reason: "the bytes are not Unicode text" })?;
+    Parser { text: &text, at: 0, lone_surrogates }.document()
+}
+
+/// Reads one JSON document from text, as `json.loads(str)` does.
+///
+/// # Errors
+///
+/// Those of [`parse`], and Python's own one for a text that begins with a byte order mark.
+pub fn parse_str(text: &str) -> Result<Json, ParseError> {
+    if text.starts_with('\u{FEFF}') {
+        let message = "Unexpected UTF-8 BOM (decode using utf-8-sig)";
+        return Err(ParseError::Syntax { message, position: 0 });
+    }
+    Parser { text, at: 0, lone_surrogates: false }.document()
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    /// The offset in bytes of what is read next.
+    at: usize,
+    /// Whether a surrogate without its other half was met so far.
+    lone_surrogates: bool,
+}
+
+/// A container whose end has not been read yet.
+enum Open {
+    Array(Vec<Json>),
+    /// The object so far, and the key whose value is read next.
+    Object(Object, String),
+}
+
+impl Parser<'_> {
+    fn document(mut self) -> Result<Json, ParseError> {
+        self.skip_space();
+        let value = self.value()?;
+        self.skip_space();
+        if self.at < self.text.len() {
+            return Err(self.syntax("Extra data"));
+        }
+        if self.lone_surrogates {
+            return Err(ParseError::LoneSurrogate);
+        }
+        Ok(value)
+    }
+
+    fn value(&mut self) -> Result<Json, ParseError> {
+        let mut stack = Vec::new();
+        loop {
+            let begun = match self.peek() {
+                Some(b'[') => self.begin_array(&mut stack)?,
+                Some(b'{') => self.begin_object(&mut stack)?,
+                _ => Some(self.scalar()?),
+            };
+            let Some(mut value) = begun else { continue };
+            loop {
+                let Some(open) = stack.last_mut() else { return Ok(value) };
+                match self.put(open, value)? {
+                    None => break,
+                    Some(ended) => value = ended,
+                }
+                stack.pop();
+            }
+        }
+    }
+
+    /// Reads `[`; answers the array when it is empty, else opens it.
+    fn begin_array(&mut self, stack: &mut Vec<Open>) -> Result<Option<Json>, ParseError> {
+        self.check_depth(stack)?;
+        self.at += 1;
+        self.skip_space();
+        if self.take(b']') {
+            return Ok(Some(Json::Array(Vec::new())));
+        }
+        stack.push(Open::Array(Vec::new()));
+        Ok(None)
+    }
+
+    /// Reads `{`; answers the object when it is empty, else opens it and reads its first key.
+    fn begin_object(&mut self, stack: &mut Vec<Open>) -> Result<Option<Json>, ParseError> {
+        self.check_depth(stack)?;
+        self.at += 1;
+        self.skip_space();
+        if self.take(b'}') {
+            return Ok(Some(Json::Object(Object::new())));
+        }
+        let key = self.key()?;
+        stack.push(Open::Object(Object::new(), key));
+        Ok(None)
+    }
+
+    fn check_depth(&self, stack: &[Open]) -> Result<(), ParseError> {
+        if stack.len() < MAX_DEPTH {
+            return Ok(());
+        }
+        Err(ParseError::Unreadable { reason: "arrays and objects are nested too deep" })
+    }
+
+    /// Puts a finished value into the innermost container and reads on to the next value's
+    /// beginning (`None`) or over the container's end (the container).
+    fn put(&mut self, open: &mut Open, value: Json) -> Result<Option<Json>, ParseError> {
+        self.skip_space();
+        match open {
+            Open::Array(values) => {
+                values.push(value);
+                if self.take(b']') {
+                    return Ok(Some(Json::Array(std::mem::take(values))));
+                }
+                self.comma()?;
+            }
+            Open::Object(object, key) => {
+                object.insert(std::mem::take(key), value);
+                if self.take(b'}') {
+                    return Ok(Some(Json::Object(std::mem::take(object))));
+                }
+                self.comma()?;
+                *key = self.key()?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads a comma and the space after it.
+    fn comma(&mut self) -> Result<(), ParseError> {
+        if !self.take(b',') {
+            return Err(self.syntax("Expecting ',' delimiter"));
+        }
+        self.skip_space();
+        Ok(())
+    }
+
+    /// Reads a key, its colon and the space after.
+    fn key(&mut self) -> Result<String, ParseError> {
+        if self.peek() != Some(b'"') {
+            return Err(self.syntax("Expecting property name enclosed in double quotes"));
+        }
+        let key = self.string()?;
+        self.skip_space();
+        if !self.take(b':') {
+            return Err(self.syntax("Expecting ':' delimiter"));
+        }
+        self.skip_space();
+        Ok(key)
+    }
+
+    fn string(&mut self) -> Result<String, ParseError> {
+        match read_string(self.text, self.at) {
+            Ok(read) => {
+                self.at = read.end;
+                self.lone_surrogates |= read.lone_surrogates;
+                Ok(read.value)
+            }
+            Err(Fault { message, at }) => {
+                self.at = at;
+                Err(self.syntax(message))
+            }
+        }
+    }
+
+    fn scalar(&mut self) -> Result<Json, ParseError> {
+        match self.peek() {
+            Some(b'"') => Ok(Json::String(self.string()?)),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b'n') => self.word("null", Json::Null),
+            Some(b't') => self.word("true", Json::Bool(true)),
+            Some(b'f') => self.word("false", Json::Bool(false)),
+            Some(b'N') => self.word("NaN", Json::Float(f64::NAN)),
+            Some(b'I') => self.word("Infinity", Json::Float(f64::INFINITY)),
+            _ => Err(self.no_value()),
+        }
+    }
+
+    fn word(&mut self, word: &str, value: Json) -> Result<Json, ParseError> {
+        if !self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+            return Err(self.no_value());
+        }
+        self.at += word.len();
+        Ok(value)
+    }
+
+    fn number(&mut self) -> Result<Json, ParseError> {
+        let start = self.at;
+        let negative = self.take(b'-');
+        let whole = self.at;
+        match self.peek() {
+            Some(b'1'..=b'9') => self.skip_digits(),
+            Some(b'0') => self.at += 1,
+            _ => {
+                self.at = start;
+                return self.word("-Infinity", Json::Float(f64::NEG_INFINITY));
+            }
+        }
+        let digits = self.at - whole;
+        if self.fraction() | self.exponent() {
+            // The grammar was checked, so this cannot fail; too large a number is infinite, as in
+            // Python.
+            let number = self.text[start..self.at].parse();
+            return number.map(Json::Float).map_err(|_| self.no_value());
+        }
+        if digits < 19 {
+            return Ok(Json::from(small(negative, &self.text.as_bytes()[whole..self.at])));
+        }
+        if digits > MAX_INT_DIGITS {
+            return Err(ParseError::Unreadable { reason: "an integer has too many digits" });
+        }
+        let int = Int::from_decimal(&self.text[start..self.at]);
+        int.map(Json::Int).ok_or_else(|| self.no_value())
+    }
+
+    /// Reads a fraction if there is one; a dot without a digit is left for whoever reads next.
+    fn fraction(&mut self) -> bool {
+        let rest = &self.text.as_bytes()[self.at..];
+        let found = matches!(rest, [b'.', b'0'..=b'9', ..]);
+        if found {
+            self.at += 2;
+            self.skip_digits();
+        }
+        found
+    }
+
+    /// Reads an exponent if there is one, else moves nothing.
+    fn exponent(&mut self) -> bool {
+        let rest = &self.text.as_bytes()[self.at..];
+        let mark = match rest {
+            [b'e' | b'E', b'+' | b'-', b'0'..=b'9', ..] => 2,
+            [b'e' | b'E', b'0'..=b'9', ..] => 1,
+            _ => return false,
+        };
+        self.at += mark;
+        self.skip_digits();
+        true
+    }
+
+    fn skip_digits(&mut self) {
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+    }
+
+    fn skip_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn no_value(&self) -> ParseError {
+        self.syntax("Expecting value")
+    }
+
+    /// The error at the current place. Only here characters are counted.
+    fn syntax(&self, message: &'static str) -> ParseError {
+        let before = self.text.as_bytes()[..self.at].iter();
+        let position = before.filter(|byte| !(0x80..0xC0).contains(*byte)).count();
+        ParseError::Syntax { message, position }
+    }
+}
+
+/// The value of at most 18 digits.
+fn small(negative: bool, digits: &[u8]) -> i64 {
+    let magnitude = digits.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+    if negative { -magnitude } else { magnitude }
+}
