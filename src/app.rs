@@ -55,17 +55,21 @@ impl App {
     /// Users, read through the upstream if there is one.
     pub fn users(&self) -> Result<Users, ConfigError> {
         let store = UserStore::new(self.dynamodb(), self.config.users_table()?);
-        let upstream = match self.config.users_upstream_url()? {
-            Some(url) => Some(Upstream::new(url, self.config.users_upstream_timeout()?)),
-            None => None,
-        };
+        let timeout = self.config.users_upstream_timeout()?;
+        let upstream = self
+            .config
+            .users_upstream(|url| Upstream::new(url, timeout))?;
         Ok(Users::new(store, upstream, self.config.users_fresh()?))
     }
 
     /// The table of tasks.
     pub fn tasks(&self) -> Result<TaskStore, ConfigError> {
         let retention = self.config.retention()?;
-        Ok(TaskStore::new(self.dynamodb(), self.config.tasks_table()?, retention))
+        Ok(TaskStore::new(
+            self.dynamodb(),
+            self.config.tasks_table()?,
+            retention,
+        ))
     }
 
     /// The queue of tasks.
@@ -75,18 +79,18 @@ impl App {
 
     /// The queue of messages that nobody can work on.
     pub fn dead_letters(&self) -> Result<DeadLetters, ConfigError> {
-        Ok(DeadLetters::new(self.sqs(), self.config.dead_letters_queue_url()?))
+        Ok(DeadLetters::new(
+            self.sqs(),
+            self.config.dead_letters_queue_url()?,
+        ))
     }
 
     /// The client for URLs that users name.
     pub fn fetcher(&self) -> Result<Fetcher, ConfigError> {
-        Fetcher::public(Limits::default(), &self.config.fetch_allow_hosts()).map_err(|error| {
-            ConfigError::Invalid {
-                name: "FETCH_ALLOW_HOSTS",
-                value: self.config.fetch_allow_hosts().join(","),
-                reason: error.to_string(),
-            }
-        })
+        Ok(Fetcher::public(
+            Limits::default(),
+            self.config.fetch_allow_hosts()?,
+        ))
     }
 
     fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
@@ -109,9 +113,9 @@ fn aws_config(config: &Config) -> Result<SdkConfig, ConfigError> {
     let aws = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(config.aws_region()?))
-        .credentials_provider(
-            aws_sdk_dynamodb::config::SharedCredentialsProvider::new(credentials),
-        )
+        .credentials_provider(aws_sdk_dynamodb::config::SharedCredentialsProvider::new(
+            credentials,
+        ))
         .retry_config(RetryConfig::standard().with_max_attempts(4))
         .timeout_config(timeouts.build())
         .http_client(http_client());
@@ -125,8 +129,8 @@ fn aws_config(config: &Config) -> Result<SdkConfig, ConfigError> {
 /// One pool of connections for all AWS clients, that trusts only what AWS endpoints are signed by.
 fn http_client() -> SharedHttpClient {
     let roots = TrustStore::empty().with_pem_certificate(include_bytes!("amazon-roots.pem"));
-    let builder = aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring));
+    let builder =
+        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
     match TlsContext::builder().with_trust_store(roots).build() {
         Ok(context) => builder.tls_context(context).build_https(),
         // Cannot happen with the certificates above; the system's would do as well.

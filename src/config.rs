@@ -8,6 +8,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::fetch::AllowList;
+
 /// Why a function cannot start.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ConfigError {
@@ -66,16 +68,17 @@ impl Config {
     }
 
     /// The base URL that users are read through; without it users are only what was posted.
-    pub fn users_upstream_url(&self) -> Result<Option<url::Url>, ConfigError> {
+    pub fn users_upstream<T, E: Display>(
+        &self,
+        build: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, ConfigError> {
         const NAME: &str = "USERS_UPSTREAM_URL";
-        let Some(value) = self.optional(NAME) else {
+        let Some(url) = self.optional(NAME) else {
             return Ok(None);
         };
-        let url: url::Url = parse(NAME, value)?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(invalid(NAME, value, "it must begin with http:// or https://"));
-        }
-        Ok(Some(url))
+        build(url)
+            .map(Some)
+            .map_err(|error| invalid(NAME, url, error))
     }
 
     /// How long a user that was read from the upstream is taken as fresh (default 300 s).
@@ -91,10 +94,10 @@ impl Config {
 
     /// `host` or `host:port` entries, separated by commas, that a user's URL may name although
     /// their addresses are private.
-    pub fn fetch_allow_hosts(&self) -> Vec<String> {
-        let entries = self.optional("FETCH_ALLOW_HOSTS").unwrap_or_default().split(',');
-        let named = entries.map(str::trim).filter(|entry| !entry.is_empty());
-        named.map(str::to_owned).collect()
+    pub fn fetch_allow_hosts(&self) -> Result<AllowList, ConfigError> {
+        const NAME: &str = "FETCH_ALLOW_HOSTS";
+        self.optional(NAME)
+            .map_or(Ok(AllowList::none()), |list| parse(NAME, list))
     }
 
     /// How long a worker may be silent before its task is given to another (default 60 s).
@@ -119,7 +122,8 @@ impl Config {
 
     /// Whether log lines are JSON: Lambda sets this variable from the function's `LoggingConfig`.
     pub fn json_logs(&self) -> bool {
-        self.optional("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json"))
+        self.optional("AWS_LAMBDA_LOG_FORMAT")
+            .is_some_and(|format| format.eq_ignore_ascii_case("json"))
     }
 
     /// The least severe level that is logged (default `info`).
@@ -129,15 +133,21 @@ impl Config {
     }
 
     fn optional(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+        self.0
+            .get(name)
+            .map(|value| value.trim())
+            .filter(|value| !value.is_empty())
     }
 
     fn required(&self, name: &'static str) -> Result<String, ConfigError> {
-        self.optional(name).map(str::to_owned).ok_or(ConfigError::Missing(name))
+        self.optional(name)
+            .map(str::to_owned)
+            .ok_or(ConfigError::Missing(name))
     }
 
     fn number(&self, name: &'static str, default: u64) -> Result<u64, ConfigError> {
-        self.optional(name).map_or(Ok(default), |value| parse(name, value))
+        self.optional(name)
+            .map_or(Ok(default), |value| parse(name, value))
     }
 
     /// A whole number of seconds, at least one.
@@ -152,28 +162,45 @@ impl Config {
 /// For tests: a configuration of just these variables.
 impl<const N: usize> From<[(&str, &str); N]> for Config {
     fn from(variables: [(&str, &str); N]) -> Config {
-        Config(variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
+        Config(
+            variables
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+        )
     }
 }
 
 fn parse<T: FromStr<Err: Display>>(name: &'static str, value: &str) -> Result<T, ConfigError> {
-    value.parse().map_err(|error: T::Err| invalid(name, value, error))
+    value
+        .parse()
+        .map_err(|error: T::Err| invalid(name, value, error))
 }
 
 fn invalid(name: &'static str, value: &str, reason: impl Display) -> ConfigError {
-    ConfigError::Invalid { name, value: value.to_owned(), reason: reason.to_string() }
+    ConfigError::Invalid {
+        name,
+        value: value.to_owned(),
+        reason: reason.to_string(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::users::Upstream;
 
     #[test]
     fn an_error_names_its_variable() {
         let config = Config::from([("LEASE_SECONDS", "soon"), ("ITEMS_TABLE", " ")]);
-        assert_eq!(config.items_table(), Err(ConfigError::Missing("ITEMS_TABLE")));
+        assert_eq!(
+            config.items_table(),
+            Err(ConfigError::Missing("ITEMS_TABLE"))
+        );
         let error = config.lease().unwrap_err().to_string();
-        assert!(error.starts_with(r#"environment variable LEASE_SECONDS is "soon": "#), "{error}");
+        assert!(
+            error.starts_with(r#"environment variable LEASE_SECONDS is "soon": "#),
+            "{error}"
+        );
     }
 
     #[test]
@@ -184,17 +211,22 @@ mod tests {
 
     #[test]
     fn an_upstream_must_be_http() {
-        let upstream = |url: &str| Config::from([("USERS_UPSTREAM_URL", url)]).users_upstream_url();
+        let upstream = |url: &str| {
+            let config = Config::from([("USERS_UPSTREAM_URL", url)]);
+            config.users_upstream(|url| Upstream::new(url, Duration::from_secs(1)))
+        };
         assert!(upstream("ftp://example.com").is_err());
         assert!(upstream("example.com").is_err());
-        assert_eq!(upstream("").unwrap(), None);
+        assert!(upstream("").unwrap().is_none());
         assert!(upstream("http://127.0.0.1:9100").unwrap().is_some());
     }
 
     #[test]
     fn allowed_hosts_are_a_list() {
-        let config = Config::from([("FETCH_ALLOW_HOSTS", " a.example, ,127.0.0.1:9100 ")]);
-        assert_eq!(config.fetch_allow_hosts(), ["a.example", "127.0.0.1:9100"]);
-        assert!(Config::default().fetch_allow_hosts().is_empty());
+        let allowed = |list: &str| Config::from([("FETCH_ALLOW_HOSTS", list)]).fetch_allow_hosts();
+        assert!(allowed("a.example,127.0.0.1:9100").is_ok());
+        assert!(allowed("").is_ok());
+        let error = allowed("http://a.example").unwrap_err().to_string();
+        assert!(error.contains("FETCH_ALLOW_HOSTS"), "{error}");
     }
 }

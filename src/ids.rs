@@ -23,7 +23,9 @@ pub fn new_id() -> i64 {
 
 /// Milliseconds since the Unix epoch.
 pub fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     since.as_millis().try_into().unwrap_or(u64::MAX)
 }
 

@@ -1,27 +1,25 @@
 //! Items: any JSON objects.
 
+use http::StatusCode;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::http::HttpError;
-use crate::json::{Json, Object};
+use crate::json::{Int, Json, Object};
 
-/// The text under which an object is stored and answered: its keys and numbers as Python's decoder
-/// and encoder leave them.
+/// The text under which an object is stored, sent and answered: its keys and numbers as Python's
+/// decoder and encoder leave them.
 ///
 /// # Errors
 /// 422 for a number that is not finite: Python's decoder takes `NaN`, and JSON has no word for it.
 pub fn document(object: Object) -> Result<String, HttpError> {
-    let json = Json::Object(object);
-    json.to_text().map_err(|_| {
-        HttpError::new(
-            http::StatusCode::UNPROCESSABLE_ENTITY,
-            "Out of range float values are not JSON compliant",
-        )
+    Json::Object(object).to_text().map_err(|_| {
+        let detail = "Out of range float values are not JSON compliant";
+        HttpError::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     })
 }
 
-/// A stored document's text as a part of an answer.
+/// A document's text as a part of an answer.
 ///
 /// # Errors
 /// When the text is no JSON, which the store never holds.
@@ -29,11 +27,49 @@ pub fn raw(document: String) -> Result<Box<RawValue>, HttpError> {
     RawValue::from_string(document).map_err(HttpError::unavailable)
 }
 
-/// The answer to a created or replaced item, its keys in the order that clients know.
+/// An item with its id, the keys in the order that clients know.
 #[derive(Debug, Serialize)]
 pub struct StoredItem {
-    /// The item.
-    pub item: Box<RawValue>,
-    /// Its id.
-    pub item_id: i64,
+    item: Box<RawValue>,
+    item_id: i64,
+}
+
+impl StoredItem {
+    /// The item of this text under this id.
+    ///
+    /// # Errors
+    /// As [`raw`].
+    pub fn new(document: String, item_id: i64) -> Result<StoredItem, HttpError> {
+        Ok(StoredItem {
+            item: raw(document)?,
+            item_id,
+        })
+    }
+}
+
+/// What was asked for, as the replaced service echoes it, and the item found.
+#[derive(Debug, Serialize)]
+pub struct ReadItem {
+    item_id: Json,
+    q: Option<String>,
+    item: Option<Box<RawValue>>,
+}
+
+impl ReadItem {
+    /// The answer for this id and query where `document` is stored.
+    ///
+    /// # Errors
+    /// As [`raw`].
+    pub fn new(
+        item_id: Int,
+        q: Option<String>,
+        document: Option<String>,
+    ) -> Result<ReadItem, HttpError> {
+        let item = document.map(raw).transpose()?;
+        Ok(ReadItem {
+            item_id: Json::Int(item_id),
+            q,
+            item,
+        })
+    }
 }

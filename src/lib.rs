@@ -5,7 +5,7 @@
 //! * [`config`] reads the environment, [`app`] builds a function's clients from it, [`log`] starts
 //!   the log.
 //! * [`http`] takes a request apart, checks it as FastAPI does, and answers; [`json`] is JSON as
-//!   Python reads and writes it.
+//!   Python reads and writes it; [`routes`] answers what no route takes.
 //! * [`items`] and [`users`] are the domain; [`ids`] are their ids; [`fetch`] makes outbound calls.
 //! * [`tasks`] accepts and runs tasks: [`queue`] carries them, [`jobs`] are the types of work,
 //!   [`profile`] is the statistics of one of them.
@@ -24,6 +24,7 @@ pub mod json;
 pub mod log;
 pub mod profile;
 pub mod queue;
+pub mod routes;
 pub mod store;
 pub mod tasks;
 pub mod users;

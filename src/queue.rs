@@ -66,13 +66,23 @@ pub enum NotATask {
 impl TaskMessage {
     /// A message of the present version.
     pub fn new(id: Uuid, job: &str, input: Box<RawValue>, submitted_at: u64) -> TaskMessage {
-        TaskMessage { v: VERSION, id, job: job.to_owned(), submitted_at, input }
+        TaskMessage {
+            v: VERSION,
+            id,
+            job: job.to_owned(),
+            submitted_at,
+            input,
+        }
     }
 
     /// Reads a message's body.
     pub fn decode(body: &str) -> Result<TaskMessage, NotATask> {
         let message: TaskMessage = serde_json::from_str(body)?;
-        if message.v == VERSION { Ok(message) } else { Err(NotATask::Version(message.v)) }
+        if message.v == VERSION {
+            Ok(message)
+        } else {
+            Err(NotATask::Version(message.v))
+        }
     }
 
     /// The id in a body that is not a task of this version, if it has one.
@@ -81,12 +91,18 @@ impl TaskMessage {
         struct HasId {
             id: Uuid,
         }
-        serde_json::from_str::<HasId>(body).ok().map(|found| found.id)
+        serde_json::from_str::<HasId>(body)
+            .ok()
+            .map(|found| found.id)
     }
 
     /// What the record needs to know of it.
     pub fn submitted(&self) -> Submitted<'_> {
-        Submitted { id: self.id, job: &self.job, created_at: self.submitted_at }
+        Submitted {
+            id: self.id,
+            job: &self.job,
+            created_at: self.submitted_at,
+        }
     }
 
     /// The body to send.
@@ -95,11 +111,16 @@ impl TaskMessage {
         // SQS takes the characters that XML 1.0 takes. JSON escapes all others but these two,
         // and they can stand only inside of strings, where an escape means the same.
         let body = match body.contains(['\u{fffe}', '\u{ffff}']) {
-            true => body.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff"),
+            true => body
+                .replace('\u{fffe}', "\\ufffe")
+                .replace('\u{ffff}', "\\uffff"),
             false => body,
         };
         match body.len() {
-            size if size > MAX_MESSAGE => Err(QueueError::TooLarge { size, limit: MAX_MESSAGE }),
+            size if size > MAX_MESSAGE => Err(QueueError::TooLarge {
+                size,
+                limit: MAX_MESSAGE,
+            }),
             _ => Ok(body),
         }
     }
@@ -122,17 +143,24 @@ impl TaskQueue {
     pub async fn send(&self, message: &TaskMessage) -> Result<(), QueueError> {
         let send = self.client.send_message().queue_url(&self.url);
         let sent = send.message_body(message.encode()?).send().await;
-        sent.map(drop).map_err(|error| QueueError::Call(Box::new(error)))
+        sent.map(drop)
+            .map_err(|error| QueueError::Call(Box::new(error)))
     }
 
     /// Keeps messages invisible for this long from now, each named by its receipt handle. A
     /// message that is gone or whose receipt is outdated is passed over: somebody else has it.
     pub async fn hide(&self, messages: &[(&str, Duration)]) -> Result<(), QueueError> {
         for batch in messages.chunks(BATCH) {
-            let entries: Result<Vec<_>, _> =
-                batch.iter().enumerate().map(|(at, (receipt, time))| entry(at, receipt, *time)).collect();
+            let entries: Result<Vec<_>, _> = batch
+                .iter()
+                .enumerate()
+                .map(|(at, (receipt, time))| entry(at, receipt, *time))
+                .collect();
             let entries = entries.map_err(|error| QueueError::Call(error.into()))?;
-            let change = self.client.change_message_visibility_batch().queue_url(&self.url);
+            let change = self
+                .client
+                .change_message_visibility_batch()
+                .queue_url(&self.url);
             let changed = change.set_entries(Some(entries)).send().await;
             let changed = changed.map_err(|error| QueueError::Call(Box::new(error)))?;
             for failed in changed.failed() {
@@ -149,7 +177,11 @@ fn entry(
     time: Duration,
 ) -> Result<VisibilityEntry, aws_sdk_sqs::error::BuildError> {
     // Rounded up, so that a message is not seen before its time.
-    let seconds = time.as_millis().div_ceil(1000).try_into().unwrap_or(MAX_VISIBILITY);
+    let seconds = time
+        .as_millis()
+        .div_ceil(1000)
+        .try_into()
+        .unwrap_or(MAX_VISIBILITY);
     let seconds = i32::try_from(seconds.min(MAX_VISIBILITY)).unwrap_or(i32::MAX);
     VisibilityEntry::builder()
         .id(at.to_string())
@@ -173,11 +205,20 @@ impl DeadLetters {
 
     /// Puts a message's body aside, with the reason as its attribute `reason`.
     pub async fn put(&self, body: &str, reason: &str) -> Result<(), QueueError> {
-        let reason = MessageAttributeValue::builder().data_type("String").string_value(reason);
-        let reason = reason.build().map_err(|error| QueueError::Call(error.into()))?;
-        let send = self.client.send_message().queue_url(&self.url).message_body(body);
+        let reason = MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value(reason);
+        let reason = reason
+            .build()
+            .map_err(|error| QueueError::Call(error.into()))?;
+        let send = self
+            .client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body);
         let sent = send.message_attributes("reason", reason).send().await;
-        sent.map(drop).map_err(|error| QueueError::Call(Box::new(error)))
+        sent.map(drop)
+            .map_err(|error| QueueError::Call(Box::new(error)))
     }
 }
 
@@ -195,7 +236,10 @@ mod tests {
         let sent = message(r#"{"b":1.0,"a":123456789012345678901234567890}"#);
         let received = TaskMessage::decode(&sent.encode().unwrap()).unwrap();
         assert_eq!(received.input.get(), sent.input.get());
-        assert_eq!((received.id, received.job.as_str()), (Uuid::nil(), "process_data"));
+        assert_eq!(
+            (received.id, received.job.as_str()),
+            (Uuid::nil(), "process_data")
+        );
     }
 
     #[test]
@@ -203,29 +247,45 @@ mod tests {
         let body = message("\"a\u{ffff}\u{fffe}\"").encode().unwrap();
         assert!(body.contains(r"a\uffff\ufffe"), "{body}");
         let input = TaskMessage::decode(&body).unwrap().input;
-        assert_eq!(serde_json::from_str::<String>(input.get()).unwrap(), "a\u{ffff}\u{fffe}");
+        assert_eq!(
+            serde_json::from_str::<String>(input.get()).unwrap(),
+            "a\u{ffff}\u{fffe}"
+        );
     }
 
     #[test]
     fn a_message_over_the_limit_is_refused() {
         let large = format!("\"{}\"", "x".repeat(MAX_MESSAGE));
-        assert!(matches!(message(&large).encode(), Err(QueueError::TooLarge { .. })));
+        assert!(matches!(
+            message(&large).encode(),
+            Err(QueueError::TooLarge { .. })
+        ));
     }
 
     #[test]
     fn what_is_not_a_task_is_told_apart() {
         for body in ["", "{}", "[]", r#"{"v":1,"id":"x"}"#] {
-            assert!(matches!(TaskMessage::decode(body), Err(NotATask::Malformed(_))), "{body}");
+            assert!(
+                matches!(TaskMessage::decode(body), Err(NotATask::Malformed(_))),
+                "{body}"
+            );
         }
         let newer = message("1").encode().unwrap().replace("\"v\":1", "\"v\":9");
-        assert!(matches!(TaskMessage::decode(&newer), Err(NotATask::Version(9))));
+        assert!(matches!(
+            TaskMessage::decode(&newer),
+            Err(NotATask::Version(9))
+        ));
         assert_eq!(TaskMessage::find_id(&newer), Some(Uuid::nil()));
         assert_eq!(TaskMessage::find_id("{}"), None);
     }
 
     #[test]
     fn visibility_is_whole_seconds_within_the_limit() {
-        let seconds = |ms| entry(0, "r", Duration::from_millis(ms)).unwrap().visibility_timeout();
+        let seconds = |ms| {
+            entry(0, "r", Duration::from_millis(ms))
+                .unwrap()
+                .visibility_timeout()
+        };
         assert_eq!([0, 1, 1000, 1001].map(seconds), [0, 1, 1, 2].map(Some));
         assert_eq!(seconds(u64::MAX), Some(43_200));
     }

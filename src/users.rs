@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::StatusCode;
-use url::Url;
 
 use crate::fetch::{FetchError, Fetcher, Limits};
 use crate::http::{Checked, FieldError, HttpError, Loc, Rejection, Request};
-use crate::json::{self, Json, Object};
+use crate::json::{self, Int, Json, Object};
 use crate::store::{Cursor, Page, StoreError, StoredUser, UserStore};
 
 /// Upstream calls at once for one request of several ids.
@@ -19,6 +18,28 @@ const UPSTREAM_CONCURRENCY: usize = 16;
 pub const MAX_IDS: usize = 100;
 /// The largest user that an upstream may answer: what fits a row of a table (400 KB).
 const MAX_UPSTREAM_BODY: usize = 390 * 1024;
+
+/// The ids that a request asks for with `?ids=1,2,3`, if it does. An id beyond 64 bits is nobody's.
+pub fn ids(request: &Request) -> Checked<Option<Vec<i64>>> {
+    let Some(ids) = request.query_ints("ids")? else {
+        return Ok(None);
+    };
+    if ids.len() > MAX_IDS {
+        let msg = format!(
+            "List should have at most {MAX_IDS} items after validation, not {}",
+            ids.len()
+        );
+        let input = request.query_text("ids").unwrap_or_default();
+        let ctx = Json::object([
+            ("field_type", Json::from("List")),
+            ("max_length", Json::from(MAX_IDS as i64)),
+            ("actual_length", Json::from(ids.len() as i64)),
+        ]);
+        let error = FieldError::new("too_long", ["query".into(), "ids".into()], msg, input);
+        return Err(error.with_ctx(ctx).into());
+    }
+    Ok(Some(ids.iter().filter_map(Int::as_i64).collect()))
+}
 
 /// A user as it is written: an object whose `name` and `email` are texts; whatever else it has is
 /// kept.
@@ -29,13 +50,18 @@ impl NewUser {
     /// Reads a user from a request's body, with all that is wrong with it.
     pub fn read(request: &Request) -> Checked<NewUser> {
         let object = request.body_json()?.into_object().map_err(|other| {
-            let msg =
-                "Input should be a valid dictionary or object to extract fields from";
+            let msg = "Input should be a valid dictionary or object to extract fields from";
             FieldError::new("model_attributes_type", ["body".into()], msg, other)
         })?;
-        let errors: Vec<FieldError> =
-            ["name", "email"].into_iter().filter_map(|name| text_error(&object, name)).collect();
-        if errors.is_empty() { Ok(NewUser(object)) } else { Err(Rejection::Fields(errors)) }
+        let errors: Vec<FieldError> = ["name", "email"]
+            .into_iter()
+            .filter_map(|name| text_error(&object, name))
+            .collect();
+        if errors.is_empty() {
+            Ok(NewUser(object))
+        } else {
+            Err(Rejection::Fields(errors))
+        }
     }
 
     /// The user's text under an id; an `id` in the body gives way to it.
@@ -62,7 +88,6 @@ fn text_error(user: &Object, name: &str) -> Option<FieldError> {
 }
 
 /// The service that users are read through.
-#[derive(Debug, Clone)]
 pub struct Upstream {
     base: String,
     fetcher: Fetcher,
@@ -70,21 +95,36 @@ pub struct Upstream {
 
 impl Upstream {
     /// The upstream at `base`; one call may take `timeout`.
-    pub fn new(base: Url, timeout: Duration) -> Upstream {
-        let limits = Limits { timeout, max_body: MAX_UPSTREAM_BODY, ..Limits::default() };
-        let base = base.as_str().trim_end_matches('/').to_owned();
-        Upstream { base, fetcher: Fetcher::trusted(limits) }
+    ///
+    /// # Errors
+    /// When `base` cannot be fetched from, such as one with credentials in it.
+    pub fn new(base: &str, timeout: Duration) -> Result<Upstream, FetchError> {
+        let limits = Limits {
+            timeout,
+            max_body: MAX_UPSTREAM_BODY,
+            ..Limits::default()
+        };
+        let fetcher = Fetcher::trusted(limits, base)?;
+        Ok(Upstream {
+            base: base.trim_end_matches('/').to_owned(),
+            fetcher,
+        })
     }
 
     /// The user's text, or `None` where the upstream has none.
     async fn read(&self, id: i64) -> Result<Option<String>, UpstreamError> {
-        let fetched = self.fetcher.get(&format!("{}/users/{id}", self.base)).await?;
+        let fetched = self
+            .fetcher
+            .get(&format!("{}/users/{id}", self.base))
+            .await?;
         match fetched.status {
             200 => {}
             404 | 410 => return Ok(None),
             status => return Err(UpstreamError::Status(status)),
         }
-        let user = json::parse(&fetched.body).ok().and_then(|user| user.into_object().ok());
+        let user = json::parse(&fetched.body)
+            .ok()
+            .and_then(|user| user.into_object().ok());
         let text = user.and_then(|user| Json::Object(user).to_text().ok());
         text.map(Some).ok_or(UpstreamError::NotAnObject)
     }
@@ -104,9 +144,10 @@ enum UpstreamError {
 impl From<UpstreamError> for HttpError {
     fn from(error: UpstreamError) -> HttpError {
         let (status, detail) = match &error {
-            UpstreamError::Fetch(error) if error.status() == 504 => {
-                (StatusCode::GATEWAY_TIMEOUT, "The users' upstream did not answer in time")
-            }
+            UpstreamError::Fetch(error) if error.status() == 504 => (
+                StatusCode::GATEWAY_TIMEOUT,
+                "The users' upstream did not answer in time",
+            ),
             _ => (StatusCode::BAD_GATEWAY, "The users' upstream failed"),
         };
         HttpError::new(status, detail).because(error)
@@ -114,7 +155,7 @@ impl From<UpstreamError> for HttpError {
 }
 
 /// All users, whatever their source.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Users {
     store: UserStore,
     upstream: Option<Arc<Upstream>>,
@@ -124,7 +165,11 @@ pub struct Users {
 impl Users {
     /// Users in `store`, read through `upstream`; a copy is fresh for `fresh`.
     pub fn new(store: UserStore, upstream: Option<Upstream>, fresh: Duration) -> Users {
-        Users { store, upstream: upstream.map(Arc::new), fresh }
+        Users {
+            store,
+            upstream: upstream.map(Arc::new),
+            fresh,
+        }
     }
 
     /// The cursors of the list of users.
@@ -150,8 +195,10 @@ impl Users {
             let stored = stored.remove(&id);
             async move { Ok::<_, HttpError>((id, self.resolve(id, stored).await?)) }
         });
-        let users: HashMap<i64, Option<String>> =
-            stream::iter(resolutions).buffer_unordered(UPSTREAM_CONCURRENCY).try_collect().await?;
+        let users: HashMap<i64, Option<String>> = stream::iter(resolutions)
+            .buffer_unordered(UPSTREAM_CONCURRENCY)
+            .try_collect()
+            .await?;
         Ok(ids.iter().filter_map(|id| users.get(id)?.clone()).collect())
     }
 
@@ -162,11 +209,20 @@ impl Users {
         stored: Option<StoredUser>,
     ) -> Result<Option<String>, HttpError> {
         let stale = match stored {
-            Some(StoredUser::Own(user) | StoredUser::Copy { document: user, fresh: true }) => {
+            Some(
+                StoredUser::Own(user)
+                | StoredUser::Copy {
+                    document: user,
+                    fresh: true,
+                },
+            ) => {
                 return Ok(Some(user));
             }
             Some(StoredUser::Deleted) => return Ok(None),
-            Some(StoredUser::Copy { document, fresh: false }) => Some(document),
+            Some(StoredUser::Copy {
+                document,
+                fresh: false,
+            }) => Some(document),
             None => None,
         };
         let Some(upstream) = &self.upstream else {
@@ -227,11 +283,7 @@ impl Users {
     }
 
     /// A page of the users that are stored here.
-    pub async fn list(
-        &self,
-        after: Option<i64>,
-        limit: usize,
-    ) -> Result<Page<String>, StoreError> {
+    pub async fn list(&self, after: Option<i64>, limit: usize) -> Result<Page<String>, StoreError> {
         self.store.list(after, limit).await
     }
 }

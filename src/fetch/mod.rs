@@ -1,1 +1,247 @@
-//! To come.
+//! Outbound HTTP: the one place that makes calls for a URL that somebody else wrote.
+//!
+//! Such a URL is a request to use this service's place in the network, so nothing about it is
+//! trusted:
+//!
+//! * Only `http` and `https`, no credentials, no port 0, at most [`MAX_URL`] bytes.
+//! * Only public addresses (see [`is_forbidden`]). A literal address is judged in the URL, a name
+//!   when it is resolved, and the address that was judged is the one connected to. Redirects are
+//!   followed by hand and each one is judged anew. An [`AllowList`] opens named hosts.
+//! * Bounds on the time, the redirects, the head and the body after decompression, all while
+//!   streaming: no answer is held in memory before it is measured.
+//! * No header of a caller, no cookie, no `Referer`, no proxy of the environment.
+//!
+//! A [`Fetcher`] lives as long as the process and with it a pool of connections. A pooled
+//! connection goes to an address that was judged when it was opened. Only `GET` is made.
+//!
+//! Data flows down this list: `target` judges a URL, `client` connects (`resolve` judges the
+//! addresses), `answer` reads the body, `many` does it for many URLs at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_ENCODING, LOCATION};
+use http::{HeaderMap, StatusCode};
+use reqwest::Response;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+pub use address::is_forbidden;
+pub use allow::{AllowList, BadAllowEntry};
+pub use answer::{Download, Fetched};
+pub use error::FetchError;
+pub use many::FetchMany;
+pub use target::MAX_URL;
+
+use client::{Clients, Network};
+use target::{Scope, Target};
+
+mod address;
+mod allow;
+mod answer;
+mod client;
+mod error;
+mod many;
+mod resolve;
+mod target;
+#[cfg(test)]
+mod tests;
+
+/// The largest head of an answer, in bytes of its header names and values.
+pub const MAX_HEAD: usize = 64 * 1024;
+
+/// What one fetch, and all fetches together, may use. [`Limits::default`] fits a Lambda function
+/// behind an API Gateway.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// For one connection: name resolution, TCP and TLS together. Default 5 s.
+    pub connect_timeout: Duration,
+    /// For one [`Fetcher::get`] from its start to the last byte, redirects included, and for
+    /// [`Fetcher::open`] until the head of the answer is there. Default 10 s, since an API Gateway
+    /// gives up after 30 s.
+    pub timeout: Duration,
+    /// For the next piece of a [`Download`]. Default 10 s.
+    pub idle_timeout: Duration,
+    /// The largest body of a [`Fetcher::get`], in bytes after decompression. Default 5 MiB, since a
+    /// Lambda answer stops at 6 MB.
+    pub max_body: usize,
+    /// How many redirects are followed. Default 5.
+    pub max_redirects: usize,
+    /// How many fetches of all [`Fetcher::fetch_many`] streams of a fetcher run at once. A stream
+    /// holds at most so many bodies in memory. Default 64.
+    pub total_concurrency: usize,
+    /// How many fetches of one stream go to one host and port at once. Default 16, so that a slow
+    /// host leaves three quarters of the places to others.
+    pub per_host_concurrency: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(10),
+            max_body: 5 * 1024 * 1024,
+            max_redirects: 5,
+            total_concurrency: 64,
+            per_host_concurrency: 16,
+        }
+    }
+}
+
+/// Fetches URLs. Cheap to make and to clone: clones share one connection pool, and the HTTP client
+/// with the system's certificates is only made at the first fetch.
+///
+/// A fetcher belongs to one Tokio runtime, since the runtime drives its pooled connections.
+#[derive(Clone)]
+pub struct Fetcher {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    limits: Limits,
+    scope: Scope,
+    clients: Clients,
+    /// Places for the fetches of `fetch_many`.
+    places: Arc<Semaphore>,
+}
+
+impl Fetcher {
+    /// For URLs that come from outside: public addresses, and the hosts of the allow-list.
+    pub fn public(limits: Limits, allow: AllowList) -> Self {
+        Self::new(limits, Scope::Public(allow), Network::default())
+    }
+
+    /// For an upstream of the operator's own, which may have a private address. Only URLs with the
+    /// scheme, host and port of `base` are fetched, whatever ends up in them, and no redirect is
+    /// followed to another origin.
+    ///
+    /// # Errors
+    ///
+    /// `base` is no http or https URL, or has credentials.
+    pub fn trusted(limits: Limits, base: &str) -> Result<Self, FetchError> {
+        Self::trusted_in(limits, base, Network::default())
+    }
+
+    fn trusted_in(limits: Limits, base: &str, network: Network) -> Result<Self, FetchError> {
+        let scope = Scope::Trusted(target::parse(base)?.origin());
+        Target::new(base, &scope, network.is_forbidden)?;
+        Ok(Self::new(limits, scope, network))
+    }
+
+    fn new(limits: Limits, scope: Scope, network: Network) -> Self {
+        // More permits than a semaphore can have would panic.
+        let places = limits.total_concurrency.clamp(1, Semaphore::MAX_PERMITS);
+        let clients = Clients::new(&limits, network);
+        let places = Arc::new(Semaphore::new(places));
+        Self {
+            shared: Arc::new(Shared {
+                limits,
+                scope,
+                clients,
+                places,
+            }),
+        }
+    }
+
+    /// Fetches one URL, following redirects, and returns the last answer whatever its status: what
+    /// a 404 means is for the caller to say. A redirect status without `Location` is an answer too.
+    ///
+    /// # Errors
+    ///
+    /// See [`FetchError`]; each bound of the [`Limits`] has its own.
+    pub async fn get(&self, url: &str) -> Result<Fetched, FetchError> {
+        let target = self.target(url)?;
+        let whole = async {
+            let (url, response) = self.follow(target).await?;
+            answer::read(url, response, self.shared.limits.max_body).await
+        };
+        timeout(self.shared.limits.timeout, whole)
+            .await
+            .map_err(|_| FetchError::Timeout)?
+    }
+
+    /// Opens one URL and leaves the body to be read piece by piece, up to `max_body` bytes after
+    /// decompression. The total time is not bounded, only the wait for each piece.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fetcher::get`], until the head of the answer is there.
+    pub async fn open(&self, url: &str, max_body: u64) -> Result<Download, FetchError> {
+        let target = self.target(url)?;
+        let limits = &self.shared.limits;
+        let (url, response) = timeout(limits.timeout, self.follow(target))
+            .await
+            .map_err(|_| FetchError::Timeout)??;
+        Download::new(url, response, max_body, limits.idle_timeout)
+    }
+
+    /// Fetches many URLs at once. The stream gives each URL's place in the list and its result, in
+    /// the order in which they finish. Bounded in total and per host, see [`Limits`]; a slow host
+    /// does not hold up the others, and a slow reader of the stream only delays new fetches.
+    /// Dropping the stream ends what is under way.
+    pub fn fetch_many<I>(&self, urls: I) -> FetchMany
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        FetchMany::new(self.clone(), urls.into_iter().map(Into::into))
+    }
+
+    fn target(&self, url: &str) -> Result<Target, FetchError> {
+        Target::new(url, &self.shared.scope, self.shared.clients.rule())
+    }
+
+    /// Requests a target and what it redirects to, until an answer is not a redirect.
+    async fn follow(&self, mut target: Target) -> Result<(url::Url, Response), FetchError> {
+        let Shared {
+            limits,
+            scope,
+            clients,
+            ..
+        } = &*self.shared;
+        for _ in 0..=limits.max_redirects {
+            let response = clients.send(&target).await?;
+            check_head(response.headers())?;
+            match location(&response) {
+                Some(to) => target = target.redirect(to, scope, clients.rule())?,
+                None => return Ok((target.url, response)),
+            }
+        }
+        Err(FetchError::TooManyRedirects(limits.max_redirects))
+    }
+}
+
+fn location(response: &Response) -> Option<&[u8]> {
+    let is_redirect = matches!(
+        response.status(),
+        StatusCode::MOVED_PERMANENTLY
+            | StatusCode::FOUND
+            | StatusCode::SEE_OTHER
+            | StatusCode::TEMPORARY_REDIRECT
+            | StatusCode::PERMANENT_REDIRECT
+    );
+    let location = response.headers().get(LOCATION).filter(|_| is_redirect)?;
+    Some(location.as_bytes())
+}
+
+fn check_head(headers: &HeaderMap) -> Result<(), FetchError> {
+    let size: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    if size > MAX_HEAD {
+        return Err(FetchError::HeadersTooLarge);
+    }
+    // The client removes this header from what it decompresses. What is left was not asked for,
+    // and handing it on would make a parser's error of an encoding's.
+    let encoded = headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .any(|value| !value.is_empty() && !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if encoded {
+        Err(FetchError::BadEncoding)
+    } else {
+        Ok(())
+    }
+}

@@ -52,7 +52,13 @@ impl FieldError {
         input: impl Into<Json>,
     ) -> FieldError {
         let loc = loc.into_iter().collect();
-        FieldError { kind, loc, msg: msg.into(), input: input.into(), ctx: None }
+        FieldError {
+            kind,
+            loc,
+            msg: msg.into(),
+            input: input.into(),
+            ctx: None,
+        }
     }
 
     /// Adds what Pydantic puts into `ctx`.
@@ -86,7 +92,12 @@ enum Detail {
 impl HttpError {
     /// A status with `{"detail": text}`. The text is for the caller: nothing private.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> HttpError {
-        HttpError { status, detail: Detail::Text(detail.into()), headers: Vec::new(), cause: None }
+        HttpError {
+            status,
+            detail: Detail::Text(detail.into()),
+            headers: Vec::new(),
+            cause: None,
+        }
     }
 
     /// 404 with FastAPI's shape.
@@ -109,11 +120,19 @@ impl HttpError {
         }
     }
 
+    /// 502: another service did not answer as it should.
+    pub fn bad_gateway(detail: impl Into<String>) -> HttpError {
+        HttpError::new(StatusCode::BAD_GATEWAY, detail)
+    }
+
     /// 503: a part of AWS that the request needs does not answer; trying again may help.
     pub fn unavailable(cause: impl Error + Send + Sync + 'static) -> HttpError {
-        HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable")
-            .with(RETRY_AFTER, HeaderValue::from_static("1"))
-            .because(cause)
+        HttpError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Service temporarily unavailable",
+        )
+        .with(RETRY_AFTER, HeaderValue::from_static("1"))
+        .because(cause)
     }
 
     /// Adds a header to the answer.
@@ -148,8 +167,16 @@ impl From<HttpError> for Answer {
         struct Body {
             detail: Detail,
         }
-        let answer = Answer::json(error.status, &Body { detail: error.detail });
-        error.headers.into_iter().fold(answer, |answer, (name, value)| answer.with(name, value))
+        let answer = Answer::json(
+            error.status,
+            &Body {
+                detail: error.detail,
+            },
+        );
+        error
+            .headers
+            .into_iter()
+            .fold(answer, |answer, (name, value)| answer.with(name, value))
     }
 }
 

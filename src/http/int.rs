@@ -93,18 +93,26 @@ mod tests {
             (" 5 ", "5"),
             ("1.0", "1"),
             ("-1.00", "-1"),
-            ("123456789012345678901234567890", "123456789012345678901234567890"),
+            (
+                "123456789012345678901234567890",
+                "123456789012345678901234567890",
+            ),
         ];
         for (text, expected) in cases {
-            assert_eq!(parse(text).map(|int| int.to_string()), Ok(expected.to_owned()), "{text}");
+            assert_eq!(
+                parse(text).map(|int| int.to_string()),
+                Ok(expected.to_owned()),
+                "{text}"
+            );
         }
         assert!(parse(&"9".repeat(4_300)).is_ok());
     }
 
     #[test]
     fn refuses_what_pydantic_refuses() {
-        for text in ["", " ", "foo", "1.5", "1e3", "true", "+", "--5", "1__0", "_1", "1_", "٣", ".0"]
-        {
+        for text in [
+            "", " ", "foo", "1.5", "1e3", "true", "+", "--5", "1__0", "_1", "1_", "٣", ".0",
+        ] {
             assert_eq!(parse(text), Err(NotAnInt::Unparsable), "{text}");
         }
         assert_eq!(parse(&"9".repeat(4_301)), Err(NotAnInt::TooLong));

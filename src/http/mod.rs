@@ -11,10 +11,13 @@ mod page;
 mod params;
 mod request;
 mod serve;
+mod upstream;
 
 pub use answer::Answer;
+pub(crate) use error::Chain;
 pub use error::{FieldError, HttpError, Loc};
 pub use page::{PageQuery, next_link};
-pub use params::{Checked, Rejection, all};
+pub use params::{Checked, Rejection, all, gather};
 pub use request::Request;
 pub use serve::serve;
+pub use upstream::json_of;

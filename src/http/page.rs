@@ -2,9 +2,9 @@
 
 use crate::json::Int;
 
+use super::FieldError;
 use super::Request;
-use super::params::{Checked, Rejection};
-use super::{FieldError, HttpError};
+use super::params::{Checked, Rejection, gather};
 use crate::store::Cursor;
 
 /// The default of `limit`.
@@ -22,9 +22,9 @@ pub struct PageQuery {
 }
 
 impl PageQuery {
-    /// Reads `limit` and `cursor`. A cursor that this list did not give is a 422.
-    pub fn read(request: &Request, cursors: &Cursor) -> Result<PageQuery, HttpError> {
-        let (limit, after) = super::all((limit(request), after(request, cursors)))?;
+    /// Reads `limit` and `cursor`. A cursor that this list did not give is an error.
+    pub fn read(request: &Request, cursors: &Cursor) -> Checked<PageQuery> {
+        let (limit, after) = gather((limit(request), after(request, cursors)))?;
         Ok(PageQuery { limit, after })
     }
 }
@@ -55,5 +55,8 @@ fn after(request: &Request, cursors: &Cursor) -> Checked<Option<i64>> {
 pub fn next_link(request: &Request, cursor: &str) -> String {
     let kept = request.query_without("cursor");
     let separator = if kept.is_empty() { "" } else { "&" };
-    format!("<{}?{kept}{separator}cursor={cursor}>; rel=\"next\"", request.url_path())
+    format!(
+        "<{}?{kept}{separator}cursor={cursor}>; rel=\"next\"",
+        request.url_path()
+    )
 }

@@ -31,22 +31,35 @@ impl From<HttpError> for Rejection {
 
 /// Several parts of a request, checked together. Name them path first, then query, then body.
 pub fn all<P: Parts>(parts: P) -> Result<P::Values, HttpError> {
-    let mut rejections = Vec::new();
-    match parts.split(&mut rejections) {
-        Some(values) => Ok(values),
-        None => Err(merge(rejections)),
-    }
+    gather(parts).map_err(HttpError::from)
 }
 
-fn merge(rejections: Vec<Rejection>) -> HttpError {
+/// Several parts as one, which itself may be a part of more.
+pub fn gather<P: Parts>(parts: P) -> Checked<P::Values> {
+    let mut rejections = Vec::new();
+    parts
+        .split(&mut rejections)
+        .ok_or_else(|| merge(rejections))
+}
+
+fn merge(rejections: Vec<Rejection>) -> Rejection {
     let mut fields = Vec::new();
     for rejection in rejections {
         match rejection {
-            Rejection::Alone(error) => return *error,
             Rejection::Fields(errors) => fields.extend(errors),
+            alone => return alone,
         }
     }
-    HttpError::invalid(fields)
+    Rejection::Fields(fields)
+}
+
+impl From<Rejection> for HttpError {
+    fn from(rejection: Rejection) -> HttpError {
+        match rejection {
+            Rejection::Fields(errors) => HttpError::invalid(errors),
+            Rejection::Alone(error) => *error,
+        }
+    }
 }
 
 /// A tuple of [`Checked`] parts.
@@ -104,7 +117,11 @@ pub(super) fn ints(name: &str, texts: &[&str]) -> Checked<Option<Vec<Int>>> {
             Err(alone) => return Err(alone),
         }
     }
-    if errors.is_empty() { Ok(Some(ints)) } else { Err(Rejection::Fields(errors)) }
+    if errors.is_empty() {
+        Ok(Some(ints))
+    } else {
+        Err(Rejection::Fields(errors))
+    }
 }
 
 /// The body, parsed where its content type says JSON, and else its text.
@@ -112,8 +129,13 @@ pub(super) fn body(request: &Request) -> Checked<Json> {
     if request.body().is_empty() {
         return Err(FieldError::missing(["body".into()], Json::Null).into());
     }
-    if !request.header(http::header::CONTENT_TYPE).is_some_and(is_json) {
-        return Ok(Json::String(String::from_utf8_lossy(request.body()).into_owned()));
+    if !request
+        .header(http::header::CONTENT_TYPE)
+        .is_some_and(is_json)
+    {
+        return Ok(Json::String(
+            String::from_utf8_lossy(request.body()).into_owned(),
+        ));
     }
     json::parse(request.body()).map_err(|error| match error {
         ParseError::Syntax { message, position } => {
@@ -123,14 +145,22 @@ pub(super) fn body(request: &Request) -> Checked<Json> {
             let error = FieldError::new("json_invalid", loc, "JSON decode error", input);
             HttpError::invalid(vec![error.with_ctx(ctx)]).into()
         }
-        _ => HttpError::new(http::StatusCode::BAD_REQUEST, "There was an error parsing the body")
-            .into(),
+        _ => HttpError::new(
+            http::StatusCode::BAD_REQUEST,
+            "There was an error parsing the body",
+        )
+        .into(),
     })
 }
 
 /// `application/json` and `application/…+json`, whatever parameters follow.
 fn is_json(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     let subtype = essence.strip_prefix("application/");
     subtype.is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
 }
@@ -138,8 +168,13 @@ fn is_json(content_type: &str) -> bool {
 /// A value that must be an object, in the words that Pydantic has for a `dict`.
 pub(super) fn object(value: Json) -> Checked<Object> {
     value.into_object().map_err(|other| {
-        FieldError::new("dict_type", ["body".into()], "Input should be a valid dictionary", other)
-            .into()
+        FieldError::new(
+            "dict_type",
+            ["body".into()],
+            "Input should be a valid dictionary",
+            other,
+        )
+        .into()
     })
 }
 
@@ -149,7 +184,7 @@ mod tests {
     use crate::http::Answer;
 
     fn detail(rejection: Rejection) -> String {
-        Answer::from(merge(vec![rejection])).body().to_owned()
+        Answer::from(HttpError::from(rejection)).body().to_owned()
     }
 
     #[test]
@@ -180,7 +215,10 @@ mod tests {
         let rejection = required(&["query".into(), "url".into()], None).unwrap_err();
         let expected = r#"{"detail":[{"type":"missing","loc":["query","url"],"msg":"Field required","input":null}]}"#;
         assert_eq!(detail(rejection), expected);
-        assert_eq!(required(&["query".into(), "url".into()], Some("")).unwrap(), "");
+        assert_eq!(
+            required(&["query".into(), "url".into()], Some("")).unwrap(),
+            ""
+        );
     }
 
     #[test]
@@ -193,10 +231,20 @@ mod tests {
 
     #[test]
     fn content_types_that_are_json() {
-        for yes in ["application/json", "Application/JSON; charset=utf-8", "application/a+json"] {
+        for yes in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/a+json",
+        ] {
             assert!(is_json(yes), "{yes}");
         }
-        for no in ["text/plain", "text/json", "application/jsonx", "", "application/x-www-form-urlencoded"] {
+        for no in [
+            "text/plain",
+            "text/json",
+            "application/jsonx",
+            "",
+            "application/x-www-form-urlencoded",
+        ] {
             assert!(!is_json(no), "{no}");
         }
     }

@@ -40,7 +40,9 @@ impl Request {
             method: event.request_context.http.method,
             path: event.raw_path.unwrap_or_default(),
             route,
-            query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+            query: url::form_urlencoded::parse(query.as_bytes())
+                .into_owned()
+                .collect(),
             headers: event.headers,
             body,
         }
@@ -52,10 +54,16 @@ impl Request {
         let segments = self.route.trim_matches('/').rsplit('/');
         let place = segments
             .enumerate()
-            .find(|(_, segment)| segment.strip_prefix('{').is_some_and(|s| s.trim_end_matches('}') == name))
+            .find(|(_, segment)| {
+                segment
+                    .strip_prefix('{')
+                    .is_some_and(|s| s.trim_end_matches('}') == name)
+            })
             .map(|(place, _)| place);
         let path = self.path.strip_suffix('/').unwrap_or(&self.path);
-        let text = place.and_then(|place| path.rsplit('/').nth(place)).unwrap_or_default();
+        let text = place
+            .and_then(|place| path.rsplit('/').nth(place))
+            .unwrap_or_default();
         percent_decode_str(text).decode_utf8_lossy()
     }
 
@@ -68,7 +76,9 @@ impl Request {
     /// The query's parameters but for `without`, encoded again.
     pub fn query_without(&self, without: &str) -> String {
         let kept = self.query.iter().filter(|(key, _)| key != without);
-        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish()
+        url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(kept)
+            .finish()
     }
 
     /// The request's URL without its query: absolute, as `requests` and `httpx` users expect of
@@ -139,23 +149,39 @@ mod tests {
     use super::*;
 
     fn request(route: &'static str, path: &str) -> Request {
-        Request { route, path: path.to_owned(), ..Request::default() }
+        Request {
+            route,
+            path: path.to_owned(),
+            ..Request::default()
+        }
     }
 
     fn query(text: &str) -> Request {
-        let query = url::form_urlencoded::parse(text.as_bytes()).into_owned().collect();
-        Request { query, ..Request::default() }
+        let query = url::form_urlencoded::parse(text.as_bytes())
+            .into_owned()
+            .collect();
+        Request {
+            query,
+            ..Request::default()
+        }
     }
 
     #[test]
     fn path_parameters_are_found_behind_any_prefix() {
         for path in ["/items/5", "/items/5/", "/prod/items/5", "/v1/api/items/5/"] {
-            assert_eq!(request("/items/{item_id}", path).path_text("item_id"), "5", "{path}");
+            assert_eq!(
+                request("/items/{item_id}", path).path_text("item_id"),
+                "5",
+                "{path}"
+            );
         }
         let nested = request("/tasks/{task_id}/retry", "/tasks/a%20b/retry");
         assert_eq!(nested.path_text("task_id"), "a b");
         assert_eq!(request("/items/{item_id}", "").path_text("item_id"), "");
-        assert_eq!(request("/items/{item_id}", "/items/%ff").path_text("item_id"), "\u{fffd}");
+        assert_eq!(
+            request("/items/{item_id}", "/items/%ff").path_text("item_id"),
+            "\u{fffd}"
+        );
     }
 
     #[test]
@@ -171,7 +197,12 @@ mod tests {
     fn a_list_may_be_joined_or_repeated() {
         let ints = |text: &str| {
             let ints = query(text).query_ints("ids").unwrap();
-            ints.map(|ints| ints.iter().map(|int| int.to_string()).collect::<Vec<_>>().join(" "))
+            ints.map(|ints| {
+                ints.iter()
+                    .map(|int| int.to_string())
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            })
         };
         assert_eq!(ints("ids=1,2&ids=3").as_deref(), Some("1 2 3"));
         assert_eq!(ints("ids=").as_deref(), Some(""));

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
 use lambda_runtime::{LambdaEvent, service_fn};
 
 use super::{Answer, HttpError, Request};
@@ -14,7 +15,11 @@ use super::{Answer, HttpError, Request};
 ///
 /// # Errors
 /// When the Lambda Runtime API cannot be reached.
-pub async fn serve<P, H>(route: &'static str, parts: P, handler: H) -> Result<(), lambda_runtime::Error>
+pub async fn serve<P, H>(
+    route: &'static str,
+    parts: P,
+    handler: H,
+) -> Result<(), lambda_runtime::Error>
 where
     H: AsyncFn(&P, Request) -> Result<Answer, HttpError>,
 {
@@ -36,7 +41,10 @@ where
     let (method, route) = (request.method.clone(), request.route);
     // A panic is a bug, and the next request has nothing to do with it: the handler holds no
     // state of its own that a panic could leave half changed.
-    let handled = AssertUnwindSafe(handler(parts, request)).catch_unwind().await;
+    // Boxed, since the type of a future that calls the SDK is too deep for the compiler to lay
+    // out within the runtime's own.
+    let handling: LocalBoxFuture<'_, _> = Box::pin(handler(parts, request));
+    let handled = AssertUnwindSafe(handling).catch_unwind().await;
     let answer = match handled {
         Ok(Ok(answer)) => bounded(answer),
         Ok(Err(error)) => {
@@ -48,7 +56,10 @@ where
             Answer::internal_error()
         }
     };
-    let (status, milliseconds) = (answer.status().as_u16(), started.elapsed().as_millis() as u64);
+    let (status, milliseconds) = (
+        answer.status().as_u16(),
+        started.elapsed().as_millis() as u64,
+    );
     tracing::info!(%method, route, status, milliseconds, "answered");
     answer
 }
@@ -58,8 +69,15 @@ fn bounded(answer: Answer) -> Answer {
     if answer.fits_lambda() {
         return answer;
     }
-    tracing::warn!(bytes = answer.body().len(), "the answer is over Lambda's 6 MB");
-    HttpError::new(http::StatusCode::BAD_GATEWAY, "The answer is larger than 6 MB").into()
+    tracing::warn!(
+        bytes = answer.body().len(),
+        "the answer is over Lambda's 6 MB"
+    );
+    HttpError::new(
+        http::StatusCode::BAD_GATEWAY,
+        "The answer is larger than 6 MB",
+    )
+    .into()
 }
 
 #[cfg(test)]
@@ -72,9 +90,16 @@ mod tests {
             assert!(request.path.is_empty(), "a bug");
             Ok(Answer::ok(&1))
         };
-        let request = |path: &str| Request { path: path.to_owned(), ..Request::default() };
+        let request = |path: &str| {
+            let mut event = ApiGatewayV2httpRequest::default();
+            event.raw_path = Some(path.to_owned());
+            Request::from_event(event, "/x")
+        };
         let answer = respond(&(), &handler, request("/x")).await;
-        assert_eq!((answer.status().as_u16(), answer.body()), (500, "Internal Server Error"));
+        assert_eq!(
+            (answer.status().as_u16(), answer.body()),
+            (500, "Internal Server Error")
+        );
         assert_eq!(respond(&(), &handler, request("")).await.body(), "1");
     }
 
@@ -84,6 +109,9 @@ mod tests {
         let handler = async |_: &(), _| Ok(Answer::ok(&quotes));
         let answer = respond(&(), &handler, Request::default()).await;
         assert_eq!(answer.status(), 502);
-        assert_eq!(answer.body(), r#"{"detail":"The answer is larger than 6 MB"}"#);
+        assert_eq!(
+            answer.body(),
+            r#"{"detail":"The answer is larger than 6 MB"}"#
+        );
     }
 }

@@ -34,7 +34,10 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Text<'_>> {
 
 fn utf8(bytes: &[u8]) -> Option<Text<'_>> {
     match std::str::from_utf8(bytes) {
-        Ok(text) => Some(Text { text: Cow::Borrowed(text), lone_surrogates: false }),
+        Ok(text) => Some(Text {
+            text: Cow::Borrowed(text),
+            lone_surrogates: false,
+        }),
         Err(error) => utf8_with_surrogates(bytes, error.valid_up_to()),
     }
 }
@@ -54,11 +57,16 @@ fn utf8_with_surrogates(bytes: &[u8], mut valid: usize) -> Option<Text<'_>> {
         }
     }
     let text = Cow::Owned(String::from_utf8(bytes).ok()?);
-    Some(Text { text, lone_surrogates: true })
+    Some(Text {
+        text,
+        lone_surrogates: true,
+    })
 }
 
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Option<Text<'static>> {
-    let (pairs, []) = bytes.as_chunks::<2>() else { return None };
+    let (pairs, []) = bytes.as_chunks::<2>() else {
+        return None;
+    };
     let mut lone_surrogates = false;
     let text = char::decode_utf16(pairs.iter().map(|pair| unit(*pair)))
         .map(|decoded| {
@@ -68,11 +76,16 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Option<Text<'static>> {
             })
         })
         .collect();
-    Some(Text { text, lone_surrogates })
+    Some(Text {
+        text,
+        lone_surrogates,
+    })
 }
 
 fn utf32(bytes: &[u8], unit: fn([u8; 4]) -> u32) -> Option<Text<'static>> {
-    let (fours, []) = bytes.as_chunks::<4>() else { return None };
+    let (fours, []) = bytes.as_chunks::<4>() else {
+        return None;
+    };
     let mut lone_surrogates = false;
     let text = fours
         .iter()
@@ -84,5 +97,8 @@ fn utf32(bytes: &[u8], unit: fn([u8; 4]) -> u32) -> Option<Text<'static>> {
             point => char::from_u32(point),
         })
         .collect::<Option<String>>()?;
-    Some(Text { text: Cow::Owned(text), lone_surrogates })
+    Some(Text {
+        text: Cow::Owned(text),
+        lone_surrogates,
+    })
 }

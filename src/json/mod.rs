@@ -52,7 +52,12 @@ pub enum Json {
 impl Json {
     /// An object of the given pairs; a repeated key keeps its first place and its last value.
     pub fn object<K: Into<String>>(pairs: impl IntoIterator<Item = (K, Json)>) -> Json {
-        Json::Object(pairs.into_iter().map(|(key, value)| (key.into(), value)).collect())
+        Json::Object(
+            pairs
+                .into_iter()
+                .map(|(key, value)| (key.into(), value))
+                .collect(),
+        )
     }
 
     /// An array of anything that converts into values.

@@ -209,10 +209,15 @@ fn may_be_tied(value: f64) -> bool {
 /// exact value, halves to even.
 fn untie(value: f64, buffer: &mut Buffer) {
     let mantissa = buffer.text().split('e').next().unwrap_or_default();
-    let odd = mantissa.as_bytes().last().is_some_and(|digit| digit % 2 == 1);
+    let odd = mantissa
+        .as_bytes()
+        .last()
+        .is_some_and(|digit| digit % 2 == 1);
     let significant = mantissa.trim_start_matches(['-', '0', '.']).bytes();
     // Fewer than 16 digits are never tied: neighbouring texts are further apart than doubles.
-    let Some((_, fraction)) = mantissa.split_once('.') else { return };
+    let Some((_, fraction)) = mantissa.split_once('.') else {
+        return;
+    };
     if !odd || significant.filter(u8::is_ascii_digit).count() < 16 {
         return;
     }
@@ -236,7 +241,10 @@ struct Buffer {
 
 impl Buffer {
     fn new() -> Buffer {
-        Buffer { bytes: [0; 32], used: 0 }
+        Buffer {
+            bytes: [0; 32],
+            used: 0,
+        }
     }
 
     fn fill(&mut self, text: fmt::Arguments<'_>) {

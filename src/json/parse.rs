@@ -47,9 +47,18 @@ pub enum ParseError {
 /// [`ParseError`] says which of Python's errors it is. As there, the first fault in the text
 /// counts; a lone surrogate counts only when the text is well-formed.
 pub fn parse(bytes: &[u8]) -> Result<Json, ParseError> {
-    let Text { text, lone_surrogates } =
-        decode(bytes).ok_or(ParseError::Unreadable { reason: "the bytes are not Unicode text" })?;
-    Parser { text: &text, at: 0, lone_surrogates }.document()
+    let Text {
+        text,
+        lone_surrogates,
+    } = decode(bytes).ok_or(ParseError::Unreadable {
+        reason: "the bytes are not Unicode text",
+    })?;
+    Parser {
+        text: &text,
+        at: 0,
+        lone_surrogates,
+    }
+    .document()
 }
 
 /// Reads one JSON document from text, as `json.loads(str)` does.
@@ -60,9 +69,17 @@ pub fn parse(bytes: &[u8]) -> Result<Json, ParseError> {
 pub fn parse_str(text: &str) -> Result<Json, ParseError> {
     if text.starts_with('\u{FEFF}') {
         let message = "Unexpected UTF-8 BOM (decode using utf-8-sig)";
-        return Err(ParseError::Syntax { message, position: 0 });
+        return Err(ParseError::Syntax {
+            message,
+            position: 0,
+        });
     }
-    Parser { text, at: 0, lone_surrogates: false }.document()
+    Parser {
+        text,
+        at: 0,
+        lone_surrogates: false,
+    }
+    .document()
 }
 
 struct Parser<'a> {
@@ -104,7 +121,9 @@ impl Parser<'_> {
             };
             let Some(mut value) = begun else { continue };
             loop {
-                let Some(open) = stack.last_mut() else { return Ok(value) };
+                let Some(open) = stack.last_mut() else {
+                    return Ok(value);
+                };
                 match self.put(open, value)? {
                     None => break,
                     Some(ended) => value = ended,
@@ -143,7 +162,9 @@ impl Parser<'_> {
         if stack.len() < MAX_DEPTH {
             return Ok(());
         }
-        Err(ParseError::Unreadable { reason: "arrays and objects are nested too deep" })
+        Err(ParseError::Unreadable {
+            reason: "arrays and objects are nested too deep",
+        })
     }
 
     /// Puts a finished value into the innermost container and reads on to the next value's
@@ -248,10 +269,15 @@ impl Parser<'_> {
             return number.map(Json::Float).map_err(|_| self.no_value());
         }
         if digits < 19 {
-            return Ok(Json::from(small(negative, &self.text.as_bytes()[whole..self.at])));
+            return Ok(Json::from(small(
+                negative,
+                &self.text.as_bytes()[whole..self.at],
+            )));
         }
         if digits > MAX_INT_DIGITS {
-            return Err(ParseError::Unreadable { reason: "an integer has too many digits" });
+            return Err(ParseError::Unreadable {
+                reason: "an integer has too many digits",
+            });
         }
         let int = Int::from_decimal(&self.text[start..self.at]);
         int.map(Json::Int).ok_or_else(|| self.no_value())
@@ -317,6 +343,8 @@ impl Parser<'_> {
 
 /// The value of at most 18 digits.
 fn small(negative: bool, digits: &[u8]) -> i64 {
-    let magnitude = digits.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+    let magnitude = digits
+        .iter()
+        .fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
     if negative { -magnitude } else { magnitude }
 }

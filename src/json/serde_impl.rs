@@ -14,7 +14,9 @@ use super::{Json, parse_str};
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let text = self.to_text().map_err(S::Error::custom)?;
-        RawValue::from_string(text).map_err(S::Error::custom)?.serialize(serializer)
+        RawValue::from_string(text)
+            .map_err(S::Error::custom)?
+            .serialize(serializer)
     }
 }
 

@@ -23,7 +23,11 @@ pub(super) fn read_string(text: &str, begin: usize) -> Result<Read, Fault> {
     let stop = find_special(text.as_bytes(), start);
     if text.as_bytes().get(stop) == Some(&b'"') {
         let value = text[start..stop].to_owned();
-        return Ok(Read { value, end: stop + 1, lone_surrogates: false });
+        return Ok(Read {
+            value,
+            end: stop + 1,
+            lone_surrogates: false,
+        });
     }
     read_escaped(text, begin)
 }
@@ -32,8 +36,15 @@ pub(super) fn read_string(text: &str, begin: usize) -> Result<Read, Fault> {
 #[cold]
 fn read_escaped(text: &str, begin: usize) -> Result<Read, Fault> {
     let bytes = text.as_bytes();
-    let unterminated = Fault { message: "Unterminated string starting at", at: begin };
-    let mut read = Read { value: String::new(), end: begin + 1, lone_surrogates: false };
+    let unterminated = Fault {
+        message: "Unterminated string starting at",
+        at: begin,
+    };
+    let mut read = Read {
+        value: String::new(),
+        end: begin + 1,
+        lone_surrogates: false,
+    };
     loop {
         let stop = find_special(bytes, read.end);
         read.value.push_str(&text[read.end..stop]);
@@ -44,7 +55,12 @@ fn read_escaped(text: &str, begin: usize) -> Result<Read, Fault> {
                 return Ok(read);
             }
             Some(b'\\') => {}
-            Some(_) => return Err(Fault { message: "Invalid control character at", at: stop }),
+            Some(_) => {
+                return Err(Fault {
+                    message: "Invalid control character at",
+                    at: stop,
+                });
+            }
         }
         let plain = match bytes.get(stop + 1) {
             None => return Err(unterminated),
@@ -58,7 +74,12 @@ fn read_escaped(text: &str, begin: usize) -> Result<Read, Fault> {
             Some(b'r') => '\r',
             Some(b't') => '\t',
             Some(same @ (b'"' | b'\\' | b'/')) => char::from(*same),
-            Some(_) => return Err(Fault { message: "Invalid \\escape", at: stop }),
+            Some(_) => {
+                return Err(Fault {
+                    message: "Invalid \\escape",
+                    at: stop,
+                });
+            }
         };
         read.value.push(plain);
         read.end = stop + 2;
@@ -90,8 +111,13 @@ fn read_unicode_escape(bytes: &[u8], at: usize, read: &mut Read) -> Result<(), F
 /// The value of the escape whose backslash stands at `at`. Like Python's, it wants one more
 /// character after the digits.
 fn four_hex_digits(bytes: &[u8], at: usize) -> Result<u32, Fault> {
-    let fault = Fault { message: BAD_UNICODE_ESCAPE, at: at + 1 };
-    let Some(&[a, b, c, d, _]) = bytes.get(at + 2..at + 7) else { return Err(fault) };
+    let fault = Fault {
+        message: BAD_UNICODE_ESCAPE,
+        at: at + 1,
+    };
+    let Some(&[a, b, c, d, _]) = bytes.get(at + 2..at + 7) else {
+        return Err(fault);
+    };
     let mut value = 0;
     for digit in [a, b, c, d] {
         match char::from(digit).to_digit(16) {

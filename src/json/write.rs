@@ -20,7 +20,11 @@ impl Json {
     /// [`NotFinite`], as Python with `allow_nan=False`; `out` then ends in a part of the value.
     pub fn write_to(&self, out: &mut String) -> Result<(), NotFinite> {
         let mut writer = Writer { out, finite: true };
-        if writer.value(self) { Ok(()) } else { Err(NotFinite) }
+        if writer.value(self) {
+            Ok(())
+        } else {
+            Err(NotFinite)
+        }
     }
 
     /// The value as text, by [`Json::write_to`].
@@ -40,7 +44,11 @@ impl Json {
 impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();
-        Writer { out: &mut text, finite: false }.value(self);
+        Writer {
+            out: &mut text,
+            finite: false,
+        }
+        .value(self);
         f.write_str(&text)
     }
 }

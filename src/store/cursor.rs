@@ -30,7 +30,8 @@ impl Cursor {
 
     /// The id in a cursor, or `None` where this list did not make it.
     pub fn open(&self, text: &str) -> Option<i64> {
-        let bytes: [u8; ID_BYTES + TAG_BYTES] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
+        let bytes: [u8; ID_BYTES + TAG_BYTES] =
+            URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
         let (id, tag) = bytes.split_first_chunk::<ID_BYTES>()?;
         let id = i64::from_be_bytes(*id);
         (self.tag(id) == tag).then_some(id)

@@ -12,7 +12,7 @@ use futures_util::future::try_join_all;
 use uuid::Uuid;
 
 use super::keys::{self, Row, document_key, number};
-use super::{Cursor, StoreError, call_error, condition_held, refused_by};
+use super::{Cursor, StoreError, call_error, refused_by};
 use crate::ids;
 
 /// Bytes of documents in one page, so that the answer stays well under Lambda's 6 MB.
@@ -44,7 +44,11 @@ pub(super) struct Documents {
 impl Documents {
     pub fn new(client: Client, table: String) -> Documents {
         let cursors = Cursor::of(&table);
-        Documents { client, table, cursors }
+        Documents {
+            client,
+            table,
+            cursors,
+        }
     }
 
     pub fn cursors(&self) -> &Cursor {
@@ -62,7 +66,10 @@ impl Documents {
     /// A row's put, ready for a condition.
     pub fn put(&self, id: i64, fields: Row) -> PutItemFluentBuilder {
         let row = document_key(id).into_iter().chain(fields).collect();
-        self.client.put_item().table_name(&self.table).set_item(Some(row))
+        self.client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(row))
     }
 
     /// Puts under a new id the document that `text` makes of the id.
@@ -95,13 +102,23 @@ impl Documents {
                 }
             }
         }
-        Err(StoreError::Corrupt(format!("{ID_TRIES} new ids in a row were taken")))
+        Err(StoreError::Corrupt(format!(
+            "{ID_TRIES} new ids in a row were taken"
+        )))
     }
 
     /// The row `id`. The read is consistent: who has just written sees what was written.
     pub async fn get(&self, id: i64) -> Result<Option<Row>, StoreError> {
-        let get = self.client.get_item().table_name(&self.table).consistent_read(true);
-        let answer = get.set_key(Some(document_key(id))).send().await.map_err(call_error)?;
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .consistent_read(true);
+        let answer = get
+            .set_key(Some(document_key(id)))
+            .send()
+            .await
+            .map_err(call_error)?;
         Ok(answer.item)
     }
 
@@ -121,7 +138,10 @@ impl Documents {
             let stretch = self.stretch(after, limit - rows.len()).await?;
             for row in &stretch.rows {
                 after = Some(keys::get_number(row, keys::ID)?);
-                bytes += row.get(keys::DOCUMENT).and_then(|d| d.as_s().ok()).map_or(0, String::len);
+                bytes += row
+                    .get(keys::DOCUMENT)
+                    .and_then(|d| d.as_s().ok())
+                    .map_or(0, String::len);
                 rows.extend(keep(row)?);
                 if bytes > PAGE_BYTES {
                     break;
@@ -182,7 +202,10 @@ impl Documents {
             .limit(i32::try_from(limit).unwrap_or(i32::MAX));
         let answer = query.send().await.map_err(call_error)?;
         let more = answer.last_evaluated_key.is_some();
-        Ok(Stretch { rows: answer.items.unwrap_or_default(), more })
+        Ok(Stretch {
+            rows: answer.items.unwrap_or_default(),
+            more,
+        })
     }
 }
 
@@ -223,10 +246,21 @@ mod tests {
         let documents = documents().await;
         let next = Cell::new(0);
         let colliding = || next.replace(next.get() + 1) / 2;
-        let first = documents.create_with(|_| "1".to_owned(), colliding).await.unwrap();
-        let second = documents.create_with(|_| "2".to_owned(), colliding).await.unwrap();
+        let first = documents
+            .create_with(|_| "1".to_owned(), colliding)
+            .await
+            .unwrap();
+        let second = documents
+            .create_with(|_| "2".to_owned(), colliding)
+            .await
+            .unwrap();
         assert_eq!((first, second), (0, 1));
-        assert!(documents.create_with(|_| "3".to_owned(), || 0).await.is_err());
+        assert!(
+            documents
+                .create_with(|_| "3".to_owned(), || 0)
+                .await
+                .is_err()
+        );
         let row = documents.get(0).await.unwrap().unwrap();
         assert_eq!(keys::get_text(&row, keys::DOCUMENT).unwrap(), "1");
     }
@@ -245,13 +279,16 @@ mod tests {
     async fn a_list_is_in_order_over_all_partitions() {
         let documents = documents().await;
         // Unevenly spread: 5, 9, 13, … are all of one partition.
-        let mut all: Vec<i64> = (0..20).map(|n| 4 * n + 1).chain([-7, 2, 6, 40, 1_000]).collect();
+        let mut all: Vec<i64> = (0..20)
+            .map(|n| 4 * n + 1)
+            .chain([-7, 2, 6, 40, 1_000])
+            .collect();
         for id in &all {
-            assert!(condition_held(documents.put(*id, fields("{}")).send().await).unwrap());
+            assert!(super::super::condition_held(documents.put(*id, fields("{}")).send().await).unwrap());
         }
         all.sort_unstable();
         for limit in [1, 2, 7, 25, 100] {
-            let (mut seen, mut after) = (Vec::new(), None);
+            let (mut seen, mut after) = (Vec::<i64>::new(), None);
             loop {
                 let (page, more) = ids(&documents, after, limit).await;
                 assert!(page.len() <= limit);

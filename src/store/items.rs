@@ -29,13 +29,18 @@ impl ItemStore {
     /// The item's JSON text.
     pub async fn get(&self, id: i64) -> Result<Option<String>, StoreError> {
         let row = self.0.get(id).await?;
-        row.map(|row| keys::get_text(&row, keys::DOCUMENT)).transpose()
+        row.map(|row| keys::get_text(&row, keys::DOCUMENT))
+            .transpose()
     }
 
     /// Replaces an item; `false` where there is none.
     pub async fn replace(&self, id: i64, item: &str) -> Result<bool, StoreError> {
         let put = self.0.put(id, Row::from([document(item)]));
-        condition_held(put.condition_expression("attribute_exists(id)").send().await)
+        condition_held(
+            put.condition_expression("attribute_exists(id)")
+                .send()
+                .await,
+        )
     }
 
     /// Deletes an item; `false` where there is none. A repeated call after a lost answer sees the
@@ -59,7 +64,10 @@ impl ItemStore {
         limit: usize,
     ) -> Result<Page<(i64, String)>, StoreError> {
         let pair = |row: &Row| {
-            Ok(Some((keys::get_number(row, keys::ID)?, keys::get_text(row, keys::DOCUMENT)?)))
+            Ok(Some((
+                keys::get_number(row, keys::ID)?,
+                keys::get_text(row, keys::DOCUMENT)?,
+            )))
         };
         self.0.list(after, limit, pair).await
     }
@@ -74,10 +82,19 @@ mod tests {
     async fn an_item_lives_and_dies() {
         let items = ItemStore::new(testing::client(), testing::ITEMS.to_owned());
         let id = items.create(r#"{"b":1.0,"a":[]}"#).await.unwrap();
-        assert_eq!(items.get(id).await.unwrap().as_deref(), Some(r#"{"b":1.0,"a":[]}"#));
+        assert_eq!(
+            items.get(id).await.unwrap().as_deref(),
+            Some(r#"{"b":1.0,"a":[]}"#)
+        );
         assert!(items.replace(id, "{}").await.unwrap());
         let page = items.list(None, 10).await.unwrap();
-        assert_eq!(page, Page { rows: vec![(id, "{}".to_owned())], next: None });
+        assert_eq!(
+            page,
+            Page {
+                rows: vec![(id, "{}".to_owned())],
+                next: None
+            }
+        );
         assert!(items.delete(id).await.unwrap());
         assert!(!items.delete(id).await.unwrap());
         assert!(!items.replace(id, "{}").await.unwrap());

@@ -32,7 +32,10 @@ pub fn shard(id: i64) -> i64 {
 
 /// A document's whole key.
 pub fn document_key(id: i64) -> Row {
-    Row::from([(SHARD.to_owned(), number(shard(id))), (ID.to_owned(), number(id))])
+    Row::from([
+        (SHARD.to_owned(), number(shard(id))),
+        (ID.to_owned(), number(id)),
+    ])
 }
 
 /// A number attribute.
@@ -56,7 +59,9 @@ pub fn find_number<T: std::str::FromStr>(row: &Row, name: &str) -> Result<Option
         return Ok(None);
     };
     let number = value.as_n().ok().and_then(|number| number.parse().ok());
-    number.map(Some).ok_or_else(|| StoreError::Corrupt(format!("{name} is no number")))
+    number
+        .map(Some)
+        .ok_or_else(|| StoreError::Corrupt(format!("{name} is no number")))
 }
 
 /// A text that must be in a row.

@@ -14,10 +14,11 @@ mod users;
 pub use cursor::Cursor;
 pub use documents::Page;
 pub use items::ItemStore;
-pub use tasks::{ClaimOutcome, Fenced, Submitted, TaskStore};
+pub use tasks::{ClaimOutcome, Fenced, Lease, Submitted, TaskStore};
 pub use users::{StoredUser, UserStore};
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -79,27 +80,22 @@ trait RefusedBy {
 
 static NO_ROW: std::sync::LazyLock<keys::Row> = std::sync::LazyLock::new(keys::Row::new);
 
-impl RefusedBy for PutItemError {
-    fn row(&self) -> Option<&keys::Row> {
-        match self {
-            PutItemError::ConditionalCheckFailedException(error) => {
-                Some(error.item().unwrap_or(&NO_ROW))
+macro_rules! refused_by {
+    ($($error:ident)+) => {$(
+        impl RefusedBy for $error {
+            fn row(&self) -> Option<&keys::Row> {
+                match self {
+                    $error::ConditionalCheckFailedException(refused) => {
+                        Some(refused.item().unwrap_or(&NO_ROW))
+                    }
+                    _ => None,
+                }
             }
-            _ => None,
         }
-    }
+    )+};
 }
 
-impl RefusedBy for UpdateItemError {
-    fn row(&self) -> Option<&keys::Row> {
-        match self {
-            UpdateItemError::ConditionalCheckFailedException(error) => {
-                Some(error.item().unwrap_or(&NO_ROW))
-            }
-            _ => None,
-        }
-    }
-}
+refused_by! { PutItemError UpdateItemError DeleteItemError }
 
 impl From<StoreError> for crate::http::HttpError {
     fn from(error: StoreError) -> Self {

@@ -101,7 +101,11 @@ pub struct TaskStore {
 impl TaskStore {
     /// Records in `table`, kept for `retention` after their tasks end.
     pub fn new(client: Client, table: String, retention: Duration) -> TaskStore {
-        TaskStore { client, table, retention }
+        TaskStore {
+            client,
+            table,
+            retention,
+        }
     }
 
     /// Writes the record of an accepted task. That there is one already is as good: a fast worker
@@ -123,8 +127,16 @@ impl TaskStore {
     /// A task's record; `None` where there is none or its time has passed. The read is consistent,
     /// so that an id is known as soon as it is answered.
     pub async fn get(&self, id: Uuid) -> Result<Option<TaskRecord>, StoreError> {
-        let get = self.client.get_item().table_name(&self.table).consistent_read(true);
-        let answer = get.set_key(Some(key(id))).send().await.map_err(call_error)?;
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .consistent_read(true);
+        let answer = get
+            .set_key(Some(key(id)))
+            .send()
+            .await
+            .map_err(call_error)?;
         match answer.item {
             Some(row) if !keys::is_expired(&row, now_ms())? => record(&row).map(Some),
             _ => Ok(None),
@@ -141,7 +153,11 @@ impl TaskStore {
         let token = Uuid::new_v4().to_string();
         let now = now_ms();
         let claim = self
-            .edge(task.id, Event::Claim, "(#state <> :running OR lease_until < :now)")
+            .edge(
+                task.id,
+                Event::Claim,
+                "(#state <> :running OR lease_until < :now)",
+            )
             .update_expression(concat!(
                 "SET #state = :to, #job = :job, lease_until = :until, lease_token = :token, ",
                 "created_at = if_not_exists(created_at, :created), started_at = :now ",
@@ -160,7 +176,11 @@ impl TaskStore {
             Ok(UpdateItemOutput { attributes, .. }) => {
                 let row = attributes.unwrap_or_default();
                 let attempt = keys::get_number(&row, ATTEMPTS)?;
-                Ok(ClaimOutcome::Claimed(Lease { id: task.id, attempt, token }))
+                Ok(ClaimOutcome::Claimed(Lease {
+                    id: task.id,
+                    attempt,
+                    token,
+                }))
             }
             Err(error) => unclaimed(task.id, &refused_by(error)?, token, now),
         }
@@ -189,13 +209,15 @@ impl TaskStore {
             .expression_attribute_names("#result", RESULT)
             .expression_attribute_values(":to", text(State::Completed.as_str()))
             .expression_attribute_values(":result", text(result));
-        self.write(held, self.ending(complete), State::Completed).await
+        self.write(held, self.ending(complete), State::Completed)
+            .await
     }
 
     /// Ends a task with an error.
     pub async fn fail(&self, held: &Lease, error: &TaskError) -> Result<Fenced, StoreError> {
         let fail = self.fenced(held, Event::Fail);
-        self.write(held, self.failing(fail, error), State::Failed).await
+        self.write(held, self.failing(fail, error), State::Failed)
+            .await
     }
 
     /// Records that an attempt failed and when the next one is due.
@@ -212,7 +234,8 @@ impl TaskStore {
             )
             .expression_attribute_values(":to", text(State::Retrying.as_str()))
             .expression_attribute_values(":next", number(now_ms() + millis(delay)));
-        self.write(held, with_error(retry, error), State::Retrying).await
+        self.write(held, with_error(retry, error), State::Retrying)
+            .await
     }
 
     /// Ends a task whose message can never be worked on. `false` where it runs or has ended.
@@ -238,7 +261,11 @@ impl TaskStore {
             names.push(name);
         }
         let allowed = format!("(#state IN ({}) AND {further})", names.join(", "));
-        let begins = if event.creates() { "attribute_not_exists(id) OR " } else { "" };
+        let begins = if event.creates() {
+            "attribute_not_exists(id) OR "
+        } else {
+            ""
+        };
         update.condition_expression(format!("{begins}{allowed}"))
     }
 
@@ -248,7 +275,11 @@ impl TaskStore {
             .expression_attribute_values(":token", text(&held.token))
     }
 
-    fn failing(&self, update: UpdateItemFluentBuilder, error: &TaskError) -> UpdateItemFluentBuilder {
+    fn failing(
+        &self,
+        update: UpdateItemFluentBuilder,
+        error: &TaskError,
+    ) -> UpdateItemFluentBuilder {
         let update = update
             .update_expression(concat!(
                 "SET #state = :to, error_type = :kind, error_message = :message, ",
@@ -281,17 +312,16 @@ impl TaskStore {
         let row = refused_by(error)?;
         let ours = keys::find_text(&row, LEASE_TOKEN).as_deref() == Some(&held.token);
         let done = keys::find_text(&row, STATE).as_deref() == Some(to.as_str());
-        Ok(if ours && done { Fenced::Written } else { Fenced::Lost })
+        Ok(if ours && done {
+            Fenced::Written
+        } else {
+            Fenced::Lost
+        })
     }
 }
 
 /// What a refused claim met.
-fn unclaimed(
-    id: Uuid,
-    row: &Row,
-    token: String,
-    now: u64,
-) -> Result<ClaimOutcome, StoreError> {
+fn unclaimed(id: Uuid, row: &Row, token: String, now: u64) -> Result<ClaimOutcome, StoreError> {
     if state(row)?.is_final() {
         return Ok(ClaimOutcome::Ended);
     }
@@ -301,11 +331,15 @@ fn unclaimed(
         return Ok(ClaimOutcome::Claimed(Lease { id, attempt, token }));
     }
     let until: u64 = keys::get_number(row, LEASE_UNTIL)?;
-    Ok(ClaimOutcome::Held { ends_in: Duration::from_millis(until.saturating_sub(now)) })
+    Ok(ClaimOutcome::Held {
+        ends_in: Duration::from_millis(until.saturating_sub(now)),
+    })
 }
 
 fn record(row: &Row) -> Result<TaskRecord, StoreError> {
-    let result = keys::find_text(row, RESULT).map(RawValue::from_string).transpose();
+    let result = keys::find_text(row, RESULT)
+        .map(RawValue::from_string)
+        .transpose();
     let error = keys::find_text(row, ERROR_KIND).map(|kind| TaskError {
         kind,
         message: keys::find_text(row, ERROR_MESSAGE).unwrap_or_default(),
@@ -324,7 +358,10 @@ fn state(row: &Row) -> Result<State, StoreError> {
 
 fn key(id: Uuid) -> Row {
     let part: AttributeValue = number(RECORD);
-    Row::from([(keys::ID.to_owned(), text(id.to_string())), (keys::PART.to_owned(), part)])
+    Row::from([
+        (keys::ID.to_owned(), text(id.to_string())),
+        (keys::PART.to_owned(), part),
+    ])
 }
 
 fn with_error(update: UpdateItemFluentBuilder, error: &TaskError) -> UpdateItemFluentBuilder {

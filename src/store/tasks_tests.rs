@@ -10,15 +10,26 @@ fn store() -> TaskStore {
 }
 
 fn faulty(faults: &Faults) -> TaskStore {
-    TaskStore::new(testing::faulty(faults), testing::TASKS.to_owned(), Duration::from_secs(3600))
+    TaskStore::new(
+        testing::faulty(faults),
+        testing::TASKS.to_owned(),
+        Duration::from_secs(3600),
+    )
 }
 
 fn task() -> Submitted<'static> {
-    Submitted { id: Uuid::new_v4(), job: "process_data", created_at: now_ms() }
+    Submitted {
+        id: Uuid::new_v4(),
+        job: "process_data",
+        created_at: now_ms(),
+    }
 }
 
 fn error() -> TaskError {
-    TaskError { kind: "Trouble".to_owned(), message: "it broke".to_owned() }
+    TaskError {
+        kind: "Trouble".to_owned(),
+        message: "it broke".to_owned(),
+    }
 }
 
 async fn claimed(store: &TaskStore, task: &Submitted<'_>, lease: Duration) -> Lease {
@@ -40,16 +51,28 @@ async fn next_millisecond() {
 async fn a_task_goes_its_way() {
     let (store, task) = (store(), task());
     store.submitted(&task).await.unwrap();
-    assert_eq!(store.get(task.id).await.unwrap().unwrap().state, State::Pending);
+    assert_eq!(
+        store.get(task.id).await.unwrap().unwrap().state,
+        State::Pending
+    );
     let lease = claimed(&store, &task, LEASE).await;
     assert_eq!(lease.attempt, 1);
-    assert_eq!(store.get(task.id).await.unwrap().unwrap().state, State::Running);
+    assert_eq!(
+        store.get(task.id).await.unwrap().unwrap().state,
+        State::Running
+    );
     assert_eq!(store.extend(&lease, LEASE).await.unwrap(), Fenced::Written);
-    assert_eq!(store.complete(&lease, r#"{"b":1.0}"#).await.unwrap(), Fenced::Written);
+    assert_eq!(
+        store.complete(&lease, r#"{"b":1.0}"#).await.unwrap(),
+        Fenced::Written
+    );
     let record = store.get(task.id).await.unwrap().unwrap();
     assert_eq!(record.state, State::Completed);
     assert_eq!(record.result.unwrap().get(), r#"{"b":1.0}"#);
-    assert_eq!(store.claim(&task, LEASE).await.unwrap(), ClaimOutcome::Ended);
+    assert_eq!(
+        store.claim(&task, LEASE).await.unwrap(),
+        ClaimOutcome::Ended
+    );
 }
 
 #[tokio::test]
@@ -57,10 +80,16 @@ async fn a_worker_may_be_faster_than_the_submitter() {
     let (store, task) = (store(), task());
     let lease = claimed(&store, &task, LEASE).await;
     store.submitted(&task).await.unwrap();
-    assert_eq!(store.get(task.id).await.unwrap().unwrap().state, State::Running);
+    assert_eq!(
+        store.get(task.id).await.unwrap().unwrap().state,
+        State::Running
+    );
     store.complete(&lease, "1").await.unwrap();
     store.submitted(&task).await.unwrap();
-    assert_eq!(store.get(task.id).await.unwrap().unwrap().state, State::Completed);
+    assert_eq!(
+        store.get(task.id).await.unwrap().unwrap().state,
+        State::Completed
+    );
 }
 
 #[tokio::test]
@@ -72,7 +101,10 @@ async fn a_live_lease_keeps_others_away_and_a_lost_one_does_not() {
     };
     assert!(ends_in <= LEASE && ends_in > LEASE / 2, "{ends_in:?}");
 
-    let other = Submitted { id: Uuid::new_v4(), ..task };
+    let other = Submitted {
+        id: Uuid::new_v4(),
+        ..task
+    };
     let first = claimed(&store, &other, NO_LEASE).await;
     next_millisecond().await;
     let second = claimed(&store, &other, LEASE).await;
@@ -87,17 +119,37 @@ async fn a_live_lease_keeps_others_away_and_a_lost_one_does_not() {
     }
     assert_eq!(store.complete(&second, "2").await.unwrap(), Fenced::Written);
     assert_eq!(store.complete(&first, "1").await.unwrap(), Fenced::Lost);
-    assert_eq!(store.get(other.id).await.unwrap().unwrap().result.unwrap().get(), "2");
+    assert_eq!(
+        store
+            .get(other.id)
+            .await
+            .unwrap()
+            .unwrap()
+            .result
+            .unwrap()
+            .get(),
+        "2"
+    );
 }
 
 #[tokio::test]
 async fn a_failed_attempt_can_be_followed_by_another() {
     let (store, task) = (store(), task());
     let lease = claimed(&store, &task, LEASE).await;
-    assert_eq!(store.retry(&lease, &error(), LEASE).await.unwrap(), Fenced::Written);
+    assert_eq!(
+        store.retry(&lease, &error(), LEASE).await.unwrap(),
+        Fenced::Written
+    );
     let record = store.get(task.id).await.unwrap().unwrap();
-    assert_eq!((record.state, record.error), (State::Retrying, Some(error())));
-    assert_eq!(store.complete(&lease, "1").await.unwrap(), Fenced::Lost, "the attempt is over");
+    assert_eq!(
+        (record.state, record.error),
+        (State::Retrying, Some(error()))
+    );
+    assert_eq!(
+        store.complete(&lease, "1").await.unwrap(),
+        Fenced::Lost,
+        "the attempt is over"
+    );
     let lease = claimed(&store, &task, LEASE).await;
     assert_eq!(lease.attempt, 2);
     store.complete(&lease, "1").await.unwrap();
@@ -112,11 +164,17 @@ async fn a_write_whose_answer_is_lost_counts_once() {
     let lease = claimed(&store, &task, LEASE).await;
     assert_eq!((lease.attempt, faults.calls("UpdateItem")), (1, 2));
     faults.lose_answer("UpdateItem");
-    assert_eq!(store.retry(&lease, &error(), LEASE).await.unwrap(), Fenced::Written);
+    assert_eq!(
+        store.retry(&lease, &error(), LEASE).await.unwrap(),
+        Fenced::Written
+    );
     let lease = claimed(&store, &task, LEASE).await;
     faults.lose_answer("UpdateItem");
     assert_eq!(store.complete(&lease, "1").await.unwrap(), Fenced::Written);
-    assert_eq!(store.get(task.id).await.unwrap().unwrap().state, State::Completed);
+    assert_eq!(
+        store.get(task.id).await.unwrap().unwrap().state,
+        State::Completed
+    );
 }
 
 #[tokio::test]
@@ -126,12 +184,18 @@ async fn a_rejected_task_fails_unless_it_runs_or_ended() {
     let record = store.get(task.id).await.unwrap().unwrap();
     assert_eq!((record.state, record.error), (State::Failed, Some(error())));
 
-    let other = Submitted { id: Uuid::new_v4(), ..task };
+    let other = Submitted {
+        id: Uuid::new_v4(),
+        ..task
+    };
     let lease = claimed(&store, &other, LEASE).await;
     assert!(!store.reject(other.id, &error()).await.unwrap());
     store.complete(&lease, "1").await.unwrap();
     assert!(!store.reject(other.id, &error()).await.unwrap());
-    assert_eq!(store.get(other.id).await.unwrap().unwrap().state, State::Completed);
+    assert_eq!(
+        store.get(other.id).await.unwrap().unwrap().state,
+        State::Completed
+    );
 }
 
 #[tokio::test]
@@ -139,7 +203,10 @@ async fn a_result_that_does_not_fit_a_row_is_refused() {
     let (store, task) = (store(), task());
     let lease = claimed(&store, &task, LEASE).await;
     let large = format!("\"{}\"", "x".repeat(MAX_RESULT));
-    assert!(matches!(store.complete(&lease, &large).await, Err(StoreError::TooLarge)));
+    assert!(matches!(
+        store.complete(&lease, &large).await,
+        Err(StoreError::TooLarge)
+    ));
 }
 
 #[tokio::test]

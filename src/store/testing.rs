@@ -28,9 +28,11 @@ pub fn client() -> Client {
 /// The same with faults that a test asks for.
 pub fn faulty(faults: &Faults) -> Client {
     let database = Database::memory().expect("an embedded database");
-    for (table, hash, hash_type, range) in
-        [(ITEMS, "shard", "N", "id"), (USERS, "shard", "N", "id"), (TASKS, "id", "S", "part")]
-    {
+    for (table, hash, hash_type, range) in [
+        (ITEMS, "shard", "N", "id"),
+        (USERS, "shard", "N", "id"),
+        (TASKS, "id", "S", "part"),
+    ] {
         let definition = serde_json::json!({
             "TableName": table,
             "BillingMode": "PAY_PER_REQUEST",
@@ -50,7 +52,10 @@ pub fn faulty(faults: &Faults) -> Client {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-central-1"))
         .credentials_provider(Credentials::for_tests())
-        .http_client(Embedded { database: Arc::new(database), faults: faults.clone() });
+        .http_client(Embedded {
+            database: Arc::new(database),
+            faults: faults.clone(),
+        });
     Client::from_conf(config.build())
 }
 
@@ -67,12 +72,22 @@ struct FaultState {
 impl Faults {
     /// The next `operation` is done, but its answer does not arrive.
     pub fn lose_answer(&self, operation: &str) {
-        self.0.lock().unwrap().lost_answers.push(operation.to_owned());
+        self.0
+            .lock()
+            .unwrap()
+            .lost_answers
+            .push(operation.to_owned());
     }
 
     /// How often `operation` was called.
     pub fn calls(&self, operation: &str) -> usize {
-        self.0.lock().unwrap().calls.get(operation).copied().unwrap_or(0)
+        self.0
+            .lock()
+            .unwrap()
+            .calls
+            .get(operation)
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Counts a call; whether its answer is to be lost.
@@ -108,7 +123,11 @@ impl HttpClient for Embedded {
 
 impl HttpConnector for Embedded {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let target = request.headers().get("x-amz-target").unwrap_or_default().to_owned();
+        let target = request
+            .headers()
+            .get("x-amz-target")
+            .unwrap_or_default()
+            .to_owned();
         let operation = target.rsplit('.').next().unwrap_or_default();
         let lost = self.faults.called(operation);
         let body = request.body().bytes().unwrap_or_default();

@@ -79,13 +79,28 @@ impl UserStore {
     }
 
     async fn batch_get(&self, keys: Vec<Row>) -> Result<(Vec<Row>, Vec<Row>), StoreError> {
-        let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
-        let wanted = wanted.build().map_err(|error| StoreError::Call(Box::new(error)))?;
-        let get = self.0.client().batch_get_item().request_items(self.0.table(), wanted);
+        let wanted = KeysAndAttributes::builder()
+            .set_keys(Some(keys))
+            .consistent_read(true);
+        let wanted = wanted
+            .build()
+            .map_err(|error| StoreError::Call(Box::new(error)))?;
+        let get = self
+            .0
+            .client()
+            .batch_get_item()
+            .request_items(self.0.table(), wanted);
         let answer = get.send().await.map_err(call_error)?;
-        let rows = answer.responses.and_then(|mut tables| tables.remove(self.0.table()));
-        let rest = answer.unprocessed_keys.and_then(|mut tables| tables.remove(self.0.table()));
-        Ok((rows.unwrap_or_default(), rest.map(|rest| rest.keys).unwrap_or_default()))
+        let rows = answer
+            .responses
+            .and_then(|mut tables| tables.remove(self.0.table()));
+        let rest = answer
+            .unprocessed_keys
+            .and_then(|mut tables| tables.remove(self.0.table()));
+        Ok((
+            rows.unwrap_or_default(),
+            rest.map(|rest| rest.keys).unwrap_or_default(),
+        ))
     }
 
     /// Keeps a copy of an upstream's user, unless the user was written or deleted here meanwhile.
@@ -98,7 +113,8 @@ impl UserStore {
             (keys::EXPIRES_AT.to_owned(), number(expires_at)),
         ]);
         let put = self.0.put(id, fields);
-        let put = put.condition_expression("attribute_not_exists(id) OR attribute_exists(fresh_until)");
+        let put =
+            put.condition_expression("attribute_not_exists(id) OR attribute_exists(fresh_until)");
         condition_held(put.send().await).map(drop)
     }
 
@@ -116,24 +132,31 @@ impl UserStore {
     pub async fn replace(&self, id: i64, user: &str) -> Result<bool, StoreError> {
         let put = self.0.put(id, Row::from([document(user)]));
         let put = put.condition_expression("attribute_not_exists(#deleted)");
-        condition_held(put.expression_attribute_names("#deleted", DELETED).send().await)
+        condition_held(
+            put.expression_attribute_names("#deleted", DELETED)
+                .send()
+                .await,
+        )
     }
 
     /// Deletes a user that exists, here or upstream, and remembers that, so that the upstream's is
     /// not read again. `false` where somebody else deleted it first.
     pub async fn delete(&self, id: i64) -> Result<bool, StoreError> {
-        let mark = (DELETED.to_owned(), aws_sdk_dynamodb::types::AttributeValue::Bool(true));
+        let mark = (
+            DELETED.to_owned(),
+            aws_sdk_dynamodb::types::AttributeValue::Bool(true),
+        );
         let put = self.0.put(id, Row::from([mark]));
         let put = put.condition_expression("attribute_not_exists(#deleted)");
-        condition_held(put.expression_attribute_names("#deleted", DELETED).send().await)
+        condition_held(
+            put.expression_attribute_names("#deleted", DELETED)
+                .send()
+                .await,
+        )
     }
 
     /// A page of users.
-    pub async fn list(
-        &self,
-        after: Option<i64>,
-        limit: usize,
-    ) -> Result<Page<String>, StoreError> {
+    pub async fn list(&self, after: Option<i64>, limit: usize) -> Result<Page<String>, StoreError> {
         let alive = |row: &Row| match stored(row)? {
             Some(StoredUser::Own(document) | StoredUser::Copy { document, .. }) => {
                 Ok(Some(document))
@@ -156,7 +179,10 @@ fn stored(row: &Row) -> Result<Option<StoredUser>, StoreError> {
     let document = keys::get_text(row, keys::DOCUMENT)?;
     Ok(Some(match keys::find_number::<u64>(row, FRESH_UNTIL)? {
         None => StoredUser::Own(document),
-        Some(until) => StoredUser::Copy { document, fresh: now < until },
+        Some(until) => StoredUser::Copy {
+            document,
+            fresh: now < until,
+        },
     }))
 }
 
@@ -173,7 +199,10 @@ mod tests {
     async fn a_copy_is_fresh_and_then_stale() {
         let users = users();
         users.keep_copy(1, "{}", 60_000).await.unwrap();
-        let copy = |fresh| StoredUser::Copy { document: "{}".to_owned(), fresh };
+        let copy = |fresh| StoredUser::Copy {
+            document: "{}".to_owned(),
+            fresh,
+        };
         assert_eq!(users.get(1).await.unwrap(), Some(copy(true)));
         users.keep_copy(1, "{}", 0).await.unwrap();
         assert_eq!(users.get(1).await.unwrap(), Some(copy(false)));
@@ -187,7 +216,10 @@ mod tests {
         assert!(users.replace(1, r#"{"own":1}"#).await.unwrap());
         users.keep_copy(1, "{}", 60_000).await.unwrap();
         users.forget_copy(1).await.unwrap();
-        assert_eq!(users.get(1).await.unwrap(), Some(StoredUser::Own(r#"{"own":1}"#.to_owned())));
+        assert_eq!(
+            users.get(1).await.unwrap(),
+            Some(StoredUser::Own(r#"{"own":1}"#.to_owned()))
+        );
     }
 
     #[tokio::test]
@@ -199,7 +231,10 @@ mod tests {
         assert!(!users.replace(1, "{}").await.unwrap());
         users.keep_copy(1, "{}", 60_000).await.unwrap();
         assert_eq!(users.get(1).await.unwrap(), Some(StoredUser::Deleted));
-        assert_eq!(users.list(None, 10).await.unwrap().rows, Vec::<String>::new());
+        assert_eq!(
+            users.list(None, 10).await.unwrap().rows,
+            Vec::<String>::new()
+        );
     }
 
     #[tokio::test]
@@ -209,8 +244,13 @@ mod tests {
             users.keep_copy(id, &id.to_string(), 60_000).await.unwrap();
         }
         let ids: Vec<i64> = (0..140).collect();
-        let mut found: Vec<i64> =
-            users.get_many(&ids).await.unwrap().into_iter().map(|(id, _)| id).collect();
+        let mut found: Vec<i64> = users
+            .get_many(&ids)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|(id, _)| id)
+            .collect();
         found.sort_unstable();
         assert_eq!(found, (0..130).collect::<Vec<_>>());
     }

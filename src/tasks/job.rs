@@ -69,12 +69,20 @@ impl JobError {
     /// An error that trying again may mend. `kind` is a word for programs, `message` a sentence
     /// for people; both are shown to whoever reads the task's result.
     pub fn transient(kind: impl Into<String>, message: impl Into<String>) -> JobError {
-        JobError { retry: Retry::Backoff, kind: kind.into(), message: message.into() }
+        JobError {
+            retry: Retry::Backoff,
+            kind: kind.into(),
+            message: message.into(),
+        }
     }
 
     /// An error that stays, however often the task is tried.
     pub fn permanent(kind: impl Into<String>, message: impl Into<String>) -> JobError {
-        JobError { retry: Retry::No, kind: kind.into(), message: message.into() }
+        JobError {
+            retry: Retry::No,
+            kind: kind.into(),
+            message: message.into(),
+        }
     }
 
     /// Asks for the next attempt after `delay`, in place of the policy's backoff.

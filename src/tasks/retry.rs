@@ -78,7 +78,10 @@ mod tests {
         let error = JobError::transient("x", "x");
         assert!(policy().delay(40, &error, 0.5).is_some());
         assert_eq!(policy().delay(41, &error, 0.5), None);
-        let once = RetryPolicy { max_retries: 0, ..policy() };
+        let once = RetryPolicy {
+            max_retries: 0,
+            ..policy()
+        };
         assert_eq!(once.delay(1, &error, 0.5), None);
     }
 

@@ -87,7 +87,10 @@ pub fn next(from: Option<State>, event: Event) -> Result<State, Refused> {
         (Some(Running), Event::Fail) => Ok(Failed),
         (Some(Running), Event::Retry) => Ok(Retrying),
         (None | Some(Scheduled | Pending | Retrying), Event::Reject) => Ok(Failed),
-        (from, event) => Err(Refused { from: Place(from), event }),
+        (from, event) => Err(Refused {
+            from: Place(from),
+            event,
+        }),
     }
 }
 
@@ -139,7 +142,9 @@ impl fmt::Display for State {
 impl Event {
     /// The states that allow this event.
     pub fn sources(self) -> impl Iterator<Item = State> {
-        State::ALL.into_iter().filter(move |state| next(Some(*state), self).is_ok())
+        State::ALL
+            .into_iter()
+            .filter(move |state| next(Some(*state), self).is_ok())
     }
 
     /// Whether this event may begin a record.
@@ -172,7 +177,10 @@ mod tests {
 
     #[test]
     fn only_a_running_task_ends_with_a_result() {
-        assert_eq!(Event::Complete.sources().collect::<Vec<_>>(), [State::Running]);
+        assert_eq!(
+            Event::Complete.sources().collect::<Vec<_>>(),
+            [State::Running]
+        );
         assert!(!Event::Complete.creates());
     }
 
@@ -181,10 +189,18 @@ mod tests {
         let mut open = vec![State::Pending, State::Running];
         let mut seen = open.clone();
         while let Some(state) = open.pop() {
-            let reached: Vec<State> =
-                EVENTS.into_iter().filter_map(|event| next(Some(state), event).ok()).collect();
-            assert!(state.is_final() || !reached.is_empty(), "{state} is a dead end");
-            for state in reached.into_iter().filter(|state| !seen.contains(state)).collect::<Vec<_>>()
+            let reached: Vec<State> = EVENTS
+                .into_iter()
+                .filter_map(|event| next(Some(state), event).ok())
+                .collect();
+            assert!(
+                state.is_final() || !reached.is_empty(),
+                "{state} is a dead end"
+            );
+            for state in reached
+                .into_iter()
+                .filter(|state| !seen.contains(state))
+                .collect::<Vec<_>>()
             {
                 seen.push(state);
                 open.push(state);

@@ -40,15 +40,29 @@ fn answer(raw: &[u8]) -> String {
 }
 
 fn compare(texts: &[Vec<u8>]) {
-    let hex = |text: &Vec<u8>| text.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let input = texts.iter().map(|text| hex(text) + "\n").collect::<String>();
-    let Some(output) = python::run(SCRIPT, input.into_bytes()) else { return };
+    let hex = |text: &Vec<u8>| {
+        text.iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    let input = texts
+        .iter()
+        .map(|text| hex(text) + "\n")
+        .collect::<String>();
+    let Some(output) = python::run(SCRIPT, input.into_bytes()) else {
+        return;
+    };
     let output = String::from_utf8(output).expect("UTF-8");
     let lines: Vec<&str> = output.split_terminator('\n').collect();
     assert_eq!(lines.len(), texts.len());
     for (text, expected) in texts.iter().zip(lines) {
         let shown = String::from_utf8_lossy(&text[..text.len().min(200)]);
-        assert_eq!(answer(text), expected, "{shown:?} {:?}", &text[..text.len().min(40)]);
+        assert_eq!(
+            answer(text),
+            expected,
+            "{shown:?} {:?}",
+            &text[..text.len().min(40)]
+        );
     }
 }
 
@@ -95,30 +109,72 @@ fn the_table() {
 #[test]
 fn sizes_and_depths() {
     let nines = |n| "9".repeat(n);
-    let mut texts = vec![nines(4300), nines(4301), format!("-{}", nines(4300)), nines(6000)];
-    texts.extend([format!("[{}", nines(4301)), format!("{}.0", nines(5000)), nines(400) + "e-350"]);
-    texts.extend([format!("[1 {}]", nines(5000)), format!("0.{}", nines(5000)), nines(19)]);
+    let mut texts = vec![
+        nines(4300),
+        nines(4301),
+        format!("-{}", nines(4300)),
+        nines(6000),
+    ];
+    texts.extend([
+        format!("[{}", nines(4301)),
+        format!("{}.0", nines(5000)),
+        nines(400) + "e-350",
+    ]);
+    texts.extend([
+        format!("[1 {}]", nines(5000)),
+        format!("0.{}", nines(5000)),
+        nines(19),
+    ]);
     for n in [1, 500, 900, 2_000, 100_000] {
-        texts.extend(["[".repeat(n) + &"]".repeat(n), "[".repeat(n), "{\"a\":".repeat(n)]);
+        texts.extend([
+            "[".repeat(n) + &"]".repeat(n),
+            "[".repeat(n),
+            "{\"a\":".repeat(n),
+        ]);
     }
-    compare(&texts.into_iter().map(String::into_bytes).collect::<Vec<_>>());
+    compare(
+        &texts
+            .into_iter()
+            .map(String::into_bytes)
+            .collect::<Vec<_>>(),
+    );
 }
 
 #[test]
 fn encodings() {
     let mut texts = Vec::new();
-    for text in ["{}", "1", "12", "\"é😀\"", "[1 2]", "{\"é😀\":1,}", "", "null", "\"\\ud800\""]
-    {
+    for text in [
+        "{}",
+        "1",
+        "12",
+        "\"é😀\"",
+        "[1 2]",
+        "{\"é😀\":1,}",
+        "",
+        "null",
+        "\"\\ud800\"",
+    ] {
         let with_mark = format!("\u{feff}{text}");
         for text in [text, &with_mark] {
             texts.push(text.as_bytes().to_vec());
             texts.push(text.encode_utf16().flat_map(u16::to_le_bytes).collect());
             texts.push(text.encode_utf16().flat_map(u16::to_be_bytes).collect());
-            texts.push(text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect());
-            texts.push(text.chars().flat_map(|c| u32::from(c).to_be_bytes()).collect());
+            texts.push(
+                text.chars()
+                    .flat_map(|c| u32::from(c).to_le_bytes())
+                    .collect(),
+            );
+            texts.push(
+                text.chars()
+                    .flat_map(|c| u32::from(c).to_be_bytes())
+                    .collect(),
+            );
         }
     }
-    let cut: Vec<_> = texts.iter().filter_map(|text| Some(text.split_last()?.1.to_vec())).collect();
+    let cut: Vec<_> = texts
+        .iter()
+        .filter_map(|text| Some(text.split_last()?.1.to_vec()))
+        .collect();
     texts.extend(cut);
     let odd: [&[u8]; 22] = [
         b"\xff",
@@ -226,7 +282,9 @@ fn mutated_texts() {
 #[test]
 fn numbers() {
     let mut random = Random(0xD1B5_4A32_D192_ED03);
-    let mut texts: Vec<String> = (-1074..=1023).map(|n| format!("{:e}", 2_f64.powi(n))).collect();
+    let mut texts: Vec<String> = (-1074..=1023)
+        .map(|n| format!("{:e}", 2_f64.powi(n)))
+        .collect();
     texts.extend((-330..=310).map(|n| format!("1e{n}")));
     for _ in 0..6_000 {
         let bits = f64::from_bits(random.next());
@@ -241,5 +299,10 @@ fn numbers() {
         texts.push(format!("{a}{b}{}", random.next() >> random.below(60)));
         texts.push(format!("{b}.{a}e{}", random.below(40) as i64 - 20));
     }
-    compare(&texts.into_iter().map(String::into_bytes).collect::<Vec<_>>());
+    compare(
+        &texts
+            .into_iter()
+            .map(String::into_bytes)
+            .collect::<Vec<_>>(),
+    );
 }

@@ -18,7 +18,16 @@ fn same(text: &str) {
 
 #[test]
 fn numbers_keep_their_form() {
-    for text in ["0", "-1", "1.0", "-0.0", "1e+16", "1e-05", "100000.0", "9223372036854775808"] {
+    for text in [
+        "0",
+        "-1",
+        "1.0",
+        "-0.0",
+        "1e+16",
+        "1e-05",
+        "100000.0",
+        "9223372036854775808",
+    ] {
         same(text);
     }
     assert_eq!(read("-0").to_string(), "0");
@@ -30,7 +39,10 @@ fn numbers_keep_their_form() {
 
 #[test]
 fn a_repeated_key_keeps_its_place() {
-    assert_eq!(read(r#"{"a":1,"b":2,"a":3}"#).to_string(), r#"{"a":3,"b":2}"#);
+    assert_eq!(
+        read(r#"{"a":1,"b":2,"a":3}"#).to_string(),
+        r#"{"a":3,"b":2}"#
+    );
 }
 
 #[test]
@@ -46,26 +58,50 @@ fn what_is_not_finite_is_read_and_not_sent() {
 
 #[test]
 fn surrogates_without_their_half_have_their_own_error() {
-    for text in [&br#"["\ud800"]"#[..], br#"{"\udc00x":1}"#, b"\"\xED\xA0\x80\""] {
+    for text in [
+        &br#"["\ud800"]"#[..],
+        br#"{"\udc00x":1}"#,
+        b"\"\xED\xA0\x80\"",
+    ] {
         assert_eq!(parse(text), Err(ParseError::LoneSurrogate));
     }
     // A fault further on counts more, and both forms are one character long.
-    let fault = |position| Err(ParseError::Syntax { message: "Expecting ',' delimiter", position });
+    let fault = |position| {
+        Err(ParseError::Syntax {
+            message: "Expecting ',' delimiter",
+            position,
+        })
+    };
     assert_eq!(parse(br#"["\ud800" 1]"#), fault(10));
     assert_eq!(parse(b"[\"\xED\xA0\x80\" 1]"), fault(5));
 }
 
 #[test]
 fn ints_are_ordered() {
-    let texts = ["-1e", "-100000000000000000000", "-99999999999999999999", "-9223372036854775809"];
-    let ints = texts[1..].iter().chain(&["-9223372036854775808", "-1", "0", "9223372036854775807"]);
-    let ints =
-        ints.chain(&["9223372036854775808", "18446744073709551615", "100000000000000000000"]);
-    let ints: Vec<Int> = ints.map(|text| Int::from_decimal(text).expect("an integer")).collect();
+    let texts = [
+        "-1e",
+        "-100000000000000000000",
+        "-99999999999999999999",
+        "-9223372036854775809",
+    ];
+    let ints = texts[1..]
+        .iter()
+        .chain(&["-9223372036854775808", "-1", "0", "9223372036854775807"]);
+    let ints = ints.chain(&[
+        "9223372036854775808",
+        "18446744073709551615",
+        "100000000000000000000",
+    ]);
+    let ints: Vec<Int> = ints
+        .map(|text| Int::from_decimal(text).expect("an integer"))
+        .collect();
     assert!(ints.is_sorted_by(|a, b| a < b));
     assert_eq!(Int::from_decimal(texts[0]), None);
     assert_eq!(Int::from_decimal("-000"), Some(Int::from(0)));
-    assert_eq!(Int::from_decimal("-00018446744073709551616"), Some(Int::from(-(1_i128 << 64))));
+    assert_eq!(
+        Int::from_decimal("-00018446744073709551616"),
+        Some(Int::from(-(1_i128 << 64)))
+    );
     assert_eq!(Int::from(u64::MAX).as_u64(), Some(u64::MAX));
     assert!(Int::from_decimal(&"9".repeat(400)).is_some_and(|int| int.as_f64().is_infinite()));
 }
@@ -88,7 +124,9 @@ fn depth_does_not_exhaust_the_stack() {
             }
         }
     };
-    let thread = std::thread::Builder::new().stack_size(1024 * 1024).spawn(work);
+    let thread = std::thread::Builder::new()
+        .stack_size(1024 * 1024)
+        .spawn(work);
     thread.expect("a thread").join().expect("no overflow");
 }
 
@@ -107,7 +145,10 @@ fn travels_inside_other_types() {
     assert_eq!(serde_json::to_string(&item).expect("written"), text);
     let tree: serde_json::Value = serde_json::json!({"a": [1, 2.5, "x"]});
     let value: Json = serde_json::from_value(tree).expect("from a tree");
-    assert_eq!(value, Json::object([("a", Json::array([1.into(), 2.5.into(), Json::from("x")]))]));
+    assert_eq!(
+        value,
+        Json::object([("a", Json::array([1.into(), 2.5.into(), Json::from("x")]))])
+    );
 }
 
 #[test]

@@ -1,0 +1,21 @@
+//! `POST /items/`: stores any JSON object under a new id.
+
+use async_service::http::{self, Answer, HttpError, Request, all};
+use async_service::items::{self, StoredItem};
+use async_service::store::ItemStore;
+use async_service::{App, Error};
+
+const ROUTE: &str = "/items";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let items = App::from_env()?.items()?;
+    http::serve(ROUTE, items, create_item).await
+}
+
+async fn create_item(items: &ItemStore, request: Request) -> Result<Answer, HttpError> {
+    let (item,) = all((request.body_object(),))?;
+    let item = items::document(item)?;
+    let id = items.create(&item).await?;
+    Ok(Answer::ok(&StoredItem::new(item, id)?).at(&format!("/items/{id}")))
+}

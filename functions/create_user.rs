@@ -1,0 +1,20 @@
+//! `POST /users/`: stores a user under a new id.
+
+use ::http::StatusCode;
+use async_service::http::{self, Answer, HttpError, Request, all};
+use async_service::users::{NewUser, Users};
+use async_service::{App, Error};
+
+const ROUTE: &str = "/users";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let users = App::from_env()?.users()?;
+    http::serve(ROUTE, users, create_user).await
+}
+
+async fn create_user(users: &Users, request: Request) -> Result<Answer, HttpError> {
+    let (user,) = all((NewUser::read(&request),))?;
+    let (id, user) = users.create(&user).await?;
+    Ok(Answer::raw(StatusCode::CREATED, user).at(&format!("/users/{id}")))
+}

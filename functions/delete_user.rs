@@ -1,0 +1,22 @@
+//! `DELETE /users/{user_id}`: deletes a user, also one that the upstream still has.
+
+use ::http::StatusCode;
+use async_service::http::{self, Answer, HttpError, Request, all};
+use async_service::users::Users;
+use async_service::{App, Error};
+
+const ROUTE: &str = "/users/{user_id}";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let users = App::from_env()?.users()?;
+    http::serve(ROUTE, users, delete_user).await
+}
+
+async fn delete_user(users: &Users, request: Request) -> Result<Answer, HttpError> {
+    let (user_id,) = all((request.path_int("user_id"),))?;
+    match user_id.as_i64() {
+        Some(id) if users.delete(id).await? => Ok(Answer::empty(StatusCode::NO_CONTENT)),
+        _ => Err(HttpError::not_found("User not found")),
+    }
+}

@@ -1,0 +1,23 @@
+//! `GET /fetch/?url=`: fetches a URL and answers its JSON.
+
+use ::http::StatusCode;
+use async_service::fetch::Fetcher;
+use async_service::http::{self, Answer, HttpError, Request, all, json_of};
+use async_service::{App, Error};
+
+const ROUTE: &str = "/fetch";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let fetcher = App::from_env()?.fetcher()?;
+    http::serve(ROUTE, fetcher, fetch).await
+}
+
+async fn fetch(fetcher: &Fetcher, request: Request) -> Result<Answer, HttpError> {
+    let (url,) = all((request.query_required("url"),))?;
+    let json = json_of(&fetcher.get(&url).await?)?;
+    let text = json
+        .to_text()
+        .map_err(|_| HttpError::bad_gateway("The URL's JSON has NaN in it"))?;
+    Ok(Answer::raw(StatusCode::OK, text))
+}

@@ -1,0 +1,30 @@
+//! `GET /items/?limit=&cursor=`: a page of items in the order of their ids, and a `Link` to the next.
+
+use ::http::header::LINK;
+use async_service::http::{self, Answer, HttpError, PageQuery, Request, all, next_link};
+use async_service::items::StoredItem;
+use async_service::store::ItemStore;
+use async_service::{App, Error};
+
+const ROUTE: &str = "/items";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let items = App::from_env()?.items()?;
+    http::serve(ROUTE, items, list_items).await
+}
+
+async fn list_items(items: &ItemStore, request: Request) -> Result<Answer, HttpError> {
+    let (page,) = all((PageQuery::read(&request, items.cursors()),))?;
+    let page = items.list(page.after, page.limit).await?;
+    let rows: Result<Vec<StoredItem>, HttpError> = page
+        .rows
+        .into_iter()
+        .map(|(id, item)| StoredItem::new(item, id))
+        .collect();
+    let answer = Answer::ok(&rows?);
+    Ok(match page.next {
+        Some(cursor) => answer.with_text(LINK, &next_link(&request, &cursor)),
+        None => answer,
+    })
+}

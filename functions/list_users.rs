@@ -1,0 +1,30 @@
+//! `GET /users/?limit=&cursor=`: a page of users, and a `Link` to the next; or `?ids=1,2,3`: these users.
+
+use ::http::header::LINK;
+use async_service::http::{self, Answer, HttpError, PageQuery, Request, all, next_link};
+use async_service::users::{self, Users};
+use async_service::{App, Error};
+
+const ROUTE: &str = "/users";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let users = App::from_env()?.users()?;
+    http::serve(ROUTE, users, list_users).await
+}
+
+async fn list_users(users: &Users, request: Request) -> Result<Answer, HttpError> {
+    let (page, ids) = all((
+        PageQuery::read(&request, users.cursors()),
+        users::ids(&request),
+    ))?;
+    if let Some(ids) = ids {
+        return Ok(Answer::raw_list(&users.get_many(&ids).await?));
+    }
+    let page = users.list(page.after, page.limit).await?;
+    let answer = Answer::raw_list(&page.rows);
+    Ok(match page.next {
+        Some(cursor) => answer.with_text(LINK, &next_link(&request, &cursor)),
+        None => answer,
+    })
+}

@@ -1,0 +1,24 @@
+//! `GET /items/{item_id}?q=`: the id, the query and what is stored under the id, if anything.
+
+use async_service::http::{self, Answer, HttpError, Request, all};
+use async_service::items::ReadItem;
+use async_service::store::ItemStore;
+use async_service::{App, Error};
+
+const ROUTE: &str = "/items/{item_id}";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let items = App::from_env()?.items()?;
+    http::serve(ROUTE, items, read_item).await
+}
+
+async fn read_item(items: &ItemStore, request: Request) -> Result<Answer, HttpError> {
+    let (item_id, q) = all((request.path_int("item_id"), request.query_optional("q")))?;
+    // An integer may have any size; no item has an id beyond 64 bits.
+    let item = match item_id.as_i64() {
+        Some(id) => items.get(id).await?,
+        None => None,
+    };
+    Ok(Answer::ok(&ReadItem::new(item_id, q, item)?))
+}

@@ -1,0 +1,24 @@
+//! `GET /users/{user_id}`: a user, read through the upstream if there is one.
+
+use ::http::StatusCode;
+use async_service::http::{self, Answer, HttpError, Request, all};
+use async_service::users::Users;
+use async_service::{App, Error};
+
+const ROUTE: &str = "/users/{user_id}";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let users = App::from_env()?.users()?;
+    http::serve(ROUTE, users, read_user).await
+}
+
+async fn read_user(users: &Users, request: Request) -> Result<Answer, HttpError> {
+    let (user_id,) = all((request.path_int("user_id"),))?;
+    let user = match user_id.as_i64() {
+        Some(id) => users.get(id).await?,
+        None => None,
+    };
+    let user = user.ok_or_else(|| HttpError::not_found("User not found"))?;
+    Ok(Answer::raw(StatusCode::OK, user))
+}

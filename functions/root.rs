@@ -1,0 +1,19 @@
+//! `GET /`: a greeting.
+
+use async_service::http::{self, Answer, HttpError, Request};
+use async_service::{App, Error};
+use serde_json::json;
+
+const ROUTE: &str = "/";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    App::from_env()?;
+    http::serve(ROUTE, (), root).await
+}
+
+async fn root((): &(), _: Request) -> Result<Answer, HttpError> {
+    Ok(Answer::ok(
+        &json!({ "message": "Welcome to the async service" }),
+    ))
+}

@@ -1,0 +1,23 @@
+//! `PUT /items/{item_id}`: replaces an item.
+
+use async_service::http::{self, Answer, HttpError, Request, all};
+use async_service::items::{self, StoredItem};
+use async_service::store::ItemStore;
+use async_service::{App, Error};
+
+const ROUTE: &str = "/items/{item_id}";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let items = App::from_env()?.items()?;
+    http::serve(ROUTE, items, update_item).await
+}
+
+async fn update_item(items: &ItemStore, request: Request) -> Result<Answer, HttpError> {
+    let (item_id, item) = all((request.path_int("item_id"), request.body_object()))?;
+    let item = items::document(item)?;
+    match item_id.as_i64() {
+        Some(id) if items.replace(id, &item).await? => Ok(Answer::ok(&StoredItem::new(item, id)?)),
+        _ => Err(HttpError::not_found("Item not found")),
+    }
+}

@@ -1,0 +1,28 @@
+//! The consumer of the queue: runs tasks.
+
+use async_service::tasks::executor::Executor;
+use async_service::{App, Error, jobs};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use lambda_runtime::{LambdaEvent, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let app = App::from_env()?;
+    let executor = Executor {
+        tasks: app.tasks()?,
+        queue: app.queue()?,
+        dead_letters: app.dead_letters()?,
+        jobs: jobs::registry(&app)?,
+        lease: app.config().lease()?,
+    };
+    lambda_runtime::run(service_fn(|event| work(&executor, event))).await
+}
+
+async fn work(
+    executor: &Executor,
+    event: LambdaEvent<SqsEvent>,
+) -> Result<SqsBatchResponse, Error> {
+    Ok(executor
+        .run_batch(event.payload.records, event.context.deadline)
+        .await)
+}

@@ -1,0 +1,130 @@
+//! Reading an answer's body within its bounds.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use reqwest::Response;
+use tokio::time::timeout;
+use url::Url;
+
+use super::error::FetchError;
+
+/// A whole answer.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The URL that answered, after redirects, without a fragment.
+    pub url: String,
+    /// The HTTP status, of any class.
+    pub status: u16,
+    /// The `Content-Type`, where it is there and legible.
+    pub content_type: Option<String>,
+    /// The body, decompressed.
+    pub body: Bytes,
+}
+
+/// An answer whose body is read piece by piece. Dropping it ends the transfer.
+#[derive(Debug)]
+pub struct Download {
+    /// The URL that answers, after redirects, without a fragment.
+    pub url: String,
+    /// The HTTP status, of any class.
+    pub status: u16,
+    /// The `Content-Type`, where it is there and legible.
+    pub content_type: Option<String>,
+    /// The body's length in bytes, where it is announced and not compressed.
+    pub content_length: Option<u64>,
+    /// `None` once the body has ended, well or not.
+    response: Option<Response>,
+    read: u64,
+    max_body: u64,
+    idle_timeout: Duration,
+}
+
+impl Download {
+    pub(super) fn new(
+        url: Url,
+        response: Response,
+        max_body: u64,
+        idle_timeout: Duration,
+    ) -> Result<Self, FetchError> {
+        check_announced(&response, max_body)?;
+        Ok(Self {
+            url: url.into(),
+            status: response.status().as_u16(),
+            content_type: content_type(&response),
+            content_length: response.content_length(),
+            response: Some(response),
+            read: 0,
+            max_body,
+            idle_timeout,
+        })
+    }
+
+    /// The next piece of the body, decompressed, or `None` at its end and after an error.
+    ///
+    /// # Errors
+    ///
+    /// [`FetchError::Timeout`] when the next piece takes longer than
+    /// [`Limits::idle_timeout`](super::Limits::idle_timeout), [`FetchError::BodyTooLarge`] when the
+    /// body exceeds the bound given to [`Fetcher::open`](super::Fetcher::open), or what cut it.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, FetchError> {
+        // Taken out and put back only after a good piece: an error or a dropped call ends it.
+        let Some(mut response) = self.response.take() else {
+            return Ok(None);
+        };
+        let next = timeout(self.idle_timeout, response.chunk()).await;
+        let Some(piece) = next.map_err(|_| FetchError::Timeout)?? else {
+            return Ok(None);
+        };
+        self.read = self.read.saturating_add(piece.len() as u64);
+        if self.read > self.max_body {
+            return Err(FetchError::BodyTooLarge(self.max_body));
+        }
+        self.response = Some(response);
+        Ok(Some(piece))
+    }
+}
+
+/// Reads the whole body, and stops as soon as it exceeds `max_body`.
+pub(super) async fn read(
+    url: Url,
+    mut response: Response,
+    max_body: usize,
+) -> Result<Fetched, FetchError> {
+    let limit = max_body as u64;
+    check_announced(&response, limit)?;
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await? {
+        if piece.len() > max_body - body.len() {
+            return Err(FetchError::BodyTooLarge(limit));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(Fetched {
+        url: url.into(),
+        status: response.status().as_u16(),
+        content_type: content_type(&response),
+        body: body.into(),
+    })
+}
+
+/// Refuses by `Content-Length` alone where it can. It is no more than a hint: what arrives is
+/// counted all the same.
+fn check_announced(response: &Response, limit: u64) -> Result<(), FetchError> {
+    match response.content_length() {
+        Some(length) if length > limit => Err(FetchError::BodyTooLarge(limit)),
+        _ => Ok(()),
+    }
+}
+
+fn content_type(response: &Response) -> Option<String> {
+    Some(
+        response
+            .headers()
+            .get(CONTENT_TYPE)?
+            .to_str()
+            .ok()?
+            .to_owned(),
+    )
+}

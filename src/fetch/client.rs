@@ -1,0 +1,127 @@
+//! The HTTP clients, made when they are first needed.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use http::header::{ACCEPT, HeaderMap, HeaderValue};
+use reqwest::dns::Resolve;
+use reqwest::{Certificate, Client, Response};
+
+use super::address::is_forbidden;
+use super::error::FetchError;
+use super::resolve::{Checked, Rule, System};
+use super::target::{Route, Target};
+use super::{Limits, MAX_HEAD};
+
+const USER_AGENT: &str = concat!("async-service/", env!("CARGO_PKG_VERSION"));
+
+/// JSON first, since that is what `/fetch/` and the upstream answer with; anything else for jobs
+/// that read CSV or text.
+const ACCEPT_JSON_FIRST: HeaderValue = HeaderValue::from_static("application/json, */*;q=0.8");
+
+/// How long an unused connection is kept. Short, since the environment of a Lambda function is
+/// frozen between invocations and many servers close after a minute or less.
+const POOL_IDLE: Duration = Duration::from_secs(30);
+
+/// The outside world as a fetcher sees it; tests put their own in its place.
+pub(super) struct Network {
+    pub(super) resolver: Arc<dyn Resolve>,
+    pub(super) is_forbidden: Rule,
+    /// Certificates that are trusted beside the system's.
+    pub(super) extra_roots: Vec<Certificate>,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            resolver: Arc::new(System),
+            is_forbidden,
+            extra_roots: Vec::new(),
+        }
+    }
+}
+
+/// One client per route, so that the pool of one never serves the other: a connection that was
+/// opened without a check, to an allowed `host:port`, cannot be taken for a checked one.
+pub(super) struct Clients {
+    network: Network,
+    connect_timeout: Duration,
+    pool_per_host: usize,
+    checked: OnceLock<Result<Client, FetchError>>,
+    open: OnceLock<Result<Client, FetchError>>,
+}
+
+impl Clients {
+    pub(super) fn new(limits: &Limits, network: Network) -> Self {
+        Self {
+            network,
+            connect_timeout: limits.connect_timeout,
+            pool_per_host: limits.per_host_concurrency,
+            checked: OnceLock::new(),
+            open: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn rule(&self) -> Rule {
+        self.network.is_forbidden
+    }
+
+    /// Makes one request, without following a redirect.
+    pub(super) async fn send(&self, target: &Target) -> Result<Response, FetchError> {
+        let client = self.client(target.route)?;
+        let response = client.get(target.url.clone()).send().await?;
+        self.check_peer(target.route, &response)?;
+        Ok(response)
+    }
+
+    /// Once more, with the address that the connection really has. Nothing is known that leads
+    /// here with a forbidden one; should something change below, no byte of its answer gets out.
+    fn check_peer(&self, route: Route, response: &Response) -> Result<(), FetchError> {
+        match (route, response.remote_addr()) {
+            (Route::Checked, Some(peer)) if self.rule()(peer.ip()) => {
+                Err(FetchError::ForbiddenAddress)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn client(&self, route: Route) -> Result<&Client, FetchError> {
+        let made = match route {
+            Route::Checked => self.checked.get_or_init(|| {
+                let inner = self.network.resolver.clone();
+                self.build(Arc::new(Checked {
+                    inner,
+                    is_forbidden: self.rule(),
+                }))
+            }),
+            Route::Open => self
+                .open
+                .get_or_init(|| self.build(self.network.resolver.clone())),
+        };
+        made.as_ref().map_err(Clone::clone)
+    }
+
+    /// Reads the system's certificates (or those of `SSL_CERT_FILE`), which takes milliseconds.
+    fn build(&self, resolver: Arc<dyn Resolve>) -> Result<Client, FetchError> {
+        // The client takes the process's provider and has none of its own. An error only means
+        // that there is one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Client::builder()
+            .dns_resolver(resolver)
+            .tls_certs_merge(self.network.extra_roots.iter().cloned())
+            .user_agent(USER_AGENT)
+            .default_headers(HeaderMap::from_iter([(ACCEPT, ACCEPT_JSON_FIRST)]))
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .connect_timeout(self.connect_timeout)
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(self.pool_per_host)
+            .http2_max_header_list_size(MAX_HEAD as u32)
+            .build()
+            .map_err(|error| {
+                tracing::error!(%error, "the HTTP client could not be made");
+                FetchError::Setup
+            })
+    }
+}

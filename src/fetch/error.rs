@@ -1,0 +1,191 @@
+//! Why a fetch failed, and what the service answers then.
+
+use std::error::Error as StdError;
+use std::io;
+
+use super::resolve::ForbiddenName;
+
+/// Why a fetch failed. The message is meant for the API's user: it says what was wrong with the
+/// URL or the answer, and tells no address that a name resolved to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// The text is not an absolute URL that can be fetched.
+    #[error("The URL is not valid: {0}")]
+    InvalidUrl(&'static str),
+    /// A scheme other than `http` and `https`.
+    #[error("Only http and https URLs can be fetched")]
+    UnsupportedScheme,
+    /// A user name or password in the URL.
+    #[error("A URL with a user name or password is not fetched")]
+    Credentials,
+    /// The URL, or a redirect on its way, leads to an address that is not public.
+    #[error("The URL leads to an address that this service must not fetch")]
+    ForbiddenAddress,
+    /// A trusted fetcher was asked for a URL of another origin than its own.
+    #[error("The URL is not one of the configured upstream")]
+    ForeignOrigin,
+    /// More redirects than [`Limits::max_redirects`](super::Limits::max_redirects).
+    #[error("The URL redirects more than {0} times")]
+    TooManyRedirects(usize),
+    /// A redirect to something that cannot be fetched.
+    #[error("The URL redirects to a place that cannot be fetched: {0}")]
+    BadRedirect(&'static str),
+    /// The host's name has no address.
+    #[error("The host name of the URL could not be resolved")]
+    Dns,
+    /// No connection: refused, unreachable, or closed before the request.
+    #[error("The host of the URL could not be connected to")]
+    Connect,
+    /// No trusted TLS connection.
+    #[error("A trusted TLS connection to the host of the URL was not possible: {0}")]
+    Tls(&'static str),
+    /// The time for connecting, for the whole fetch, or for the next piece of a download ran out.
+    #[error("The URL did not answer in time")]
+    Timeout,
+    /// The connection ended before the answer did.
+    #[error("The host of the URL closed the connection before its answer was complete")]
+    Interrupted,
+    /// The answer breaks the rules of HTTP, or its head exceeds what the HTTP/1 parser reads at all
+    /// (about 400 KB, or 100 headers).
+    #[error("The host of the URL did not answer in acceptable HTTP")]
+    Protocol,
+    /// The head of the answer exceeds [`MAX_HEAD`](super::MAX_HEAD).
+    #[error("The answer's headers are too large")]
+    HeadersTooLarge,
+    /// The body, decompressed, is larger than so many bytes.
+    #[error("The answer's body is larger than {0} bytes")]
+    BodyTooLarge(u64),
+    /// The body's compression is broken or was not asked for.
+    #[error("The answer's body is not in a valid encoding")]
+    BadEncoding,
+    /// This service cannot make requests: for one, its machine has no certificate store.
+    #[error("This service is not able to fetch URLs")]
+    Setup,
+}
+
+impl FetchError {
+    /// The HTTP status that the service answers: 4xx where the caller's URL is at fault, 502 or
+    /// 504 where the other side is, 500 where this service is.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::InvalidUrl(_) | Self::UnsupportedScheme | Self::Credentials => 400,
+            Self::ForbiddenAddress | Self::ForeignOrigin => 403,
+            Self::Timeout => 504,
+            Self::Setup => 500,
+            _ => 502,
+        }
+    }
+
+    /// A word for machines that does not change when a message does.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::InvalidUrl(_) => "invalid_url",
+            Self::UnsupportedScheme => "unsupported_scheme",
+            Self::Credentials => "credentials_in_url",
+            Self::ForbiddenAddress => "forbidden_address",
+            Self::ForeignOrigin => "foreign_origin",
+            Self::TooManyRedirects(_) => "too_many_redirects",
+            Self::BadRedirect(_) => "bad_redirect",
+            Self::Dns => "dns_failure",
+            Self::Connect => "connect_failed",
+            Self::Tls(_) => "tls_failed",
+            Self::Timeout => "timeout",
+            Self::Interrupted => "interrupted",
+            Self::Protocol => "protocol_error",
+            Self::HeadersTooLarge => "headers_too_large",
+            Self::BodyTooLarge(_) => "body_too_large",
+            Self::BadEncoding => "bad_encoding",
+            Self::Setup => "setup_failed",
+        }
+    }
+
+    /// True where the same URL may well work a little later.
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Dns | Self::Connect | Self::Timeout | Self::Interrupted
+        )
+    }
+
+    /// The same fault in the target of a redirect, which is the upstream's and not the caller's. A
+    /// forbidden address stays what it is: the caller may have set up the redirect.
+    pub(super) fn of_redirect(self) -> Self {
+        match self {
+            Self::InvalidUrl(reason) => Self::BadRedirect(reason),
+            Self::UnsupportedScheme => Self::BadRedirect("it is not an http or https URL"),
+            Self::Credentials => Self::BadRedirect("it has a user name or password"),
+            Self::ForeignOrigin => Self::BadRedirect("it is not of the configured upstream"),
+            other => other,
+        }
+    }
+}
+
+impl From<reqwest::Error> for FetchError {
+    /// Judges by the types in the chain of causes, never by their text.
+    fn from(error: reqwest::Error) -> Self {
+        if find::<ForbiddenName>(&error).is_some() {
+            Self::ForbiddenAddress
+        } else if error.is_timeout() {
+            Self::Timeout
+        } else if let Some(tls) = find::<rustls::Error>(&error) {
+            tls_fault(tls)
+        } else if error.is_dns() {
+            Self::Dns
+        } else if error.is_connect() {
+            Self::Connect
+        } else if let Some(http) = find::<hyper::Error>(&error) {
+            http_fault(http)
+        } else if error.is_builder() {
+            Self::InvalidUrl("it has characters that HTTP does not allow")
+        } else if error.is_decode() || error.is_body() {
+            Self::BadEncoding
+        } else {
+            Self::Protocol
+        }
+    }
+}
+
+fn tls_fault(error: &rustls::Error) -> FetchError {
+    FetchError::Tls(match error {
+        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
+            "its certificate is not valid"
+        }
+        _ => "the handshake failed",
+    })
+}
+
+fn http_fault(error: &hyper::Error) -> FetchError {
+    if error.is_parse() {
+        return FetchError::Protocol;
+    }
+    if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+        return FetchError::Interrupted;
+    }
+    // A broken chunk size is an I/O error of kind InvalidInput or InvalidData to the HTTP/1 decoder.
+    match find::<io::Error>(error).map(io::Error::kind) {
+        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) | None => {
+            FetchError::Protocol
+        }
+        Some(_) => FetchError::Interrupted,
+    }
+}
+
+/// The first error of type `E` in a chain of causes. An I/O error hides the error it wraps from
+/// `source()`, so that one is looked into as well.
+fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        let wrapped = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        next = match wrapped {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
