@@ -195,7 +195,9 @@ impl Documents {
             .client
             .query()
             .table_name(&self.table)
-            .key_condition_expression("shard = :shard AND id > :after")
+            .key_condition_expression("#shard = :shard AND id > :after")
+            // A reserved word.
+            .expression_attribute_names("#shard", keys::SHARD)
             .expression_attribute_values(":shard", number(shard))
             // An absent cursor begins at the lowest id.
             .expression_attribute_values(":after", number(after.unwrap_or(i64::MIN)))
