@@ -1,0 +1,358 @@
+//! Answers that mean harm, or are broken.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::server::{Reply, Server, answer, ok};
+use super::{Limits, calm, closed_port, fault, hasty, kind, network, open_to, text};
+use crate::fetch::target::Scope;
+use crate::fetch::{FetchError, Fetcher, MAX_HEAD};
+
+const KIB: usize = 1024;
+
+fn small() -> Limits {
+    Limits {
+        max_body: 64 * KIB,
+        ..calm()
+    }
+}
+
+async fn kind_of(limits: Limits, bytes: impl Into<Vec<u8>>) -> &'static str {
+    let server = Server::saying(bytes).await;
+    kind(&open_to(limits, &[&server]), &server.url("/")).await
+}
+
+pub(super) fn gzip(data: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn brotli(data: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    brotli::BrotliCompress(&mut &*data, &mut packed, &Default::default()).unwrap();
+    packed
+}
+
+fn zlib(data: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn good_answers_of_any_status_are_returned() {
+    for status in [
+        "200 OK",
+        "204 No Content",
+        "404 Not Found",
+        "429 Slow",
+        "500 Oops",
+        "599 Odd",
+    ] {
+        let body = if status.starts_with("204") { "" } else { "{}" };
+        let server = Server::saying(answer(status, "Content-Type: a/b; c=d\r\n", body)).await;
+        let answer = open_to(calm(), &[&server])
+            .get(&server.url("/x?q=1#f"))
+            .await
+            .unwrap();
+        assert_eq!(
+            (answer.status.to_string(), text(&answer)),
+            (status[..3].into(), body)
+        );
+        assert_eq!(answer.content_type.as_deref(), Some("a/b; c=d"));
+        assert_eq!(answer.url, server.url("/x?q=1"));
+    }
+}
+
+#[tokio::test]
+async fn compressed_answers_are_opened() {
+    let data = "a lot of the same ".repeat(1000);
+    let packed = [
+        ("gzip", gzip(data.as_bytes())),
+        ("br", brotli(data.as_bytes())),
+        ("deflate", zlib(data.as_bytes())),
+        ("identity", data.clone().into()),
+    ];
+    for (name, packed) in packed {
+        let server = Server::saying(answer(
+            "200 OK",
+            &format!("content-encoding: {name}\r\n"),
+            packed,
+        ))
+        .await;
+        let answer = open_to(small(), &[&server])
+            .get(&server.url("/"))
+            .await
+            .unwrap();
+        assert_eq!(text(&answer), data, "{name}");
+    }
+    // No body at all, yet a header that says how it is packed.
+    let server = Server::saying(answer("204 No Content", "content-encoding: gzip\r\n", "")).await;
+    assert_eq!(
+        open_to(small(), &[&server])
+            .get(&server.url("/"))
+            .await
+            .unwrap()
+            .body,
+        ""
+    );
+}
+
+#[tokio::test]
+async fn a_body_at_the_limit_passes_and_one_byte_more_does_not() {
+    let body = "x".repeat(64 * KIB);
+    let server = Server::saying(ok(&body)).await;
+    let answer = open_to(small(), &[&server])
+        .get(&server.url("/"))
+        .await
+        .unwrap();
+    assert_eq!(answer.body.len(), 64 * KIB);
+    let server = Server::saying(format!("HTTP/1.1 200 OK\r\n\r\n{body}x")).await;
+    let error = fault(&open_to(small(), &[&server]), &server.url("/")).await;
+    assert_eq!(error, FetchError::BodyTooLarge(64 * KIB as u64));
+    assert_eq!((error.status(), error.is_transient()), (502, false));
+}
+
+#[tokio::test]
+async fn an_announced_length_over_the_limit_is_refused_at_once() {
+    let server = Server::start(|_| {
+        Reply::Stall(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000000\r\n\r\n".into())
+    })
+    .await;
+    assert_eq!(
+        kind(&open_to(small(), &[&server]), &server.url("/")).await,
+        "body_too_large"
+    );
+    server.until(|seen| seen.closed == 1).await;
+}
+
+#[tokio::test]
+async fn an_endless_body_is_cut() {
+    for head in [
+        "HTTP/1.1 200 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+    ] {
+        let piece = match head.contains("chunked") {
+            true => format!("1000\r\n{}\r\n", "x".repeat(0x1000)),
+            false => "x".repeat(0x1000),
+        };
+        let server = Server::start(move |_| {
+            Reply::Repeat(head.into(), piece.clone().into(), Duration::ZERO)
+        })
+        .await;
+        assert_eq!(
+            kind(&open_to(small(), &[&server]), &server.url("/")).await,
+            "body_too_large"
+        );
+        server.until(|seen| seen.closed == 1).await;
+    }
+}
+
+#[tokio::test]
+async fn bombs_do_not_go_off() {
+    let zeros = vec![0; 64 * KIB * KIB];
+    for (name, bomb) in [
+        ("gzip", gzip(&zeros)),
+        ("br", brotli(&zeros)),
+        ("deflate", zlib(&zeros)),
+    ] {
+        assert!(bomb.len() < 128 * KIB, "{name}");
+        let bytes = answer("200 OK", &format!("content-encoding: {name}\r\n"), bomb);
+        let limits = Limits {
+            max_body: 1024 * KIB,
+            ..calm()
+        };
+        assert_eq!(kind_of(limits, bytes).await, "body_too_large", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn broken_compression_is_told_apart() {
+    let whole = gzip("some data to be cut".repeat(100).as_bytes());
+    let mut flipped = whole.clone();
+    let last = flipped.len() - 6;
+    flipped[last] ^= 0xff;
+    let twice = [whole.clone(), b"and more".to_vec()].concat();
+    let packed = brotli(b"some data that will be cut short, somewhere in the middle of it");
+    let cases = [
+        ("gzip", b"this is no gzip at all".to_vec()),
+        ("gzip", whole[..whole.len() / 2].to_vec()),
+        ("gzip", flipped),
+        ("gzip", twice),
+        ("br", vec![0xff; 100]),
+        ("br", packed[..packed.len() / 2].to_vec()),
+        ("deflate", b"nor is this zlib".to_vec()),
+        // Not asked for, so not understood.
+        ("zstd", b"(\xb5/\xfd".to_vec()),
+        ("gzip, br", whole.clone()),
+        ("x-unknown", b"{}".to_vec()),
+    ];
+    for (name, body) in cases {
+        let bytes = answer("200 OK", &format!("content-encoding: {name}\r\n"), &body);
+        assert_eq!(
+            kind_of(calm(), bytes).await,
+            "bad_encoding",
+            "{name} {body:?}"
+        );
+    }
+    let twice = "content-encoding: gzip\r\ncontent-encoding: gzip\r\n";
+    assert_eq!(
+        kind_of(calm(), answer("200 OK", twice, gzip(&whole))).await,
+        "bad_encoding"
+    );
+}
+
+#[tokio::test]
+async fn slow_answers_run_out_of_time() {
+    let pause = Duration::from_millis(50);
+    let head: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n";
+    // Never a byte; half a head; a head and then silence; a drip of head; a drip of body; a flood
+    // of interim answers.
+    let replies: [fn(Duration, &[u8]) -> Reply; 6] = [
+        |_, _| Reply::Stall(Vec::new()),
+        |_, head| Reply::Stall(head[..20].into()),
+        |_, head| Reply::Stall(head.into()),
+        |pause, _| Reply::Repeat(b"HTTP/1.1 200 OK\r\nx: ".into(), b"y".into(), pause),
+        |pause, head| Reply::Repeat(head.into(), b"z".into(), pause),
+        |_, _| {
+            Reply::Repeat(
+                Vec::new(),
+                b"HTTP/1.1 100 Continue\r\n\r\n".into(),
+                Duration::ZERO,
+            )
+        },
+    ];
+    for (case, reply) in replies.into_iter().enumerate() {
+        let server = Server::start(move |_| reply(pause, head)).await;
+        let began = Instant::now();
+        let error = fault(&open_to(hasty(), &[&server]), &server.url("/")).await;
+        assert_eq!(
+            (error.kind(), error.status()),
+            ("timeout", 504),
+            "case {case}"
+        );
+        assert!(error.is_transient() && began.elapsed() < Duration::from_secs(10));
+        // The connection is gone as well, not just given up on.
+        server.until(|seen| seen.closed == 1).await;
+    }
+}
+
+#[tokio::test]
+async fn redirects_share_the_time_of_one_fetch() {
+    let step = Duration::from_millis(150);
+    let server = Server::start(move |_| Reply::Later(step, super::server::redirect("/"))).await;
+    let limits = Limits {
+        max_redirects: 1000,
+        ..hasty()
+    };
+    assert_eq!(
+        kind(&open_to(limits, &[&server]), &server.url("/")).await,
+        "timeout"
+    );
+}
+
+#[tokio::test]
+async fn no_connection() {
+    let list = format!("127.0.0.1:{}", closed_port());
+    let scope = Scope::Public(list.parse().unwrap());
+    let error = fault(
+        &Fetcher::new(calm(), scope, network()),
+        &format!("http://{list}/"),
+    )
+    .await;
+    assert_eq!(
+        (error.kind(), error.status(), error.is_transient()),
+        ("connect_failed", 502, true)
+    );
+    // Taken and closed again without a word.
+    assert_eq!(kind_of(calm(), "").await, "interrupted");
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_said_to_be_so() {
+    for bytes in [
+        "SSH-2.0-OpenSSH_9.6\r\n",
+        "-ERR unknown command\r\n",
+        "<html>hello</html>\r\n\r\n",
+        "HTTP/9.9 200 OK\r\n\r\n",
+        "HTTP/1.1 abc OK\r\n\r\n",
+        "HTTP/1.1 99999 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999999999\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+        "HTTP/1.1 200 OK\r\nbad header\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nx: a\0b\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nx\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n-1\r\nx\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\nx\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nxyz\r\n0\r\n\r\n",
+        "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+    ] {
+        assert_eq!(kind_of(calm(), bytes).await, "protocol_error", "{bytes:?}");
+    }
+}
+
+#[tokio::test]
+async fn cut_answers_are_no_answers() {
+    for bytes in [
+        "HTTP/1.1 200 O",
+        "HTTP/1.1 200 OK\r\nx: y\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nfive!",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\na\r\nfive!",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfive!\r\n",
+    ] {
+        let server = Server::saying(bytes).await;
+        let error = fault(&open_to(calm(), &[&server]), &server.url("/")).await;
+        assert_eq!(
+            (error.kind(), error.is_transient()),
+            ("interrupted", true),
+            "{bytes:?}"
+        );
+    }
+    // More than was announced is not read.
+    let server =
+        Server::saying("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n").await;
+    let fetcher = open_to(calm(), &[&server]);
+    assert_eq!(text(&fetcher.get(&server.url("/")).await.unwrap()), "ok");
+    assert_eq!(text(&fetcher.get(&server.url("/")).await.unwrap()), "ok");
+}
+
+#[tokio::test]
+async fn heads_are_bounded() {
+    let with = |headers: String| answer("200 OK", &headers, "{}");
+    let fits = with(format!("x: {}\r\n", "y".repeat(MAX_HEAD - 100)));
+    let server = Server::saying(fits).await;
+    assert!(
+        open_to(calm(), &[&server])
+            .get(&server.url("/"))
+            .await
+            .is_ok()
+    );
+    let large = with(format!("x: {}\r\n", "y".repeat(MAX_HEAD + 1)));
+    assert_eq!(kind_of(calm(), large).await, "headers_too_large");
+    // Beyond what the parser takes at all.
+    assert_eq!(
+        kind_of(calm(), with(format!("x: {}\r\n", "y".repeat(KIB * KIB)))).await,
+        "protocol_error"
+    );
+    assert_eq!(
+        kind_of(calm(), with("x: y\r\n".repeat(1000))).await,
+        "protocol_error"
+    );
+    let server = Server::start(|_| {
+        Reply::Repeat(
+            b"HTTP/1.1 200 OK\r\n".into(),
+            b"x: y\r\n".into(),
+            Duration::ZERO,
+        )
+    })
+    .await;
+    assert_eq!(
+        kind(&open_to(calm(), &[&server]), &server.url("/")).await,
+        "protocol_error"
+    );
+}

@@ -1,0 +1,180 @@
+use super::server::{Reply, Server, answer, ok, redirect};
+use super::{calm, fault, kind, network, open_to, text};
+use crate::fetch::{FetchError, Fetcher};
+
+#[tokio::test]
+async fn each_redirect_is_judged_anew() {
+    let secret = Server::saying(ok("secret")).await;
+    let targets = [
+        (secret.url("/"), "forbidden_address"),
+        (format!("//127.0.0.1:{}/", secret.port), "forbidden_address"),
+        (
+            format!("http://2130706433:{}/", secret.port),
+            "forbidden_address",
+        ),
+        (
+            "http://169.254.169.254/latest/meta-data/".into(),
+            "forbidden_address",
+        ),
+        (
+            "http://[::ffff:169.254.169.254]/".into(),
+            "forbidden_address",
+        ),
+        ("http://localhost/".into(), "forbidden_address"),
+        ("https://10.0.0.1/".into(), "forbidden_address"),
+        ("file:///etc/passwd".into(), "bad_redirect"),
+        ("gopher://127.0.0.1:6379/_INFO".into(), "bad_redirect"),
+        ("http://user:pw@example.com/".into(), "bad_redirect"),
+        ("http://example.com:0/".into(), "bad_redirect"),
+        ("http://".into(), "bad_redirect"),
+        (format!("/{}", "a".repeat(9_000)), "bad_redirect"),
+    ];
+    for (to, expected) in targets {
+        let server = Server::saying(redirect(&to)).await;
+        let error = fault(&open_to(calm(), &[&server]), &server.url("/")).await;
+        assert_eq!(error.kind(), expected, "{to}");
+        assert!(!error.is_transient());
+    }
+    assert_eq!(secret.seen().connections, 0);
+}
+
+#[tokio::test]
+async fn all_kinds_of_redirect_are_followed_from_the_current_url() {
+    let server = Server::start(|path| {
+        let found = |status, to| answer(status, &format!("location: {to}\r\n"), "ignored");
+        Reply::Send(match path {
+            "/a/1" => found("301 Moved Permanently", "2?x=1#part"),
+            "/a/2?x=1" => found("302 Found", "../b/3"),
+            "/b/3" => found("303 See Other", "/c/4"),
+            "/c/4" => found("307 Temporary Redirect", "/d é"),
+            "/d%20%C3%A9" => found("308 Permanent Redirect", "./end"),
+            "/end" => ok("end"),
+            other => panic!("{other}"),
+        })
+    })
+    .await;
+    let answer = open_to(calm(), &[&server])
+        .get(&server.url("/a/1#top"))
+        .await
+        .unwrap();
+    assert_eq!((text(&answer), answer.status), ("end", 200));
+    assert_eq!(answer.url, server.url("/end"));
+}
+
+#[tokio::test]
+async fn an_allowed_host_may_be_the_target_of_a_redirect() {
+    let end = Server::saying(ok("end")).await;
+    let to = end.url("/");
+    let start = Server::start(move |_| Reply::Send(redirect(&to))).await;
+    let answer = open_to(calm(), &[&start, &end])
+        .get(&start.url("/"))
+        .await
+        .unwrap();
+    assert_eq!((text(&answer), answer.url), ("end", end.url("/")));
+}
+
+#[tokio::test]
+async fn five_redirects_are_followed_and_no_more() {
+    let server = Server::start(|path| {
+        Reply::Send(match path[1..].parse().unwrap() {
+            0 => ok("end"),
+            left => redirect(&format!("/{}", left - 1)),
+        })
+    })
+    .await;
+    let fetcher = open_to(calm(), &[&server]);
+    assert!(fetcher.get(&server.url("/5")).await.is_ok());
+    let before = server.seen().requests.len();
+    for url in ["/6", "/20"] {
+        let error = fault(&fetcher, &server.url(url)).await;
+        assert_eq!(error, FetchError::TooManyRedirects(5));
+        assert_eq!((error.status(), error.is_transient()), (502, false));
+    }
+    assert_eq!(server.seen().requests.len() - before, 12);
+}
+
+#[tokio::test]
+async fn a_loop_ends() {
+    for to in ["/", "", "/other", "?again"] {
+        let server = Server::start(move |_| Reply::Send(redirect(to))).await;
+        let fetcher = open_to(calm(), &[&server]);
+        assert_eq!(
+            kind(&fetcher, &server.url("/")).await,
+            "too_many_redirects",
+            "{to:?}"
+        );
+        assert_eq!(server.seen().requests.len(), 6);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_a_redirect_is_an_answer() {
+    for (status, headers) in [
+        ("302 Found", ""),
+        ("304 Not Modified", "location: http://127.0.0.1/\r\n"),
+        ("300 Multiple Choices", "location: /x\r\n"),
+        ("201 Created", "location: /x\r\n"),
+    ] {
+        let server = Server::saying(answer(status, headers, "")).await;
+        let answer = open_to(calm(), &[&server])
+            .get(&server.url("/"))
+            .await
+            .unwrap();
+        assert_eq!(answer.status.to_string(), status[..3]);
+    }
+}
+
+#[tokio::test]
+async fn a_location_that_is_no_text_is_refused() {
+    let server = Server::saying(*b"HTTP/1.1 302 Found\r\nlocation: /\xff\xfe\r\n\r\n").await;
+    let fetcher = open_to(calm(), &[&server]);
+    assert_eq!(kind(&fetcher, &server.url("/")).await, "bad_redirect");
+}
+
+#[tokio::test]
+async fn a_trusted_fetcher_stays_at_its_origin() {
+    let other = Server::saying(ok("other")).await;
+    let away = other.url("/");
+    let server = Server::start(move |path| {
+        Reply::Send(match path {
+            "/away" => redirect(&away),
+            "/near" => redirect("/users/1"),
+            _ => ok("user"),
+        })
+    })
+    .await;
+    let fetcher = Fetcher::trusted_in(calm(), &server.url("/users"), network()).unwrap();
+    // A private address is fine here, since the operator named it.
+    assert_eq!(
+        text(&fetcher.get(&server.url("/users/1")).await.unwrap()),
+        "user"
+    );
+    assert_eq!(
+        text(&fetcher.get(&server.url("/near")).await.unwrap()),
+        "user"
+    );
+    assert_eq!(kind(&fetcher, &server.url("/away")).await, "bad_redirect");
+    assert_eq!(kind(&fetcher, &other.url("/")).await, "foreign_origin");
+    assert_eq!(
+        kind(&fetcher, "http://example.com/").await,
+        "foreign_origin"
+    );
+    let https = server.url("/").replace("http:", "https:");
+    assert_eq!(fault(&fetcher, &https).await.status(), 403);
+    assert_eq!(other.seen().connections, 0);
+}
+
+#[test]
+fn a_trusted_base_must_be_fetchable() {
+    for base in [
+        "",
+        "users",
+        "ftp://a/",
+        "http://u:p@a/",
+        "http://a:0/",
+        "data:,x",
+    ] {
+        assert!(Fetcher::trusted(calm(), base).is_err(), "{base}");
+    }
+    assert!(Fetcher::trusted(calm(), "http://127.0.0.1:9100").is_ok());
+}

@@ -1,0 +1,120 @@
+//! HTTPS with certificates of our own.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, ServerConnection, Stream};
+
+use super::{Network, Script, calm, fault, network, public_is_loopback};
+use crate::fetch::target::Scope;
+use crate::fetch::tests::server::{Server, ok};
+use crate::fetch::{AllowList, Fetcher};
+
+/// A certificate authority that only this test run knows.
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    pub fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    pub fn root(&self) -> reqwest::Certificate {
+        reqwest::Certificate::from_der(self.0.der()).unwrap()
+    }
+
+    /// A server for `name` that greets every connection with one answer, over TLS. It runs on a
+    /// thread of its own since it is written with blocking calls.
+    fn serve(&self, name: &str) -> u16 {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let leaf = params.signed_by(&key, &self.0).unwrap();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.der().clone()], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for mut socket in listener.incoming().flatten() {
+                let mut tls = ServerConnection::new(config.clone()).unwrap();
+                let mut stream = Stream::new(&mut tls, &mut socket);
+                let mut head = [0; 1024];
+                if stream.read(&mut head).is_ok() {
+                    let _ = stream.write_all(&ok("over tls"));
+                    stream.conn.send_close_notify();
+                    let _ = stream.flush();
+                }
+            }
+        });
+        port
+    }
+}
+
+fn trusting(root: Option<&Authority>) -> Fetcher {
+    let mut network = Network {
+        resolver: Script::new(&[&["127.0.0.1"]]),
+        is_forbidden: public_is_loopback,
+        ..network()
+    };
+    network.extra_roots.extend(root.map(Authority::root));
+    Fetcher::new(calm(), Scope::Public(AllowList::none()), network)
+}
+
+#[tokio::test]
+async fn a_trusted_certificate_of_the_right_name_is_accepted() {
+    let authority = Authority::new();
+    let port = authority.serve("secure.example");
+    let answer = trusting(Some(&authority))
+        .get(&format!("https://secure.example:{port}/"))
+        .await;
+    assert_eq!(answer.unwrap().body, "over tls");
+}
+
+#[tokio::test]
+async fn other_certificates_are_not() {
+    let authority = Authority::new();
+    let port = authority.serve("secure.example");
+    let unknown = fault(&trusting(None), &format!("https://secure.example:{port}/")).await;
+    let url = format!("https://other.example:{port}/");
+    let misnamed = fault(&trusting(Some(&authority)), &url).await;
+    for error in [unknown, misnamed] {
+        assert_eq!(
+            (error.kind(), error.status(), error.is_transient()),
+            ("tls_failed", 502, false)
+        );
+        assert!(error.to_string().contains("certificate"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn plain_http_on_a_tls_port_is_a_failed_handshake() {
+    let server = Server::saying(ok("plain")).await;
+    let error = fault(
+        &trusting(None),
+        &format!("https://secure.example:{}/", server.port),
+    )
+    .await;
+    // The server waits for a head that never comes, or answers in plain text.
+    assert!(
+        ["tls_failed", "timeout", "connect_failed"].contains(&error.kind()),
+        "{error}"
+    );
+}
+
+/// The service must never pay for the entropy source of another provider at its first handshake.
+#[tokio::test]
+async fn the_provider_is_ring() {
+    let _ = fault(&trusting(None), "https://secure.example:1/").await;
+    let provider = rustls::crypto::CryptoProvider::get_default().unwrap();
+    assert!(format!("{:?}", provider.secure_random).contains("Ring"));
+}

@@ -1,0 +1,205 @@
+//! What is refused before a single packet is sent.
+
+use super::super::{AllowList, FetchError, Fetcher, Limits, MAX_URL};
+use super::{Server, calm, fault, kind, open_to};
+use crate::fetch::tests::server::ok;
+
+fn production() -> Fetcher {
+    Fetcher::public(Limits::default(), AllowList::none())
+}
+
+#[tokio::test]
+async fn every_spelling_of_a_forbidden_address_is_refused() {
+    let urls = [
+        "http://127.0.0.1/",
+        "http://127.1/",
+        "http://2130706433/",
+        "http://0x7f.1/",
+        "http://0177.0.0.1/",
+        "http://0x7f000001/",
+        "http://017700000001/",
+        "http://127.0.0.1./",
+        "http://0/",
+        "http://0.0.0.0/",
+        "http://10.1.2.3:8080/",
+        "http://169.254.169.254/latest/",
+        "http://0xa9fea9fe/",
+        "http://192.168.0.1/",
+        "http://255.255.255.255/",
+        // Look-alike digits and dots, and percent escapes, all mean 127.0.0.1.
+        "http://１２７.０.０.１/",
+        "http://127。0。0。1/",
+        "http://①②⑦.0.0.1/",
+        "http://%31%32%37.0.0.1/",
+        "http:\\\\127.0.0.1\\",
+        "HTTP://127.0.0.1/",
+        "http:127.0.0.1",
+        "http:///127.0.0.1/",
+        "https://127.0.0.1/",
+        " http://127.0.0.1/ ",
+        "http://[::1]/",
+        "http://[::]/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://[::ffff:7f00:1]/",
+        "http://[0:0:0:0:0:ffff:127.0.0.1]/",
+        "http://[::127.0.0.1]/",
+        "http://[64:ff9b::7f00:1]/",
+        "http://[64:ff9b::169.254.169.254]/",
+        "http://[2002:7f00:1::]/",
+        "http://[2001::1]/",
+        "http://[fe80::1]/",
+        "http://[fd00:ec2::254]/",
+        "http://[ff02::1]/",
+        "http://localhost/",
+        "http://LOCALHOST:9001/",
+        "http://localhost./",
+        "http://localhost../",
+        "http://a.localhost/",
+        "http://a.b.LocalHost./",
+        "http://ｌocalhost/",
+    ];
+    for url in urls {
+        let error = fault(&production(), url).await;
+        assert_eq!(error, FetchError::ForbiddenAddress, "{url}");
+        assert_eq!((error.status(), error.is_transient()), (403, false));
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_a_fetchable_url_is_the_callers_fault() {
+    let long = format!("http://example.com/{}", "a".repeat(MAX_URL));
+    // Short as text, too long once escaped.
+    let grows = format!("http://example.com/{}", "é".repeat(MAX_URL / 3));
+    let invalid = [
+        "",
+        " ",
+        "/users/1",
+        "users/1",
+        "//example.com/",
+        "example.com",
+        "http://",
+        "http:",
+        "https://",
+        "http://./",
+        "http://example.com:0/",
+        "https://127.0.0.1:0/",
+        "http://example.com:65536/",
+        "http://example.com:x/",
+        "http://256.256.256.256/",
+        "http://1.2.3.4.5/",
+        "http://[fe80::1%25eth0]/",
+        "http://[fe80::1%eth0]/",
+        "http://[::1/",
+        "http://a b/",
+        "http://exa\0mple.com/",
+        "ht\ntp://example.com/",
+        "http://exam\tple.com/",
+        "http://example.com/\r\nHost: x",
+        "http://example.com/\u{7f}",
+        "http://xn--a/",
+        &long,
+        &grows,
+    ];
+    for url in invalid {
+        let error = fault(&production(), url).await;
+        assert_eq!(
+            (error.kind(), error.status()),
+            ("invalid_url", 400),
+            "{url:?}"
+        );
+    }
+    for url in [
+        "file:///etc/passwd",
+        "gopher://127.0.0.1:6379/_FLUSHALL",
+        "ftp://example.com/",
+        "data:text/plain,x",
+        "javascript:alert(1)",
+        "ws://example.com/",
+        "unix:/run/x.sock",
+        "blob:http://example.com/1",
+        "localhost:80",
+    ] {
+        let error = fault(&production(), url).await;
+        assert_eq!(
+            (error.kind(), error.status()),
+            ("unsupported_scheme", 400),
+            "{url}"
+        );
+    }
+    for url in [
+        "http://user@example.com/",
+        "http://user:secret@example.com/",
+        "http://:secret@example.com/",
+        "http://example.com@127.0.0.1/",
+        "http://example.com%40x@127.0.0.1/",
+    ] {
+        let error = fault(&production(), url).await;
+        assert_eq!(
+            (error.kind(), error.status()),
+            ("credentials_in_url", 400),
+            "{url}"
+        );
+        assert!(!error.to_string().contains("secret"));
+    }
+}
+
+#[tokio::test]
+async fn the_allow_list_opens_one_host_and_port_and_nothing_else() {
+    let (open, shut) = (Server::saying(ok("1")).await, Server::saying(ok("2")).await);
+    let fetcher = open_to(calm(), &[&open]);
+    assert_eq!(fetcher.get(&open.url("/")).await.unwrap().body, "1");
+    assert_eq!(kind(&fetcher, &shut.url("/")).await, "forbidden_address");
+    assert_eq!(shut.seen().connections, 0);
+    // Another spelling of the same host is the same host.
+    let decimal = format!("http://2130706433:{}/", open.port);
+    assert_eq!(fetcher.get(&decimal).await.unwrap().body, "1");
+    // Credentials are refused there too, and a name that only looks like it is not opened.
+    let url = format!("http://a:b@127.0.0.1:{}/", open.port);
+    assert_eq!(kind(&fetcher, &url).await, "credentials_in_url");
+    let url = format!("http://127.0.0.1.example:{}/", open.port);
+    assert_ne!(kind(&fetcher, &url).await, "forbidden_address");
+    assert_eq!(open.seen().connections, 2);
+}
+
+#[test]
+fn allow_list_entries() {
+    let allows = |list: &str, url: &str| {
+        list.parse::<AllowList>()
+            .unwrap()
+            .contains(&url.parse().unwrap())
+    };
+    assert!(allows(
+        "Upstream.Internal",
+        "http://upstream.internal:9100/x"
+    ));
+    assert!(allows("upstream.internal.", "https://UPSTREAM.internal/"));
+    assert!(allows("upstream.internal", "https://upstream.internal./"));
+    assert!(allows("a, b:80\nc:443", "http://b/"));
+    assert!(allows("a, b:80 c:443", "https://c/"));
+    assert!(allows("[::1]:8080", "http://[0:0::1]:8080/"));
+    assert!(allows("[::1]", "http://[::1]:1/"));
+    assert!(allows("bücher.example", "http://xn--bcher-kva.example/"));
+    assert!(!allows("", "http://a/"));
+    assert!(!allows("b:80", "https://b/"));
+    assert!(!allows("b:80", "http://b:8080/"));
+    assert!(!allows("internal", "http://upstream.internal/"));
+    assert!(!allows("upstream.internal", "http://x.upstream.internal/"));
+    for bad in [
+        "http://a/",
+        "a/b",
+        "*",
+        "*.a",
+        "a:0",
+        "a:",
+        "a:+1",
+        ":80",
+        "a:b",
+        "a:65536",
+        "::1",
+        "u@a",
+        ".",
+        "[::1",
+    ] {
+        assert!(bad.parse::<AllowList>().is_err(), "{bad}");
+    }
+}
