@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, Stream, StreamExt};
 use tokio::sync::watch;
 
 use super::server::{Reply, Server, ok};

@@ -70,7 +70,7 @@ async fn an_allowed_host_may_be_the_target_of_a_redirect() {
         .get(&start.url("/"))
         .await
         .unwrap();
-    assert_eq!((text(&answer), answer.url), ("end", end.url("/")));
+    assert_eq!((text(&answer), &answer.url), ("end", &end.url("/")));
 }
 
 #[tokio::test]
