@@ -150,8 +150,17 @@ impl TaskStore {
         task: &Submitted<'_>,
         lease: Duration,
     ) -> Result<ClaimOutcome, StoreError> {
+        self.claim_at(task, lease, now_ms()).await
+    }
+
+    /// As [`TaskStore::claim`], at the claimer's time.
+    pub(super) async fn claim_at(
+        &self,
+        task: &Submitted<'_>,
+        lease: Duration,
+        now: u64,
+    ) -> Result<ClaimOutcome, StoreError> {
         let token = Uuid::new_v4().to_string();
-        let now = now_ms();
         let claim = self
             .edge(
                 task.id,

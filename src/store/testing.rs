@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
@@ -15,6 +16,9 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use super::{ClaimOutcome, Lease, Submitted, TaskStore};
+use crate::ids::now_ms;
 
 pub const ITEMS: &str = "items";
 pub const USERS: &str = "users";
@@ -59,6 +63,14 @@ pub fn faulty(faults: &Faults) -> Client {
     Client::from_conf(config.build())
 }
 
+/// Claims a task whatever its lease, as a worker does whose clock is ahead.
+pub async fn steal(tasks: &TaskStore, task: &Submitted<'_>) -> Lease {
+    match tasks.claim_at(task, Duration::from_secs(3600), now_ms() + 3_600_000).await {
+        Ok(ClaimOutcome::Claimed(lease)) => lease,
+        other => panic!("not claimed: {other:?}"),
+    }
+}
+
 /// What goes wrong between the client and the database, and a count of the calls.
 #[derive(Debug, Clone, Default)]
 pub struct Faults(Arc<Mutex<FaultState>>);
@@ -66,6 +78,7 @@ pub struct Faults(Arc<Mutex<FaultState>>);
 #[derive(Debug, Default)]
 struct FaultState {
     lost_answers: Vec<String>,
+    failing: Option<String>,
     calls: HashMap<String, usize>,
 }
 
@@ -77,6 +90,20 @@ impl Faults {
             .unwrap()
             .lost_answers
             .push(operation.to_owned());
+    }
+
+    /// From now on `operation` is not done, and the caller is told that the service is down.
+    pub fn fail(&self, operation: &str) {
+        self.0.lock().unwrap().failing = Some(operation.to_owned());
+    }
+
+    /// Everything works again.
+    pub fn mend(&self) {
+        self.0.lock().unwrap().failing = None;
+    }
+
+    fn is_failing(&self, operation: &str) -> bool {
+        self.0.lock().unwrap().failing.as_deref() == Some(operation)
     }
 
     /// How often `operation` was called.
@@ -130,6 +157,10 @@ impl HttpConnector for Embedded {
             .to_owned();
         let operation = target.rsplit('.').next().unwrap_or_default();
         let lost = self.faults.called(operation);
+        if self.faults.is_failing(operation) {
+            let status = 500.try_into().expect("an HTTP status");
+            return HttpConnectorFuture::ready(Ok(HttpResponse::new(status, "{}".into())));
+        }
         let body = request.body().bytes().unwrap_or_default();
         let (status, answer) = match dispatch(&self.database, operation, body) {
             Ok(answer) => (200, answer),
