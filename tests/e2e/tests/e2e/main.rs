@@ -1,0 +1,78 @@
+//! End-to-end tests: they start the project's own local stack on free ports, talk HTTP to it as a
+//! client does, and leave nothing running.
+//!
+//! One stack serves all tests, one test after the other, since some of them make the upstream fail
+//! or kill the worker.
+
+mod bodies;
+mod fetch;
+mod items;
+mod jobs;
+mod routes;
+mod service;
+mod users;
+mod worker;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Trial};
+
+use service::Service;
+
+type Test = fn(&Service);
+
+/// The tests of one file, each under its own name.
+macro_rules! tests {
+    ($($module:ident: $($name:ident)+;)+) => {
+        [$($((concat!(stringify!($module), "::", stringify!($name)), $module::$name as Test)),+),+]
+    };
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let tests = tests! {
+        routes: greets refuses_what_it_does_not_know answers_with_and_without_a_slash;
+        items: live_and_die echo_what_was_sent are_listed_page_by_page are_checked;
+        bodies: of_any_size_get_a_clear_answer;
+        users: live_and_die are_read_through_the_upstream are_refreshed_when_they_expire
+            are_served_stale_when_the_upstream_fails are_fetched_concurrently are_checked
+            may_be_ours_in_spite_of_the_upstream are_listed;
+        fetch: answers_json refuses_private_places tells_what_went_wrong;
+        jobs: a_posted_object_is_profiled a_source_is_profiled_as_python_does
+            many_urls_are_fetched_at_once an_unknown_task_is_not_found;
+        worker: a_killed_worker_does_not_lose_its_task a_duplicate_message_runs_once
+            poison_is_put_aside;
+    };
+    if arguments.list {
+        return libtest_mimic::run(&arguments, trials(&tests, None)).exit_code();
+    }
+    let service = match Service::start() {
+        Ok(service) => Arc::new(service),
+        Err(error) => {
+            eprintln!("the local stack did not start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let conclusion = libtest_mimic::run(&arguments, trials(&tests, Some(&service)));
+    if conclusion.has_failed() {
+        println!("the functions' last lines:\n{}", service.last_lines(60));
+    }
+    drop(service);
+    conclusion.exit_code()
+}
+
+fn trials(tests: &[(&'static str, Test)], service: Option<&Arc<Service>>) -> Vec<Trial> {
+    let trial = |&(name, test): &(&'static str, Test)| {
+        let service = service.cloned();
+        Trial::test(name, move || {
+            if let Some(service) = service {
+                service.calm();
+                test(&service);
+            }
+            Ok(())
+        })
+    };
+    tests.iter().map(trial).collect()
+}

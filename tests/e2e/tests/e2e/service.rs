@@ -1,0 +1,215 @@
+//! The service under test, and a client of it.
+
+use std::time::{Duration, Instant};
+
+use local_stack::{Options, Stack};
+use serde_json::{Value, json};
+use ureq::Agent;
+use ureq::http::{Request, Response};
+
+/// How long a killed worker's task stays with it.
+pub const LEASE: Duration = Duration::from_secs(3);
+/// How long a copy of an upstream's user is fresh.
+pub const FRESH: Duration = Duration::from_secs(2);
+/// How long anything may take that a test waits for. Only a broken service needs all of it.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A running stack.
+pub struct Service {
+    stack: Stack,
+    agent: Agent,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+    headers: ureq::http::HeaderMap,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Asserts a status and a whole body.
+    #[track_caller]
+    pub fn is(&self, status: u16, body: &str) {
+        assert_eq!((self.status, self.body.as_str()), (status, body));
+        let json = (!body.is_empty()).then_some("application/json");
+        assert_eq!(self.header("content-type"), json);
+    }
+}
+
+impl Service {
+    pub fn start() -> local_stack::Result<Service> {
+        let environment = [
+            ("LEASE_SECONDS", LEASE.as_secs().to_string()),
+            ("USERS_FRESH_SECONDS", FRESH.as_secs().to_string()),
+            ("USERS_UPSTREAM_TIMEOUT_MS", "700".to_owned()),
+        ];
+        let environment =
+            environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let stack = Stack::start(&Options { environment, ..Options::default() })?;
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(PATIENCE))
+            .max_redirects(0)
+            .build();
+        Ok(Service { stack, agent: agent.into() })
+    }
+
+    /// Makes the upstream whole again and forgets what it was asked.
+    pub fn calm(&self) {
+        self.control(&json!({"users": "ok", "delay_ms": 0}));
+        self.ask(Request::delete(format!("{}/stats", self.stack.upstream_url())).body(vec![]));
+    }
+
+    pub fn control(&self, wanted: &Value) {
+        let url = format!("{}/control", self.stack.upstream_url());
+        let answer = self.ask(Request::post(url).body(wanted.to_string().into_bytes()));
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
+    /// What the upstream was asked since the test began.
+    pub fn stats(&self) -> Value {
+        let url = format!("{}/stats", self.stack.upstream_url());
+        self.ask(Request::get(url).body(vec![])).json()
+    }
+
+    /// How often the upstream was asked for a path.
+    pub fn asked(&self, path: &str) -> u64 {
+        self.stats()["paths"][path].as_u64().unwrap_or(0)
+    }
+
+    pub fn upstream(&self, path: &str) -> String {
+        format!("{}{path}", self.stack.upstream_url())
+    }
+
+    pub fn pids_of(&self, function: &str) -> Vec<u32> {
+        self.stack.pids_of(function)
+    }
+
+    pub fn last_lines(&self, count: usize) -> String {
+        let logs = self.stack.logs();
+        let lines: Vec<&str> = logs.lines().collect();
+        lines[lines.len().saturating_sub(count)..].join("\n")
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        self.method("GET", path, None, b"")
+    }
+
+    pub fn delete(&self, path: &str) -> Answer {
+        self.method("DELETE", path, None, b"")
+    }
+
+    pub fn post(&self, path: &str, body: &str) -> Answer {
+        self.method("POST", path, Some("application/json"), body.as_bytes())
+    }
+
+    pub fn put(&self, path: &str, body: &str) -> Answer {
+        self.method("PUT", path, Some("application/json"), body.as_bytes())
+    }
+
+    pub fn method(
+        &self,
+        method: &str,
+        path: &str,
+        content_type: Option<&str>,
+        body: &[u8],
+    ) -> Answer {
+        let url = if path.starts_with("http:") {
+            path.to_owned()
+        } else {
+            format!("{}{path}", self.stack.url())
+        };
+        let mut request = Request::builder().method(method).uri(url);
+        if let Some(content_type) = content_type {
+            request = request.header("content-type", content_type);
+        }
+        self.ask(request.body(body.to_vec()))
+    }
+
+    fn ask(&self, request: ureq::http::Result<Request<Vec<u8>>>) -> Answer {
+        let response = self.agent.run(request.expect("a request")).expect("an answer");
+        let (parts, mut body) = Response::into_parts(response);
+        let body = body.read_to_string().expect("a text");
+        Answer { status: parts.status.as_u16(), body, headers: parts.headers }
+    }
+
+    /// Submits data to be processed; the task's id.
+    pub fn process(&self, data: &str) -> String {
+        let answer = self.post("/process/", data);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["task_id"].as_str().expect("a task id").to_owned()
+    }
+
+    /// Puts a message into the queue, as the service's submit does.
+    pub fn send(&self, body: &str) {
+        let sent = self.sqs("SendMessage", json!({"QueueUrl": self.queue("tasks"), "MessageBody": body}));
+        assert!(sent["MessageId"].is_string(), "{sent}");
+    }
+
+    /// Takes messages from the dead-letter queue: their bodies and reasons.
+    pub fn dead_letters(&self) -> Vec<(String, String)> {
+        let wanted = json!({
+            "QueueUrl": self.queue("dead-letters"),
+            "MaxNumberOfMessages": 10,
+            "VisibilityTimeout": 0,
+            "MessageAttributeNames": ["All"],
+        });
+        let received = self.sqs("ReceiveMessage", wanted);
+        let messages = received["Messages"].as_array().cloned().unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let pair = |message: &Value| {
+            let reason = &message["MessageAttributes"]["reason"]["StringValue"];
+            (text(&message["Body"]), text(reason))
+        };
+        messages.iter().map(pair).collect()
+    }
+
+    fn queue(&self, name: &str) -> String {
+        format!("{}/000000000000/async-service-{name}", self.stack.aws_endpoint())
+    }
+
+    fn sqs(&self, operation: &str, wanted: Value) -> Value {
+        let request = Request::post(self.stack.aws_endpoint())
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-target", format!("AmazonSQS.{operation}"))
+            .header(
+                "authorization",
+                "AWS4-HMAC-SHA256 Credential=test/20250101/us-east-1/sqs/aws4_request",
+            );
+        let answer = self.ask(request.body(wanted.to_string().into_bytes()));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    }
+
+    /// A task's result once it is no longer pending.
+    pub fn result(&self, task_id: &str) -> Value {
+        self.eventually(&format!("task {task_id} ends"), || {
+            let result = self.get(&format!("/result/{task_id}"));
+            let ended = result.status == 200 && result.json()["status"] != "pending";
+            ended.then(|| result.json())
+        })
+    }
+
+    /// Tries until there is something.
+    #[track_caller]
+    pub fn eventually<T>(&self, what: &str, attempt: impl Fn() -> Option<T>) -> T {
+        let started = Instant::now();
+        loop {
+            if let Some(found) = attempt() {
+                return found;
+            }
+            assert!(started.elapsed() < PATIENCE, "in vain: {what}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What the queue and the worker do when something goes wrong.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::service::Service;
+
+fn message(task_id: &str, job: &str, input: &serde_json::Value) -> String {
+    json!({"v": 1, "id": task_id, "job": job, "submitted_at": 1, "input": input}).to_string()
+}
+
+pub fn a_killed_worker_does_not_lose_its_task(service: &Service) {
+    // The worker must wait for this answer, so it is in the middle of the task when it dies.
+    let source = service.upstream("/data/people.jsonl?delay_ms=4000");
+    let task_id = service.process(&json!({"source_url": source}).to_string());
+    service.eventually("the worker asks for the source", || {
+        (service.asked("/data/people.jsonl") == 1).then_some(())
+    });
+    let pids = service.pids_of("worker");
+    assert!(!pids.is_empty());
+    for pid in pids {
+        let killed = Command::new("kill").args(["-9", &pid.to_string()]).status();
+        assert!(killed.expect("kill runs").success());
+    }
+    assert_eq!(service.get(&format!("/result/{task_id}")).json()["status"], "pending");
+    let result = service.result(&task_id);
+    assert_eq!(result["status"], "completed", "{result}");
+    assert_eq!(service.asked("/data/people.jsonl"), 2, "two attempts");
+}
+
+pub fn a_duplicate_message_runs_once(service: &Service) {
+    let task_id = "00000000-0000-4000-8000-000000000002";
+    let source = json!({"urls": [service.upstream("/json/2?delay_ms=500")]});
+    let twice = message(task_id, "fetch_urls", &source);
+    service.send(&twice);
+    service.send(&twice);
+    assert_eq!(service.result(task_id)["status"], "completed");
+    // A task sent after them has ended, so the duplicate was looked at or waits for the lease.
+    let after = service.process("{}");
+    assert_eq!(service.result(&after)["status"], "completed");
+    assert_eq!(service.asked("/json/2"), 1);
+}
+
+pub fn poison_is_put_aside(service: &Service) {
+    let task_id = "00000000-0000-4000-8000-000000000003";
+    let unknown = message(task_id, "no_such_job", &json!(1));
+    service.send(&unknown);
+    service.send("this is no task");
+    let result = service.result(task_id);
+    assert_eq!((&result["status"], &result["error"]["type"]), (&json!("failed"), &json!("UnknownJob")));
+    service.eventually("both are kept with their reasons", || {
+        let kept = service.dead_letters();
+        let reason = |body: &str| kept.iter().find(|(kept, _)| kept == body).map(|(_, reason)| reason);
+        let unknown = reason(&unknown)?.contains("no_such_job");
+        let poison = !reason("this is no task")?.is_empty();
+        (unknown && poison).then_some(())
+    });
+}
