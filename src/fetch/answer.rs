@@ -8,6 +8,7 @@ use reqwest::Response;
 use tokio::time::timeout;
 use url::Url;
 
+use super::body::Body;
 use super::error::FetchError;
 
 /// A whole answer.
@@ -24,7 +25,6 @@ pub struct Fetched {
 }
 
 /// An answer whose body is read piece by piece. Dropping it ends the transfer.
-#[derive(Debug)]
 pub struct Download {
     /// The URL that answers, after redirects, without a fragment.
     pub url: String,
@@ -35,7 +35,7 @@ pub struct Download {
     /// The body's length in bytes, where it is announced and not compressed.
     pub content_length: Option<u64>,
     /// `None` once the body has ended, well or not.
-    response: Option<Response>,
+    body: Option<Body>,
     read: u64,
     max_body: u64,
     idle_timeout: Duration,
@@ -48,13 +48,15 @@ impl Download {
         max_body: u64,
         idle_timeout: Duration,
     ) -> Result<Self, FetchError> {
-        check_announced(&response, max_body)?;
+        let (status, content_type) = (response.status().as_u16(), content_type(&response));
+        let body = Body::new(response)?;
+        check_announced(&body, max_body)?;
         Ok(Self {
             url: url.into(),
-            status: response.status().as_u16(),
-            content_type: content_type(&response),
-            content_length: response.content_length(),
-            response: Some(response),
+            status,
+            content_type,
+            content_length: body.length(),
+            body: Some(body),
             read: 0,
             max_body,
             idle_timeout,
@@ -70,10 +72,10 @@ impl Download {
     /// body exceeds the bound given to [`Fetcher::open`](super::Fetcher::open), or what cut it.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, FetchError> {
         // Taken out and put back only after a good piece: an error or a dropped call ends it.
-        let Some(mut response) = self.response.take() else {
+        let Some(mut body) = self.body.take() else {
             return Ok(None);
         };
-        let next = timeout(self.idle_timeout, response.chunk()).await;
+        let next = timeout(self.idle_timeout, body.piece()).await;
         let Some(piece) = next.map_err(|_| FetchError::Timeout)?? else {
             return Ok(None);
         };
@@ -81,7 +83,7 @@ impl Download {
         if self.read > self.max_body {
             return Err(FetchError::BodyTooLarge(self.max_body));
         }
-        self.response = Some(response);
+        self.body = Some(body);
         Ok(Some(piece))
     }
 }
@@ -89,13 +91,15 @@ impl Download {
 /// Reads the whole body, and stops as soon as it exceeds `max_body`.
 pub(super) async fn read(
     url: Url,
-    mut response: Response,
+    response: Response,
     max_body: usize,
 ) -> Result<Fetched, FetchError> {
     let limit = max_body as u64;
-    check_announced(&response, limit)?;
+    let (status, content_type) = (response.status().as_u16(), content_type(&response));
+    let mut source = Body::new(response)?;
+    check_announced(&source, limit)?;
     let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await? {
+    while let Some(piece) = source.piece().await? {
         if piece.len() > max_body - body.len() {
             return Err(FetchError::BodyTooLarge(limit));
         }
@@ -103,28 +107,22 @@ pub(super) async fn read(
     }
     Ok(Fetched {
         url: url.into(),
-        status: response.status().as_u16(),
-        content_type: content_type(&response),
+        status,
+        content_type,
         body: body.into(),
     })
 }
 
 /// Refuses by `Content-Length` alone where it can. It is no more than a hint: what arrives is
 /// counted all the same.
-fn check_announced(response: &Response, limit: u64) -> Result<(), FetchError> {
-    match response.content_length() {
+fn check_announced(body: &Body, limit: u64) -> Result<(), FetchError> {
+    match body.length() {
         Some(length) if length > limit => Err(FetchError::BodyTooLarge(limit)),
         _ => Ok(()),
     }
 }
 
 fn content_type(response: &Response) -> Option<String> {
-    Some(
-        response
-            .headers()
-            .get(CONTENT_TYPE)?
-            .to_str()
-            .ok()?
-            .to_owned(),
-    )
+    let value = response.headers().get(CONTENT_TYPE)?;
+    Some(value.to_str().ok()?.to_owned())
 }

@@ -3,11 +3,12 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::header::{ACCEPT, HeaderMap, HeaderValue};
+use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::dns::Resolve;
 use reqwest::{Certificate, Client, Response};
 
 use super::address::is_forbidden;
+use super::body::ENCODINGS;
 use super::error::FetchError;
 use super::resolve::{Checked, Rule, System};
 use super::target::{Route, Target};
@@ -110,7 +111,10 @@ impl Clients {
             .dns_resolver(resolver)
             .tls_certs_merge(self.network.extra_roots.iter().cloned())
             .user_agent(USER_AGENT)
-            .default_headers(HeaderMap::from_iter([(ACCEPT, ACCEPT_JSON_FIRST)]))
+            .default_headers(HeaderMap::from_iter([
+                (ACCEPT, ACCEPT_JSON_FIRST),
+                (ACCEPT_ENCODING, ENCODINGS),
+            ]))
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .no_proxy()

@@ -20,6 +20,11 @@ const MAX_ADDRESSES: usize = 8;
 #[error("the name resolves to a forbidden address")]
 pub(super) struct ForbiddenName;
 
+/// A resolver's answer without an address.
+#[derive(Debug, thiserror::Error)]
+#[error("the name has no address")]
+struct NoAddress;
+
 /// The system's resolver.
 pub(super) struct System;
 
@@ -51,6 +56,9 @@ impl Resolve for Checked {
             let addresses: Vec<SocketAddr> = found.await?.collect();
             if addresses.iter().any(|address| is_forbidden(address.ip())) {
                 return Err(ForbiddenName.into());
+            }
+            if addresses.is_empty() {
+                return Err(NoAddress.into());
             }
             // An answer of the resolver chooses the address only, never the port.
             let chosen = addresses.into_iter().take(MAX_ADDRESSES);

@@ -23,8 +23,8 @@ mod server;
 mod tls;
 mod urls;
 
-/// A resolver that gives its answers one after the other, and the last one for ever. An empty
-/// answer is a name that does not exist.
+/// A resolver that gives its answers one after the other, and the last one for ever. Without any,
+/// no name exists.
 #[derive(Default)]
 struct Script {
     answers: Mutex<VecDeque<Vec<IpAddr>>>,
@@ -51,14 +51,11 @@ impl Resolve for Script {
         self.asked.lock().unwrap().push(name.as_str().to_owned());
         let mut answers = self.answers.lock().unwrap();
         let answer = match answers.len() {
-            0 => Vec::new(),
-            1 => answers[0].clone(),
-            _ => answers.pop_front().unwrap(),
+            0 | 1 => answers.front().cloned(),
+            _ => answers.pop_front(),
         };
         Box::pin(async move {
-            if answer.is_empty() {
-                return Err("no such name".into());
-            }
+            let answer = answer.ok_or("no such name")?;
             // A resolver that names a port must not choose it.
             let addresses = answer.into_iter().map(|ip| SocketAddr::new(ip, 9));
             Ok(Box::new(addresses) as Addrs)
