@@ -1,0 +1,145 @@
+//! The few calls to the local AWS endpoints that setting up needs, as plain
+//! HTTP: the AWS SDK would only make this crate slow to build.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use ureq::Agent;
+
+use crate::error::{Context, Error, Result};
+
+/// Calls the AWS endpoints of the local stack.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    endpoint: String,
+    region: String,
+    agent: Agent,
+}
+
+impl Aws {
+    /// A caller of `endpoint`, say `http://127.0.0.1:4566`.
+    #[must_use]
+    pub fn new(endpoint: &str, region: &str) -> Self {
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(20)))
+            .build()
+            .new_agent();
+        Self {
+            endpoint: endpoint.to_owned(),
+            region: region.to_owned(),
+            agent,
+        }
+    }
+
+    /// Whether the endpoints answer.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        let url = format!("{}/_ministack/health", self.endpoint);
+        self.agent
+            .get(&url)
+            .call()
+            .is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// Calls a service that takes a form and answers XML.
+    ///
+    /// # Errors
+    /// When the endpoint can't be reached; what the service answers to a wrong
+    /// call is returned with its status.
+    pub fn form(&self, service: &str, fields: &[(&str, &str)]) -> Result<(u16, String)> {
+        let request = self
+            .agent
+            .post(format!("{}/", self.endpoint))
+            .header("authorization", self.credential(service));
+        read(request.send_form(fields.iter().copied()), service)
+    }
+
+    /// Calls `DynamoDB`.
+    ///
+    /// # Errors
+    /// As [`Aws::form`].
+    pub fn dynamodb(&self, action: &str, body: &Value) -> Result<(u16, String)> {
+        let request = self
+            .agent
+            .post(format!("{}/", self.endpoint))
+            .header("authorization", self.credential("dynamodb"))
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-target", format!("DynamoDB_20120810.{action}"));
+        read(request.send(body.to_string()), "DynamoDB")
+    }
+
+    /// Calls Lambda's REST API with a body.
+    ///
+    /// # Errors
+    /// As [`Aws::form`].
+    pub fn lambda_post(&self, path: &str, body: &Value) -> Result<(u16, String)> {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.endpoint))
+            .header("authorization", self.credential("lambda"))
+            .header("content-type", "application/json");
+        read(request.send(body.to_string()), "Lambda")
+    }
+
+    /// Reads from Lambda's REST API.
+    ///
+    /// # Errors
+    /// As [`Aws::form`].
+    pub fn lambda_get(&self, path: &str) -> Result<(u16, String)> {
+        let request = self.agent.get(format!("{}{path}", self.endpoint));
+        read(
+            request
+                .header("authorization", self.credential("lambda"))
+                .call(),
+            "Lambda",
+        )
+    }
+
+    /// Deletes through Lambda's REST API.
+    ///
+    /// # Errors
+    /// As [`Aws::form`].
+    pub fn lambda_delete(&self, path: &str) -> Result<(u16, String)> {
+        let request = self.agent.delete(format!("{}{path}", self.endpoint));
+        read(
+            request
+                .header("authorization", self.credential("lambda"))
+                .call(),
+            "Lambda",
+        )
+    }
+
+    /// Nobody checks a signature here; the scope tells which service is meant.
+    fn credential(&self, service: &str) -> String {
+        let region = &self.region;
+        format!(
+            "AWS4-HMAC-SHA256 Credential=test/20260101/{region}/{service}/aws4_request, \
+             SignedHeaders=host, Signature=0"
+        )
+    }
+}
+
+type Answer = std::result::Result<ureq::http::Response<ureq::Body>, ureq::Error>;
+
+fn read(answer: Answer, service: &str) -> Result<(u16, String)> {
+    let mut answer = answer.context(format_args!("the local {service} does not answer"))?;
+    let text = answer.body_mut().read_to_string();
+    let text = text.context(format_args!("the local {service} broke off"))?;
+    Ok((answer.status().as_u16(), text))
+}
+
+/// The body of a successful answer.
+///
+/// # Errors
+/// When the status is not a success, with what the service said.
+pub fn expect(what: &str, (status, text): (u16, String)) -> Result<String> {
+    if (200..300).contains(&status) {
+        return Ok(text);
+    }
+    let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text: String = text.chars().take(400).collect();
+    Err(Error::new(format!(
+        "{what} was refused with status {status}: {text}"
+    )))
+}

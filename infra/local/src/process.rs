@@ -1,0 +1,326 @@
+//! Child processes that end with us, whatever ends us.
+//!
+//! Each runs in a process group of its own, so that Ctrl-C in a terminal
+//! reaches only the program that decides the order of the stop. Should that
+//! program be killed, the kernel takes its children down (see [`tether`]).
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+
+use crate::error::{Context, Error, Result};
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Makes every wait in this crate end with an error; safe in a signal handler.
+pub fn interrupt() {
+    INTERRUPTED.store(true, Ordering::SeqCst);
+}
+
+/// Whether [`interrupt`] was called.
+#[must_use]
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::SeqCst)
+}
+
+/// Sleeps a moment between two looks at something.
+///
+/// # Errors
+/// When [`interrupt`] was called.
+pub fn pause() -> Result<()> {
+    if interrupted() {
+        return Err(Error::new("stopped"));
+    }
+    thread::sleep(Duration::from_millis(30));
+    Ok(())
+}
+
+/// A running child; dropping it ends its whole process group.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    grace: Duration,
+    pumps: Vec<thread::JoinHandle<()>>,
+}
+
+impl Process {
+    /// Starts `command`; its output goes line by line into `log`.
+    ///
+    /// # Errors
+    /// When the program can't be started.
+    pub fn start(name: &str, mut command: Command, log: &Log, grace: Duration) -> Result<Self> {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = spawn(command).context(format_args!("cannot start {name}"))?;
+        let mut pumps = Vec::new();
+        if let Some(out) = child.stdout.take() {
+            pumps.push(log.pump(out));
+        }
+        if let Some(err) = child.stderr.take() {
+            pumps.push(log.pump(err));
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            grace,
+            pumps,
+        })
+    }
+
+    /// The process id, which is also its group's.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// An error if the process has ended by itself.
+    ///
+    /// # Errors
+    /// With its exit status, when it has ended.
+    pub fn check(&mut self) -> Result<()> {
+        match self
+            .child
+            .try_wait()
+            .context(format_args!("cannot look at {}", self.name))?
+        {
+            Some(status) => Err(Error::new(format!("{} has ended ({status})", self.name))),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks the group to end, and ends it when it does not within the grace.
+    pub fn stop(&mut self) {
+        let group = group_of(&self.child);
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = killpg(group, Signal::SIGTERM);
+            let end = Instant::now() + self.grace;
+            while Instant::now() < end && matches!(self.child.try_wait(), Ok(None)) {
+                thread::sleep(Duration::from_millis(10));
+            }
+        }
+        let _ = killpg(group, Signal::SIGKILL);
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.stop();
+        self.pumps.clear();
+    }
+}
+
+/// Runs a command to its end, its output on the terminal.
+///
+/// # Errors
+/// When it can't be started, or the wait is interrupted (the command is then
+/// ended as well).
+pub fn run(name: &str, command: Command) -> Result<ExitStatus> {
+    let mut child = spawn(command).context(format_args!("cannot start {name}"))?;
+    loop {
+        if let Some(status) = child
+            .try_wait()
+            .context(format_args!("cannot wait for {name}"))?
+        {
+            return Ok(status);
+        }
+        if let Err(error) = pause() {
+            let _ = killpg(group_of(&child), Signal::SIGTERM);
+            let _ = child.wait();
+            return Err(error);
+        }
+    }
+}
+
+/// The processes below `ancestor` whose program has this name.
+///
+/// Looks in `/proc`, so it finds nothing on systems without one.
+#[must_use]
+pub fn descendants(ancestor: u32, name: &str) -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| command_name(*pid).as_deref() == Some(name))
+        .filter(|pid| has_ancestor(*pid, ancestor))
+        .collect()
+}
+
+/// Sends SIGKILL to one process.
+pub fn kill_now(pid: u32) {
+    if let Ok(pid) = i32::try_from(pid) {
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+    }
+}
+
+/// The name of a process that lives; one that has ended and waits for its
+/// parent to notice has none.
+fn command_name(pid: u32) -> Option<String> {
+    if stat_field(pid, 0)? == "Z" {
+        return None;
+    }
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(name.trim_end().to_owned())
+}
+
+fn has_ancestor(pid: u32, ancestor: u32) -> bool {
+    std::iter::successors(Some(pid), |pid| parent(*pid)).any(|pid| pid == ancestor)
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    stat_field(pid, 1)?.parse().ok()
+}
+
+/// A field of the process's state, counted from the one after its name.
+fn stat_field(pid: u32, index: usize) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name stands in parentheses and may hold any character.
+    let after = stat.rsplit_once(')')?.1;
+    after.split_whitespace().nth(index).map(str::to_owned)
+}
+
+fn group_of(child: &Child) -> Pid {
+    // A process id fits; the kernel's own type for it is an i32.
+    Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX))
+}
+
+type Job = (Command, Sender<std::io::Result<Child>>);
+
+/// Starts a command from a thread that lives as long as this program.
+///
+/// The kernel ties a tethered child to the *thread* that made it, and the
+/// thread that calls here may be a test that is over long before its stack.
+fn spawn(mut command: Command) -> std::io::Result<Child> {
+    static SPAWNER: OnceLock<Mutex<Sender<Job>>> = OnceLock::new();
+    command.process_group(0);
+    let spawner = SPAWNER.get_or_init(|| {
+        let (jobs, inbox) = channel::<Job>();
+        thread::spawn(move || {
+            for (mut command, answer) in inbox {
+                let _ = answer.send(command.spawn());
+            }
+        });
+        Mutex::new(jobs)
+    });
+    let (answer, result) = channel();
+    let lost = || std::io::Error::other("the spawning thread is gone");
+    let jobs = spawner.lock().map_err(|_| lost())?;
+    jobs.send((command, answer)).map_err(|_| lost())?;
+    drop(jobs);
+    result.recv().map_err(|_| lost())?
+}
+
+/// Wraps a command so that the kernel ends it when its parent ends.
+#[must_use]
+pub fn tether(runner: &Path, program: &Path) -> Command {
+    let mut command = Command::new(runner);
+    command.arg("tether").arg(program);
+    command
+}
+
+/// Becomes `program`, tied to the life of the parent; returns only on failure.
+#[must_use]
+pub fn become_tethered(program: &str, arguments: &[String]) -> Error {
+    let parent = nix::unistd::getppid();
+    #[cfg(target_os = "linux")]
+    if let Err(cause) = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL) {
+        return Error::new(format!("cannot tie {program} to its parent: {cause}"));
+    }
+    // The parent may have ended before the kernel was asked.
+    if nix::unistd::getppid() != parent {
+        return Error::new(format!("the parent of {program} is gone"));
+    }
+    let cause = Command::new(program).args(arguments).exec();
+    Error::new(format!("cannot start {program}: {cause}"))
+}
+
+/// Where the lines of child processes go: a file, and the terminal if wanted.
+#[derive(Clone, Debug)]
+pub struct Log {
+    file: Arc<Mutex<File>>,
+    terminal: bool,
+}
+
+impl Log {
+    /// Starts an empty log file.
+    ///
+    /// # Errors
+    /// When the file can't be created.
+    pub fn create(path: &Path, terminal: bool) -> Result<Self> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .context(format_args!("cannot create {}", folder.display()))?;
+        }
+        let file = File::create(path).context(format_args!("cannot write {}", path.display()))?;
+        Ok(Self {
+            file: Arc::new(Mutex::new(file)),
+            terminal,
+        })
+    }
+
+    fn pump(&self, from: impl Read + Send + 'static) -> thread::JoinHandle<()> {
+        let log = self.clone();
+        thread::spawn(move || {
+            let mut reader = BufReader::new(from);
+            let mut line = Vec::new();
+            while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
+                log.write(&line);
+                line.clear();
+            }
+        })
+    }
+
+    fn write(&self, line: &[u8]) {
+        if let Ok(mut file) = self.file.lock() {
+            let _ = file.write_all(line);
+        }
+        if self.terminal {
+            let _ = std::io::stdout().lock().write_all(line);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stopped_process_takes_its_children_along() {
+        let path = std::env::temp_dir().join(format!("local-stack-{}.log", std::process::id()));
+        let log = Log::create(&path, false).unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 61 & echo started; wait"]);
+        let mut process = Process::start("sh", command, &log, Duration::from_secs(5)).unwrap();
+        while !std::fs::read_to_string(&path).unwrap().contains("started") {
+            thread::sleep(Duration::from_millis(10));
+        }
+        let id = process.id();
+        assert_eq!(descendants(id, "sleep").len(), 1);
+        let sleeper = descendants(id, "sleep")[0];
+        process.stop();
+        assert!(process.check().is_err());
+        thread::sleep(Duration::from_millis(100));
+        assert_ne!(command_name(sleeper).as_deref(), Some("sleep"));
+        let _ = std::fs::remove_file(&path);
+    }
+
+    #[test]
+    fn what_cannot_start_is_named() {
+        let error = run("nothing", Command::new("/no/such/program")).unwrap_err();
+        assert!(error.to_string().starts_with("cannot start nothing: "));
+    }
+}

@@ -1,0 +1,204 @@
+//! Creates in the local AWS endpoints what the template defines: tables and
+//! queues through CloudFormation, the worker and its event source mapping
+//! through Lambda. Everything can be done again without harm.
+
+use serde_json::{Value, json};
+
+use crate::aws::{Aws, expect};
+use crate::error::{Context, Error, Result};
+use crate::process;
+use crate::template::{QueueConsumer, STACK, Template, output_name};
+
+/// An archive without files: the function's code is never run from it.
+const EMPTY_ZIP: &str = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==";
+
+/// Creates the tables and queues, or brings them up to date.
+///
+/// # Errors
+/// When the endpoints refuse the template.
+pub fn create_storage(aws: &Aws, template: &Template) -> Result<()> {
+    let body = template.storage().to_string();
+    let (status, text) = change_stack(aws, "CreateStack", &body)?;
+    if text.contains("AlreadyExists") {
+        let answer = change_stack(aws, "UpdateStack", &body)?;
+        if !answer.1.contains("No updates") {
+            expect("the update of tables and queues", answer)?;
+        }
+    } else {
+        expect("the creation of tables and queues", (status, text))?;
+    }
+    let description = wait_for_stack(aws)?;
+    enable_expiry(aws, template, &description)
+}
+
+/// Lets each queue of the template invoke its function at `functions_url`,
+/// where `cargo lambda watch` listens.
+///
+/// # Errors
+/// When the endpoints refuse.
+pub fn connect(aws: &Aws, template: &Template, functions_url: &str) -> Result<()> {
+    let description = describe(aws)?;
+    for consumer in template.queue_consumers() {
+        let output = format!("Queue{}", output_name(&consumer.binary));
+        let queue = output_value(&description, &output).ok_or_else(|| {
+            Error::new(format!("the queue of {} was not created", consumer.binary))
+        })?;
+        disconnect_one(aws, &consumer.binary)?;
+        create_function(aws, &consumer, functions_url)?;
+        create_mapping(aws, &consumer, queue)?;
+    }
+    Ok(())
+}
+
+/// Takes the connections away, so that a queue whose state is kept does not
+/// invoke functions that are gone.
+///
+/// # Errors
+/// When the endpoints don't answer.
+pub fn disconnect(aws: &Aws, template: &Template) -> Result<()> {
+    for consumer in template.queue_consumers() {
+        disconnect_one(aws, &consumer.binary)?;
+    }
+    Ok(())
+}
+
+fn change_stack(aws: &Aws, action: &str, body: &str) -> Result<(u16, String)> {
+    let fields = [
+        ("Action", action),
+        ("Version", "2010-05-15"),
+        ("StackName", STACK),
+        ("TemplateBody", body),
+    ];
+    aws.form("cloudformation", &fields)
+}
+
+fn describe(aws: &Aws) -> Result<String> {
+    let fields = [
+        ("Action", "DescribeStacks"),
+        ("Version", "2010-05-15"),
+        ("StackName", STACK),
+    ];
+    expect(
+        "the description of tables and queues",
+        aws.form("cloudformation", &fields)?,
+    )
+}
+
+fn wait_for_stack(aws: &Aws) -> Result<String> {
+    loop {
+        let description = describe(aws)?;
+        let status = element(&description, "StackStatus").unwrap_or_default();
+        if matches!(status, "CREATE_COMPLETE" | "UPDATE_COMPLETE") {
+            return Ok(description);
+        }
+        if !status.ends_with("IN_PROGRESS") || status.contains("ROLLBACK") {
+            let reason = element(&description, "StackStatusReason").unwrap_or("no reason given");
+            return Err(Error::new(format!(
+                "the tables and queues of template.yaml were not created ({status}): {reason}"
+            )));
+        }
+        process::pause()?;
+    }
+}
+
+/// The emulator's CloudFormation leaves the rows' expiry out, so it is turned
+/// on table by table.
+fn enable_expiry(aws: &Aws, template: &Template, description: &str) -> Result<()> {
+    let storage = template.storage();
+    for table in storage["Resources"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name)
+    {
+        let name = output_value(description, &format!("Ttl{table}"));
+        let (Some(name), Some(attribute)) = (name, template.ttl_attribute(table)) else {
+            continue;
+        };
+        let body = json!({
+            "TableName": name,
+            "TimeToLiveSpecification": {"AttributeName": attribute, "Enabled": true},
+        });
+        let answer = aws.dynamodb("UpdateTimeToLive", &body)?;
+        // A table whose state was kept has it already.
+        if !answer.1.contains("already enabled") {
+            expect("the expiry of rows", answer)?;
+        }
+    }
+    Ok(())
+}
+
+fn disconnect_one(aws: &Aws, function: &str) -> Result<()> {
+    let listing = aws.lambda_get(&format!(
+        "/2015-03-31/event-source-mappings/?FunctionName={function}"
+    ))?;
+    if listing.0 == 200 {
+        let listing: Value = serde_json::from_str(&listing.1).context("mappings")?;
+        for mapping in listing["EventSourceMappings"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
+            if let Some(id) = mapping["UUID"].as_str() {
+                aws.lambda_delete(&format!("/2015-03-31/event-source-mappings/{id}"))?;
+            }
+        }
+    }
+    aws.lambda_delete(&format!("/2015-03-31/functions/{function}"))?;
+    Ok(())
+}
+
+fn create_function(aws: &Aws, consumer: &QueueConsumer, functions_url: &str) -> Result<()> {
+    let name = &consumer.binary;
+    let proxy = format!("{functions_url}/2015-03-31/functions/{name}/invocations");
+    let body = json!({
+        "FunctionName": name,
+        "Runtime": "provided.al2023",
+        "Handler": "bootstrap",
+        "Role": "arn:aws:iam::000000000000:role/local",
+        "Code": {"ZipFile": EMPTY_ZIP},
+        "Timeout": consumer.timeout,
+        "Environment": {"Variables": {"MINISTACK_LAMBDA_PROXY_URL": proxy}},
+    });
+    expect(
+        "the worker function",
+        aws.lambda_post("/2015-03-31/functions", &body)?,
+    )?;
+    Ok(())
+}
+
+fn create_mapping(aws: &Aws, consumer: &QueueConsumer, queue: &str) -> Result<()> {
+    let mut body = consumer.event.clone();
+    body.remove("Queue");
+    body.insert("FunctionName".to_owned(), json!(consumer.binary));
+    body.insert("EventSourceArn".to_owned(), json!(queue));
+    let answer = aws.lambda_post("/2015-03-31/event-source-mappings/", &body.into())?;
+    expect("the event source mapping", answer)?;
+    Ok(())
+}
+
+/// The text of the first element of this name.
+fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    Some(rest.split_once(&format!("</{name}>"))?.0.trim())
+}
+
+fn output_value<'a>(description: &'a str, key: &str) -> Option<&'a str> {
+    let (_, rest) = description.split_once(&format!("<OutputKey>{key}</OutputKey>"))?;
+    element(rest, "OutputValue")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_are_found_by_their_key() {
+        let xml = "<Outputs><member><OutputKey>A</OutputKey><OutputValue>1</OutputValue>\
+            </member><member><OutputKey>B</OutputKey><OutputValue>2</OutputValue></member>\
+            </Outputs><StackStatus> CREATE_COMPLETE </StackStatus>";
+        assert_eq!(output_value(xml, "B"), Some("2"));
+        assert_eq!(output_value(xml, "C"), None);
+        assert_eq!(element(xml, "StackStatus"), Some("CREATE_COMPLETE"));
+    }
+}

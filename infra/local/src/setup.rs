@@ -1,0 +1,272 @@
+//! The Python tools: installed into `.venv/` when their pins change, with one
+//! clear line when something is missing.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::error::{Context, Error, Result};
+use crate::project;
+
+/// What running the stack needs.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    /// The local AWS endpoints.
+    pub ministack: PathBuf,
+    /// The watcher.
+    pub cargo_lambda: PathBuf,
+}
+
+/// Interpreters by the names that they usually have.
+const PYTHONS: [&str; 5] = [
+    "python3",
+    "python3.14",
+    "python3.13",
+    "python3.12",
+    "python3.11",
+];
+
+/// Makes sure of the tools that running the stack needs.
+///
+/// # Errors
+/// When one is missing and can't be installed, with what to do.
+pub fn run_tools() -> Result<Tools> {
+    let pins = read_pins("requirements.txt")?;
+    let installed = installed_cargo_lambda(&pins);
+    let wanted: Vec<String> = pins
+        .into_iter()
+        .filter(|pin| installed.is_none() || !pin.starts_with("cargo-lambda=="))
+        .collect();
+    let environment = Environment::ready("run", &wanted)?;
+    Ok(Tools {
+        ministack: environment.program("ministack"),
+        cargo_lambda: installed.unwrap_or_else(|| environment.program("cargo-lambda")),
+    })
+}
+
+/// Makes sure of `sam`, which checks the template, and returns where it is.
+///
+/// # Errors
+/// As [`run_tools`].
+pub fn sam() -> Result<PathBuf> {
+    let environment = Environment::ready("test", &read_pins("requirements-test.txt")?)?;
+    Ok(environment.program("sam"))
+}
+
+/// The project's virtual environment.
+struct Environment {
+    folder: PathBuf,
+}
+
+impl Environment {
+    /// The environment with these packages in it.
+    fn ready(what: &str, pins: &[String]) -> Result<Self> {
+        let environment = Self {
+            folder: project::root().join(".venv"),
+        };
+        let _lock = lock()?;
+        let stamp = environment.folder.join(format!("installed-for-{what}"));
+        let pins_text = pins.join("\n");
+        if environment.works() {
+            if std::fs::read_to_string(&stamp).is_ok_and(|text| text == pins_text) {
+                return Ok(environment);
+            }
+        } else {
+            environment.create()?;
+        }
+        environment.install(pins)?;
+        std::fs::write(&stamp, pins_text)
+            .context(format_args!("cannot write {}", stamp.display()))?;
+        Ok(environment)
+    }
+
+    fn program(&self, name: &str) -> PathBuf {
+        self.folder.join("bin").join(name)
+    }
+
+    /// Whether its interpreter still runs; it does not after an upgrade that
+    /// took the system's away.
+    fn works(&self) -> bool {
+        output(
+            Command::new(self.program("python"))
+                .arg("-c")
+                .arg("import pip"),
+        )
+        .is_ok_and(|output| output.status.success())
+    }
+
+    fn create(&self) -> Result<()> {
+        let python = find_python()?;
+        println!("  creating .venv with {python} …");
+        let mut command = Command::new(&python);
+        command.args(["-m", "venv", "--clear"]).arg(&self.folder);
+        let output = output(&mut command)?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(Error::new(format!(
+            "cannot create .venv: {} (on Debian or Ubuntu, `apt install python3-venv` helps)",
+            last_line(&output)
+        )))
+    }
+
+    fn install(&self, pins: &[String]) -> Result<()> {
+        println!("  installing {} …", pins.join(", "));
+        let mut command = Command::new(self.program("python"));
+        command
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+            ])
+            .args(["--no-input", "--retries", "2"])
+            .args(pins);
+        let output = output(&mut command)?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(Error::new(install_failure(
+            pins,
+            &String::from_utf8_lossy(&output.stderr),
+        )))
+    }
+}
+
+/// One at a time: two stacks that start together share the environment.
+fn lock() -> Result<File> {
+    let folder = project::target().join("local-stack");
+    std::fs::create_dir_all(&folder).context(format_args!("cannot create {}", folder.display()))?;
+    let file = File::create(folder.join("setup.lock")).context("cannot write setup.lock")?;
+    file.lock().context("cannot lock setup.lock")?;
+    Ok(file)
+}
+
+fn find_python() -> Result<String> {
+    let check = "import sys\nif sys.version_info < (3, 11): sys.exit(3)\n\
+                 try: import venv, ensurepip\nexcept ImportError: sys.exit(4)";
+    let mut without_venv = None;
+    for name in PYTHONS {
+        let Ok(output) = output(Command::new(name).args(["-c", check])) else {
+            continue;
+        };
+        match output.status.code() {
+            Some(0) => return Ok(name.to_owned()),
+            Some(4) => without_venv = without_venv.or(Some(name)),
+            _ => {}
+        }
+    }
+    Err(match without_venv {
+        Some(name) => Error::new(format!(
+            "{name} has no venv module: install it (on Debian or Ubuntu, `apt install python3-venv`)"
+        )),
+        None => Error::new(
+            "Python 3.11 or newer is missing: install it (`apt install python3 python3-venv`, or from python.org)",
+        ),
+    })
+}
+
+/// What pip's failure means to someone who only wanted to run the service.
+fn install_failure(pins: &[String], said: &str) -> String {
+    let unreachable = [
+        "NewConnectionError",
+        "Temporary failure in name",
+        "ConnectTimeout",
+        "ReadTimeout",
+        "Connection refused",
+        "Network is unreachable",
+        "ProxyError",
+    ];
+    let tools = pins.join(" and ");
+    if unreachable.iter().any(|sign| said.contains(sign)) {
+        return format!(
+            "cannot download {tools}: there is no way to the package index; \
+             check the network, or name a mirror with PIP_INDEX_URL"
+        );
+    }
+    let line = said
+        .lines()
+        .rev()
+        .find(|line| line.contains("ERROR"))
+        .unwrap_or("pip failed");
+    format!("cannot install {tools}: {}", line.trim())
+}
+
+fn read_pins(file: &str) -> Result<Vec<String>> {
+    let path = project::root().join("infra/local").join(file);
+    let text =
+        std::fs::read_to_string(&path).context(format_args!("cannot read {}", path.display()))?;
+    Ok(parse_pins(&text))
+}
+
+fn parse_pins(text: &str) -> Vec<String> {
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// An installed `cargo-lambda` that is new enough.
+fn installed_cargo_lambda(pins: &[String]) -> Option<PathBuf> {
+    let wanted = pins
+        .iter()
+        .find_map(|pin| pin.strip_prefix("cargo-lambda=="))?;
+    let output = output(Command::new("cargo-lambda").args(["lambda", "--version"])).ok()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let version = said.split_whitespace().nth(1)?;
+    serves(version, wanted).then(|| PathBuf::from("cargo-lambda"))
+}
+
+/// Whether a version does what the wanted one does.
+fn serves(version: &str, wanted: &str) -> bool {
+    let parts = |text: &str| -> Vec<u64> {
+        text.split('.')
+            .map(|part| part.parse().unwrap_or(0))
+            .collect()
+    };
+    let (version, wanted) = (parts(version), parts(wanted));
+    version.first() == wanted.first() && version >= wanted
+}
+
+fn output(command: &mut Command) -> Result<Output> {
+    let name = Path::new(command.get_program()).display().to_string();
+    command.output().context(format_args!("cannot run {name}"))
+}
+
+fn last_line(output: &Output) -> String {
+    let text = [&output.stdout[..], b"\n", &output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let line = text.lines().rev().find(|line| !line.trim().is_empty());
+    line.unwrap_or("no reason given").trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pins_are_read_without_comments() {
+        assert_eq!(parse_pins("# why\na==1\n\n  b==2\n"), ["a==1", "b==2"]);
+        assert_eq!(read_pins("requirements.txt").unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_newer_tool_of_the_same_major_version_serves() {
+        assert!(serves("1.9.2", "1.9.2") && serves("1.10.0", "1.9.2"));
+        assert!(!serves("1.9.1", "1.9.2") && !serves("2.0.0", "1.9.2") && !serves("", "1.9.2"));
+    }
+
+    #[test]
+    fn pip_s_failures_are_one_line() {
+        let pins = ["a==1".to_owned()];
+        let offline = "WARNING: Retrying after NewConnectionError\nERROR: No matching distribution";
+        assert!(install_failure(&pins, offline).contains("check the network"));
+        let other = "x\nERROR: No matching distribution found for a==1\n\n";
+        assert_eq!(
+            install_failure(&pins, other),
+            "cannot install a==1: ERROR: No matching distribution found for a==1"
+        );
+    }
+}

@@ -1,0 +1,273 @@
+//! Reads `template.yaml`: the one place where tables, queues, time-outs and
+//! the worker's event are defined.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+use yaml_serde::Value as Yaml;
+
+use crate::error::{Context, Error, Result};
+
+/// The name of the local CloudFormation stack, which the template puts in
+/// front of the names of tables and queues.
+pub const STACK: &str = "async-service";
+
+/// The types of resources that the local stack creates from the template.
+const LOCAL_TYPES: [&str; 2] = ["AWS::DynamoDB::Table", "AWS::SQS::Queue"];
+
+/// The template, as JSON with CloudFormation's functions in their long form.
+#[derive(Debug, Clone)]
+pub struct Template {
+    root: Value,
+}
+
+/// A function whose event is a queue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueueConsumer {
+    /// The name of the function's binary.
+    pub binary: String,
+    /// Its time-out in seconds.
+    pub timeout: u64,
+    /// The event's properties, `Queue` included.
+    pub event: Map<String, Value>,
+}
+
+impl Template {
+    /// Reads the template from a file.
+    ///
+    /// # Errors
+    /// When it can't be read or is no template.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .context(format_args!("cannot read {}", path.display()))?;
+        Self::parse(&text).context(path.display())
+    }
+
+    /// Reads the template from its text.
+    ///
+    /// # Errors
+    /// When it is not YAML, or has no resources.
+    pub fn parse(text: &str) -> Result<Self> {
+        let yaml: Yaml = yaml_serde::from_str(text).context("not valid YAML")?;
+        let root = long_form(yaml)?;
+        if !root["Resources"].is_object() {
+            return Err(Error::new("it has no Resources"));
+        }
+        Ok(Self { root })
+    }
+
+    /// A CloudFormation template of the tables and queues alone, with the
+    /// outputs that [`crate::resources`] needs.
+    #[must_use]
+    pub fn storage(&self) -> Value {
+        let mut storage = json!({"Resources": {}, "Outputs": {}});
+        for key in ["Parameters", "Mappings", "Conditions"] {
+            if let Some(section) = self.root.get(key) {
+                storage[key] = section.clone();
+            }
+        }
+        for (name, resource) in self.resources() {
+            if LOCAL_TYPES.iter().any(|kind| resource["Type"] == *kind) {
+                storage["Resources"][name] = resource.clone();
+            }
+            if resource["Properties"]["TimeToLiveSpecification"]["Enabled"] == true {
+                storage["Outputs"][format!("Ttl{name}")] = json!({"Value": {"Ref": name}});
+            }
+        }
+        for consumer in self.queue_consumers() {
+            let output = format!("Queue{}", output_name(&consumer.binary));
+            storage["Outputs"][output] = json!({"Value": consumer.event["Queue"]});
+        }
+        storage
+    }
+
+    /// The attribute that says when a row of this table expires.
+    #[must_use]
+    pub fn ttl_attribute(&self, table: &str) -> Option<&str> {
+        self.root["Resources"][table]["Properties"]["TimeToLiveSpecification"]["AttributeName"]
+            .as_str()
+    }
+
+    /// The binary of every function and its time-out in seconds.
+    #[must_use]
+    pub fn timeouts(&self) -> BTreeMap<String, u64> {
+        self.functions()
+            .map(|(binary, properties)| (binary, self.timeout(properties)))
+            .collect()
+    }
+
+    /// The functions that a queue invokes.
+    #[must_use]
+    pub fn queue_consumers(&self) -> Vec<QueueConsumer> {
+        let mut consumers = Vec::new();
+        for (binary, properties) in self.functions() {
+            let events = properties["Events"].as_object().into_iter().flatten();
+            for (_, event) in events.filter(|(_, event)| event["Type"] == "SQS") {
+                if let Some(event) = event["Properties"].as_object().filter(has_queue) {
+                    let timeout = self.timeout(properties);
+                    consumers.push(QueueConsumer {
+                        binary: binary.clone(),
+                        timeout,
+                        event: event.clone(),
+                    });
+                }
+            }
+        }
+        consumers
+    }
+
+    fn resources(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.root["Resources"].as_object().into_iter().flatten()
+    }
+
+    fn functions(&self) -> impl Iterator<Item = (String, &Value)> {
+        self.resources()
+            .filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function")
+            .filter_map(|(_, resource)| {
+                let binary = resource["Metadata"]["BuildProperties"]["Binary"].as_str()?;
+                Some((binary.to_owned(), &resource["Properties"]))
+            })
+    }
+
+    fn timeout(&self, properties: &Value) -> u64 {
+        let own = properties["Timeout"].as_u64();
+        // Lambda's own default is three seconds.
+        own.or_else(|| self.root["Globals"]["Function"]["Timeout"].as_u64())
+            .unwrap_or(3)
+    }
+}
+
+/// The name of an output may have no underscores.
+#[must_use]
+pub fn output_name(binary: &str) -> String {
+    binary.replace('_', "")
+}
+
+// The signature is the one that `Option::filter` wants.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn has_queue(event: &&Map<String, Value>) -> bool {
+    event.contains_key("Queue")
+}
+
+/// Turns YAML into JSON, and `!Ref x` into `{"Ref": "x"}`.
+fn long_form(yaml: Yaml) -> Result<Value> {
+    Ok(match yaml {
+        Yaml::Null => Value::Null,
+        Yaml::Bool(value) => Value::Bool(value),
+        Yaml::String(value) => Value::String(value),
+        Yaml::Number(number) => {
+            serde_json::to_value(number).context("a number that JSON does not have")?
+        }
+        Yaml::Sequence(items) => {
+            Value::Array(items.into_iter().map(long_form).collect::<Result<_>>()?)
+        }
+        Yaml::Mapping(entries) => {
+            let mut object = Map::new();
+            for (key, value) in entries {
+                let Yaml::String(key) = key else {
+                    return Err(Error::new("a key that is no text"));
+                };
+                object.insert(key, long_form(value)?);
+            }
+            Value::Object(object)
+        }
+        Yaml::Tagged(tagged) => {
+            let tag = tagged.tag.to_string();
+            function(tag.trim_start_matches('!'), long_form(tagged.value)?)
+        }
+    })
+}
+
+fn function(name: &str, argument: Value) -> Value {
+    match (name, &argument) {
+        ("Ref" | "Condition", _) => json!({ name: argument }),
+        ("GetAtt", Value::String(path)) => {
+            let parts: Vec<&str> = path.splitn(2, '.').collect();
+            json!({"Fn::GetAtt": parts})
+        }
+        _ => json!({ format!("Fn::{name}"): argument }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = r"
+Globals: {Function: {Timeout: 29}}
+Resources:
+  Rows:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      TableName: !Sub ${AWS::StackName}-rows
+      TimeToLiveSpecification: {AttributeName: expires_at, Enabled: true}
+  Work: {Type: AWS::SQS::Queue}
+  HomeFunction:
+    Type: AWS::Serverless::Function
+    Metadata: {BuildProperties: {Binary: home_page}}
+    Properties: {}
+  WorkerFunction:
+    Type: AWS::Serverless::Function
+    Metadata: {BuildProperties: {Binary: worker}}
+    Properties:
+      Timeout: 300
+      Events:
+        Tasks:
+          Type: SQS
+          Properties: {Queue: !GetAtt Work.Arn, BatchSize: 10}
+";
+
+    #[test]
+    fn storage_holds_tables_and_queues_only() {
+        let storage = Template::parse(SMALL).unwrap().storage();
+        let names: Vec<&String> = storage["Resources"].as_object().unwrap().keys().collect();
+        assert_eq!(names, ["Rows", "Work"]);
+        assert_eq!(
+            storage["Resources"]["Rows"]["Properties"]["TableName"],
+            json!({"Fn::Sub": "${AWS::StackName}-rows"})
+        );
+        assert_eq!(
+            storage["Outputs"]["TtlRows"]["Value"],
+            json!({"Ref": "Rows"})
+        );
+        assert_eq!(
+            storage["Outputs"]["Queueworker"]["Value"],
+            json!({"Fn::GetAtt": ["Work", "Arn"]})
+        );
+    }
+
+    #[test]
+    fn functions_have_their_own_time_out_or_the_common_one() {
+        let template = Template::parse(SMALL).unwrap();
+        let timeouts: Vec<_> = template.timeouts().into_iter().collect();
+        assert_eq!(
+            timeouts,
+            [("home_page".to_owned(), 29), ("worker".to_owned(), 300)]
+        );
+        let consumers = template.queue_consumers();
+        assert_eq!(consumers.len(), 1);
+        assert_eq!(consumers[0].event["BatchSize"], 10);
+        assert_eq!(template.ttl_attribute("Rows"), Some("expires_at"));
+    }
+
+    #[test]
+    fn the_project_s_template_has_what_the_stack_needs() {
+        let path = crate::project::root().join("template.yaml");
+        let template = Template::read(&path).unwrap();
+        let consumers = template.queue_consumers();
+        assert_eq!(consumers.len(), 1);
+        assert_eq!(consumers[0].binary, "worker");
+        assert!(template.timeouts().len() >= 16);
+        assert!(template.storage()["Resources"].as_object().unwrap().len() >= 5);
+    }
+
+    #[test]
+    fn what_is_no_template_is_told() {
+        assert!(Template::parse("a: [").is_err());
+        assert_eq!(
+            Template::parse("a: 1").unwrap_err().to_string(),
+            "it has no Resources"
+        );
+    }
+}

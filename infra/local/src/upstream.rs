@@ -1,0 +1,343 @@
+//! The demo upstream: users, data files and small documents to fetch, with a
+//! delay, counters that prove what was asked, and faults on request.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::error::Result;
+use crate::http::{Body, Request, Response, Server};
+
+mod data;
+
+/// How many users there are; their ids are 1 to this.
+pub const USERS: u64 = 1000;
+
+/// How many records the data files have.
+pub const RECORDS: u64 = 5000;
+
+/// The longest that a request is held, whatever it asks for.
+const LONGEST_DELAY: u64 = 120_000;
+
+/// A running demo upstream; dropping it ends it.
+#[derive(Debug)]
+pub struct Upstream {
+    server: Server,
+}
+
+/// How the routes below `/users/` behave.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Mode {
+    #[default]
+    Ok,
+    /// They answer 500.
+    Error,
+    /// They answer after ten seconds.
+    Slow,
+    /// They break off without an answer that could be read.
+    Down,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    delay: AtomicU64,
+    active: AtomicU64,
+    most: AtomicU64,
+    total: AtomicU64,
+    paths: Mutex<BTreeMap<String, u64>>,
+    users: Mutex<Mode>,
+}
+
+impl Upstream {
+    /// Serves on a loopback port (0 for any free one); every answer waits for
+    /// `delay`, unless its request says otherwise with `?delay_ms=`.
+    ///
+    /// # Errors
+    /// When the port can't be listened on.
+    pub fn start(port: u16, delay: Duration) -> Result<Self> {
+        let state = Arc::new(State::default());
+        state.delay.store(millis(delay), Ordering::SeqCst);
+        let server = Server::start(port, move |request: &Request| state.answer(request))?;
+        Ok(Self { server })
+    }
+
+    /// The port that it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.server.port()
+    }
+}
+
+impl State {
+    fn answer(&self, request: &Request) -> Response {
+        match request.path.as_str() {
+            "/stats" if request.method == "DELETE" => self.reset(),
+            "/stats" => self.stats(),
+            "/control" => self.control(request),
+            _ => self.serve(request),
+        }
+    }
+
+    /// Counts the request, waits, and answers it.
+    fn serve(&self, request: &Request) -> Response {
+        let active = self.active.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(active, Ordering::SeqCst);
+        self.total.fetch_add(1, Ordering::SeqCst);
+        *lock(&self.paths).entry(request.path.clone()).or_default() += 1;
+
+        let users = request.path.starts_with("/users");
+        let mode = if users { *lock(&self.users) } else { Mode::Ok };
+        thread::sleep(self.delay_of(request, mode));
+        let response = match mode {
+            Mode::Error => Response::json(500, &json!({"detail": "the upstream has failed"})),
+            // A length that never comes: the caller sees the connection break.
+            Mode::Down => broken(),
+            Mode::Ok | Mode::Slow => route(request),
+        };
+        self.active.fetch_sub(1, Ordering::SeqCst);
+        response
+    }
+
+    fn delay_of(&self, request: &Request, mode: Mode) -> Duration {
+        let wanted = request
+            .parameter("delay_ms")
+            .and_then(|text| text.parse().ok());
+        let wanted = match mode {
+            Mode::Slow => 10_000,
+            _ => wanted.unwrap_or_else(|| self.delay.load(Ordering::SeqCst)),
+        };
+        Duration::from_millis(wanted.min(LONGEST_DELAY))
+    }
+
+    fn stats(&self) -> Response {
+        let stats = json!({
+            "total": self.total.load(Ordering::SeqCst),
+            "most_at_once": self.most.load(Ordering::SeqCst),
+            "active": self.active.load(Ordering::SeqCst),
+            "paths": *lock(&self.paths),
+        });
+        Response::json(200, &stats)
+    }
+
+    fn reset(&self) -> Response {
+        lock(&self.paths).clear();
+        self.total.store(0, Ordering::SeqCst);
+        self.most
+            .store(self.active.load(Ordering::SeqCst), Ordering::SeqCst);
+        self.stats()
+    }
+
+    /// Sets what the body names: `{"users":"ok|error|slow|down","delay_ms":n}`.
+    fn control(&self, request: &Request) -> Response {
+        let wanted: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let mode = match wanted["users"].as_str() {
+            Some("ok") => Some(Mode::Ok),
+            Some("error") => Some(Mode::Error),
+            Some("slow") => Some(Mode::Slow),
+            Some("down") => Some(Mode::Down),
+            _ => None,
+        };
+        let delay = wanted["delay_ms"].as_u64();
+        if mode.is_none() && delay.is_none() {
+            let help = r#"send {"users":"ok|error|slow|down"} or {"delay_ms":number}"#;
+            return Response::json(422, &json!({"detail": help}));
+        }
+        if let Some(mode) = mode {
+            *lock(&self.users) = mode;
+        }
+        if let Some(delay) = delay {
+            self.delay.store(delay.min(LONGEST_DELAY), Ordering::SeqCst);
+        }
+        Response::json(200, &wanted)
+    }
+}
+
+fn route(request: &Request) -> Response {
+    let parts: Vec<&str> = request
+        .path
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .collect();
+    match parts[..] {
+        ["users"] => list_users(request),
+        ["users", id] => user_or_404(id),
+        ["json", n] => {
+            number(n).map_or_else(not_found, |n| Response::json(200, &data::document(n)))
+        }
+        ["status", code] => status(code),
+        ["data", "people.csv"] => stream("text/csv", data::csv(RECORDS)),
+        ["data", "people.jsonl"] => stream("application/jsonl", data::json_lines(RECORDS)),
+        ["data", "large.jsonl"] => {
+            let records = request
+                .parameter("records")
+                .and_then(number)
+                .unwrap_or(100_000);
+            stream("application/jsonl", data::json_lines(records))
+        }
+        _ => not_found(),
+    }
+}
+
+fn list_users(request: &Request) -> Response {
+    let limit = request
+        .parameter("limit")
+        .and_then(number)
+        .unwrap_or(10)
+        .min(USERS);
+    let users: Vec<Value> = (1..=limit).map(data::user).collect();
+    Response::json(200, &Value::Array(users))
+}
+
+fn user_or_404(id: &str) -> Response {
+    match number(id) {
+        Some(id) if (1..=USERS).contains(&id) => Response::json(200, &data::user(id)),
+        _ => Response::json(404, &json!({"detail": "User not found"})),
+    }
+}
+
+fn status(code: &str) -> Response {
+    match code.parse() {
+        Ok(code @ (204 | 304)) => Response {
+            status: code,
+            headers: Vec::new(),
+            body: Body::Whole(Vec::new()),
+        },
+        Ok(code @ 200..=599) => Response::json(code, &json!({"status": code})),
+        _ => not_found(),
+    }
+}
+
+fn stream(content_type: &str, pieces: impl Iterator<Item = Vec<u8>> + Send + 'static) -> Response {
+    Response {
+        status: 200,
+        headers: vec![("content-type".to_owned(), content_type.to_owned())],
+        body: Body::Pieces(Box::new(pieces)),
+    }
+}
+
+fn broken() -> Response {
+    let headers = vec![("connection".to_owned(), "close".to_owned())];
+    Response {
+        status: 200,
+        headers,
+        body: Body::Broken,
+    }
+}
+
+fn not_found() -> Response {
+    Response::json(404, &json!({"detail": "Not Found"}))
+}
+
+fn number(text: &str) -> Option<u64> {
+    text.parse().ok()
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(LONGEST_DELAY)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    fn get(upstream: &Upstream, path: &str) -> (u16, String) {
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build()
+            .new_agent();
+        let url = format!("http://127.0.0.1:{}{path}", upstream.port());
+        let mut answer = agent.get(url).call().unwrap();
+        (
+            answer.status().as_u16(),
+            answer.body_mut().read_to_string().unwrap(),
+        )
+    }
+
+    fn control(upstream: &Upstream, body: &str) {
+        let url = format!("http://127.0.0.1:{}/control", upstream.port());
+        ureq::post(url).send(body).unwrap();
+    }
+
+    #[test]
+    fn users_exist_up_to_a_thousand() {
+        let upstream = Upstream::start(0, Duration::ZERO).unwrap();
+        let (status, user) = get(&upstream, "/users/1000");
+        let user: Value = serde_json::from_str(&user).unwrap();
+        assert_eq!((status, &user["id"]), (200, &json!(1000)));
+        assert!(user["name"].is_string() && user["email"].is_string());
+        assert_eq!(get(&upstream, "/users/1001").0, 404);
+        assert_eq!(get(&upstream, "/users/x").0, 404);
+        let (_, users) = get(&upstream, "/users/?limit=3");
+        assert_eq!(
+            serde_json::from_str::<Value>(&users)
+                .unwrap()
+                .as_array()
+                .unwrap()
+                .len(),
+            3
+        );
+    }
+
+    #[test]
+    fn three_hundred_requests_are_served_at_once() {
+        let upstream = Upstream::start(0, Duration::from_secs(2)).unwrap();
+        let started = Instant::now();
+        thread::scope(|scope| {
+            for n in 0..300 {
+                let upstream = &upstream;
+                scope.spawn(move || assert_eq!(get(upstream, &format!("/json/{n}")).0, 200));
+            }
+        });
+        assert!(started.elapsed() < Duration::from_secs(10));
+        let stats: Value = serde_json::from_str(&get(&upstream, "/stats").1).unwrap();
+        assert_eq!(
+            (&stats["total"], &stats["most_at_once"]),
+            (&json!(300), &json!(300))
+        );
+    }
+
+    #[test]
+    fn data_files_are_the_same_each_time_and_have_gaps() {
+        let upstream = Upstream::start(0, Duration::ZERO).unwrap();
+        let (_, lines) = get(&upstream, "/data/people.jsonl");
+        assert_eq!(lines, get(&upstream, "/data/people.jsonl").1);
+        let records: Vec<Value> = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(records.len() as u64, RECORDS);
+        assert!(records.iter().any(|record| record.get("age").is_none()));
+        assert!(records.iter().any(|record| record["age"].is_string()));
+        assert!(records.iter().any(|record| record["age"].is_u64()));
+        let (_, csv) = get(&upstream, "/data/people.csv");
+        assert_eq!(csv.lines().count() as u64, RECORDS + 1);
+        let (_, large) = get(&upstream, "/data/large.jsonl?records=20000");
+        assert_eq!(large.lines().count(), 20_000);
+    }
+
+    #[test]
+    fn faults_come_and_go() {
+        let upstream = Upstream::start(0, Duration::ZERO).unwrap();
+        control(&upstream, r#"{"users":"error"}"#);
+        assert_eq!(get(&upstream, "/users/1").0, 500);
+        assert_eq!(get(&upstream, "/json/1").0, 200);
+        control(&upstream, r#"{"users":"down"}"#);
+        let url = format!("http://127.0.0.1:{}/users/1", upstream.port());
+        let read = ureq::get(url)
+            .call()
+            .and_then(|mut answer| answer.body_mut().read_to_string());
+        assert!(read.is_err());
+        control(&upstream, r#"{"users":"ok"}"#);
+        assert_eq!(get(&upstream, "/users/1").0, 200);
+        assert_eq!(get(&upstream, "/status/418").0, 418);
+    }
+}

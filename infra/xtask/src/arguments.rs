@@ -1,0 +1,166 @@
+//! Reads the command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lexopt::{Arg, Parser, ValueExt};
+use local_stack::{Error, Logs, Options, Result, stack};
+
+/// What `cargo xtask help` prints.
+pub const HELP: &str = "\
+cargo xtask run    Runs the whole service on this machine; Ctrl-C stops it.
+  --port N            where it answers (default 9000; 0 for a free port)
+  --aws-port N        the local AWS endpoints (default 4566)
+  --upstream-port N   the demo upstream (default 9100)
+  --data DIR          keeps rows and messages there from one run to the next
+  --release           optimized functions
+  --delay MS          how long the demo upstream waits before it answers
+  --concurrency N     processes for each function (default 4)
+
+cargo xtask test   Checks everything: format, lints, tests, documentation,
+                   template.yaml, and the running service from end to end.
+  --quick             without template.yaml and the running service
+
+cargo xtask help   Prints this.
+";
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Command {
+    /// Print [`HELP`].
+    Help,
+    /// Run the service.
+    Run(Box<Options>),
+    /// Check everything.
+    Test(TestOptions),
+}
+
+/// What to check.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TestOptions {
+    /// Leave out what takes long to set up.
+    pub quick: bool,
+}
+
+/// Reads the arguments that follow the program's name.
+///
+/// # Errors
+/// When one is unknown, or its value makes no sense.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command> {
+    let mut parser = Parser::from_args(arguments);
+    let parsed = match parser.next() {
+        Ok(None | Some(Arg::Short('h') | Arg::Long("help"))) => Ok(Command::Help),
+        Ok(Some(Arg::Value(word))) => match word.to_str() {
+            Some("help") => Ok(Command::Help),
+            Some("run") => parse_run(&mut parser),
+            Some("test") => parse_test(&mut parser),
+            _ => Err(format!("unknown command {}", word.to_string_lossy()).into()),
+        },
+        Ok(Some(other)) => Err(other.unexpected()),
+        Err(error) => Err(error),
+    };
+    parsed.map_err(|error| Error::new(format!("{error} (see `cargo xtask help`)")))
+}
+
+fn parse_run(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error> {
+    let mut options = Options {
+        http_port: stack::HTTP_PORT,
+        aws_port: stack::AWS_PORT,
+        upstream_port: stack::UPSTREAM_PORT,
+        reload: true,
+        concurrency: 4,
+        logs: Logs::Terminal,
+        progress: true,
+        ..Options::default()
+    };
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("port") => options.http_port = parser.value()?.parse()?,
+            Arg::Long("aws-port") => options.aws_port = parser.value()?.parse()?,
+            Arg::Long("upstream-port") => options.upstream_port = parser.value()?.parse()?,
+            Arg::Long("data") => options.data = Some(absolute(parser.value()?)),
+            Arg::Long("release") => options.release = true,
+            Arg::Long("delay") => {
+                options.delay = Duration::from_millis(parser.value()?.parse()?);
+            }
+            Arg::Long("concurrency") => {
+                options.concurrency = parser.value()?.parse::<std::num::NonZero<usize>>()?.get();
+            }
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Command::Run(Box::new(options)))
+}
+
+fn parse_test(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error> {
+    let mut options = TestOptions::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("quick") => options.quick = true,
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Command::Test(options))
+}
+
+/// A folder as seen from where the command was called.
+fn absolute(folder: OsString) -> PathBuf {
+    std::path::absolute(&folder).unwrap_or_else(|_| folder.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_words(words: &str) -> Result<Command> {
+        parse(words.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn run_takes_its_options() {
+        let command = parse_words("run --port 8000 --data rows --release --delay=40").unwrap();
+        let Command::Run(options) = command else {
+            panic!("not run")
+        };
+        assert_eq!(
+            (options.http_port, options.aws_port),
+            (8000, stack::AWS_PORT)
+        );
+        assert!(options.release && options.reload);
+        assert_eq!(options.delay, Duration::from_millis(40));
+        assert!(options.data.unwrap().is_absolute());
+    }
+
+    #[test]
+    fn test_and_help_are_known() {
+        let quick = parse_words("test --quick").unwrap();
+        assert!(matches!(quick, Command::Test(TestOptions { quick: true })));
+        for words in ["", "help", "--help", "run -h"] {
+            assert!(
+                matches!(parse_words(words).unwrap(), Command::Help),
+                "{words}"
+            );
+        }
+    }
+
+    #[test]
+    fn mistakes_are_one_line_that_shows_the_way() {
+        for words in [
+            "walk",
+            "run --port x",
+            "run --port",
+            "run 5",
+            "test --fast",
+            "--x",
+            "run --port 70000",
+            "run --concurrency 0",
+        ] {
+            let error = parse_words(words).unwrap_err().to_string();
+            assert!(error.ends_with("(see `cargo xtask help`)"), "{error}");
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+}

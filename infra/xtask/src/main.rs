@@ -1,0 +1,36 @@
+//! The project's commands: `cargo xtask run`, `cargo xtask test`.
+
+use std::process::ExitCode;
+
+use local_stack::{Result, process};
+
+mod arguments;
+mod run;
+mod test;
+
+use arguments::Command;
+
+fn main() -> ExitCode {
+    match start() {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever pressed Ctrl-C knows why it stopped.
+        Err(_) if process::interrupted() => ExitCode::from(130),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start() -> Result<()> {
+    let command = arguments::parse(std::env::args_os().skip(1))?;
+    run::stop_on_signals()?;
+    match command {
+        Command::Help => {
+            print!("{}", arguments::HELP);
+            Ok(())
+        }
+        Command::Run(options) => run::run(&options),
+        Command::Test(options) => test::run(options),
+    }
+}

@@ -1,0 +1,45 @@
+//! `cargo xtask run`: the whole service until Ctrl-C.
+
+use std::time::Duration;
+
+use local_stack::{Error, Options, Result, Stack, process};
+
+/// Has Ctrl-C, a closed terminal and SIGTERM stop what is under way in order.
+///
+/// # Errors
+/// When the handler can't be set.
+pub fn stop_on_signals() -> Result<()> {
+    ctrlc::set_handler(process::interrupt)
+        .map_err(|error| Error::new(format!("cannot handle signals: {error}")))
+}
+
+/// Starts the stack, and waits until it is to stop.
+///
+/// # Errors
+/// When it can't be started, or a part of it ends.
+pub fn run(options: &Options) -> Result<()> {
+    let mut stack = Stack::start(options)?;
+    print!("{}", welcome(&stack.url()));
+    let result = watch(&mut stack);
+    println!("\nstopping …");
+    stack.stop();
+    result
+}
+
+fn watch(stack: &mut Stack) -> Result<()> {
+    while !process::interrupted() {
+        stack.check()?;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+fn welcome(url: &str) -> String {
+    format!(
+        "\nThe service answers at {url}\n\n  \
+         curl -X POST {url}/process/ -H 'content-type: application/json' -d '{{\"values\":[1,2,3]}}'\n  \
+         curl {url}/result/<task_id of that answer>\n  \
+         curl '{url}/users/?ids=1,2,3'\n\n\
+         The functions' logs follow; Ctrl-C stops everything.\n\n"
+    )
+}

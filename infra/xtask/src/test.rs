@@ -1,0 +1,107 @@
+//! `cargo xtask test`: every check, one after the other, until one fails.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use local_stack::{Error, Result, functions, process, project, setup};
+
+use crate::arguments::TestOptions;
+
+/// A check: its name, and what it runs.
+type Step = (&'static str, fn() -> Result<Command>);
+
+/// Checks that need nothing but cargo.
+const QUICK: [Step; 5] = [
+    ("format", || Ok(cargo("fmt --all --check"))),
+    ("lints", || {
+        Ok(cargo(
+            "clippy --workspace --all-targets --quiet -- --deny warnings",
+        ))
+    }),
+    ("tests of the service", || Ok(cargo("test --quiet"))),
+    ("tests of the local stack", || {
+        Ok(cargo("test --quiet -p local-stack -p xtask"))
+    }),
+    ("documentation", || {
+        let mut command = cargo("doc --workspace --no-deps --quiet");
+        command.env("RUSTDOCFLAGS", "--deny warnings");
+        Ok(command)
+    }),
+];
+
+/// Checks that need the Python tools, and take longer.
+const FULL: [Step; 2] = [
+    ("template.yaml", sam_validate),
+    ("the running service", || Ok(cargo("test --quiet -p e2e"))),
+];
+
+/// Runs the checks.
+///
+/// # Errors
+/// At the first one that fails, by its name.
+pub fn run(options: TestOptions) -> Result<()> {
+    let started = Instant::now();
+    let mut done = Vec::new();
+    if !options.quick {
+        time("tools", &mut done, || setup::run_tools().map(drop))?;
+    }
+    let full: &[Step] = if options.quick { &[] } else { &FULL };
+    for (name, command) in QUICK.iter().chain(full) {
+        time(name, &mut done, || execute(name, command()?))?;
+    }
+    println!(
+        "\nAll {} checks passed in {}:",
+        done.len(),
+        seconds(started.elapsed())
+    );
+    for (name, elapsed) in done {
+        println!("  {:>8}  {name}", seconds(elapsed));
+    }
+    Ok(())
+}
+
+fn time(
+    name: &'static str,
+    done: &mut Vec<(&'static str, Duration)>,
+    step: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    println!("▶ {name}");
+    let started = Instant::now();
+    step()?;
+    let elapsed = started.elapsed();
+    println!("✓ {name} ({})", seconds(elapsed));
+    done.push((name, elapsed));
+    Ok(())
+}
+
+fn execute(name: &str, command: Command) -> Result<()> {
+    if process::run(name, command)?.success() {
+        return Ok(());
+    }
+    Err(Error::new(format!(
+        "the check of {name} failed: its messages are above"
+    )))
+}
+
+fn cargo(words: &str) -> Command {
+    let mut command = functions::cargo();
+    command.args(words.split_whitespace());
+    command
+}
+
+fn sam_validate() -> Result<Command> {
+    let mut command = Command::new(setup::sam()?);
+    command
+        .current_dir(project::root())
+        .args(["validate", "--lint", "--template", "template.yaml"])
+        // It wants some region, asks about updates, and reports home.
+        .args(["--region", "us-east-1"])
+        .env("SAM_CLI_TELEMETRY", "0")
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test");
+    Ok(command)
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
