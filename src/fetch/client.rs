@@ -57,7 +57,7 @@ impl Clients {
         Self {
             network,
             connect_timeout: limits.connect_timeout,
-            pool_per_host: limits.per_host_concurrency,
+            pool_per_host: limits.per_host_concurrency.max(1),
             checked: OnceLock::new(),
             open: OnceLock::new(),
         }
