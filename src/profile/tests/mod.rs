@@ -194,7 +194,7 @@ fn frequent_values_survive_many_rare_ones() {
 #[test]
 fn counts_stay_exact_beside_unique_values() {
     let mut profiler = Profiler::new();
-    for n in 0..20_000_i64 {
+    for n in 0..6_000_i64 {
         let ids = (0..60).map(|id| (format!("id{id}"), Json::from(n * 100 + id)));
         let cities = (0..10).map(|city| (format!("city{city}"), Json::from(n * (city + 1) % 450)));
         profiler.record(&Json::object(ids.chain(cities)));
@@ -203,7 +203,7 @@ fn counts_stay_exact_beside_unique_values() {
     for city in 0..10 {
         let city = field(&profile, &format!("city{city}"));
         assert_eq!(
-            (city.top_exact, city.top.first().map(|top| top.count > 44)),
+            (city.top_exact, city.top.first().map(|top| top.count > 12)),
             (Some(true), Some(true))
         );
     }
