@@ -18,11 +18,11 @@ mod parse;
 mod serde_impl;
 mod string;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod write;
 
 pub use number::Int;
-pub use object::Object;
+pub use object::{Iter as ObjectIter, Object};
 pub use parse::{MAX_DEPTH, MAX_INT_DIGITS, ParseError, parse, parse_str};
 pub use write::NotFinite;
 

@@ -34,7 +34,8 @@ pub enum ParseError {
         reason: &'static str,
     },
     /// A string holds half a character, such as `"\ud800"`. Python reads it and fails when the
-    /// value is encoded as UTF-8 again; such a value cannot exist here.
+    /// value is encoded as UTF-8 again; such a value cannot exist here. (So it is an error even in
+    /// a member that a later one of the same key replaces, where Python forgets it.)
     #[error("a string holds a surrogate without its other half")]
     LoneSurrogate,
 }

@@ -1,0 +1,129 @@
+//! What is known of one field.
+
+use super::Budget;
+use super::distinct::{self, Distinct};
+use super::numbers::Numbers;
+use super::top::{Top, cut};
+use crate::json::Json;
+
+/// Up to how many characters the first and last texts in order are compared and kept.
+const ORDERED_CHARACTERS: usize = 200;
+
+/// Everything that is known of a field, boxed where a field of another type has no need of it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Field {
+    pub count: u64,
+    pub nulls: u64,
+    pub types: Types,
+    pub empty: u64,
+    pub scalars: Option<Box<Scalars>>,
+    pub numbers: Option<Box<Numbers>>,
+    pub texts: Option<Box<Texts>>,
+    pub items: Spread,
+}
+
+/// How often each type was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Types {
+    pub boolean: u64,
+    pub integer: u64,
+    pub number: u64,
+    pub string: u64,
+    pub array: u64,
+    pub object: u64,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scalars {
+    pub distinct: Distinct,
+    pub top: Top,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Texts {
+    pub lengths: Spread,
+    pub min: Option<String>,
+    pub max: Option<String>,
+}
+
+/// Least, largest and mean of counts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Spread {
+    pub count: u64,
+    pub min: u64,
+    pub max: u64,
+    sum: u128,
+}
+
+impl Spread {
+    fn add(&mut self, value: u64) {
+        self.min = if self.count == 0 { value } else { self.min.min(value) };
+        self.max = self.max.max(value);
+        self.count += 1;
+        self.sum += u128::from(value);
+    }
+
+    #[allow(clippy::cast_precision_loss)] // a mean of lengths needs no more
+    pub fn mean(&self) -> f64 {
+        self.sum as f64 / self.count.max(1) as f64
+    }
+}
+
+impl Field {
+    pub fn add(&mut self, value: &Json, budget: &mut Budget) {
+        self.count += 1;
+        match value {
+            Json::Null => {
+                self.nulls += 1;
+                return;
+            }
+            Json::Array(values) => {
+                self.types.array += 1;
+                self.empty += u64::from(values.is_empty());
+                self.items.add(values.len() as u64);
+                return;
+            }
+            Json::Object(object) => {
+                self.types.object += 1;
+                self.empty += u64::from(object.is_empty());
+                return;
+            }
+            Json::Bool(_) => self.types.boolean += 1,
+            Json::Int(int) => {
+                self.types.integer += 1;
+                self.numbers.get_or_insert_default().add_int(int, budget);
+            }
+            Json::Float(number) => {
+                self.types.number += 1;
+                self.numbers.get_or_insert_default().add_float(*number, budget);
+            }
+            Json::String(text) => {
+                self.types.string += 1;
+                self.empty += u64::from(text.is_empty());
+                self.texts.get_or_insert_default().add(text);
+            }
+        }
+        if matches!(value, Json::Float(number) if !number.is_finite()) {
+            return;
+        }
+        let hash = distinct::hash(value);
+        let scalars = self.scalars.get_or_insert_default();
+        scalars.distinct.add(hash, budget);
+        scalars.top.add(hash, value, budget);
+    }
+}
+
+impl Texts {
+    fn add(&mut self, text: &str) {
+        self.lengths.add(text.chars().count() as u64);
+        // An ellipsis sorts after what texts usually go on with; among texts that share so many
+        // characters, either is as good an example.
+        let kept = || cut(text, ORDERED_CHARACTERS).unwrap_or_else(|| text.to_owned());
+        if self.min.as_deref().is_none_or(|min| text < min) {
+            self.min = Some(kept());
+        }
+        if self.max.as_deref().is_none_or(|max| text > max) {
+            self.max = Some(kept());
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Comma- and tab-separated values: RFC 4180's quoting, a header row, cells of guessed type.
+
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+
+use super::RecordErrors;
+use crate::json::{self, Json, Object};
+
+/// How many columns a table may have.
+const MAX_COLUMNS: usize = 10_000;
+
+#[derive(Debug)]
+pub(super) struct Table {
+    reader: Reader,
+    limit: usize,
+    /// The names of the columns, once the header was read.
+    header: Option<Vec<String>>,
+    /// The current row's cells, unquoted and one after the other; `used` bytes of them are filled.
+    cells: Vec<u8>,
+    used: usize,
+    /// Where the cells end; `columns` of them are filled.
+    ends: Vec<usize>,
+    columns: usize,
+    /// Whether the row is too large already, so that the rest of it is passed over.
+    skipping: bool,
+    /// The line where the current row begins.
+    line: u64,
+    /// Whether the current row has not begun, so that ends of lines are empty lines, or the second
+    /// half of the one before.
+    between: bool,
+    /// How many of those were kept from the reader, which counts lines as well.
+    passed: u64,
+    pub errors: RecordErrors,
+}
+
+impl Table {
+    pub fn new(delimiter: u8, limit: usize) -> Table {
+        let limit = limit.max(1);
+        Table {
+            reader: ReaderBuilder::new().delimiter(delimiter).build(),
+            limit,
+            header: None,
+            cells: vec![0; limit.min(1024)],
+            used: 0,
+            ends: vec![0; 64],
+            columns: 0,
+            skipping: false,
+            line: 1,
+            between: true,
+            passed: 0,
+            errors: RecordErrors::default(),
+        }
+    }
+
+    pub fn feed(&mut self, mut chunk: &[u8], each: &mut dyn FnMut(Json)) {
+        loop {
+            if self.between {
+                chunk = self.begin_row(chunk);
+            }
+            // For the reader an empty chunk means the end.
+            if chunk.is_empty() {
+                return;
+            }
+            let (read, _) = self.step(chunk, each);
+            chunk = &chunk[read..];
+        }
+    }
+
+    /// Passes over ends of lines, and notes the line at which the row begins.
+    fn begin_row<'c>(&mut self, mut chunk: &'c [u8]) -> &'c [u8] {
+        while let [end @ (b'\r' | b'\n'), rest @ ..] = chunk {
+            self.passed += u64::from(*end == b'\n');
+            chunk = rest;
+        }
+        self.between = chunk.is_empty();
+        self.line = self.reader.line() + self.passed;
+        chunk
+    }
+
+    pub fn finish(mut self, each: &mut dyn FnMut(Json)) -> RecordErrors {
+        while !self.step(&[], each).1 {}
+        self.errors
+    }
+
+    /// Answers how many bytes were read, and whether it was the end.
+    fn step(&mut self, chunk: &[u8], each: &mut dyn FnMut(Json)) -> (usize, bool) {
+        let (cells, ends) = (&mut self.cells[self.used..], &mut self.ends[self.columns..]);
+        let (result, read, cells, ends) = self.reader.read_record(chunk, cells, ends);
+        self.used += cells;
+        self.columns += ends;
+        match result {
+            ReadRecordResult::InputEmpty => {}
+            ReadRecordResult::OutputFull if self.cells.len() < self.limit => {
+                self.cells.resize((self.cells.len() * 2).min(self.limit), 0);
+            }
+            ReadRecordResult::OutputEndsFull if self.ends.len() < MAX_COLUMNS => {
+                self.ends.resize((self.ends.len() * 2).min(MAX_COLUMNS), 0);
+            }
+            ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => {
+                self.skipping = true;
+                self.used = 0;
+                self.columns = 0;
+            }
+            ReadRecordResult::Record => self.end_row(each),
+            ReadRecordResult::End => return (read, true),
+        }
+        (read, false)
+    }
+
+    fn end_row(&mut self, each: &mut dyn FnMut(Json)) {
+        let row = if std::mem::take(&mut self.skipping) {
+            Err(format!("larger than {} bytes or {MAX_COLUMNS} columns", self.limit))
+        } else {
+            self.row()
+        };
+        match row {
+            Ok(None) => {}
+            Ok(Some(record)) => each(record),
+            Err(error) => self.errors.add(self.line, error),
+        }
+        self.used = 0;
+        self.columns = 0;
+        self.between = true;
+    }
+
+    /// The row's record; none for the header itself.
+    fn row(&mut self) -> Result<Option<Json>, String> {
+        let text = std::str::from_utf8(&self.cells[..self.used]).map_err(|_| "not UTF-8")?;
+        let mut start = 0;
+        // A cell's end may stand inside of a character when another cell completes it.
+        let cells = self.ends[..self.columns].iter().map(|&end| {
+            let cell = text.get(start..end);
+            start = end;
+            cell.ok_or("not UTF-8")
+        });
+        let cells = cells.collect::<Result<Vec<&str>, _>>()?;
+        let Some(header) = &self.header else {
+            self.header = Some(names(&cells));
+            return Ok(None);
+        };
+        if cells.len() != header.len() {
+            return Err(format!("{} cells under {} names", cells.len(), header.len()));
+        }
+        let pairs = header.iter().cloned().zip(cells.into_iter().map(value));
+        Ok(Some(Json::Object(pairs.collect::<Object>())))
+    }
+}
+
+/// The columns' names, each once: an empty one is called by its number, a repeated one gets a
+/// number too.
+fn names(cells: &[&str]) -> Vec<String> {
+    let mut taken = std::collections::HashSet::new();
+    let mut unique = |column: usize, cell: &str| {
+        let name = match cell.trim() {
+            "" => format!("column_{column}"),
+            name => name.to_owned(),
+        };
+        let mut candidate = name.clone();
+        if taken.contains(&candidate) {
+            candidate = format!("{name}_{column}");
+        }
+        while !taken.insert(candidate.clone()) {
+            candidate.push('_');
+        }
+        candidate
+    };
+    cells.iter().enumerate().map(|(index, cell)| unique(index + 1, cell)).collect()
+}
+
+/// A cell's value: nothing is `null`, what JSON calls a number is one (spaces around it aside),
+/// anything else is text; so `007`, `+5` and `1e999` stay as they are.
+fn value(cell: &str) -> Json {
+    if cell.is_empty() {
+        return Json::Null;
+    }
+    let trimmed = cell.trim();
+    if trimmed.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+        match json::parse_str(trimmed) {
+            Ok(number @ Json::Int(_)) => return number,
+            Ok(Json::Float(number)) if number.is_finite() => return Json::Float(number),
+            _ => {}
+        }
+    }
+    Json::from(cell)
+}

@@ -1,0 +1,141 @@
+//! The most frequent values in bounded memory: exact while there are few different ones.
+
+use std::collections::HashMap;
+
+use super::Budget;
+use crate::json::Json;
+
+/// How many different values of a field are counted, exactly.
+pub const COUNTED_VALUES: usize = 500;
+
+/// How many counters a field keeps that had more different values than that.
+const COUNTERS_OF_MANY: usize = 100;
+
+/// What every field gets, however many fields there are.
+const COUNTED_ALWAYS: usize = 8;
+
+/// How many characters of a text are kept.
+pub const KEPT_CHARACTERS: usize = 60;
+
+/// Counters after Misra and Gries. A new value that finds no free counter takes one off every
+/// counter instead, and those that reach zero become free. A count is then too low by at most what
+/// was taken off, and a value without a counter occurred at most so often.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Top {
+    counters: HashMap<u64, Counter>,
+    /// How much was taken off every counter.
+    taken: u64,
+    /// Numbers the counters by first sight, for a stable order among equals.
+    next: u64,
+    /// How many counters came from the shared budget.
+    borrowed: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Counter {
+    value: Json,
+    cut: bool,
+    count: u64,
+    first: u64,
+}
+
+/// A frequent value.
+#[derive(Debug, Clone)]
+pub(super) struct Frequent {
+    pub value: Json,
+    pub cut: bool,
+    pub count: u64,
+}
+
+impl Top {
+    pub fn add(&mut self, hash: u64, value: &Json, budget: &mut Budget) {
+        if let Some(counter) = self.counters.get_mut(&hash) {
+            counter.count += 1;
+            return;
+        }
+        if !self.may_grow(budget) {
+            self.give_back(budget);
+            if !self.may_grow(budget) {
+                self.take_off(1);
+                return;
+            }
+        }
+        self.next += 1;
+        let (value, cut) = shorten(value, KEPT_CHARACTERS);
+        self.counters.insert(hash, Counter { value, cut, count: 1, first: self.next });
+    }
+
+    fn may_grow(&mut self, budget: &mut Budget) -> bool {
+        let used = self.counters.len();
+        if used < COUNTED_ALWAYS + self.borrowed {
+            return true;
+        }
+        let most = if self.taken == 0 { COUNTED_VALUES } else { COUNTERS_OF_MANY };
+        let grows = used < most && budget.counters > 0;
+        if grows {
+            budget.counters -= 1;
+            self.borrowed += 1;
+        }
+        grows
+    }
+
+    /// Goes down to the most frequent values: what the first one beyond had is taken off all.
+    fn give_back(&mut self, budget: &mut Budget) {
+        if self.counters.len() <= COUNTERS_OF_MANY {
+            return;
+        }
+        let mut counts: Vec<u64> = self.counters.values().map(|counter| counter.count).collect();
+        counts.sort_unstable_by_key(|count| std::cmp::Reverse(*count));
+        self.take_off(counts[COUNTERS_OF_MANY]);
+        self.counters.shrink_to(COUNTERS_OF_MANY);
+        let keeps = self.borrowed.min(COUNTERS_OF_MANY - COUNTED_ALWAYS);
+        budget.counters += self.borrowed - keeps;
+        self.borrowed = keeps;
+    }
+
+    fn take_off(&mut self, count: u64) {
+        self.taken += count;
+        self.counters.retain(|_, counter| {
+            counter.count = counter.count.saturating_sub(count);
+            counter.count > 0
+        });
+    }
+
+    /// By how much a count is too low at most.
+    pub fn error(&self) -> u64 {
+        self.taken
+    }
+
+    /// The most frequent values first, ties by first sight. Only values that are certain to be
+    /// more frequent than every value that is not counted.
+    pub fn most_frequent(&self, limit: usize) -> Vec<Frequent> {
+        let certain = |counter: &&Counter| counter.count > self.taken;
+        let mut counters: Vec<&Counter> = self.counters.values().filter(certain).collect();
+        counters.sort_by_key(|counter| (std::cmp::Reverse(counter.count), counter.first));
+        let frequent = |counter: &Counter| Frequent {
+            value: counter.value.clone(),
+            cut: counter.cut,
+            count: counter.count,
+        };
+        counters.into_iter().take(limit).map(frequent).collect()
+    }
+}
+
+/// A copy of a scalar that is not longer than `limit` characters, and whether it was cut.
+pub(super) fn shorten(value: &Json, limit: usize) -> (Json, bool) {
+    let short = match value {
+        Json::String(text) => cut(text, limit),
+        Json::Int(int) if int.as_i64().is_none() => cut(&int.to_string(), limit),
+        _ => None,
+    };
+    match short {
+        Some(short) => (Json::String(short), true),
+        None => (value.clone(), false),
+    }
+}
+
+/// The first `limit` characters and an ellipsis, when `text` has more.
+pub(super) fn cut(text: &str, limit: usize) -> Option<String> {
+    let (end, _) = text.char_indices().nth(limit)?;
+    Some(format!("{}…", &text[..end]))
+}
