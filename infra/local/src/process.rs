@@ -288,7 +288,8 @@ impl Log {
         if let Ok(mut file) = self.file.lock() {
             let _ = file.write_all(line);
         }
-        if self.terminal {
+        // The watcher tells of itself at length; the file keeps it.
+        if self.terminal && !line.starts_with(b" INFO ") {
             let _ = std::io::stdout().lock().write_all(line);
         }
     }

@@ -2,14 +2,33 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
 
 /// The project's folder, where `template.yaml` is.
+///
+/// Cargo says at run time which package it runs. What was compiled in is only
+/// the second choice: it is wrong after the folder was moved, or when several
+/// copies of the project share one build folder.
 #[must_use]
 pub fn root() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).unwrap_or(here)
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        let running = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let compiled = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let found = running
+            .as_deref()
+            .and_then(root_above)
+            .or_else(|| root_above(&compiled));
+        found.map_or(compiled.clone(), Path::to_path_buf)
+    })
+}
+
+fn root_above(folder: &Path) -> Option<&Path> {
+    folder
+        .ancestors()
+        .find(|folder| folder.join("template.yaml").is_file())
 }
 
 /// Where cargo builds.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use local_stack::aws::Aws;
 use local_stack::template::Template;
-use local_stack::{Error, Result, project, resources, stack};
+use local_stack::{Error, Result, process, project, resources, stack};
 
 fn main() -> ExitCode {
     match create() {
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
 fn create() -> Result<()> {
     let endpoint = format!("http://127.0.0.1:{}", stack::AWS_PORT);
     let aws = Aws::new(&endpoint, "us-east-1");
-    if !aws.is_healthy() {
+    if !wait_for(&aws)? {
         return Err(Error::new(format!(
             "nothing answers at {endpoint}: start `ministack` first, say with \
              BIND_HOST=127.0.0.1 .venv/bin/ministack"
@@ -37,4 +37,15 @@ fn create() -> Result<()> {
         &template,
         &format!("http://127.0.0.1:{}", stack::HTTP_PORT),
     )
+}
+
+/// Whether the endpoints answer; those that were started just now get a moment.
+fn wait_for(aws: &Aws) -> Result<bool> {
+    for _ in 0..100 {
+        if aws.is_healthy() {
+            return Ok(true);
+        }
+        process::pause()?;
+    }
+    Ok(false)
 }
