@@ -65,8 +65,9 @@ impl Distinct {
 fn register(registers: &mut [u8], hash: u64) {
     let rest = (hash << PRECISION) | (1 << (PRECISION - 1));
     let run = u8::try_from(rest.leading_zeros() + 1).unwrap_or(u8::MAX);
-    if let Some(register) =
-        usize::try_from(hash >> (64 - PRECISION)).ok().and_then(|index| registers.get_mut(index))
+    if let Some(register) = usize::try_from(hash >> (64 - PRECISION))
+        .ok()
+        .and_then(|index| registers.get_mut(index))
     {
         *register = run.max(*register);
     }
@@ -74,7 +75,11 @@ fn register(registers: &mut [u8], hash: u64) {
 
 /// Ertl's estimator ("New cardinality estimation algorithms for HyperLogLog sketches", section
 /// 2.4), which is unbiased at all sizes without tables.
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
 fn estimate(registers: &[u8]) -> u64 {
     const LONGEST: usize = 64 - PRECISION as usize;
     let mut histogram = [0_u32; LONGEST + 2];
@@ -163,7 +168,11 @@ fn hash_float(number: f64, hasher: &mut DefaultHasher) {
     match whole(number) {
         Some(int) => hash_int(&int, hasher),
         None => {
-            let bits = if number.is_nan() { f64::NAN.to_bits() } else { number.to_bits() };
+            let bits = if number.is_nan() {
+                f64::NAN.to_bits()
+            } else {
+                number.to_bits()
+            };
             hasher.write_u8(b'f');
             hasher.write_u64(bits);
         }

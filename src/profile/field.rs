@@ -57,7 +57,11 @@ pub(super) struct Spread {
 
 impl Spread {
     fn add(&mut self, value: u64) {
-        self.min = if self.count == 0 { value } else { self.min.min(value) };
+        self.min = if self.count == 0 {
+            value
+        } else {
+            self.min.min(value)
+        };
         self.max = self.max.max(value);
         self.count += 1;
         self.sum += u128::from(value);
@@ -95,7 +99,9 @@ impl Field {
             }
             Json::Float(number) => {
                 self.types.number += 1;
-                self.numbers.get_or_insert_default().add_float(*number, budget);
+                self.numbers
+                    .get_or_insert_default()
+                    .add_float(*number, budget);
             }
             Json::String(text) => {
                 self.types.string += 1;

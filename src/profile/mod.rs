@@ -51,6 +51,10 @@ struct Budget {
 /// What fifty to a hundred fields of full size take.
 impl Default for Budget {
     fn default() -> Budget {
-        Budget { values: 500_000, distinct: 500_000, counters: 50_000 }
+        Budget {
+            values: 500_000,
+            distinct: 500_000,
+            counters: 50_000,
+        }
     }
 }

@@ -18,14 +18,20 @@ pub(super) struct Wide {
 impl Wide {
     /// The value of one double.
     pub fn new(value: f64) -> Wide {
-        Wide { high: value, low: 0.0 }
+        Wide {
+            high: value,
+            low: 0.0,
+        }
     }
 
     /// An integer, exact up to 106 bits.
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // the rest is `low`
     pub fn from_i128(value: i128) -> Wide {
         let high = value as f64;
-        Wide { high, low: value.saturating_sub(high as i128) as f64 }
+        Wide {
+            high,
+            low: value.saturating_sub(high as i128) as f64,
+        }
     }
 
     fn to_f64(self) -> f64 {
@@ -36,7 +42,10 @@ impl Wide {
     fn two_sum(a: f64, b: f64) -> Wide {
         let high = a + b;
         let back = high - a;
-        Wide { high, low: (a - (high - back)) + (b - back) }
+        Wide {
+            high,
+            low: (a - (high - back)) + (b - back),
+        }
     }
 
     /// The exact product of two doubles (Dekker, halves of 26 bits).
@@ -49,18 +58,26 @@ impl Wide {
         };
         let high = a * b;
         let ((a, a_low), (b, b_low)) = (halves(a), halves(b));
-        Wide { high, low: ((a * b - high) + a * b_low + a_low * b) + a_low * b_low }
+        Wide {
+            high,
+            low: ((a * b - high) + a * b_low + a_low * b) + a_low * b_low,
+        }
     }
 
     fn add(self, other: Wide) -> Wide {
-        let (high, low) =
-            (Wide::two_sum(self.high, other.high), Wide::two_sum(self.low, other.low));
+        let (high, low) = (
+            Wide::two_sum(self.high, other.high),
+            Wide::two_sum(self.low, other.low),
+        );
         let sum = Wide::two_sum(high.high, high.low + low.high);
         Wide::two_sum(sum.high, sum.low + low.low)
     }
 
     fn minus(self, other: Wide) -> Wide {
-        self.add(Wide { high: -other.high, low: -other.low })
+        self.add(Wide {
+            high: -other.high,
+            low: -other.low,
+        })
     }
 
     fn times(self, other: Wide) -> Wide {
@@ -76,7 +93,10 @@ impl Wide {
     }
 
     fn scaled(self, exponent: i32) -> Wide {
-        Wide { high: scaled(self.high, exponent), low: scaled(self.low, exponent) }
+        Wide {
+            high: scaled(self.high, exponent),
+            low: scaled(self.low, exponent),
+        }
     }
 }
 

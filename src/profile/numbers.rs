@@ -35,7 +35,8 @@ impl Numbers {
             Some(small) => Some(i128::from(small)),
             None => value.to_string().parse().ok(),
         };
-        self.moments.add(exact.map_or_else(|| Wide::new(nearest), Wide::from_i128));
+        self.moments
+            .add(exact.map_or_else(|| Wide::new(nearest), Wide::from_i128));
         self.finite(nearest, budget);
     }
 

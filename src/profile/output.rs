@@ -161,11 +161,31 @@ struct Detail {
 
 /// From much to little.
 const DETAILS: [Detail; 5] = [
-    Detail { top: 10, characters: 60, quantiles: true },
-    Detail { top: 5, characters: 60, quantiles: true },
-    Detail { top: 3, characters: 30, quantiles: true },
-    Detail { top: 1, characters: 20, quantiles: true },
-    Detail { top: 0, characters: 20, quantiles: false },
+    Detail {
+        top: 10,
+        characters: 60,
+        quantiles: true,
+    },
+    Detail {
+        top: 5,
+        characters: 60,
+        quantiles: true,
+    },
+    Detail {
+        top: 3,
+        characters: 30,
+        quantiles: true,
+    },
+    Detail {
+        top: 1,
+        characters: 20,
+        quantiles: true,
+    },
+    Detail {
+        top: 0,
+        characters: 20,
+        quantiles: false,
+    },
 ];
 
 /// Longer integers become the nearest double when a profile is too long.
@@ -176,11 +196,21 @@ impl Profile {
     /// when that does not do, by leaving out the last ones.
     pub(super) fn new(records: u64, fields: Vec<(String, FieldProfile)>, omitted: u64) -> Profile {
         const ENVELOPE: usize = 100;
-        let mut profile = Profile { records, fields, fields_omitted: omitted };
+        let mut profile = Profile {
+            records,
+            fields,
+            fields_omitted: omitted,
+        };
         for (level, detail) in DETAILS.iter().enumerate() {
-            profile.fields.iter_mut().for_each(|(_, field)| field.reduce(detail, level > 0));
-            let length: usize =
-                profile.fields.iter().map(|(path, field)| length(path, field)).sum();
+            profile
+                .fields
+                .iter_mut()
+                .for_each(|(_, field)| field.reduce(detail, level > 0));
+            let length: usize = profile
+                .fields
+                .iter()
+                .map(|(path, field)| length(path, field))
+                .sum();
             if length + ENVELOPE <= MAX_PROFILE_BYTES {
                 return profile;
             }
@@ -200,7 +230,10 @@ impl Profile {
     /// The field at `path`.
     #[must_use]
     pub fn field(&self, path: &str) -> Option<&FieldProfile> {
-        self.fields.iter().find(|(name, _)| name == path).map(|(_, field)| field)
+        self.fields
+            .iter()
+            .find(|(name, _)| name == path)
+            .map(|(_, field)| field)
     }
 }
 
@@ -242,10 +275,19 @@ impl FieldProfile {
     }
 
     fn set_scalars(&mut self, scalars: &Scalars) {
-        let listed = |Frequent { value, cut, count }| TopValue { value, count, truncated: cut };
+        let listed = |Frequent { value, cut, count }| TopValue {
+            value,
+            count,
+            truncated: cut,
+        };
         self.distinct = Some(scalars.distinct.count());
         self.distinct_exact = Some(scalars.distinct.is_exact());
-        self.top = scalars.top.most_frequent(DETAILS[0].top).into_iter().map(listed).collect();
+        self.top = scalars
+            .top
+            .most_frequent(DETAILS[0].top)
+            .into_iter()
+            .map(listed)
+            .collect();
         self.top_exact = Some(scalars.top.error() == 0);
         self.top_error = scalars.top.error();
     }
@@ -259,7 +301,15 @@ impl FieldProfile {
         self.not_finite = numbers.not_finite;
         self.too_large = numbers.too_large;
         if let Some([p01, p05, p25, p50, p75, p95, p99]) = numbers.quantiles.at(PERCENTS) {
-            self.quantiles = Some(QuantileValues { p01, p05, p25, p50, p75, p95, p99 });
+            self.quantiles = Some(QuantileValues {
+                p01,
+                p05,
+                p25,
+                p50,
+                p75,
+                p95,
+                p99,
+            });
             self.quantiles_exact = Some(numbers.quantiles.is_exact());
         }
         self.min = numbers.min;
@@ -287,7 +337,10 @@ impl FieldProfile {
             self.quantiles = None;
             self.quantiles_exact = None;
         }
-        for text in [&mut self.min_text, &mut self.max_text].into_iter().flatten() {
+        for text in [&mut self.min_text, &mut self.max_text]
+            .into_iter()
+            .flatten()
+        {
             if let Some(short) = cut(text, detail.characters + 1) {
                 *text = short;
             }
@@ -311,7 +364,11 @@ fn round_long(number: &mut Option<Json>) {
 
 fn lengths(spread: &Spread) -> Option<Lengths> {
     let Spread { min, max, .. } = *spread;
-    (spread.count > 0).then(|| Lengths { min, max, mean: spread.mean() })
+    (spread.count > 0).then(|| Lengths {
+        min,
+        max,
+        mean: spread.mean(),
+    })
 }
 
 fn as_map<S: Serializer>(

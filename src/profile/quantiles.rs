@@ -70,12 +70,20 @@ fn between_ranks(sorted: &[f64], percent: usize, last: usize) -> f64 {
     let (below, part) = (percent * last / 100, (percent * last % 100) as f64);
     let (a, b) = (sorted[below.min(last)], sorted[(below + 1).min(last)]);
     let value = (a * (100.0 - part) + b * part) / 100.0;
-    if value.is_finite() { value } else { mix(a, b, part / 100.0) }
+    if value.is_finite() {
+        value
+    } else {
+        mix(a, b, part / 100.0)
+    }
 }
 
 /// A point between two values, without a difference that could overflow.
 fn mix(a: f64, b: f64, share: f64) -> f64 {
-    if a == b { a } else { a * (1.0 - share) + b * share }
+    if a == b {
+        a
+    } else {
+        a * (1.0 - share) + b * share
+    }
 }
 
 /// A merging t-digest (Dunning and Ertl, "Computing extremely accurate quantiles using
@@ -96,7 +104,12 @@ pub(super) struct Digest {
 impl Digest {
     fn new() -> Digest {
         let (min, max) = (f64::INFINITY, f64::NEG_INFINITY);
-        Digest { centroids: Vec::new(), buffer: Vec::with_capacity(BUFFER), min, max }
+        Digest {
+            centroids: Vec::new(),
+            buffer: Vec::with_capacity(BUFFER),
+            min,
+            max,
+        }
     }
 
     fn add(&mut self, value: f64) {
@@ -141,9 +154,17 @@ impl Digest {
         let (mut place, mut value, mut before) = (0.5, self.min, 0.0);
         let end = (self.max, 0.0);
         for &(mean, weight) in self.centroids.iter().chain([&end]) {
-            let middle = if weight == 0.0 { total - 0.5 } else { before + weight / 2.0 };
+            let middle = if weight == 0.0 {
+                total - 0.5
+            } else {
+                before + weight / 2.0
+            };
             if middle >= wanted && middle > place {
-                return mix(value, mean, ((wanted - place) / (middle - place)).clamp(0.0, 1.0));
+                return mix(
+                    value,
+                    mean,
+                    ((wanted - place) / (middle - place)).clamp(0.0, 1.0),
+                );
             }
             (place, value, before) = (middle, mean, before + weight);
         }
@@ -155,5 +176,9 @@ impl Digest {
 fn next_limit(from: f64) -> f64 {
     let scale = COMPRESSION / (2.0 * PI);
     let next = scale * (2.0 * from.clamp(0.0, 1.0) - 1.0).asin() + 1.0;
-    if next >= COMPRESSION / 4.0 { 1.0 } else { ((next / scale).sin() + 1.0) / 2.0 }
+    if next >= COMPRESSION / 4.0 {
+        1.0
+    } else {
+        ((next / scale).sin() + 1.0) / 2.0
+    }
 }

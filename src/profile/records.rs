@@ -94,12 +94,22 @@ impl Format {
             b'[' | b'<' => return None,
             _ => {}
         }
-        let line = start.trim_ascii_start().split(|byte| *byte == b'\n').next()?;
-        if line.iter().any(|byte| *byte < b' ' && !matches!(byte, b'\t' | b'\r')) {
+        let line = start
+            .trim_ascii_start()
+            .split(|byte| *byte == b'\n')
+            .next()?;
+        if line
+            .iter()
+            .any(|byte| *byte < b' ' && !matches!(byte, b'\t' | b'\r'))
+        {
             return None;
         }
         let count = |wanted| line.iter().filter(|byte| **byte == wanted).count();
-        Some(if count(b'\t') > count(b',') { Format::TSV } else { Format::CSV })
+        Some(if count(b'\t') > count(b',') {
+            Format::TSV
+        } else {
+            Format::CSV
+        })
     }
 }
 
@@ -125,7 +135,10 @@ impl RecordErrors {
     fn add(&mut self, line: u64, error: impl ToString) {
         self.count += 1;
         if self.first.len() < KEPT_ERRORS {
-            self.first.push(RecordError { line, error: error.to_string() });
+            self.first.push(RecordError {
+                line,
+                error: error.to_string(),
+            });
         }
     }
 }
@@ -163,7 +176,10 @@ impl Records {
                 Reader::Table(Box::new(Table::new(delimiter, max_record_bytes)))
             }
         };
-        Records { start: Some(Vec::new()), reader }
+        Records {
+            start: Some(Vec::new()),
+            reader,
+        }
     }
 
     /// Takes up the next bytes and hands over the records that are complete.
@@ -176,7 +192,8 @@ impl Records {
             self.start = Some(start);
             return;
         }
-        self.reader.feed(start.strip_prefix(MARK).unwrap_or(&start), &mut each);
+        self.reader
+            .feed(start.strip_prefix(MARK).unwrap_or(&start), &mut each);
     }
 
     /// Hands over a last record without an end of line, and answers what could not be read.

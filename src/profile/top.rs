@@ -62,7 +62,15 @@ impl Top {
         }
         self.next += 1;
         let (value, cut) = shorten(value, KEPT_CHARACTERS);
-        self.counters.insert(hash, Counter { value, cut, count: 1, first: self.next });
+        self.counters.insert(
+            hash,
+            Counter {
+                value,
+                cut,
+                count: 1,
+                first: self.next,
+            },
+        );
     }
 
     fn may_grow(&mut self, budget: &mut Budget) -> bool {
@@ -70,7 +78,11 @@ impl Top {
         if used < COUNTED_ALWAYS + self.borrowed {
             return true;
         }
-        let most = if self.taken == 0 { COUNTED_VALUES } else { COUNTERS_OF_MANY };
+        let most = if self.taken == 0 {
+            COUNTED_VALUES
+        } else {
+            COUNTERS_OF_MANY
+        };
         let grows = used < most && budget.counters > 0;
         if grows {
             budget.counters -= 1;
@@ -84,7 +96,11 @@ impl Top {
         if self.counters.len() <= COUNTERS_OF_MANY {
             return;
         }
-        let mut counts: Vec<u64> = self.counters.values().map(|counter| counter.count).collect();
+        let mut counts: Vec<u64> = self
+            .counters
+            .values()
+            .map(|counter| counter.count)
+            .collect();
         counts.sort_unstable_by_key(|count| std::cmp::Reverse(*count));
         self.take_off(counts[COUNTERS_OF_MANY]);
         self.counters.shrink_to(COUNTERS_OF_MANY);

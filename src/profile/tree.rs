@@ -54,7 +54,11 @@ impl Profiler {
     #[must_use]
     pub fn new() -> Profiler {
         let nodes = vec![Node::default()];
-        Profiler { nodes, budget: Budget::default(), omitted: Distinct::default() }
+        Profiler {
+            nodes,
+            budget: Budget::default(),
+            omitted: Distinct::default(),
+        }
     }
 
     /// Takes up a whole document: the elements of an array are its records, anything else is one
@@ -119,13 +123,20 @@ impl Profiler {
     fn grow(&mut self, parent: usize, key: Option<&str>) -> Option<usize> {
         // The records' own place is not counted.
         if self.nodes.len() > MAX_FIELDS {
-            let place =
-                format!("{parent}{}{}", if key.is_some() { '.' } else { '[' }, key.unwrap_or(""));
+            let place = format!(
+                "{parent}{}{}",
+                if key.is_some() { '.' } else { '[' },
+                key.unwrap_or("")
+            );
             self.omitted.add(hash_text(&place), &mut self.budget);
             return None;
         }
         let key = key.map(str::to_owned);
-        self.nodes.push(Node { parent, key, ..Node::default() });
+        self.nodes.push(Node {
+            parent,
+            key,
+            ..Node::default()
+        });
         Some(self.nodes.len() - 1)
     }
 
@@ -141,7 +152,11 @@ impl Profiler {
                 _ if index == RECORD => ("[]".to_owned(), records),
                 None => (path::items(&paths[node.parent]), node.field.count),
                 Some(key) => {
-                    let parent = if node.parent == RECORD { "" } else { &paths[node.parent] };
+                    let parent = if node.parent == RECORD {
+                        ""
+                    } else {
+                        &paths[node.parent]
+                    };
                     let objects = self.nodes[node.parent].field.types.object;
                     (path::member(parent, key), objects)
                 }

@@ -286,7 +286,10 @@ mod tests {
             .chain([-7, 2, 6, 40, 1_000])
             .collect();
         for id in &all {
-            assert!(super::super::condition_held(documents.put(*id, fields("{}")).send().await).unwrap());
+            assert!(
+                super::super::condition_held(documents.put(*id, fields("{}")).send().await)
+                    .unwrap()
+            );
         }
         all.sort_unstable();
         for limit in [1, 2, 7, 25, 100] {

@@ -65,7 +65,10 @@ pub fn faulty(faults: &Faults) -> Client {
 
 /// Claims a task whatever its lease, as a worker does whose clock is ahead.
 pub async fn steal(tasks: &TaskStore, task: &Submitted<'_>) -> Lease {
-    match tasks.claim_at(task, Duration::from_secs(3600), now_ms() + 3_600_000).await {
+    match tasks
+        .claim_at(task, Duration::from_secs(3600), now_ms() + 3_600_000)
+        .await
+    {
         Ok(ClaimOutcome::Claimed(lease)) => lease,
         other => panic!("not claimed: {other:?}"),
     }

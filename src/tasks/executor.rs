@@ -25,6 +25,10 @@ const HEARTBEATS_PER_LEASE: u32 = 3;
 /// The longest time kept at the end of an invocation for writing down how far the tasks came.
 const WRAP_UP: Duration = Duration::from_secs(5);
 
+/// The time of an invocation whose deadline has passed before it begins. Lambda never sends such a
+/// one; `cargo lambda watch` sends the same small number each time.
+const ASSUMED_TIME: Duration = Duration::from_secs(300);
+
 /// Takes batches of the queue and runs their tasks.
 pub struct Executor {
     /// The tasks' records.
@@ -63,7 +67,7 @@ impl Executor {
     /// over, and names the messages that the queue must deliver again. `deadline` is Lambda's, in
     /// milliseconds since the Unix epoch.
     pub async fn run_batch(&self, records: Vec<SqsMessage>, deadline: u64) -> SqsBatchResponse {
-        let until = Instant::now() + working_time(deadline.saturating_sub(now_ms()));
+        let until = Instant::now() + working_time(deadline, now_ms());
         let messages: Vec<Message> = records.into_iter().map(Message::from).collect();
         // A worker that dies now costs one lease, not the queue's whole visibility timeout.
         self.hide_all(&messages).await;
@@ -305,10 +309,13 @@ impl Executor {
     }
 }
 
-/// How much of the milliseconds left is for work: a tenth, and at most [`WRAP_UP`], is kept for
+/// How much of the time to `deadline` is for work: a tenth, and at most [`WRAP_UP`], is kept for
 /// writing down how far the tasks came.
-fn working_time(left_ms: u64) -> Duration {
-    let left = Duration::from_millis(left_ms);
+fn working_time(deadline: u64, now: u64) -> Duration {
+    let left = match deadline.saturating_sub(now) {
+        0 => ASSUMED_TIME,
+        left => Duration::from_millis(left),
+    };
     left - (left / 10).min(WRAP_UP)
 }
 

@@ -46,13 +46,21 @@ impl Calls {
 
     fn of(&self, operation: &str) -> Vec<Value> {
         let calls = self.0.lock().unwrap();
-        calls.iter().filter(|(name, _)| name == operation).map(|(_, body)| body.clone()).collect()
+        calls
+            .iter()
+            .filter(|(name, _)| name == operation)
+            .map(|(_, body)| body.clone())
+            .collect()
     }
 
     /// The time for which a message was last hidden, in seconds.
     fn hidden(&self, receipt: &str) -> Option<u64> {
         let calls = self.of("ChangeMessageVisibilityBatch");
-        let mut entries = calls.iter().rev().filter_map(|call| call["Entries"].as_array()).flatten();
+        let mut entries = calls
+            .iter()
+            .rev()
+            .filter_map(|call| call["Entries"].as_array())
+            .flatten();
         let entry = entries.find(|entry| entry["ReceiptHandle"] == receipt)?;
         entry["VisibilityTimeout"].as_u64()
     }
@@ -75,7 +83,10 @@ impl Job for Fails {
     type Input = String;
     type Output = ();
     fn retry_policy(&self) -> crate::tasks::retry::RetryPolicy {
-        crate::tasks::retry::RetryPolicy { max_retries: 1, ..Default::default() }
+        crate::tasks::retry::RetryPolicy {
+            max_retries: 1,
+            ..Default::default()
+        }
     }
     async fn run(&self, input: String, _: &TaskContext) -> Result<(), JobError> {
         match input.as_str() {
@@ -131,7 +142,12 @@ fn bench(lease: Duration) -> Bench {
             .with(Large),
         lease,
     };
-    Bench { executor, calls, runs, faults }
+    Bench {
+        executor,
+        calls,
+        runs,
+        faults,
+    }
 }
 
 impl Bench {
@@ -197,13 +213,22 @@ async fn a_batch_names_exactly_the_messages_that_must_come_again() {
         (wrong, "InvalidInput"),
         (unknown, "UnknownJob"),
     ] {
-        assert_eq!(bench.ended(id).await, (State::Failed, Some(kind.to_owned())));
+        assert_eq!(
+            bench.ended(id).await,
+            (State::Failed, Some(kind.to_owned()))
+        );
     }
     let aside = bench.calls.of("SendMessage");
     assert_eq!(aside.len(), 2, "{aside:?}");
-    let reasons: Vec<&Value> =
-        aside.iter().map(|sent| &sent["MessageAttributes"]["reason"]["StringValue"]).collect();
-    assert!(reasons.iter().any(|reason| **reason == json!("there is no job named \"nothing\"")));
+    let reasons: Vec<&Value> = aside
+        .iter()
+        .map(|sent| &sent["MessageAttributes"]["reason"]["StringValue"])
+        .collect();
+    assert!(
+        reasons
+            .iter()
+            .any(|reason| **reason == json!("there is no job named \"nothing\""))
+    );
 }
 
 #[tokio::test]
@@ -216,7 +241,12 @@ async fn a_duplicate_of_an_ended_task_is_dropped() {
     let bench = bench(LEASE);
     let (id, body) = task("echo", json!(1));
     assert!(bench.run(&[("a", body.clone())], LEASE).await.is_empty());
-    assert!(bench.run(&[("b", body.clone()), ("c", body)], LEASE).await.is_empty());
+    assert!(
+        bench
+            .run(&[("b", body.clone()), ("c", body)], LEASE)
+            .await
+            .is_empty()
+    );
     assert_eq!(bench.runs.load(Ordering::Relaxed), 1);
     assert_eq!(bench.ended(id).await.0, State::Completed);
 }
@@ -226,7 +256,12 @@ async fn a_duplicate_of_a_running_task_waits_for_the_lease_to_end() {
     let bench = bench(LEASE);
     let (_, body) = task("echo", json!(1));
     let claimed = TaskMessage::decode(&body).unwrap();
-    bench.executor.tasks.claim(&claimed.submitted(), Duration::from_secs(30)).await.unwrap();
+    bench
+        .executor
+        .tasks
+        .claim(&claimed.submitted(), Duration::from_secs(30))
+        .await
+        .unwrap();
     assert_eq!(bench.run(&[("a", body)], LEASE).await, ["a"]);
     let hidden = bench.calls.hidden("receipt-a").unwrap();
     assert!((25..=30).contains(&hidden), "{hidden}");
@@ -240,11 +275,19 @@ async fn a_task_whose_worker_died_runs_again_and_not_for_ever() {
     let message = TaskMessage::decode(&body).unwrap();
     // Two attempts are allowed; two workers claim the task and die.
     for _ in 0..2 {
-        bench.executor.tasks.claim(&message.submitted(), Duration::ZERO).await.unwrap();
+        bench
+            .executor
+            .tasks
+            .claim(&message.submitted(), Duration::ZERO)
+            .await
+            .unwrap();
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     assert!(bench.run(&[("a", body)], LEASE).await.is_empty());
-    assert_eq!(bench.ended(id).await, (State::Failed, Some("WorkerLost".to_owned())));
+    assert_eq!(
+        bench.ended(id).await,
+        (State::Failed, Some("WorkerLost".to_owned()))
+    );
 }
 
 #[tokio::test]
@@ -253,11 +296,16 @@ async fn what_is_unfinished_at_the_deadline_comes_again_and_what_is_finished_doe
     let (finished, finished_body) = task("echo", json!(1));
     let (unfinished, unfinished_body) = task("endless", Value::Null);
     let time = Duration::from_millis(100);
-    let again = bench.run(&[("f", finished_body), ("u", unfinished_body)], time).await;
+    let again = bench
+        .run(&[("f", finished_body), ("u", unfinished_body)], time)
+        .await;
     assert_eq!(again, ["u"]);
     assert_eq!(bench.calls.hidden("receipt-u"), Some(0));
     assert_eq!(bench.ended(finished).await.0, State::Completed);
-    assert_eq!(bench.ended(unfinished).await, (State::Retrying, Some("OutOfTime".to_owned())));
+    assert_eq!(
+        bench.ended(unfinished).await,
+        (State::Retrying, Some("OutOfTime".to_owned()))
+    );
 }
 
 #[tokio::test]
@@ -269,7 +317,12 @@ async fn a_heartbeat_holds_lease_and_message_together() {
     let running = bench.run(&batch, SHORT_LEASE * 4);
     let other = async {
         tokio::time::sleep(SHORT_LEASE * 2).await;
-        bench.executor.tasks.claim(&message.submitted(), SHORT_LEASE).await.unwrap()
+        bench
+            .executor
+            .tasks
+            .claim(&message.submitted(), SHORT_LEASE)
+            .await
+            .unwrap()
     };
     let (again, claim) = tokio::join!(running, other);
     assert!(matches!(claim, ClaimOutcome::Held { .. }), "{claim:?}");
@@ -292,7 +345,10 @@ async fn a_worker_that_lost_its_lease_stops_and_leaves_the_message() {
     let (again, thief) = tokio::join!(running, thief);
     assert_eq!(again, ["a"]);
     assert_eq!(bench.ended(id).await.0, State::Running);
-    assert_eq!(bench.executor.tasks.complete(&thief, "1").await.unwrap(), Fenced::Written);
+    assert_eq!(
+        bench.executor.tasks.complete(&thief, "1").await.unwrap(),
+        Fenced::Written
+    );
 }
 
 #[tokio::test]
@@ -311,5 +367,19 @@ async fn a_result_that_cannot_be_stored_fails_its_task_with_the_reason() {
     let bench = bench(LEASE);
     let (id, body) = task("large", json!(500_000));
     assert!(bench.run(&[("a", body)], LEASE).await.is_empty());
-    assert_eq!(bench.ended(id).await, (State::Failed, Some("ResultTooLarge".to_owned())));
+    assert_eq!(
+        bench.ended(id).await,
+        (State::Failed, Some("ResultTooLarge".to_owned()))
+    );
+}
+
+#[test]
+fn a_part_of_the_time_is_kept_for_writing_down() {
+    assert_eq!(working_time(300_000, 0), Duration::from_secs(295));
+    assert_eq!(working_time(1_010, 10), Duration::from_millis(900));
+    assert_eq!(
+        working_time(600, 1_700_000_000_000),
+        Duration::from_secs(295),
+        "no deadline"
+    );
 }

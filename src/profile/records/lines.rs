@@ -18,7 +18,13 @@ pub(super) struct Lines {
 impl Lines {
     pub fn new(limit: usize) -> Lines {
         let (part, errors) = (Vec::new(), RecordErrors::default());
-        Lines { limit, part, skipping: false, line: 1, errors }
+        Lines {
+            limit,
+            part,
+            skipping: false,
+            line: 1,
+            errors,
+        }
     }
 
     pub fn feed(&mut self, chunk: &[u8], each: &mut dyn FnMut(Json)) {
@@ -52,7 +58,8 @@ impl Lines {
             self.keep(piece);
             let mut line = std::mem::take(&mut self.part);
             if std::mem::take(&mut self.skipping) {
-                self.errors.add(self.line, format!("longer than {} bytes", self.limit));
+                self.errors
+                    .add(self.line, format!("longer than {} bytes", self.limit));
             } else {
                 self.read(&line, each);
                 line.clear();

@@ -108,7 +108,10 @@ impl Table {
 
     fn end_row(&mut self, each: &mut dyn FnMut(Json)) {
         let row = if std::mem::take(&mut self.skipping) {
-            Err(format!("larger than {} bytes or {MAX_COLUMNS} columns", self.limit))
+            Err(format!(
+                "larger than {} bytes or {MAX_COLUMNS} columns",
+                self.limit
+            ))
         } else {
             self.row()
         };
@@ -138,7 +141,11 @@ impl Table {
             return Ok(None);
         };
         if cells.len() != header.len() {
-            return Err(format!("{} cells under {} names", cells.len(), header.len()));
+            return Err(format!(
+                "{} cells under {} names",
+                cells.len(),
+                header.len()
+            ));
         }
         let pairs = header.iter().cloned().zip(cells.into_iter().map(value));
         Ok(Some(Json::Object(pairs.collect::<Object>())))
@@ -163,7 +170,11 @@ fn names(cells: &[&str]) -> Vec<String> {
         }
         candidate
     };
-    cells.iter().enumerate().map(|(index, cell)| unique(index + 1, cell)).collect()
+    cells
+        .iter()
+        .enumerate()
+        .map(|(index, cell)| unique(index + 1, cell))
+        .collect()
 }
 
 /// A cell's value: nothing is `null`, what JSON calls a number is one (spaces around it aside),

@@ -87,7 +87,9 @@ fn data() -> Vec<String> {
         let values: Vec<String> = (0..size).map(|_| value()).collect();
         all.push(format!("[{}]", values.join(",")));
     }
-    let large: Vec<String> = (0..9_999).map(|_| format!("{:?}", random.share() - 0.5)).collect();
+    let large: Vec<String> = (0..9_999)
+        .map(|_| format!("{:?}", random.share() - 0.5))
+        .collect();
     all.push(format!("[{}]", large.join(",")));
     all
 }
@@ -109,7 +111,9 @@ fn near(ours: Option<f64>, theirs: &Json, tolerance: f64, what: &str) {
 #[test]
 fn agrees_with_python() {
     let data = data();
-    let Some(output) = python::run(SCRIPT, data.join("\n").into_bytes()) else { return };
+    let Some(output) = python::run(SCRIPT, data.join("\n").into_bytes()) else {
+        return;
+    };
     let output = String::from_utf8(output).expect("UTF-8");
     assert_eq!(output.lines().count(), data.len());
     for (text, line) in data.iter().zip(output.lines()) {
@@ -118,30 +122,49 @@ fn agrees_with_python() {
         let shown = &text[..text.len().min(120)];
         let of = |name: &str| theirs.get(name).unwrap_or(&Json::Null);
         // Where numbers cancel out, the largest of them counts.
-        let largest = read(text)
-            .as_array()
-            .map(|all| all.iter().filter_map(Json::as_f64).map(f64::abs).fold(0.0, f64::max));
+        let largest = read(text).as_array().map(|all| {
+            all.iter()
+                .filter_map(Json::as_f64)
+                .map(f64::abs)
+                .fold(0.0, f64::max)
+        });
         let (mean, largest) = (ours.mean.unwrap_or(f64::NAN), largest.unwrap_or(0.0));
-        let difference =
-            of("mean").as_f64().map(|theirs| (mean - theirs).abs() - 1e-15 * theirs.abs());
+        let difference = of("mean")
+            .as_f64()
+            .map(|theirs| (mean - theirs).abs() - 1e-15 * theirs.abs());
         assert!(
             difference.is_some_and(|d| d <= 1e-30 * largest),
             "mean of {shown}: {mean}, {}",
             of("mean")
         );
         near(ours.stdev, of("stdev"), 1e-14, &format!("stdev of {shown}"));
-        assert_eq!(ours.distinct, of("distinct").as_i64().map(i64::cast_unsigned), "{shown}");
+        assert_eq!(
+            ours.distinct,
+            of("distinct").as_i64().map(i64::cast_unsigned),
+            "{shown}"
+        );
         if ours.top_exact == Some(true) {
             let most = ours.top.first().map(|top| top.count.cast_signed());
             assert_eq!(most, of("most").as_i64(), "{shown}");
         }
         let shown_number = |number: Option<&Json>| number.map(|n| n.as_f64());
-        assert_eq!(shown_number(ours.min.as_ref()), shown_number(Some(of("min"))), "{shown}");
-        assert_eq!(shown_number(ours.max.as_ref()), shown_number(Some(of("max"))), "{shown}");
-        let (Some(q), Some(cuts)) = (ours.quantiles, of("quantiles").as_array()) else { continue };
+        assert_eq!(
+            shown_number(ours.min.as_ref()),
+            shown_number(Some(of("min"))),
+            "{shown}"
+        );
+        assert_eq!(
+            shown_number(ours.max.as_ref()),
+            shown_number(Some(of("max"))),
+            "{shown}"
+        );
+        let (Some(q), Some(cuts)) = (ours.quantiles, of("quantiles").as_array()) else {
+            continue;
+        };
         assert_eq!(ours.quantiles_exact, Some(true));
-        for (ours, theirs) in
-            [q.p01, q.p05, q.p25, q.p50, q.p75, q.p95, q.p99].into_iter().zip(cuts)
+        for (ours, theirs) in [q.p01, q.p05, q.p25, q.p50, q.p75, q.p95, q.p99]
+            .into_iter()
+            .zip(cuts)
         {
             near(Some(ours), theirs, 1e-12, &format!("quantile p of {shown}"));
         }

@@ -18,11 +18,17 @@ fn profile(text: &str) -> Profile {
 }
 
 fn paths(profile: &Profile) -> Vec<&str> {
-    profile.fields.iter().map(|(path, _)| path.as_str()).collect()
+    profile
+        .fields
+        .iter()
+        .map(|(path, _)| path.as_str())
+        .collect()
 }
 
 fn field<'p>(profile: &'p Profile, path: &str) -> &'p FieldProfile {
-    profile.field(path).unwrap_or_else(|| panic!("{path} in {:?}", paths(profile)))
+    profile
+        .field(path)
+        .unwrap_or_else(|| panic!("{path} in {:?}", paths(profile)))
 }
 
 fn text(profile: &Profile) -> String {
@@ -57,15 +63,32 @@ fn the_whole_answer_for_a_few_records() {
 #[test]
 fn paths_follow_the_nesting() {
     let posted = profile(r#"{"values":[1,2,3],"meta":{"a":1},"orders":[{"total":1},{}]}"#);
-    let expected = ["values", "values[]", "meta.a", "orders", "orders[]", "orders[].total"];
+    let expected = [
+        "values",
+        "values[]",
+        "meta.a",
+        "orders",
+        "orders[]",
+        "orders[].total",
+    ];
     assert_eq!(paths(&posted), expected);
     assert_eq!(posted.records, 1);
     assert_eq!(field(&posted, "orders[].total").missing, 1);
     assert_eq!(field(&posted, "orders[]").empty, 1);
-    assert_eq!(paths(&profile("[[1,{\"a\":2}],3]")), ["[]", "[][]", "[][].a"]);
+    assert_eq!(
+        paths(&profile("[[1,{\"a\":2}],3]")),
+        ["[]", "[][]", "[][].a"]
+    );
     let empty = profile(r#"{"o":{},"a":[],"n":{"o":{}}}"#);
     assert_eq!(paths(&empty), ["o", "a", "n.o"]);
-    assert_eq!(field(&empty, "a").items, Some(Lengths { min: 0, max: 0, mean: 0.0 }));
+    assert_eq!(
+        field(&empty, "a").items,
+        Some(Lengths {
+            min: 0,
+            max: 0,
+            mean: 0.0
+        })
+    );
     assert_eq!(paths(&profile("{}")), ["[]"]);
     assert_eq!(paths(&profile("[]")), [""; 0]);
     assert_eq!(field(&profile("null"), "[]").nulls, 1);
@@ -123,7 +146,11 @@ fn extremes_are_exact() {
             "170141183460469231731687303715884105729",
         ),
         ("[1e308,-1e308,0]", "-1e+308", "1e+308"),
-        (&format!("[1,{huge},-{huge},{huge}0]"), &format!("-{huge}"), &format!("{huge}0")),
+        (
+            &format!("[1,{huge},-{huge},{huge}0]"),
+            &format!("-{huge}"),
+            &format!("{huge}0"),
+        ),
         ("[NaN,Infinity,-Infinity,2,true]", "2", "2"),
         ("[-0.5,-1,0.5,1]", "-1", "1"),
     ];
@@ -131,7 +158,10 @@ fn extremes_are_exact() {
         let profile = profile(document);
         let field = field(&profile, "[]");
         let shown = |number: &Option<Json>| number.as_ref().map(Json::to_string);
-        assert_eq!((shown(&field.min), shown(&field.max)), (Some(min.into()), Some(max.into())));
+        assert_eq!(
+            (shown(&field.min), shown(&field.max)),
+            (Some(min.into()), Some(max.into()))
+        );
     }
 }
 
@@ -142,7 +172,11 @@ fn nothing_is_ever_not_finite() {
     let profile = profile(&document);
     let field = field(&profile, "[]");
     assert_eq!((field.not_finite, field.too_large), (2, 1));
-    assert!(field.mean.is_some_and(|mean| (mean - 0.74e308).abs() < 1e294));
+    assert!(
+        field
+            .mean
+            .is_some_and(|mean| (mean - 0.74e308).abs() < 1e294)
+    );
     let extremes = super::tests::profile("[1.7e308,-1.7e308]");
     assert_eq!(super::tests::field(&extremes, "[]").stdev, None);
     for text in [text(&profile), text(&extremes)] {
@@ -159,7 +193,10 @@ fn all_null_and_mixed_fields() {
     let a = field(&profile, "a");
     assert_eq!((a.count, a.nulls, a.distinct, a.mean), (3, 3, None, None));
     let b = field(&profile, "b");
-    assert_eq!((b.mean, b.stdev, b.min_text.as_deref()), (Some(1.0), None, Some("z")));
+    assert_eq!(
+        (b.mean, b.stdev, b.min_text.as_deref()),
+        (Some(1.0), None, Some("z"))
+    );
 }
 
 #[test]
@@ -167,10 +204,20 @@ fn long_texts_are_cut_and_marked() {
     let long = "é".repeat(100_000);
     let profile = profile(&format!(r#"["{long}","{long}","short"]"#));
     let field = field(&profile, "[]");
-    assert_eq!(field.top[0].value, Json::from(format!("{}…", "é".repeat(KEPT_CHARACTERS))));
+    assert_eq!(
+        field.top[0].value,
+        Json::from(format!("{}…", "é".repeat(KEPT_CHARACTERS)))
+    );
     assert_eq!((field.top[0].count, field.top[0].truncated), (2, true));
     assert!(!field.top[1].truncated);
-    assert_eq!(field.lengths, Some(Lengths { min: 5, max: 100_000, mean: 200_005.0 / 3.0 }));
+    assert_eq!(
+        field.lengths,
+        Some(Lengths {
+            min: 5,
+            max: 100_000,
+            mean: 200_005.0 / 3.0
+        })
+    );
     assert!(text(&profile).len() < 1_500);
 }
 
@@ -178,7 +225,11 @@ fn long_texts_are_cut_and_marked() {
 fn frequent_values_survive_many_rare_ones() {
     let mut profiler = Profiler::new();
     for n in 0..100_000 {
-        let value = if n % 10 == 0 { Json::from("often") } else { Json::from(n) };
+        let value = if n % 10 == 0 {
+            Json::from("often")
+        } else {
+            Json::from(n)
+        };
         profiler.record(&Json::object([("v", value)]));
     }
     let profile = profiler.finish();
@@ -187,7 +238,10 @@ fn frequent_values_survive_many_rare_ones() {
     assert_eq!(v.top[0].value, Json::from("often"));
     assert!(v.top[0].count <= 10_000 && v.top[0].count + v.top_error >= 10_000);
     assert_eq!(v.distinct_exact, Some(false));
-    assert!(v.distinct.is_some_and(|distinct| distinct.abs_diff(90_001) < 90_001 * 4 / 100));
+    assert!(
+        v.distinct
+            .is_some_and(|distinct| distinct.abs_diff(90_001) < 90_001 * 4 / 100)
+    );
 }
 
 /// Few fields have all the counters they need, and fields of unique values don't use them up.
@@ -232,7 +286,10 @@ fn the_profile_is_bounded() {
     for round in 0..20 {
         let member = |n| (long(n), Json::from(long(n * 100 + round)));
         profiler.record(&Json::object((0..1_200).map(member)));
-        let number = Json::from(json::Int::from_decimal(&format!("{round}{}", "7".repeat(4_000))));
+        let number = Json::from(json::Int::from_decimal(&format!(
+            "{round}{}",
+            "7".repeat(4_000)
+        )));
         profiler.record(&Json::object((0..1_200).map(|n| (long(n), number.clone()))));
     }
     let profile = profiler.finish();

@@ -26,14 +26,26 @@ fn json_lines() {
     let (read, errors) = read_all(Format::JsonLines, 100, &[text]);
     assert_eq!(read, [r#"{"a":1}"#, "[1]", r#"{"a":12345678901234567890}"#]);
     assert_eq!((errors.count, lines(&errors)), (2, vec![4, 6]));
-    assert!(errors.first[0].error.contains("property name"), "{errors:?}");
+    assert!(
+        errors.first[0].error.contains("property name"),
+        "{errors:?}"
+    );
 }
 
 #[test]
 fn too_long_lines_are_passed_over() {
     let long = format!("\"{}\"", "x".repeat(98));
     let longer = format!("\"{}\"", "x".repeat(99));
-    let text = [&long, "\n", &longer, "\n", &longer.repeat(500), "\n1\n", &longer].concat();
+    let text = [
+        &long,
+        "\n",
+        &longer,
+        "\n",
+        &longer.repeat(500),
+        "\n1\n",
+        &longer,
+    ]
+    .concat();
     for size in [1, 7, 100, 101, text.len()] {
         let chunks: Vec<&[u8]> = text.as_bytes().chunks(size).collect();
         let (read, errors) = read_all(Format::JsonLines, 100, &chunks);
@@ -68,18 +80,35 @@ fn odd_tables() {
     let (read, errors) = read_all(Format::CSV, 100, &[b"a,b\n\xFF,1\n2,\"unclosed\n3,4"]);
     assert_eq!(read, [r#"{"a":2,"b":"unclosed\n3,4"}"#]);
     assert_eq!((errors.count, lines(&errors)), (1, vec![2]));
-    for text in [&b""[..], b"a,b", b"a,b\n", b"\n\n", b"\xEF\xBB", b"\xEF\xBB\xBF"] {
+    for text in [
+        &b""[..],
+        b"a,b",
+        b"a,b\n",
+        b"\n\n",
+        b"\xEF\xBB",
+        b"\xEF\xBB\xBF",
+    ] {
         assert_eq!(read_all(Format::CSV, 100, &[text]).0, [""; 0]);
     }
     let (read, errors) = read_all(Format::TSV, 100, &[b"a\tb\n1\tx,y\n"]);
-    assert_eq!((read, errors.count), (vec![r#"{"a":1,"b":"x,y"}"#.to_owned()], 0));
+    assert_eq!(
+        (read, errors.count),
+        (vec![r#"{"a":1,"b":"x,y"}"#.to_owned()], 0)
+    );
     // Both halves of a character in two cells are no text in either.
-    assert_eq!(read_all(Format::CSV, 100, &[b"a,b\n\xC3,\xA9\n"]).1.count, 1);
+    assert_eq!(
+        read_all(Format::CSV, 100, &[b"a,b\n\xC3,\xA9\n"]).1.count,
+        1
+    );
 }
 
 #[test]
 fn too_large_rows_are_passed_over() {
-    let text = format!("a,b\n1,2\n\"{}\",3\n{}\n4,5\n", "x\n".repeat(100), "6,".repeat(20_000));
+    let text = format!(
+        "a,b\n1,2\n\"{}\",3\n{}\n4,5\n",
+        "x\n".repeat(100),
+        "6,".repeat(20_000)
+    );
     for size in [1, 7, 1_000, text.len()] {
         let chunks: Vec<&[u8]> = text.as_bytes().chunks(size).collect();
         let (read, errors) = read_all(Format::CSV, 100, &chunks);
@@ -93,11 +122,36 @@ fn formats() {
     let detect =
         |content_type, path, start: &str| Format::detect(content_type, path, start.as_bytes());
     let table = [
-        (Some("text/csv; charset=utf-8"), "/x.jsonl", "{", Some(Format::CSV)),
-        (Some("application/x-ndjson"), "/x.csv", "a,b", Some(Format::JsonLines)),
-        (Some("application/octet-stream"), "/data.JSONL?x=y.csv", "", Some(Format::JsonLines)),
-        (None, "https://example.com/a.b/data.tsv#c", "", Some(Format::TSV)),
-        (None, "https://example.com/data", "\u{feff} {\"a\":1}", Some(Format::JsonLines)),
+        (
+            Some("text/csv; charset=utf-8"),
+            "/x.jsonl",
+            "{",
+            Some(Format::CSV),
+        ),
+        (
+            Some("application/x-ndjson"),
+            "/x.csv",
+            "a,b",
+            Some(Format::JsonLines),
+        ),
+        (
+            Some("application/octet-stream"),
+            "/data.JSONL?x=y.csv",
+            "",
+            Some(Format::JsonLines),
+        ),
+        (
+            None,
+            "https://example.com/a.b/data.tsv#c",
+            "",
+            Some(Format::TSV),
+        ),
+        (
+            None,
+            "https://example.com/data",
+            "\u{feff} {\"a\":1}",
+            Some(Format::JsonLines),
+        ),
         (Some("application/json"), "/data", "[1]", None),
         (Some("text/plain"), "/data", "a\tb\n", Some(Format::TSV)),
         (Some("text/plain"), "/data", "a,b\n", Some(Format::CSV)),
@@ -106,7 +160,11 @@ fn formats() {
         (None, "", "", None),
     ];
     for (content_type, path, start, format) in table {
-        assert_eq!(detect(content_type, path, start), format, "{content_type:?} {path} {start}");
+        assert_eq!(
+            detect(content_type, path, start),
+            format,
+            "{content_type:?} {path} {start}"
+        );
     }
 }
 
@@ -126,7 +184,10 @@ fn a_long_stream() {
     let amount = field(&profile, "amount");
     assert_eq!((amount.distinct, amount.mean), (Some(1_000), Some(499.75)));
     let city = field(&profile, "city");
-    assert_eq!((city.top.len(), city.top[0].count, city.top_exact), (7, 14_286, Some(true)));
+    assert_eq!(
+        (city.top.len(), city.top[0].count, city.top_exact),
+        (7, 14_286, Some(true))
+    );
     assert!(text(&profile).len() < 6_000);
 }
 

@@ -6,7 +6,9 @@ use super::*;
 
 fn numbers(values: &[f64]) -> FieldProfile {
     let mut profiler = Profiler::new();
-    values.iter().for_each(|value| profiler.record(&Json::from(*value)));
+    values
+        .iter()
+        .for_each(|value| profiler.record(&Json::from(*value)));
     profiler.finish().fields.remove(0).1
 }
 
@@ -28,9 +30,17 @@ fn sketched_quantiles_keep_their_error() {
         (0..N).rev().map(f64::from).collect(),
         (0..N).map(scramble).collect(),
         (0..N).map(|n| (scramble(n) * 40.0).exp()).collect(),
-        (0..N).map(|n| if n % 3 == 0 { 7.0 } else { scramble(n) * 10.0 }).collect(),
         (0..N)
-            .map(|n| if n % 2 == 0 { scramble(n) * 1e308 } else { -scramble(n) * 1e308 })
+            .map(|n| if n % 3 == 0 { 7.0 } else { scramble(n) * 10.0 })
+            .collect(),
+        (0..N)
+            .map(|n| {
+                if n % 2 == 0 {
+                    scramble(n) * 1e308
+                } else {
+                    -scramble(n) * 1e308
+                }
+            })
             .collect(),
     ];
     for mut values in sets {
@@ -50,7 +60,10 @@ fn sketched_quantiles_keep_their_error() {
         for (share, value) in cases {
             let (low, high) = rank(&values, value);
             let allowed = std::f64::consts::PI * f64::sqrt(share * (1.0 - share)) / 400.0;
-            assert!(low - allowed <= share && share <= high + allowed, "{share}: {low} to {high}");
+            assert!(
+                low - allowed <= share && share <= high + allowed,
+                "{share}: {low} to {high}"
+            );
         }
     }
 }
@@ -80,7 +93,15 @@ fn many_large_fields_share_the_budget() {
     assert!(text(&profile).len() <= MAX_PROFILE_BYTES);
     for (path, field) in &profile.fields {
         let distinct = field.distinct.unwrap_or(0).abs_diff(1_200);
-        assert!(distinct <= if field.distinct_exact == Some(true) { 0 } else { 60 }, "{path}");
+        assert!(
+            distinct
+                <= if field.distinct_exact == Some(true) {
+                    0
+                } else {
+                    60
+                },
+            "{path}"
+        );
         assert_eq!(field.zeros, Some(u64::from(path == "f0")));
     }
 }

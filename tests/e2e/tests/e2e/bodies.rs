@@ -5,7 +5,8 @@ use crate::service::Service;
 pub fn of_any_size_get_a_clear_answer(service: &Service) {
     let post = |content_type, body: &[u8]| service.method("POST", "/process/", content_type, body);
     let json = Some("application/json");
-    let missing = r#"{"detail":[{"type":"missing","loc":["body"],"msg":"Field required","input":null}]}"#;
+    let missing =
+        r#"{"detail":[{"type":"missing","loc":["body"],"msg":"Field required","input":null}]}"#;
     post(json, b"").is(422, missing);
     post(None, b"").is(422, missing);
     post(json, br#"{"a":"#).is(
@@ -38,8 +39,15 @@ pub fn of_any_size_get_a_clear_answer(service: &Service) {
     refused.is(413, r#"{"detail":"The input is larger than 1024 KB"}"#);
     let larger = format!(r#"{{"text":"{}"}}"#, "x".repeat(6_000_000));
     let refused = post(json, larger.as_bytes());
-    assert!([413].contains(&refused.status), "{} {:.200}", refused.status, refused.body);
+    assert!(
+        [413].contains(&refused.status),
+        "{} {:.200}",
+        refused.status,
+        refused.body
+    );
 
     let item = format!(r#"{{"text":"{}"}}"#, "x".repeat(500_000));
-    service.post("/items/", &item).is(413, r#"{"detail":"The document is larger than 400 KB"}"#);
+    service
+        .post("/items/", &item)
+        .is(413, r#"{"detail":"The document is larger than 400 KB"}"#);
 }

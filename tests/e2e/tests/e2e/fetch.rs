@@ -32,7 +32,13 @@ pub fn refuses_private_places(service: &Service) {
         assert_eq!(refused.status, 403, "{url}: {refused:?}");
         assert!(refused.json()["detail"].is_string(), "{url}");
     }
-    for url in ["", "x", "file:///etc/passwd", "gopher://127.0.0.1/", "http://a:b@127.0.0.1/"] {
+    for url in [
+        "",
+        "x",
+        "file:///etc/passwd",
+        "gopher://127.0.0.1/",
+        "http://a:b@127.0.0.1/",
+    ] {
         let refused = fetch(service, url);
         assert_eq!(refused.status, 400, "{url}: {refused:?}");
         assert!(refused.json()["detail"].is_string(), "{url}");

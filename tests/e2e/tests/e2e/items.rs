@@ -9,7 +9,10 @@ pub fn live_and_die(service: &Service) {
     assert_eq!(created.status, 200, "{created:?}");
     let id = created.json()["item_id"].as_i64().unwrap();
     assert!(id > 0 && id < 1 << 53, "{id}");
-    created.is(200, &format!(r#"{{"item":{{"name":"Foo","price":1.5}},"item_id":{id}}}"#));
+    created.is(
+        200,
+        &format!(r#"{{"item":{{"name":"Foo","price":1.5}},"item_id":{id}}}"#),
+    );
     let path = created.header("location").unwrap().to_owned();
     assert_eq!(path, format!("/items/{id}"));
 
@@ -18,7 +21,9 @@ pub fn live_and_die(service: &Service) {
     let replaced = format!(r#"{{"item":{{"b":[]}},"item_id":{id}}}"#);
     service.put(&path, r#"{"b":[]}"#).is(200, &replaced);
     service.delete(&path).is(204, "");
-    service.get(&path).is(200, &format!(r#"{{"item_id":{id},"q":null,"item":null}}"#));
+    service
+        .get(&path)
+        .is(200, &format!(r#"{{"item_id":{id},"q":null,"item":null}}"#));
     for gone in [service.delete(&path), service.put(&path, "{}")] {
         gone.is(404, r#"{"detail":"Item not found"}"#);
     }
@@ -38,17 +43,26 @@ pub fn echo_what_was_sent(service: &Service) {
         ("+5", "5"),
         ("-5", "-5"),
         ("1_000", "1000"),
-        ("123456789012345678901234567890", "123456789012345678901234567890"),
+        (
+            "123456789012345678901234567890",
+            "123456789012345678901234567890",
+        ),
     ] {
         let answer = format!(r#"{{"item_id":{echoed},"q":null,"item":null}}"#);
         service.get(&format!("/items/{given}")).is(200, &answer);
     }
-    service.get("/items/5?q=1&q=%C3%A4+b").is(200, r#"{"item_id":5,"q":"ä b","item":null}"#);
+    service
+        .get("/items/5?q=1&q=%C3%A4+b")
+        .is(200, r#"{"item_id":5,"q":"ä b","item":null}"#);
 }
 
 pub fn are_listed_page_by_page(service: &Service) {
     let ids: Vec<i64> = (0..7)
-        .map(|n| service.post("/items/", &json!({"listed": n}).to_string()).json())
+        .map(|n| {
+            service
+                .post("/items/", &json!({"listed": n}).to_string())
+                .json()
+        })
         .map(|created| created["item_id"].as_i64().unwrap())
         .collect();
     assert!(ids.is_sorted(), "{ids:?}");
@@ -61,20 +75,31 @@ pub fn are_listed_page_by_page(service: &Service) {
         assert!(rows.len() <= 3);
         seen.extend(rows.iter().map(|row| row["item_id"].as_i64().unwrap()));
         next = page.header("link").map(|link| {
-            let url = link.strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\""));
+            let url = link
+                .strip_prefix('<')
+                .and_then(|link| link.strip_suffix(">; rel=\"next\""));
             url.unwrap_or_else(|| panic!("{link}")).to_owned()
         });
-        assert!(next.as_deref().is_none_or(|url| url.contains("limit=3")), "{next:?}");
+        assert!(
+            next.as_deref().is_none_or(|url| url.contains("limit=3")),
+            "{next:?}"
+        );
     }
     assert!(seen.is_sorted(), "{seen:?}");
-    assert!(ids.iter().all(|id| seen.contains(id)), "{ids:?} in {seen:?}");
+    assert!(
+        ids.iter().all(|id| seen.contains(id)),
+        "{ids:?} in {seen:?}"
+    );
 
     service.get("/items/?limit=0").is(200, "[]");
     service.get("/items/?limit=-1").is(200, "[]");
     for foreign in ["abc", "AAAAAAAAAAAAAAAAAAAAAA"] {
         let refused = service.get(&format!("/items/?cursor={foreign}"));
         assert_eq!(refused.status, 422);
-        assert_eq!(refused.json()["detail"][0]["loc"], json!(["query", "cursor"]));
+        assert_eq!(
+            refused.json()["detail"][0]["loc"],
+            json!(["query", "cursor"])
+        );
     }
 }
 

@@ -13,7 +13,10 @@ pub fn a_posted_object_is_profiled(service: &Service) {
     assert_eq!(result["status"], "completed", "{result}");
     let values = &result["result"]["fields"]["values[]"];
     assert_eq!(values["count"], 3, "{result}");
-    assert_eq!((&values["min"], &values["max"], &values["mean"]), (&json!(1), &json!(3), &json!(2.0)));
+    assert_eq!(
+        (&values["min"], &values["max"], &values["mean"]),
+        (&json!(1), &json!(3), &json!(2.0))
+    );
 }
 
 pub fn a_source_is_profiled_as_python_does(service: &Service) {
@@ -63,17 +66,24 @@ print(json.dumps({key: {
     assert!(!reference.is_empty());
     for (field, expected) in reference {
         for (name, expected) in expected.as_object().expect("figures") {
-            let (ours, expected) = (fields[field][name].as_f64(), expected.as_f64().expect("f64"));
+            let (ours, expected) = (
+                fields[field][name].as_f64(),
+                expected.as_f64().expect("f64"),
+            );
             let ours = ours.unwrap_or_else(|| panic!("{field} has no {name}: {}", fields[field]));
             let tolerance = 1e-9 * expected.abs().max(1e-9);
-            assert!((ours - expected).abs() <= tolerance, "{field} {name}: {ours} and {expected}");
+            assert!(
+                (ours - expected).abs() <= tolerance,
+                "{field} {name}: {ours} and {expected}"
+            );
         }
     }
 }
 
 pub fn many_urls_are_fetched_at_once(service: &Service) {
-    let urls: Vec<String> =
-        (0..200).map(|n| service.upstream(&format!("/json/{n}?delay_ms=100"))).collect();
+    let urls: Vec<String> = (0..200)
+        .map(|n| service.upstream(&format!("/json/{n}?delay_ms=100")))
+        .collect();
     let task_id = "00000000-0000-4000-8000-000000000200";
     let message = json!({
         "v": 1, "id": task_id, "job": "fetch_urls", "submitted_at": 1_700_000_000_000_u64,
@@ -84,10 +94,16 @@ pub fn many_urls_are_fetched_at_once(service: &Service) {
     let result = service.result(task_id);
     println!("200 URLs of 100 ms each took {:?}", started.elapsed());
     assert_eq!(result["status"], "completed", "{result}");
-    assert_eq!((&result["result"]["fetched"], &result["result"]["failed"]), (&json!(200), &json!(0)));
+    assert_eq!(
+        (&result["result"]["fetched"], &result["result"]["failed"]),
+        (&json!(200), &json!(0))
+    );
     let results = result["result"]["results"].as_array().unwrap();
     for (report, url) in results.iter().zip(&urls) {
-        assert_eq!((&report["url"], &report["status"]), (&json!(url), &json!(200)));
+        assert_eq!(
+            (&report["url"], &report["status"]),
+            (&json!(url), &json!(200))
+        );
     }
     let most = service.stats()["most_at_once"].as_u64().unwrap();
     assert!((10..=64).contains(&most), "{most} at once");
@@ -95,6 +111,8 @@ pub fn many_urls_are_fetched_at_once(service: &Service) {
 
 pub fn an_unknown_task_is_not_found(service: &Service) {
     for id in ["00000000-0000-4000-8000-000000000404", "nope", "%20"] {
-        service.get(&format!("/result/{id}")).is(404, r#"{"detail":"Task not found"}"#);
+        service
+            .get(&format!("/result/{id}"))
+            .is(404, r#"{"detail":"Task not found"}"#);
     }
 }

@@ -3,7 +3,9 @@
 use crate::service::Service;
 
 pub fn greets(service: &Service) {
-    service.get("/").is(200, r#"{"message":"Welcome to the async service"}"#);
+    service
+        .get("/")
+        .is(200, r#"{"message":"Welcome to the async service"}"#);
 }
 
 pub fn refuses_what_it_does_not_know(service: &Service) {

@@ -12,7 +12,7 @@ pub const LEASE: Duration = Duration::from_secs(3);
 /// How long a copy of an upstream's user is fresh.
 pub const FRESH: Duration = Duration::from_secs(2);
 /// How long anything may take that a test waits for. Only a broken service needs all of it.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running stack.
 pub struct Service {
@@ -53,15 +53,23 @@ impl Service {
             ("USERS_FRESH_SECONDS", FRESH.as_secs().to_string()),
             ("USERS_UPSTREAM_TIMEOUT_MS", "700".to_owned()),
         ];
-        let environment =
-            environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let stack = Stack::start(&Options { environment, ..Options::default() })?;
+        let environment = environment
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        let stack = Stack::start(&Options {
+            environment,
+            ..Options::default()
+        })?;
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(PATIENCE))
             .max_redirects(0)
             .build();
-        Ok(Service { stack, agent: agent.into() })
+        Ok(Service {
+            stack,
+            agent: agent.into(),
+        })
     }
 
     /// Makes the upstream whole again and forgets what it was asked.
@@ -137,22 +145,35 @@ impl Service {
     }
 
     fn ask(&self, request: ureq::http::Result<Request<Vec<u8>>>) -> Answer {
-        let response = self.agent.run(request.expect("a request")).expect("an answer");
+        let response = self
+            .agent
+            .run(request.expect("a request"))
+            .expect("an answer");
         let (parts, mut body) = Response::into_parts(response);
         let body = body.read_to_string().expect("a text");
-        Answer { status: parts.status.as_u16(), body, headers: parts.headers }
+        Answer {
+            status: parts.status.as_u16(),
+            body,
+            headers: parts.headers,
+        }
     }
 
     /// Submits data to be processed; the task's id.
     pub fn process(&self, data: &str) -> String {
         let answer = self.post("/process/", data);
         assert_eq!(answer.status, 200, "{answer:?}");
-        answer.json()["task_id"].as_str().expect("a task id").to_owned()
+        answer.json()["task_id"]
+            .as_str()
+            .expect("a task id")
+            .to_owned()
     }
 
     /// Puts a message into the queue, as the service's submit does.
     pub fn send(&self, body: &str) {
-        let sent = self.sqs("SendMessage", json!({"QueueUrl": self.queue("tasks"), "MessageBody": body}));
+        let sent = self.sqs(
+            "SendMessage",
+            json!({"QueueUrl": self.queue("tasks"), "MessageBody": body}),
+        );
         assert!(sent["MessageId"].is_string(), "{sent}");
     }
 
@@ -175,7 +196,10 @@ impl Service {
     }
 
     fn queue(&self, name: &str) -> String {
-        format!("{}/000000000000/async-service-{name}", self.stack.aws_endpoint())
+        format!(
+            "{}/000000000000/async-service-{name}",
+            self.stack.aws_endpoint()
+        )
     }
 
     fn sqs(&self, operation: &str, wanted: Value) -> Value {

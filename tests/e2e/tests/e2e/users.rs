@@ -7,7 +7,10 @@ use crate::service::Service;
 const NOT_FOUND: &str = r#"{"detail":"User not found"}"#;
 
 pub fn live_and_die(service: &Service) {
-    let created = service.post("/users/", r#"{"email":"a@example.com","name":"Ada","age":36}"#);
+    let created = service.post(
+        "/users/",
+        r#"{"email":"a@example.com","name":"Ada","age":36}"#,
+    );
     assert_eq!(created.status, 201, "{created:?}");
     let id = created.json()["id"].as_i64().unwrap();
     let user = format!(r#"{{"id":{id},"email":"a@example.com","name":"Ada","age":36}}"#);
@@ -15,12 +18,16 @@ pub fn live_and_die(service: &Service) {
     let path = created.header("location").unwrap().to_owned();
     service.get(&path).is(200, &user);
     let replaced = format!(r#"{{"id":{id},"name":"Eve","email":"e@example.com"}}"#);
-    service.put(&path, r#"{"name":"Eve","email":"e@example.com","id":7}"#).is(200, &replaced);
+    service
+        .put(&path, r#"{"name":"Eve","email":"e@example.com","id":7}"#)
+        .is(200, &replaced);
     service.get(&path).is(200, &replaced);
     service.delete(&path).is(204, "");
     service.get(&path).is(404, NOT_FOUND);
     service.delete(&path).is(404, NOT_FOUND);
-    service.put(&path, r#"{"name":"Eve","email":"e@example.com"}"#).is(404, NOT_FOUND);
+    service
+        .put(&path, r#"{"name":"Eve","email":"e@example.com"}"#)
+        .is(404, NOT_FOUND);
 }
 
 pub fn are_read_through_the_upstream(service: &Service) {
@@ -32,7 +39,9 @@ pub fn are_read_through_the_upstream(service: &Service) {
 
     service.get("/users/5000").is(404, NOT_FOUND);
     service.get("/users/-1").is(404, NOT_FOUND);
-    service.get("/users/99999999999999999999").is(404, NOT_FOUND);
+    service
+        .get("/users/99999999999999999999")
+        .is(404, NOT_FOUND);
 }
 
 pub fn are_refreshed_when_they_expire(service: &Service) {
@@ -57,7 +66,10 @@ pub fn are_served_stale_when_the_upstream_fails(service: &Service) {
         assert_eq!(missed.status, status, "{mode}: {missed:?}");
         assert!(missed.json()["detail"].is_string());
         let several = service.get("/users/?ids=103,104");
-        assert_eq!(several.status, status, "one of them cannot be told: {several:?}");
+        assert_eq!(
+            several.status, status,
+            "one of them cannot be told: {several:?}"
+        );
     }
 }
 
@@ -66,7 +78,10 @@ pub fn are_fetched_concurrently(service: &Service) {
     let ids = "201,202,203,204,205,206,207,208,209,210";
     let users = service.get(&format!("/users/?ids={ids},5000,201"));
     let found: Vec<i64> = users.json().as_array().unwrap().iter().map(id_of).collect();
-    assert_eq!(found, [201, 202, 203, 204, 205, 206, 207, 208, 209, 210, 201]);
+    assert_eq!(
+        found,
+        [201, 202, 203, 204, 205, 206, 207, 208, 209, 210, 201]
+    );
     let stats = service.stats();
     assert_eq!(stats["total"], 11, "each id is asked for once: {stats}");
     assert_eq!(stats["most_at_once"], 11, "all at once: {stats}");
@@ -83,10 +98,20 @@ pub fn are_checked(service: &Service) {
         r#"{"detail":[{"type":"int_parsing","loc":["query","limit"],"msg":"Input should be a valid integer, unable to parse string as an integer","input":"abc"}]}"#,
     );
     let refused = service.get("/users/?ids=1,x&limit=");
-    let locs: Vec<Value> =
-        refused.json()["detail"].as_array().unwrap().iter().map(|e| e["loc"].clone()).collect();
-    assert_eq!(locs, [json!(["query", "limit"]), json!(["query", "ids", 1])]);
-    let many = (0..101).map(|id| id.to_string()).collect::<Vec<_>>().join(",");
+    let locs: Vec<Value> = refused.json()["detail"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["loc"].clone())
+        .collect();
+    assert_eq!(
+        locs,
+        [json!(["query", "limit"]), json!(["query", "ids", 1])]
+    );
+    let many = (0..101)
+        .map(|id| id.to_string())
+        .collect::<Vec<_>>()
+        .join(",");
     assert_eq!(service.get(&format!("/users/?ids={many}")).status, 422);
     service.post("/users/", r#"{"name":5}"#).is(
         422,
@@ -103,7 +128,9 @@ pub fn are_checked(service: &Service) {
 
 pub fn may_be_ours_in_spite_of_the_upstream(service: &Service) {
     let ours = r#"{"id":301,"name":"Ours","email":"o@example.com"}"#;
-    service.put("/users/301", r#"{"name":"Ours","email":"o@example.com"}"#).is(200, ours);
+    service
+        .put("/users/301", r#"{"name":"Ours","email":"o@example.com"}"#)
+        .is(200, ours);
     let asked = service.asked("/users/301");
     service.get("/users/301").is(200, ours);
     assert_eq!(service.asked("/users/301"), asked);
@@ -113,7 +140,9 @@ pub fn may_be_ours_in_spite_of_the_upstream(service: &Service) {
     service.get("/users/302").is(404, NOT_FOUND);
     service.get("/users/?ids=302").is(200, "[]");
     assert_eq!(service.asked("/users/302"), asked);
-    service.put("/users/5001", r#"{"name":"x","email":"y"}"#).is(404, NOT_FOUND);
+    service
+        .put("/users/5001", r#"{"name":"x","email":"y"}"#)
+        .is(404, NOT_FOUND);
 }
 
 pub fn are_listed(service: &Service) {
@@ -122,7 +151,10 @@ pub fn are_listed(service: &Service) {
     }
     let users = service.get("/users/?limit=1000").json();
     let ids: Vec<i64> = users.as_array().unwrap().iter().map(id_of).collect();
-    assert!(ids.is_sorted() && (401..=405).all(|id| ids.contains(&id)), "{ids:?}");
+    assert!(
+        ids.is_sorted() && (401..=405).all(|id| ids.contains(&id)),
+        "{ids:?}"
+    );
     let page = service.get("/users/?limit=2");
     assert_eq!(page.json().as_array().unwrap().len(), 2);
     assert!(page.header("link").is_some());

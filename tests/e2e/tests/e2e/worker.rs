@@ -23,7 +23,10 @@ pub fn a_killed_worker_does_not_lose_its_task(service: &Service) {
         let killed = Command::new("kill").args(["-9", &pid.to_string()]).status();
         assert!(killed.expect("kill runs").success());
     }
-    assert_eq!(service.get(&format!("/result/{task_id}")).json()["status"], "pending");
+    assert_eq!(
+        service.get(&format!("/result/{task_id}")).json()["status"],
+        "pending"
+    );
     let result = service.result(&task_id);
     assert_eq!(result["status"], "completed", "{result}");
     assert_eq!(service.asked("/data/people.jsonl"), 2, "two attempts");
@@ -48,10 +51,17 @@ pub fn poison_is_put_aside(service: &Service) {
     service.send(&unknown);
     service.send("this is no task");
     let result = service.result(task_id);
-    assert_eq!((&result["status"], &result["error"]["type"]), (&json!("failed"), &json!("UnknownJob")));
+    assert_eq!(
+        (&result["status"], &result["error"]["type"]),
+        (&json!("failed"), &json!("UnknownJob"))
+    );
     service.eventually("both are kept with their reasons", || {
         let kept = service.dead_letters();
-        let reason = |body: &str| kept.iter().find(|(kept, _)| kept == body).map(|(_, reason)| reason);
+        let reason = |body: &str| {
+            kept.iter()
+                .find(|(kept, _)| kept == body)
+                .map(|(_, reason)| reason)
+        };
         let unknown = reason(&unknown)?.contains("no_such_job");
         let poison = !reason("this is no task")?.is_empty();
         (unknown && poison).then_some(())
