@@ -1,19 +1,21 @@
 //! Bodies that are not what a route expects.
 
+use serde_json::json;
+
 use crate::service::Service;
 
 pub fn of_any_size_get_a_clear_answer(service: &Service) {
     let post = |content_type, body: &[u8]| service.method("POST", "/process/", content_type, body);
-    let json = Some("application/json");
+    let as_json = Some("application/json");
     let missing =
         r#"{"detail":[{"type":"missing","loc":["body"],"msg":"Field required","input":null}]}"#;
-    post(json, b"").is(422, missing);
+    post(as_json, b"").is(422, missing);
     post(None, b"").is(422, missing);
-    post(json, br#"{"a":"#).is(
+    post(as_json, br#"{"a":"#).is(
         422,
         r#"{"detail":[{"type":"json_invalid","loc":["body",5],"msg":"JSON decode error","input":{},"ctx":{"error":"Expecting value"}}]}"#,
     );
-    post(json, b"[1]").is(
+    post(as_json, b"[1]").is(
         422,
         r#"{"detail":[{"type":"dict_type","loc":["body"],"msg":"Input should be a valid dictionary","input":[1]}]}"#,
     );
@@ -24,21 +26,34 @@ pub fn of_any_size_get_a_clear_answer(service: &Service) {
         );
     }
     let unreadable = r#"{"detail":"There was an error parsing the body"}"#;
-    post(json, b"{\"a\":\"\xff\"}").is(400, unreadable);
+    // As the gateway hands over bytes that are no text; the local watcher answers such a body of
+    // the type application/json itself, with a 500.
+    post(Some("application/problem+json"), b"{\"a\":\"\xff\"}").is(400, unreadable);
+    let event = json!({
+        "version": "2.0", "rawPath": "/process/", "headers": {"content-type": "application/json"},
+        "requestContext": {"http": {"method": "POST"}},
+        "body": "eyJhIjoi/yJ9", "isBase64Encoded": true,
+    });
+    let answer = service.invoke("process", &event);
+    assert_eq!(
+        (&answer["statusCode"], &answer["body"]),
+        (&json!(400), &json!(unreadable))
+    );
+
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
-    post(json, format!(r#"{{"a":{deep}}}"#).as_bytes()).is(400, unreadable);
+    post(as_json, format!(r#"{{"a":{deep}}}"#).as_bytes()).is(400, unreadable);
 
     // 1 MB in all fits a message; the task really runs.
-    let megabyte = format!(r#"{{"values":[{}7]}}"#, "1,".repeat(499_990));
-    assert_eq!(megabyte.len(), 1_000_000 - 5);
+    let megabyte = format!(r#"{{"values":[{}7]}}"#, "1,".repeat(499_993));
+    assert_eq!(megabyte.len(), 1_000_000);
     let task_id = service.process(&megabyte);
     assert_eq!(service.result(&task_id)["status"], "completed");
 
     let large = format!(r#"{{"text":"{}"}}"#, "x".repeat(2_000_000));
-    let refused = post(json, large.as_bytes());
+    let refused = post(as_json, large.as_bytes());
     refused.is(413, r#"{"detail":"The input is larger than 1024 KB"}"#);
     let larger = format!(r#"{{"text":"{}"}}"#, "x".repeat(6_000_000));
-    let refused = post(json, larger.as_bytes());
+    let refused = post(as_json, larger.as_bytes());
     assert!(
         [413].contains(&refused.status),
         "{} {:.200}",

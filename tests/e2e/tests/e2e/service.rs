@@ -75,6 +75,10 @@ impl Service {
     /// Makes the upstream whole again and forgets what it was asked.
     pub fn calm(&self) {
         self.control(&json!({"users": "ok", "delay_ms": 0}));
+        // A request that was held back is still counted as being served.
+        self.eventually("the upstream is idle", || {
+            (self.stats()["active"] == 0).then_some(())
+        });
         self.ask(Request::delete(format!("{}/stats", self.stack.upstream_url())).body(vec![]));
     }
 
@@ -156,6 +160,12 @@ impl Service {
             body,
             headers: parts.headers,
         }
+    }
+
+    /// Hands an event to a function as the gateway does; the function's answer.
+    pub fn invoke(&self, function: &str, event: &Value) -> Value {
+        let path = format!("/2015-03-31/functions/{function}/invocations");
+        self.post(&path, &event.to_string()).json()
     }
 
     /// Submits data to be processed; the task's id.
