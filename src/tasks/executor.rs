@@ -1,7 +1,7 @@
 //! Runs what the queue delivers.
 //!
 //! One delivery goes through named steps: decode, claim, attempt, settle. Each ends in a
-//! [`Disposition`] that says what becomes of its message.
+//! disposition that says what becomes of its message.
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};

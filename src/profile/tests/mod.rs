@@ -177,8 +177,8 @@ fn nothing_is_ever_not_finite() {
             .mean
             .is_some_and(|mean| (mean - 0.74e308).abs() < 1e294)
     );
-    let extremes = profile("[1.7e308,-1.7e308]");
-    assert_eq!(field(&extremes, "[]").stdev, None);
+    let extremes = self::profile("[1.7e308,-1.7e308]");
+    assert_eq!(self::field(&extremes, "[]").stdev, None);
     for text in [text(&profile), text(&extremes)] {
         assert!(
             !text.contains(":null") && !text.contains("NaN") && !text.contains(":inf"),
