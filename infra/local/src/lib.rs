@@ -10,12 +10,14 @@
 //!    [`template`] finds in `template.yaml`,
 //! 5. [`functions`] runs the functions under `cargo lambda watch`, each inside
 //!    [`runtime`], which does for it what Lambda does and the watcher does not,
-//! 6. [`resources`] connects the queue with the worker.
+//! 6. [`gateway`] takes HTTP requests, as API Gateway does on AWS,
+//! 7. [`resources`] connects the queue with the worker.
 
 pub mod aws;
 pub mod emulator;
 pub mod error;
 pub mod functions;
+pub mod gateway;
 pub mod http;
 pub mod process;
 pub mod project;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::emulator::Emulator;
 use crate::error::{Context, Result};
 use crate::functions::{self, Settings};
+use crate::gateway::Gateway;
 use crate::process::{self, Log, Process};
 use crate::setup::{self, Tools};
 use crate::template::Template;
@@ -84,6 +85,7 @@ pub struct Stack {
     ports: Ports,
     log_file: PathBuf,
     // Dropped in this order: what invokes and is invoked before what it needs.
+    _gateway: Gateway,
     watcher: Process,
     emulator: Emulator,
     upstream: Upstream,
@@ -92,6 +94,8 @@ pub struct Stack {
 #[derive(Debug, Clone, Copy)]
 struct Ports {
     http: u16,
+    /// Where the functions are invoked: the watcher's own port.
+    functions: u16,
     aws: u16,
     upstream: u16,
 }
@@ -132,16 +136,21 @@ impl Stack {
             let log = Log::create(&log_file, options.logs == Logs::Terminal)?;
             watch(options, ports, &tools, &runner, &template, &log)
         })?;
+        let functions_url = format!("http://127.0.0.1:{}", ports.functions);
+        let gateway = steps.run("HTTP API of template.yaml", || {
+            Gateway::start(ports.http, &functions_url, template.routes())
+        })?;
         let stack = Self {
             template,
             ports,
             log_file,
+            _gateway: gateway,
             watcher,
             emulator,
             upstream,
         };
         steps.run("queue and worker connected", || {
-            resources::connect(&stack.emulator.aws, &stack.template, &stack.url())
+            resources::connect(&stack.emulator.aws, &stack.template, &functions_url)
         })?;
         Ok(stack)
     }
@@ -208,6 +217,7 @@ impl Ports {
                 "HTTP requests",
                 "choose another with --port",
             )?,
+            functions: project::claim_port(0, "the functions", "try again")?,
             aws: project::claim_port(
                 options.aws_port,
                 "the AWS endpoints",
@@ -234,7 +244,7 @@ fn watch(
     let settings = Settings {
         cargo_lambda: &tools.cargo_lambda,
         runner,
-        port: ports.http,
+        port: ports.functions,
         environment: &environment,
         release: options.release,
         reload: options.reload,
@@ -301,6 +311,7 @@ mod tests {
     fn ports_are_put_into_the_environment_once() {
         let ports = Ports {
             http: 9100,
+            functions: 1,
             aws: 9000,
             upstream: 4566,
         };
@@ -313,6 +324,7 @@ mod tests {
     fn an_option_s_variable_takes_the_place_of_the_file_s() {
         let ports = Ports {
             http: HTTP_PORT,
+            functions: 1,
             aws: AWS_PORT,
             upstream: UPSTREAM_PORT,
         };

@@ -33,6 +33,17 @@ pub struct QueueConsumer {
     pub event: Map<String, Value>,
 }
 
+/// A route of the HTTP API. Its path is empty for what no other route takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The method in upper case, or `ANY`.
+    pub method: String,
+    /// The path, with parameters in braces.
+    pub path: String,
+    /// The name of the function's binary.
+    pub function: String,
+}
+
 impl Template {
     /// Reads the template from a file.
     ///
@@ -115,6 +126,24 @@ impl Template {
             }
         }
         consumers
+    }
+
+    /// The routes of the HTTP API.
+    #[must_use]
+    pub fn routes(&self) -> Vec<Route> {
+        let mut routes = Vec::new();
+        for (function, properties) in self.functions() {
+            let events = properties["Events"].as_object().into_iter().flatten();
+            for (_, event) in events.filter(|(_, event)| event["Type"] == "HttpApi") {
+                let text = |name: &str| event["Properties"][name].as_str();
+                routes.push(Route {
+                    method: text("Method").unwrap_or("ANY").to_uppercase(),
+                    path: text("Path").unwrap_or_default().to_owned(),
+                    function: function.clone(),
+                });
+            }
+        }
+        routes
     }
 
     fn resources(&self) -> impl Iterator<Item = (&String, &Value)> {
@@ -259,6 +288,17 @@ Resources:
         assert_eq!(consumers.len(), 1);
         assert_eq!(consumers[0].binary, "worker");
         assert!(template.timeouts().len() >= 16);
+        let routes = template.routes();
+        assert!(
+            routes
+                .iter()
+                .any(|route| route.path == "/items/{item_id}" && route.method == "PUT")
+        );
+        assert!(
+            routes
+                .iter()
+                .any(|route| route.path.is_empty() && route.function == "fallback")
+        );
         assert!(template.storage()["Resources"].as_object().unwrap().len() >= 5);
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -22,6 +22,9 @@ pub const RECORDS: u64 = 5000;
 
 /// The longest that a request is held, whatever it asks for.
 const LONGEST_DELAY: u64 = 120_000;
+
+/// How long a slow route takes.
+const SLOW: Duration = Duration::from_secs(10);
 
 /// A running demo upstream; dropping it ends it.
 #[derive(Debug)]
@@ -91,7 +94,7 @@ impl State {
 
         let users = request.path.starts_with("/users");
         let mode = if users { *lock(&self.users) } else { Mode::Ok };
-        thread::sleep(self.delay_of(request, mode));
+        self.wait(request, mode);
         let response = match mode {
             Mode::Error => Response::json(500, &json!({"detail": "the upstream has failed"})),
             // A length that never comes: the caller sees the connection break.
@@ -102,15 +105,18 @@ impl State {
         response
     }
 
-    fn delay_of(&self, request: &Request, mode: Mode) -> Duration {
-        let wanted = request
-            .parameter("delay_ms")
-            .and_then(|text| text.parse().ok());
-        let wanted = match mode {
-            Mode::Slow => 10_000,
-            _ => wanted.unwrap_or_else(|| self.delay.load(Ordering::SeqCst)),
-        };
-        Duration::from_millis(wanted.min(LONGEST_DELAY))
+    fn wait(&self, request: &Request, mode: Mode) {
+        if mode == Mode::Slow {
+            // Ends early with the mode, so that one test does not slow the next.
+            let end = Instant::now() + SLOW;
+            while Instant::now() < end && *lock(&self.users) == Mode::Slow {
+                thread::sleep(Duration::from_millis(10));
+            }
+            return;
+        }
+        let wanted = request.parameter("delay_ms").and_then(number);
+        let wanted = wanted.unwrap_or_else(|| self.delay.load(Ordering::SeqCst));
+        thread::sleep(Duration::from_millis(wanted.min(LONGEST_DELAY)));
     }
 
     fn stats(&self) -> Response {
@@ -247,7 +253,6 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Instant;
 
     fn get(upstream: &Upstream, path: &str) -> (u16, String) {
         let agent = ureq::Agent::config_builder()

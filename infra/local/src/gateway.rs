@@ -1,0 +1,426 @@
+//! The HTTP API before the functions, as API Gateway is before them on AWS.
+//!
+//! The watcher has a router of its own, for those who start each part by hand.
+//! It answers 500 to a JSON body that is not UTF-8, has its own 404, and comes
+//! to a stand for good when more than a hundred requests wait for one
+//! function. So the stack routes by `template.yaml`, makes the same event as
+//! API Gateway, and lets no more requests through than the watcher bears.
+
+use std::collections::HashMap;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value, json};
+use ureq::Agent;
+
+use crate::error::Result;
+use crate::http::{Body, Request, Response, Server};
+use crate::template::Route;
+
+/// API Gateway's largest request body.
+const LARGEST: usize = 10 * 1024 * 1024;
+
+/// How long API Gateway waits for a function.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many invocations of one function the watcher is given at once.
+const AT_ONCE: usize = 50;
+
+/// A running HTTP API; dropping it ends it.
+#[derive(Debug)]
+pub struct Gateway {
+    server: Server,
+}
+
+#[derive(Debug)]
+struct Api {
+    routes: Vec<Route>,
+    functions_url: String,
+    agent: Agent,
+    under_way: Mutex<HashMap<String, usize>>,
+    ended: Condvar,
+}
+
+impl Gateway {
+    /// Serves `routes` on a loopback port, by invoking functions at
+    /// `functions_url`.
+    ///
+    /// # Errors
+    /// When the port can't be listened on.
+    pub fn start(port: u16, functions_url: &str, routes: Vec<Route>) -> Result<Self> {
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(PATIENCE))
+            .build()
+            .new_agent();
+        let api = Api {
+            routes,
+            functions_url: functions_url.to_owned(),
+            agent,
+            under_way: Mutex::default(),
+            ended: Condvar::new(),
+        };
+        let server = Server::start(port, move |request: &Request| api.answer(request))?;
+        Ok(Self { server })
+    }
+
+    /// The port that it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.server.port()
+    }
+}
+
+impl Api {
+    fn answer(&self, request: &Request) -> Response {
+        if request.body.len() > LARGEST {
+            return message(413, "Request Entity Too Large");
+        }
+        let Some((route, parameters)) = find(&self.routes, request) else {
+            return message(404, "Not Found");
+        };
+        let event = event(request, route, parameters);
+        self.enter(&route.function);
+        let answer = self.invoke(&route.function, &event);
+        self.leave(&route.function);
+        answer.unwrap_or_else(|error| match error {
+            ureq::Error::Timeout(_) => message(503, "Service Unavailable"),
+            _ => message(500, "Internal Server Error"),
+        })
+    }
+
+    fn invoke(&self, function: &str, event: &Value) -> std::result::Result<Response, ureq::Error> {
+        let url = format!(
+            "{}/2015-03-31/functions/{function}/invocations",
+            self.functions_url
+        );
+        let mut answer = self.agent.post(url).send(event.to_string())?;
+        let body = answer
+            .body_mut()
+            .with_config()
+            .limit(u64::MAX)
+            .read_to_vec()?;
+        if !answer.status().is_success() {
+            return Ok(message(500, "Internal Server Error"));
+        }
+        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+        Ok(response(&answer))
+    }
+
+    /// Waits until the function may have one more invocation.
+    fn enter(&self, function: &str) {
+        let mut counts = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        while counts.get(function).is_some_and(|count| *count >= AT_ONCE) {
+            counts = self
+                .ended
+                .wait(counts)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        *counts.entry(function.to_owned()).or_default() += 1;
+    }
+
+    fn leave(&self, function: &str) {
+        let mut counts = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(function) {
+            *count -= 1;
+        }
+        self.ended.notify_all();
+    }
+}
+
+/// The most specific route of a request, and what its path says.
+fn find<'a>(routes: &'a [Route], request: &Request) -> Option<(&'a Route, Map<String, Value>)> {
+    let fits = |route: &'a Route| {
+        let method = route.method == "ANY" || route.method == request.method;
+        method
+            .then(|| parameters(&route.path, &request.path))
+            .flatten()
+            .map(|found| (route, found))
+    };
+    // A route without parameters goes before one that has some.
+    let literal = routes
+        .iter()
+        .filter_map(fits)
+        .min_by_key(|(_, found)| found.len());
+    literal.or_else(|| {
+        let default = routes.iter().find(|route| route.path.is_empty())?;
+        Some((default, Map::new()))
+    })
+}
+
+/// The parameters in `path` if it has the form of `pattern`; a slash at the
+/// end makes no difference.
+fn parameters(pattern: &str, path: &str) -> Option<Map<String, Value>> {
+    if pattern.is_empty() {
+        return None;
+    }
+    let path = if path.len() > 1 {
+        path.strip_suffix('/').unwrap_or(path)
+    } else {
+        path
+    };
+    let (pattern, path): (Vec<_>, Vec<_>) =
+        (pattern.split('/').collect(), path.split('/').collect());
+    if pattern.len() != path.len() {
+        return None;
+    }
+    let mut found = Map::new();
+    for (expected, actual) in pattern.into_iter().zip(path) {
+        match expected
+            .strip_prefix('{')
+            .and_then(|name| name.strip_suffix('}'))
+        {
+            Some(_) if actual.is_empty() => return None,
+            Some(name) => drop(found.insert(name.to_owned(), json!(decode(actual)))),
+            None if expected == actual => {}
+            None => return None,
+        }
+    }
+    Some(found)
+}
+
+/// API Gateway's event of payload format 2.0.
+fn event(request: &Request, route: &Route, parameters: Map<String, Value>) -> Value {
+    let route_key = match route.path.as_str() {
+        "" => "$default".to_owned(),
+        path => format!("{} {path}", route.method),
+    };
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let mut event = json!({
+        "version": "2.0",
+        "routeKey": route_key,
+        "rawPath": decode(&request.path),
+        "rawQueryString": request.query,
+        "headers": joined(request.headers.iter().filter(|(name, _)| name != "cookie").cloned()),
+        "requestContext": {
+            "accountId": "000000000000",
+            "apiId": "local",
+            "domainName": request.header("host").unwrap_or("localhost"),
+            "domainPrefix": "local",
+            "http": {
+                "method": request.method,
+                "path": decode(&request.path),
+                "protocol": "HTTP/1.1",
+                "sourceIp": "127.0.0.1",
+                "userAgent": request.header("user-agent").unwrap_or_default(),
+            },
+            "requestId": format!("local-{:x}", since.as_nanos()),
+            "routeKey": route_key,
+            "stage": "$default",
+            "timeEpoch": u64::try_from(since.as_millis()).unwrap_or(0),
+        },
+        "isBase64Encoded": false,
+    });
+    if let Some(cookies) = request.header("cookie") {
+        event["cookies"] = cookies.split("; ").map(str::to_owned).collect();
+    }
+    if !request.query.is_empty() {
+        event["queryStringParameters"] = joined(query(&request.query)).into();
+    }
+    if !parameters.is_empty() {
+        event["pathParameters"] = parameters.into();
+    }
+    put_body(&mut event, request);
+    event
+}
+
+/// Text goes as it is; anything else, and what only claims to be text, in
+/// base 64.
+fn put_body(event: &mut Value, request: &Request) {
+    if request.body.is_empty() {
+        return;
+    }
+    let kind = request
+        .header("content-type")
+        .unwrap_or("text/plain")
+        .to_ascii_lowercase();
+    let text = [
+        "text/",
+        "application/json",
+        "application/javascript",
+        "application/xml",
+    ];
+    match std::str::from_utf8(&request.body) {
+        Ok(body) if text.iter().any(|start| kind.starts_with(start)) => event["body"] = json!(body),
+        _ => {
+            event["body"] = json!(BASE64.encode(&request.body));
+            event["isBase64Encoded"] = json!(true);
+        }
+    }
+}
+
+/// Values of the same name stand behind each other, with commas between.
+fn joined(pairs: impl Iterator<Item = (String, String)>) -> Map<String, Value> {
+    let mut map: Map<String, Value> = Map::new();
+    for (name, value) in pairs {
+        let value = match map.get(&name).and_then(Value::as_str) {
+            Some(before) => format!("{before},{value}"),
+            None => value,
+        };
+        map.insert(name, Value::String(value));
+    }
+    map
+}
+
+fn query(text: &str) -> impl Iterator<Item = (String, String)> {
+    text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (
+            decode(&name.replace('+', " ")),
+            decode(&value.replace('+', " ")),
+        )
+    })
+}
+
+fn decode(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+/// The HTTP answer in a function's answer.
+fn response(answer: &Value) -> Response {
+    let Some(status) = answer["statusCode"]
+        .as_u64()
+        .and_then(|status| u16::try_from(status).ok())
+    else {
+        // A function may answer with its body alone.
+        return Response::json(200, answer);
+    };
+    let text = answer["body"].as_str().unwrap_or_default();
+    let body = if answer["isBase64Encoded"] == true {
+        BASE64.decode(text).unwrap_or_default()
+    } else {
+        text.as_bytes().to_vec()
+    };
+    let mut headers = Vec::new();
+    let lines = |value: &Value| value.as_str().map(|text| text.replace(['\r', '\n'], " "));
+    for (name, value) in answer["headers"].as_object().into_iter().flatten() {
+        // The server frames the body itself.
+        if !matches!(
+            name.to_ascii_lowercase().as_str(),
+            "content-length" | "transfer-encoding"
+        ) {
+            headers.extend(lines(value).map(|value| (name.clone(), value)));
+        }
+    }
+    for cookie in answer["cookies"].as_array().into_iter().flatten() {
+        headers.extend(lines(cookie).map(|cookie| ("set-cookie".to_owned(), cookie)));
+    }
+    Response {
+        status,
+        headers,
+        body: Body::Whole(body),
+    }
+}
+
+fn message(status: u16, text: &str) -> Response {
+    Response::json(status, &json!({"message": text}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes() -> Vec<Route> {
+        [
+            ("GET", "/items", "list"),
+            ("GET", "/items/{item_id}", "read"),
+            ("ANY", "", "fallback"),
+        ]
+        .map(|(method, path, function)| Route {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            function: function.to_owned(),
+        })
+        .to_vec()
+    }
+
+    fn request(method: &str, path: &str) -> Request {
+        Request {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            ..Request::default()
+        }
+    }
+
+    #[test]
+    fn requests_find_their_route_with_and_without_a_slash() {
+        let routes = routes();
+        let function = |method: &str, path: &str| {
+            find(&routes, &request(method, path))
+                .map(|(route, _)| route.function.clone())
+                .unwrap()
+        };
+        assert_eq!(
+            (function("GET", "/items"), function("GET", "/items/")),
+            ("list".into(), "list".into())
+        );
+        assert_eq!(
+            (function("GET", "/items/5"), function("GET", "/items/5/")),
+            ("read".into(), "read".into())
+        );
+        for (method, path) in [
+            ("PUT", "/items"),
+            ("GET", "/"),
+            ("GET", "/items/5/6"),
+            ("GET", "//items"),
+        ] {
+            assert_eq!(function(method, path), "fallback", "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn events_have_what_was_sent() {
+        let mut request = request("GET", "/items/a%20b");
+        request.query = "x=1&x=2&y=a%2Bb+c".to_owned();
+        request.headers = vec![
+            ("a".into(), "1".into()),
+            ("a".into(), "2".into()),
+            ("cookie".into(), "c=1; d=2".into()),
+        ];
+        request.body = b"\xff".to_vec();
+        let routes = routes();
+        let (route, parameters) = find(&routes, &request).unwrap();
+        let event = event(&request, route, parameters);
+        assert_eq!(event["routeKey"], "GET /items/{item_id}");
+        assert_eq!(event["pathParameters"], json!({"item_id": "a b"}));
+        assert_eq!(
+            event["queryStringParameters"],
+            json!({"x": "1,2", "y": "a+b c"})
+        );
+        assert_eq!(
+            (&event["headers"], &event["cookies"]),
+            (&json!({"a": "1,2"}), &json!(["c=1", "d=2"]))
+        );
+        assert_eq!(
+            (&event["body"], &event["isBase64Encoded"]),
+            (&json!("/w=="), &json!(true))
+        );
+    }
+
+    #[test]
+    fn answers_are_turned_into_http() {
+        let answer = json!({"statusCode": 201, "headers": {"location": "/x", "Content-Length": "9"},
+            "cookies": ["a=1"], "body": "aGk=", "isBase64Encoded": true});
+        let response = response(&answer);
+        assert_eq!(response.status, 201);
+        assert_eq!(
+            response.headers,
+            [
+                ("location".to_owned(), "/x".to_owned()),
+                ("set-cookie".to_owned(), "a=1".to_owned())
+            ]
+        );
+        assert!(matches!(response.body, Body::Whole(body) if body == b"hi"));
+    }
+}
