@@ -162,12 +162,6 @@ impl Service {
         }
     }
 
-    /// Hands an event to a function as the gateway does; the function's answer.
-    pub fn invoke(&self, function: &str, event: &Value) -> Value {
-        let path = format!("/2015-03-31/functions/{function}/invocations");
-        self.post(&path, &event.to_string()).json()
-    }
-
     /// Submits data to be processed; the task's id.
     pub fn process(&self, data: &str) -> String {
         let answer = self.post("/process/", data);
