@@ -1,7 +1,5 @@
 //! What the queue and the worker do when something goes wrong.
 
-use std::process::Command;
-
 use serde_json::json;
 
 use crate::service::Service;
@@ -19,10 +17,7 @@ pub fn a_killed_worker_does_not_lose_its_task(service: &Service) {
     });
     let pids = service.pids_of("worker");
     assert!(!pids.is_empty());
-    for pid in pids {
-        let killed = Command::new("kill").args(["-9", &pid.to_string()]).status();
-        assert!(killed.expect("kill runs").success());
-    }
+    pids.into_iter().for_each(local_stack::process::kill_now);
     assert_eq!(
         service.get(&format!("/result/{task_id}")).json()["status"],
         "pending"
