@@ -38,6 +38,12 @@ pub struct Settings<'a> {
 pub fn cargo() -> Command {
     let mut command = Command::new("cargo");
     command.current_dir(project::root());
+    forget_outer_cargo(&mut command);
+    command
+}
+
+/// Takes from a command's environment what a cargo that runs us has put there.
+fn forget_outer_cargo(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let Some(name) = name.to_str() else { continue };
         let inherited = ["CARGO_PKG_", "CARGO_BIN_", "CARGO_MANIFEST_"];
@@ -50,7 +56,6 @@ pub fn cargo() -> Command {
             command.env_remove(name);
         }
     }
-    command
 }
 
 /// Builds the program that runs the functions, and returns where it is.
@@ -124,6 +129,8 @@ fn watch_command(settings: &Settings, template: &Template) -> Result<Command> {
 
     let mut command = process::tether(settings.runner, settings.cargo_lambda);
     command.current_dir(project::root());
+    // The watcher runs cargo, which else would compile again what is built.
+    forget_outer_cargo(&mut command);
     // Nobody's real account, whatever the terminal is set up for.
     for (name, _) in std::env::vars_os().filter(|(name, _)| is_aws(name)) {
         command.env_remove(name);

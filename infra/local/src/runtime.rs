@@ -74,7 +74,7 @@ struct Runtime {
 ///
 /// # Errors
 /// When the function can't be started at all.
-pub fn run(program: &Path, arguments: &[String]) -> Result<()> {
+pub fn run(program: &Path) -> Result<()> {
     let runtime = Arc::new(Runtime::from_environment(program));
     runtime.answer_for_predecessor();
     let serving = Arc::clone(&runtime);
@@ -82,7 +82,7 @@ pub fn run(program: &Path, arguments: &[String]) -> Result<()> {
     let parent = nix::unistd::getppid();
     loop {
         let started = Instant::now();
-        let mut child = runtime.spawn(program, arguments, server.port())?;
+        let mut child = runtime.spawn(program, server.port())?;
         let Some(end) = runtime.wait(&mut child, parent) else {
             return Ok(());
         };
@@ -121,11 +121,10 @@ impl Runtime {
         }
     }
 
-    fn spawn(&self, program: &Path, arguments: &[String], port: u16) -> Result<Child> {
+    fn spawn(&self, program: &Path, port: u16) -> Result<Child> {
         self.asked.store(false, Ordering::SeqCst);
         let own = std::env::current_exe().context("cannot find the runner")?;
         let mut child = process::tether(&own, program)
-            .args(arguments)
             .env("AWS_LAMBDA_RUNTIME_API", format!("127.0.0.1:{port}"))
             // The watcher's setting; the Lambda runtime warns of it.
             .env_remove("AWS_LAMBDA_MAX_CONCURRENCY")

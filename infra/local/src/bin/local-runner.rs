@@ -1,22 +1,39 @@
 //! Runs one program for the local stack: `local-runner tether PROGRAM …` ties
-//! it to the life of the parent, `local-runner PROGRAM …` runs it as a Lambda
+//! it to the life of the parent, `local-runner PROGRAM` runs it as a Lambda
 //! function. Cargo calls the second, people call neither.
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
-use local_stack::{process, runtime};
+use local_stack::{Error, process, runtime};
+
+/// Names the function's program to this program started again.
+const FUNCTION: &str = "LOCAL_STACK_FUNCTION";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let error = match arguments.as_slice() {
         [word, program, rest @ ..] if word == "tether" => process::become_tethered(program, rest),
-        [program, rest @ ..] => match runtime::run(Path::new(program), rest) {
-            Ok(()) => return ExitCode::SUCCESS,
-            Err(error) => error,
+        [program, ..] => restart_nameless(program),
+        [] => match std::env::var(FUNCTION) {
+            Ok(program) => match runtime::run(Path::new(&program)) {
+                Ok(()) => return ExitCode::SUCCESS,
+                Err(error) => error,
+            },
+            Err(_) => Error::new("usage: local-runner [tether] PROGRAM [ARGUMENT…]"),
         },
-        [] => local_stack::Error::new("usage: local-runner [tether] PROGRAM [ARGUMENT…]"),
     };
     eprintln!("error: {error}");
     ExitCode::FAILURE
+}
+
+/// Starts this program again without arguments. Who tries what happens when a
+/// worker dies looks for `worker` in the list of processes, and must find the
+/// function there and not what would start it again.
+fn restart_nameless(program: &str) -> Error {
+    let own = std::env::current_exe();
+    let own = own.unwrap_or_else(|_| "/proc/self/exe".into());
+    let cause = Command::new(own).env(FUNCTION, program).exec();
+    Error::new(format!("cannot start again: {cause}"))
 }
