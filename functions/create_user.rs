@@ -1,7 +1,6 @@
 //! `POST /users/`: stores a user under a new id.
 
-use ::http::StatusCode;
-use async_service::http::{self, Answer, HttpError, Request, all};
+use async_service::http::{self, Answer, HttpError, Request, StatusCode, all};
 use async_service::users::{NewUser, Users};
 use async_service::{App, Error};
 

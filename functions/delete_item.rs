@@ -1,7 +1,6 @@
 //! `DELETE /items/{item_id}`: deletes an item.
 
-use ::http::StatusCode;
-use async_service::http::{self, Answer, HttpError, Request, all};
+use async_service::http::{self, Answer, HttpError, Request, StatusCode, all};
 use async_service::store::ItemStore;
 use async_service::{App, Error};
 

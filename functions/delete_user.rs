@@ -1,7 +1,6 @@
 //! `DELETE /users/{user_id}`: deletes a user, also one that the upstream still has.
 
-use ::http::StatusCode;
-use async_service::http::{self, Answer, HttpError, Request, all};
+use async_service::http::{self, Answer, HttpError, Request, StatusCode, all};
 use async_service::users::Users;
 use async_service::{App, Error};
 

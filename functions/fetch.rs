@@ -1,8 +1,7 @@
 //! `GET /fetch/?url=`: fetches a URL and answers its JSON.
 
-use ::http::StatusCode;
 use async_service::fetch::Fetcher;
-use async_service::http::{self, Answer, HttpError, Request, all, json_of};
+use async_service::http::{self, Answer, HttpError, Request, StatusCode, all, json_of};
 use async_service::{App, Error};
 
 const ROUTE: &str = "/fetch";

@@ -1,7 +1,8 @@
 //! `GET /items/?limit=&cursor=`: a page of items in the order of their ids, and a `Link` to the next.
 
-use ::http::header::LINK;
-use async_service::http::{self, Answer, HttpError, PageQuery, Request, all, next_link};
+use async_service::http::{
+    self, Answer, HttpError, PageQuery, Request, all, header::LINK, next_link,
+};
 use async_service::items::StoredItem;
 use async_service::store::ItemStore;
 use async_service::{App, Error};

@@ -1,7 +1,8 @@
 //! `GET /users/?limit=&cursor=`: a page of users, and a `Link` to the next; or `?ids=1,2,3`: these users.
 
-use ::http::header::LINK;
-use async_service::http::{self, Answer, HttpError, PageQuery, Request, all, next_link};
+use async_service::http::{
+    self, Answer, HttpError, PageQuery, Request, all, header::LINK, next_link,
+};
 use async_service::users::{self, Users};
 use async_service::{App, Error};
 

@@ -1,7 +1,6 @@
 //! `GET /users/{user_id}`: a user, read through the upstream if there is one.
 
-use ::http::StatusCode;
-use async_service::http::{self, Answer, HttpError, Request, all};
+use async_service::http::{self, Answer, HttpError, Request, StatusCode, all};
 use async_service::users::Users;
 use async_service::{App, Error};
 

@@ -1,7 +1,6 @@
 //! `PUT /users/{user_id}`: replaces a user; from then on the upstream is not asked for it.
 
-use ::http::StatusCode;
-use async_service::http::{self, Answer, HttpError, Request, all};
+use async_service::http::{self, Answer, HttpError, Request, StatusCode, all};
 use async_service::users::{NewUser, Users};
 use async_service::{App, Error};
 

@@ -13,6 +13,8 @@ mod request;
 mod serve;
 mod upstream;
 
+pub use ::http::{StatusCode, header};
+
 pub use answer::Answer;
 pub(crate) use error::Chain;
 pub use error::{FieldError, HttpError, Loc};

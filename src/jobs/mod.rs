@@ -15,7 +15,9 @@ use crate::tasks::registry::Registry;
 /// # Errors
 /// When a variable that a job needs is not set.
 pub fn registry(app: &App) -> Result<Registry, ConfigError> {
+    // One for all jobs, since it holds the connections and bounds them together.
+    let fetcher = app.fetcher()?;
     Ok(Registry::default()
-        .with(ProcessData::new(app.fetcher()?))
-        .with(FetchUrls::new(app.fetcher()?)))
+        .with(ProcessData::new(fetcher.clone()))
+        .with(FetchUrls::new(fetcher)))
 }

@@ -385,5 +385,4 @@ fn millis(time: Duration) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "tasks_tests.rs"]
 mod tests;

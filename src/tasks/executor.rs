@@ -373,5 +373,4 @@ impl From<SqsMessage> for Message {
 }
 
 #[cfg(test)]
-#[path = "executor_tests.rs"]
 mod tests;
