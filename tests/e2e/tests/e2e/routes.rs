@@ -1,5 +1,7 @@
 //! The root, and what no route takes.
 
+use serde_json::Value;
+
 use crate::service::Service;
 
 pub fn greets(service: &Service) {
@@ -39,4 +41,29 @@ pub fn answers_with_and_without_a_slash(service: &Service) {
     for path in ["/process", "/process/"] {
         assert_eq!(service.post(path, "[1]").status, 422, "{path}");
     }
+}
+
+pub fn logs_each_request_and_no_payload(service: &Service) {
+    let secret = r#"{"password":"hunter-2-in-the-body"}"#;
+    service.post("/items/?token=hunter-2-in-the-query", secret);
+    service.post("/process/", &secret[1..]);
+    let answered = |line: &str| -> Option<Value> {
+        let line: Value = serde_json::from_str(line.strip_prefix("create_item | ")?).ok()?;
+        (line["message"] == "answered").then_some(line)
+    };
+    let line = service.eventually("the request is logged", || {
+        service.logs().lines().filter_map(answered).next_back()
+    });
+    assert_eq!(
+        (&line["level"], &line["status"]),
+        (&"INFO".into(), &200.into()),
+        "{line}"
+    );
+    assert!(
+        line["span"]["requestId"]
+            .as_str()
+            .is_some_and(|id| id.len() == 36),
+        "{line}"
+    );
+    assert!(!service.logs().contains("hunter-2"));
 }

@@ -52,6 +52,8 @@ impl Service {
             ("LEASE_SECONDS", LEASE.as_secs().to_string()),
             ("USERS_FRESH_SECONDS", FRESH.as_secs().to_string()),
             ("USERS_UPSTREAM_TIMEOUT_MS", "700".to_owned()),
+            // As Lambda sets it where the template asks for JSON.
+            ("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned()),
         ];
         let environment = environment
             .into_iter()
@@ -105,6 +107,11 @@ impl Service {
 
     pub fn pids_of(&self, function: &str) -> Vec<u32> {
         self.stack.pids_of(function)
+    }
+
+    /// Everything that the functions have logged.
+    pub fn logs(&self) -> String {
+        self.stack.logs()
     }
 
     pub fn last_lines(&self, count: usize) -> String {
