@@ -1,24 +1,30 @@
 //! Structured logs: JSON on Lambda, text elsewhere; each line carries the request id through the
 //! span that the Lambda runtime opens for an invocation.
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::Config;
 
-/// Starts logging to standard output. Called once, before anything else.
+/// Starts logging to standard output. Called once, before anything else. What cannot be understood
+/// as levels is taken as `info`.
 pub fn init(config: &Config) {
-    let filter = EnvFilter::try_new(config.log_level()).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false);
-    // An error here means that logging runs already, which is what we want.
-    let _ = if config.json_logs() {
+    let info = Targets::new().with_default(LevelFilter::INFO);
+    let levels = config.log_level().parse::<Targets>().unwrap_or(info);
+    let lines = fmt::layer().with_target(false);
+    let lines = if config.json_logs() {
         lines
             .json()
             .flatten_event(true)
             .with_span_list(false)
-            .try_init()
+            .boxed()
     } else {
-        lines.with_ansi(false).compact().try_init()
+        lines.with_ansi(false).compact().boxed()
     };
+    // An error here means that logging runs already, which is what we want.
+    let _ = tracing_subscriber::registry()
+        .with(lines.with_filter(levels))
+        .try_init();
 }
