@@ -25,6 +25,9 @@ const HEARTBEATS_PER_LEASE: u32 = 3;
 /// The longest time kept at the end of an invocation for writing down how far the tasks came.
 const WRAP_UP: Duration = Duration::from_secs(5);
 
+/// Lambda's longest time-out.
+const LONGEST_INVOCATION: Duration = Duration::from_secs(900);
+
 /// The time of an invocation whose deadline has passed before it begins. Lambda never sends such a
 /// one; `cargo lambda watch` sends the same small number each time.
 const ASSUMED_TIME: Duration = Duration::from_secs(300);
@@ -314,7 +317,7 @@ impl Executor {
 fn working_time(deadline: u64, now: u64) -> Duration {
     let left = match deadline.saturating_sub(now) {
         0 => ASSUMED_TIME,
-        left => Duration::from_millis(left),
+        left => Duration::from_millis(left).min(LONGEST_INVOCATION),
     };
     left - (left / 10).min(WRAP_UP)
 }
