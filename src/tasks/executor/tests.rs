@@ -375,6 +375,7 @@ async fn a_result_that_cannot_be_stored_fails_its_task_with_the_reason() {
 
 #[test]
 fn a_part_of_the_time_is_kept_for_writing_down() {
+    assert_eq!(working_time(u64::MAX, 0), Duration::from_secs(895));
     assert_eq!(working_time(300_000, 0), Duration::from_secs(295));
     assert_eq!(working_time(1_010, 10), Duration::from_millis(900));
     assert_eq!(
