@@ -59,10 +59,14 @@ pub fn parse(text: &str) -> Result<Int, NotAnInt> {
     Int::from_decimal(&canonical).ok_or(NotAnInt::Unparsable)
 }
 
-/// Cuts a fraction that is all zeros.
+/// Cuts a fraction that is all zeros; a point with nothing behind it is none.
 fn whole_part(digits: &str) -> &str {
     match digits.split_once('.') {
-        Some((whole, fraction)) if fraction.bytes().all(|byte| byte == b'0') => whole,
+        Some((whole, fraction))
+            if !fraction.is_empty() && fraction.bytes().all(|byte| byte == b'0') =>
+        {
+            whole
+        }
         _ => digits,
     }
 }
@@ -111,7 +115,7 @@ mod tests {
     #[test]
     fn refuses_what_pydantic_refuses() {
         for text in [
-            "", " ", "foo", "1.5", "1e3", "true", "+", "--5", "1__0", "_1", "1_", "٣", ".0",
+            "", " ", "foo", "1.5", "1e3", "true", "+", "--5", "1__0", "_1", "1_", "٣", ".0", "1.",
         ] {
             assert_eq!(parse(text), Err(NotAnInt::Unparsable), "{text}");
         }
