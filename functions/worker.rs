@@ -1,6 +1,7 @@
 //! The consumer of the queue: runs tasks.
 
 use async_service::tasks::executor::Executor;
+use async_service::tasks::runner::Runner;
 use async_service::{App, Error, jobs};
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::{LambdaEvent, service_fn};
@@ -13,7 +14,9 @@ async fn main() -> Result<(), Error> {
         queue: app.queue()?,
         dead_letters: app.dead_letters()?,
         jobs: jobs::registry(&app)?,
+        runner: Runner::start()?,
         lease: app.config().lease()?,
+        worker: app.config().worker_name(),
     };
     lambda_runtime::run(service_fn(|event| work(&executor, event))).await
 }

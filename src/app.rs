@@ -74,7 +74,10 @@ impl App {
 
     /// The queue of tasks.
     pub fn queue(&self) -> Result<TaskQueue, ConfigError> {
-        Ok(TaskQueue::new(self.sqs(), self.config.tasks_queue_url()?))
+        let normal = self.config.tasks_queue_url()?;
+        let high = self.config.tasks_high_queue_url();
+        let high = high.unwrap_or_else(|| normal.clone());
+        Ok(TaskQueue::new(self.sqs(), normal, high))
     }
 
     /// The queue of messages that nobody can work on.

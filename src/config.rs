@@ -62,6 +62,18 @@ impl Config {
         self.required("TASKS_QUEUE_URL")
     }
 
+    /// The URL of the queue for tasks of high priority; without it they share the other.
+    pub fn tasks_high_queue_url(&self) -> Option<String> {
+        self.optional("TASKS_HIGH_QUEUE_URL").map(str::to_owned)
+    }
+
+    /// This process' name in tasks' records: Lambda names each of its environments by its log
+    /// stream.
+    pub fn worker_name(&self) -> String {
+        let stream = self.optional("AWS_LAMBDA_LOG_STREAM_NAME");
+        stream.map_or_else(|| format!("process {}", std::process::id()), str::to_owned)
+    }
+
     /// The URL of the queue that keeps messages nobody can work on.
     pub fn dead_letters_queue_url(&self) -> Result<String, ConfigError> {
         self.required("DEAD_LETTERS_QUEUE_URL")

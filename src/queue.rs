@@ -1,4 +1,4 @@
-//! The task message, and how it is sent, kept invisible, and put aside.
+//! How a task's message is sent, kept invisible, and put aside.
 
 use std::time::Duration;
 
@@ -6,11 +6,8 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry as VisibilityEntry, MessageAttributeValue,
 };
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use uuid::Uuid;
 
-use crate::store::Submitted;
+use crate::tasks::task::{Priority, Task};
 
 /// SQS' largest message in bytes, attributes included.
 pub const MAX_MESSAGE: usize = 1024 * 1024;
@@ -18,8 +15,8 @@ pub const MAX_MESSAGE: usize = 1024 * 1024;
 const BATCH: usize = 10;
 /// SQS' longest visibility timeout, in seconds.
 const MAX_VISIBILITY: u64 = 43_200;
-/// The version of [`TaskMessage`]'s form.
-const VERSION: u8 = 1;
+/// SQS' longest delay of a message's first delivery.
+pub const MAX_DELAY: Duration = Duration::from_secs(900);
 
 /// What the queue did not do.
 #[derive(Debug, thiserror::Error)]
@@ -37,138 +34,105 @@ pub enum QueueError {
     Call(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// The whole of a task, as the queue carries it.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct TaskMessage {
-    /// The version of this form.
-    v: u8,
-    /// The task.
-    pub id: Uuid,
-    /// The name of its job.
-    pub job: String,
-    /// When it was accepted, in milliseconds since the Unix epoch.
-    pub submitted_at: u64,
-    /// The job's input, as JSON text.
-    pub input: Box<RawValue>,
-}
-
-/// Why a message is not a task.
-#[derive(Debug, thiserror::Error)]
-pub enum NotATask {
-    /// It is not JSON of the right form.
-    #[error("the message is not a task: {0}")]
-    Malformed(#[from] serde_json::Error),
-    /// It comes from another version of this program.
-    #[error("the message has version {0}, which this worker does not know")]
-    Version(u8),
-}
-
-impl TaskMessage {
-    /// A message of the present version.
-    pub fn new(id: Uuid, job: &str, input: Box<RawValue>, submitted_at: u64) -> TaskMessage {
-        TaskMessage {
-            v: VERSION,
-            id,
-            job: job.to_owned(),
-            submitted_at,
-            input,
-        }
-    }
-
-    /// Reads a message's body.
-    pub fn decode(body: &str) -> Result<TaskMessage, NotATask> {
-        let message: TaskMessage = serde_json::from_str(body)?;
-        if message.v == VERSION {
-            Ok(message)
-        } else {
-            Err(NotATask::Version(message.v))
-        }
-    }
-
-    /// The id in a body that is not a task of this version, if it has one.
-    pub fn find_id(body: &str) -> Option<Uuid> {
-        #[derive(Deserialize)]
-        struct HasId {
-            id: Uuid,
-        }
-        serde_json::from_str::<HasId>(body)
-            .ok()
-            .map(|found| found.id)
-    }
-
-    /// What the record needs to know of it.
-    pub fn submitted(&self) -> Submitted<'_> {
-        Submitted {
-            id: self.id,
-            job: &self.job,
-            created_at: self.submitted_at,
-        }
-    }
-
-    /// The body to send.
-    fn encode(&self) -> Result<String, QueueError> {
-        let body = serde_json::to_string(self).map_err(|error| QueueError::Call(error.into()))?;
-        // SQS takes the characters that XML 1.0 takes. JSON escapes all others but these two,
-        // and they can stand only inside of strings, where an escape means the same.
-        let body = match body.contains(['\u{fffe}', '\u{ffff}']) {
-            true => body
-                .replace('\u{fffe}', "\\ufffe")
-                .replace('\u{ffff}', "\\uffff"),
-            false => body,
-        };
-        match body.len() {
-            size if size > MAX_MESSAGE => Err(QueueError::TooLarge {
-                size,
-                limit: MAX_MESSAGE,
-            }),
-            _ => Ok(body),
-        }
-    }
-}
-
-/// The queue that carries tasks to the worker.
+/// The queues that carry tasks to the worker.
 #[derive(Debug, Clone)]
 pub struct TaskQueue {
     client: Client,
-    url: String,
+    normal: String,
+    high: String,
 }
 
 impl TaskQueue {
-    /// The queue at `url`.
-    pub fn new(client: Client, url: String) -> TaskQueue {
-        TaskQueue { client, url }
+    /// The queues at these URLs, one for each priority.
+    pub fn new(client: Client, normal: String, high: String) -> TaskQueue {
+        TaskQueue {
+            client,
+            normal,
+            high,
+        }
     }
 
-    /// Sends a task. Sending it twice is harmless: the worker runs a task once.
-    pub async fn send(&self, message: &TaskMessage) -> Result<(), QueueError> {
-        let send = self.client.send_message().queue_url(&self.url);
-        let sent = send.message_body(message.encode()?).send().await;
+    /// Sends a task, to be delivered after `delay` (SQS' longest is [`MAX_DELAY`]). Sending it twice
+    /// is harmless: the worker runs a task once.
+    pub async fn send(&self, task: &Task, delay: Duration) -> Result<(), QueueError> {
+        let body = encode(task)?;
+        let url = match task.options.priority {
+            Priority::Normal => &self.normal,
+            Priority::High => &self.high,
+        };
+        let seconds = whole_seconds(delay, MAX_DELAY.as_secs());
+        let send = self.client.send_message().queue_url(url);
+        // A caller's backlog keeps nobody else waiting: SQS delivers fairly between groups.
+        let send = send.set_message_group_id(task.caller.clone());
+        let send = send.set_delay_seconds((seconds > 0).then_some(seconds));
+        let sent = send.message_body(body).send().await;
         sent.map(drop)
             .map_err(|error| QueueError::Call(Box::new(error)))
     }
 
-    /// Keeps messages invisible for this long from now, each named by its receipt handle. A
-    /// message that is gone or whose receipt is outdated is passed over: somebody else has it.
-    pub async fn hide(&self, messages: &[(&str, Duration)]) -> Result<(), QueueError> {
-        for batch in messages.chunks(BATCH) {
-            let entries: Result<Vec<_>, _> = batch
-                .iter()
-                .enumerate()
-                .map(|(at, (receipt, time))| entry(at, receipt, *time))
-                .collect();
-            let entries = entries.map_err(|error| QueueError::Call(error.into()))?;
-            let change = self
-                .client
-                .change_message_visibility_batch()
-                .queue_url(&self.url);
-            let changed = change.set_entries(Some(entries)).send().await;
-            let changed = changed.map_err(|error| QueueError::Call(Box::new(error)))?;
-            for failed in changed.failed() {
-                tracing::debug!(code = failed.code(), "a message's visibility stays");
+    /// Keeps messages invisible for this long from now, each named by its queue's ARN and its receipt
+    /// handle. A message that is gone or whose receipt is outdated is passed over: somebody else
+    /// has it.
+    pub async fn hide(&self, messages: Vec<(&str, &str, Duration)>) -> Result<(), QueueError> {
+        let (high, normal): (Vec<_>, Vec<_>) = messages
+            .into_iter()
+            .partition(|(source, ..)| is_arn_of(source, &self.high));
+        for (url, messages) in [(&self.normal, normal), (&self.high, high)] {
+            for batch in messages.chunks(BATCH) {
+                self.hide_batch(url, batch).await?;
             }
         }
         Ok(())
     }
+
+    async fn hide_batch(
+        &self,
+        url: &str,
+        batch: &[(&str, &str, Duration)],
+    ) -> Result<(), QueueError> {
+        let entries: Result<Vec<_>, _> = batch
+            .iter()
+            .enumerate()
+            .map(|(at, (_, receipt, time))| entry(at, receipt, *time))
+            .collect();
+        let entries = entries.map_err(|error| QueueError::Call(error.into()))?;
+        let change = self
+            .client
+            .change_message_visibility_batch()
+            .queue_url(url)
+            .set_entries(Some(entries));
+        let changed = change.send().await;
+        let changed = changed.map_err(|error| QueueError::Call(Box::new(error)))?;
+        for failed in changed.failed() {
+            tracing::debug!(code = failed.code(), "a message's visibility stays");
+        }
+        Ok(())
+    }
+}
+
+/// Whether an ARN and a URL name the same queue: both end in its name.
+fn is_arn_of(arn: &str, url: &str) -> bool {
+    let (name, end) = (arn.rsplit(':').next(), url.rsplit('/').next());
+    name == end
+}
+
+fn encode(task: &Task) -> Result<String, QueueError> {
+    let body = task
+        .encode()
+        .map_err(|error| QueueError::Call(error.into()))?;
+    match body.len() {
+        size if size > MAX_MESSAGE => Err(QueueError::TooLarge {
+            size,
+            limit: MAX_MESSAGE,
+        }),
+        _ => Ok(body),
+    }
+}
+
+/// Rounded up, so that a message is not seen before its time.
+fn whole_seconds(time: Duration, most: u64) -> i32 {
+    let seconds = time.as_millis().div_ceil(1000).try_into().unwrap_or(most);
+    i32::try_from(seconds.min(most)).unwrap_or(i32::MAX)
 }
 
 fn entry(
@@ -176,17 +140,10 @@ fn entry(
     receipt: &str,
     time: Duration,
 ) -> Result<VisibilityEntry, aws_sdk_sqs::error::BuildError> {
-    // Rounded up, so that a message is not seen before its time.
-    let seconds = time
-        .as_millis()
-        .div_ceil(1000)
-        .try_into()
-        .unwrap_or(MAX_VISIBILITY);
-    let seconds = i32::try_from(seconds.min(MAX_VISIBILITY)).unwrap_or(i32::MAX);
     VisibilityEntry::builder()
         .id(at.to_string())
         .receipt_handle(receipt)
-        .visibility_timeout(seconds)
+        .visibility_timeout(whole_seconds(time, MAX_VISIBILITY))
         .build()
 }
 
@@ -224,59 +181,25 @@ impl DeadLetters {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::value::RawValue;
+    use uuid::Uuid;
+
     use super::*;
-
-    fn message(input: &str) -> TaskMessage {
-        let input = RawValue::from_string(input.to_owned()).unwrap();
-        TaskMessage::new(Uuid::nil(), "process_data", input, 5)
-    }
-
-    #[test]
-    fn a_message_comes_back_as_it_was_sent() {
-        let sent = message(r#"{"b":1.0,"a":123456789012345678901234567890}"#);
-        let received = TaskMessage::decode(&sent.encode().unwrap()).unwrap();
-        assert_eq!(received.input.get(), sent.input.get());
-        assert_eq!(
-            (received.id, received.job.as_str()),
-            (Uuid::nil(), "process_data")
-        );
-    }
-
-    #[test]
-    fn characters_that_sqs_refuses_are_escaped() {
-        let body = message("\"a\u{ffff}\u{fffe}\"").encode().unwrap();
-        assert!(body.contains(r"a\uffff\ufffe"), "{body}");
-        let input = TaskMessage::decode(&body).unwrap().input;
-        assert_eq!(
-            serde_json::from_str::<String>(input.get()).unwrap(),
-            "a\u{ffff}\u{fffe}"
-        );
-    }
 
     #[test]
     fn a_message_over_the_limit_is_refused() {
         let large = format!("\"{}\"", "x".repeat(MAX_MESSAGE));
-        assert!(matches!(
-            message(&large).encode(),
-            Err(QueueError::TooLarge { .. })
-        ));
+        let input = RawValue::from_string(large).unwrap();
+        let task = Task::new(Uuid::nil(), "process_data", input, 5);
+        assert!(matches!(encode(&task), Err(QueueError::TooLarge { .. })));
     }
 
     #[test]
-    fn what_is_not_a_task_is_told_apart() {
-        for body in ["", "{}", "[]", r#"{"v":1,"id":"x"}"#] {
-            assert!(
-                matches!(TaskMessage::decode(body), Err(NotATask::Malformed(_))),
-                "{body}"
-            );
-        }
-        let newer = message("1").encode().unwrap().replace("\"v\":1", "\"v\":9");
-        assert!(matches!(
-            TaskMessage::decode(&newer),
-            Err(NotATask::Version(9))
-        ));
-        assert_eq!(TaskMessage::find_id(&newer), Some(Uuid::nil()));
-        assert_eq!(TaskMessage::find_id("{}"), None);
+    fn a_queue_is_known_by_its_arn() {
+        let url = "https://sqs.eu-central-1.amazonaws.com/1/tasks-high";
+        assert!(is_arn_of("arn:aws:sqs:eu-central-1:1:tasks-high", url));
+        assert!(!is_arn_of("arn:aws:sqs:eu-central-1:1:tasks", url));
+        assert!(!is_arn_of("", url));
     }
 
     #[test]

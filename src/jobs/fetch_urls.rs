@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::fetch::{FetchError, Fetched, Fetcher};
 use crate::json::{self, Json};
 use crate::store::tasks::MAX_RESULT;
-use crate::tasks::job::{Job, JobError, TaskContext};
+use crate::tasks::context::TaskContext;
+use crate::tasks::job::{Job, JobError};
 use crate::tasks::result::TaskError;
 
 /// The most URLs of one task: their reports must fit the task's record.

@@ -8,7 +8,8 @@ use crate::fetch::{Download, FetchError, Fetcher};
 use crate::json::{Json, Object};
 use crate::profile::records::{Format, RecordErrors, Records};
 use crate::profile::{Profile, Profiler};
-use crate::tasks::job::{Job, JobError, TaskContext};
+use crate::tasks::context::TaskContext;
+use crate::tasks::job::{Job, JobError};
 use crate::tasks::retry::RetryPolicy;
 
 /// The most bytes of a source, decompressed. At the 20 MB a second that a file store gives easily,
@@ -213,10 +214,7 @@ mod tests {
     #[tokio::test]
     async fn a_posted_object_is_profiled() {
         let fetcher = Fetcher::public(Default::default(), Default::default());
-        let context = TaskContext {
-            id: uuid::Uuid::nil(),
-            attempt: 1,
-        };
+        let context = TaskContext::detached(uuid::Uuid::nil());
         let input = json::parse(br#"{"values":[1,2,3]}"#).unwrap();
         let output = ProcessData::new(fetcher)
             .run(input, &context)

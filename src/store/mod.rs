@@ -14,7 +14,7 @@ mod users;
 pub use cursor::Cursor;
 pub use documents::Page;
 pub use items::ItemStore;
-pub use tasks::{ClaimOutcome, Fenced, Lease, Submitted, TaskStore};
+pub use tasks::{ClaimOutcome, Fenced, Lease, TaskStore};
 pub use users::{StoredUser, UserStore};
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -32,6 +32,9 @@ pub enum StoreError {
     /// DynamoDB refused or did not answer, after the SDK's own retries.
     #[error("DynamoDB failed")]
     Call(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A row was changed by others again and again while it was to be written.
+    #[error("the row is being changed")]
+    Busy,
     /// A row does not have the form that this program writes.
     #[error("a row of the table is not as it was written: {0}")]
     Corrupt(String),

@@ -16,8 +16,10 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
-use super::{ClaimOutcome, Lease, Submitted, TaskStore};
+use super::{ClaimOutcome, Lease, TaskStore};
+use crate::tasks::task::Task;
 use crate::ids::now_ms;
 
 pub const ITEMS: &str = "items";
@@ -32,23 +34,7 @@ pub fn client() -> Client {
 /// The same with faults that a test asks for.
 pub fn faulty(faults: &Faults) -> Client {
     let database = Database::memory().expect("an embedded database");
-    for (table, hash, hash_type, range) in [
-        (ITEMS, "shard", "N", "id"),
-        (USERS, "shard", "N", "id"),
-        (TASKS, "id", "S", "part"),
-    ] {
-        let definition = serde_json::json!({
-            "TableName": table,
-            "BillingMode": "PAY_PER_REQUEST",
-            "KeySchema": [
-                {"AttributeName": hash, "KeyType": "HASH"},
-                {"AttributeName": range, "KeyType": "RANGE"},
-            ],
-            "AttributeDefinitions": [
-                {"AttributeName": hash, "AttributeType": hash_type},
-                {"AttributeName": range, "AttributeType": "N"},
-            ],
-        });
+    for definition in tables() {
         let request = serde_json::from_value(definition).expect("a table's definition");
         database.create_table(request).expect("a table");
     }
@@ -63,12 +49,53 @@ pub fn faulty(faults: &Faults) -> Client {
     Client::from_conf(config.build())
 }
 
+/// The project's tables, as `template.yaml` has them.
+fn tables() -> [Value; 3] {
+    let key = |hash: &str, range: &str| {
+        json!([
+            {"AttributeName": hash, "KeyType": "HASH"},
+            {"AttributeName": range, "KeyType": "RANGE"},
+        ])
+    };
+    let attribute = |name: &str, kind: &str| json!({"AttributeName": name, "AttributeType": kind});
+    let documents = |table: &str| {
+        json!({
+            "TableName": table,
+            "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": key("shard", "id"),
+            "AttributeDefinitions": [attribute("shard", "N"), attribute("id", "N")],
+        })
+    };
+    let index = |name: &str, hash: &str| {
+        json!({
+            "IndexName": name,
+            "KeySchema": key(hash, "list_key"),
+            "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["job"]},
+        })
+    };
+    let tasks = json!({
+        "TableName": TASKS,
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": key("id", "part"),
+        "AttributeDefinitions": [
+            attribute("id", "S"),
+            attribute("part", "N"),
+            attribute("list_shard", "N"),
+            attribute("state_shard", "S"),
+            attribute("list_key", "S"),
+        ],
+        "GlobalSecondaryIndexes": [
+            index("by_time", "list_shard"),
+            index("by_state", "state_shard"),
+        ],
+    });
+    [documents(ITEMS), documents(USERS), tasks]
+}
+
 /// Claims a task whatever its lease, as a worker does whose clock is ahead.
-pub async fn steal(tasks: &TaskStore, task: &Submitted<'_>) -> Lease {
-    match tasks
-        .claim_at(task, Duration::from_secs(3600), now_ms() + 3_600_000)
-        .await
-    {
+pub async fn steal(tasks: &TaskStore, task: &Task) -> Lease {
+    let (lease, now) = (Duration::from_secs(3600), now_ms() + 3_600_000);
+    match tasks.claim_at(task, lease, "thief", now).await {
         Ok(ClaimOutcome::Claimed(lease)) => lease,
         other => panic!("not claimed: {other:?}"),
     }
@@ -184,6 +211,7 @@ fn dispatch(db: &Database, operation: &str, body: &[u8]) -> Result<String, Dynox
         "UpdateItem" => run(body, |request| db.update_item(request)),
         "DeleteItem" => run(body, |request| db.delete_item(request)),
         "Query" => run(body, |request| db.query(request)),
+        "TransactWriteItems" => run(body, |request| db.transact_write_items(request)),
         "BatchGetItem" => run(body, |request| db.batch_get_item(request)),
         other => panic!("the store calls {other}, which the test client does not know"),
     }

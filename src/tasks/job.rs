@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use uuid::Uuid;
 
+use super::context::TaskContext;
 use super::retry::RetryPolicy;
 
 /// A type of work. Each task of it is one call of [`Job::run`] per attempt.
 ///
 /// A task's attempts never overlap under a live lease, but an attempt whose worker dies is
-/// repeated: side effects of `run` happen at least once. [`TaskContext::id`] is the same in all
-/// attempts, so it can serve as the key that makes an effect safe to repeat.
+/// repeated: side effects of `run` happen at least once, and [`TaskContext::id`] makes them safe.
 pub trait Job: Send + Sync + 'static {
     /// The name that submissions use.
     const NAME: &'static str;
@@ -28,22 +27,19 @@ pub trait Job: Send + Sync + 'static {
         RetryPolicy::default()
     }
 
-    /// Does the work of one task. Dropped at an await point when the attempt's time is up or its
-    /// lease is lost.
+    /// The longest time of one attempt, unless the submission names another. Beyond it the task has
+    /// failed, as in Celery.
+    fn time_limit(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Does the work of one task. Dropped at an await point when the attempt's time is up, its lease
+    /// is lost or its caller cancels it.
     fn run(
         &self,
         input: Self::Input,
         context: &TaskContext,
     ) -> impl Future<Output = Result<Self::Output, JobError>> + Send;
-}
-
-/// What a job knows of the task it works on.
-#[derive(Debug, Clone)]
-pub struct TaskContext {
-    /// The task.
-    pub id: Uuid,
-    /// Which attempt this is, from 1.
-    pub attempt: u32,
 }
 
 /// Why an attempt failed. A job chooses by kind whether trying again can help.

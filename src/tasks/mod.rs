@@ -1,13 +1,17 @@
 //! Tasks: one submission of a job each, from its acceptance to its end.
 //!
-//! [`state`] says what may happen to a task; [`submit`] accepts one; [`executor`] runs what the
-//! queue delivers; [`job`] is what a job implements, [`registry`] how it is found by name, and
+//! [`task`] is a task as it travels; [`state`] says what may happen to it; [`submit`] accepts one;
+//! [`executor`] runs what the queue delivers; [`job`] is what a job implements, [`context`] what it is
+//! given beside its input, [`runner`] the thread it runs on, [`registry`] how it is found by name, and
 //! [`retry`] how long a failed attempt waits.
 
+pub mod context;
 pub mod executor;
 pub mod job;
 pub mod registry;
 pub mod result;
 pub mod retry;
+pub mod runner;
 pub mod state;
 pub mod submit;
+pub mod task;

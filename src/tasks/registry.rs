@@ -1,21 +1,28 @@
 //! Jobs by name, with their types put aside.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 
-use super::job::{Job, JobError, TaskContext};
+use super::context::TaskContext;
+use super::job::{Job, JobError};
 use super::retry::RetryPolicy;
 
 /// Any job, as the executor sees it.
-trait AnyJob: Send + Sync {
+pub trait AnyJob: Send + Sync {
+    /// How failed attempts are repeated.
     fn retry_policy(&self) -> RetryPolicy;
-    fn run<'a>(
-        &'a self,
-        input: &'a RawValue,
-        context: &'a TaskContext,
-    ) -> BoxFuture<'a, Result<String, JobError>>;
+    /// The longest time of one attempt.
+    fn time_limit(&self) -> Option<Duration>;
+    /// One attempt: JSON in, JSON out.
+    fn run(
+        self: Arc<Self>,
+        input: Box<RawValue>,
+        context: TaskContext,
+    ) -> BoxFuture<'static, Result<String, JobError>>;
 }
 
 impl<J: Job> AnyJob for J {
@@ -23,15 +30,19 @@ impl<J: Job> AnyJob for J {
         Job::retry_policy(self)
     }
 
-    fn run<'a>(
-        &'a self,
-        input: &'a RawValue,
-        context: &'a TaskContext,
-    ) -> BoxFuture<'a, Result<String, JobError>> {
+    fn time_limit(&self) -> Option<Duration> {
+        Job::time_limit(self)
+    }
+
+    fn run(
+        self: Arc<Self>,
+        input: Box<RawValue>,
+        context: TaskContext,
+    ) -> BoxFuture<'static, Result<String, JobError>> {
         Box::pin(async move {
-            let input = serde_json::from_str(input.get())
+            let input = read::<J>(&input)
                 .map_err(|error| JobError::permanent("InvalidInput", error.to_string()))?;
-            let output = Job::run(self, input, context).await?;
+            let output = Job::run(self.as_ref(), input, &context).await?;
             serde_json::to_string(&output)
                 .map_err(|error| JobError::permanent("InvalidOutput", error.to_string()))
         })
@@ -40,7 +51,7 @@ impl<J: Job> AnyJob for J {
 
 /// The jobs that a worker runs.
 #[derive(Default)]
-pub struct Registry(BTreeMap<&'static str, Box<dyn AnyJob>>);
+pub struct Registry(BTreeMap<&'static str, Arc<dyn AnyJob>>);
 
 impl Registry {
     /// Adds a job under its name.
@@ -48,7 +59,7 @@ impl Registry {
     /// # Panics
     /// When two jobs have the same name, which is a mistake in the list of jobs.
     pub fn with<J: Job>(mut self, job: J) -> Registry {
-        let taken = self.0.insert(J::NAME, Box::new(job)).is_some();
+        let taken = self.0.insert(J::NAME, Arc::new(job)).is_some();
         assert!(!taken, "two jobs are named {}", J::NAME);
         self
     }
@@ -59,23 +70,30 @@ impl Registry {
     }
 
     /// The job of a name.
-    pub fn find(&self, name: &str) -> Option<FoundJob<'_>> {
-        self.0.get(name).map(|job| FoundJob(job.as_ref()))
+    pub fn find(&self, name: &str) -> Option<Arc<dyn AnyJob>> {
+        self.0.get(name).cloned()
     }
 }
 
-/// A job found by its name.
-#[derive(Clone, Copy)]
-pub struct FoundJob<'a>(&'a dyn AnyJob);
+/// A job as its callers see it: its name, and whether an input is one of it.
+#[derive(Debug, Clone, Copy)]
+pub struct JobInfo {
+    /// The name that submissions use.
+    pub name: &'static str,
+    /// Reads an input as the job will.
+    pub check: fn(&RawValue) -> serde_json::Result<()>,
+}
 
-impl<'a> FoundJob<'a> {
-    /// How failed attempts are repeated.
-    pub fn retry_policy(self) -> RetryPolicy {
-        self.0.retry_policy()
+impl JobInfo {
+    /// What callers see of a job.
+    pub const fn of<J: Job>() -> JobInfo {
+        JobInfo {
+            name: J::NAME,
+            check: |input| read::<J>(input).map(drop),
+        }
     }
+}
 
-    /// Runs one attempt: JSON in, JSON out.
-    pub async fn run(self, input: &RawValue, context: &TaskContext) -> Result<String, JobError> {
-        self.0.run(input, context).await
-    }
+fn read<J: Job>(input: &RawValue) -> serde_json::Result<J::Input> {
+    serde_json::from_str(input.get())
 }

@@ -30,6 +30,14 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// The same with another number of retries, where a submission names one.
+    pub fn with_max_retries(self, max_retries: Option<u32>) -> RetryPolicy {
+        RetryPolicy {
+            max_retries: max_retries.unwrap_or(self.max_retries),
+            ..self
+        }
+    }
+
     /// The wait after attempt number `attempt` (from 1) failed with `error`, or `None` where there
     /// is no further attempt. `random` is from 0 up to 1.
     pub fn delay(&self, attempt: u32, error: &JobError, random: f64) -> Option<Duration> {

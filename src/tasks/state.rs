@@ -3,11 +3,16 @@
 //! ```text
 //!              submit                claim                    finish
 //!   (none) ───────────▶ pending ───────────────▶ running ───────────────▶ completed
-//!      │                   │                       │  │ └─ no attempt left, or permanent ─▶ failed
-//!      │                   └── rejected ─▶ failed  │  └─ error, attempts left ─▶ retrying ─▶ running
-//!      └── claim (the message was faster) ─▶ running └─ lease lost: claim again ─▶ running
+//!             │           ▲  │  ▲                  │ │ │ └─ permanent, or no attempt left ─▶ failed
+//!   with an   │           │  │  └─── hand back ────┘ │ └── error, attempts left ─▶ retrying ─claim─▶
+//!   eta       ▼           │  └── its time is over ───│────────────────────────────▶ expired
+//!          scheduled ─────┘                          └── the lease is lost: claim again ─▶ running
+//!
+//!   cancel: scheduled, pending, retrying ─▶ cancelled at once; running ─▶ cancelled when its job stops
+//!   restart: failed, cancelled, expired ─▶ pending, as the task's next run
 //! ```
 //!
+//! A scheduled task's message comes when its time has, so `scheduled` is left by the claim itself.
 //! Every write to a task's record is one of these edges, as one conditional update: its condition
 //! is made of [`Event::sources`], so that what the table allows and what this page says are one.
 
@@ -19,22 +24,24 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Accepted, its time not yet come. Entered by submit; left by claim or cancel.
+    /// Accepted, its time not yet come. Entered by schedule; left by claim, reject, expire, cancel.
     Scheduled,
-    /// Accepted, and waiting for a worker. Entered by submit; left by claim, reject or cancel.
+    /// Waiting for a worker. Entered by submit, hand back and restart; left by claim, reject,
+    /// expire, cancel.
     Pending,
-    /// A worker holds it under a lease. Entered by claim; left by finish, fail, retry or, when the
-    /// lease is lost, by the next claim.
+    /// A worker holds it under a lease. Entered by claim; left by complete, fail, retry, hand back
+    /// and stop or, when the lease is lost, by the next claim, or by reject.
     Running,
-    /// An attempt failed, and another one follows. Entered by retry; left by claim or cancel.
+    /// An attempt failed, and another one follows. Entered by retry; left by claim, reject, expire,
+    /// cancel.
     Retrying,
-    /// Done, with a result. Final.
+    /// Done, with a result. Entered by complete; never left.
     Completed,
-    /// Given up, with an error. Final.
+    /// Given up, with an error. Entered by fail and reject; left by restart alone.
     Failed,
-    /// Stopped by its caller. Final.
+    /// Stopped by its caller. Entered by cancel and stop; left by restart alone.
     Cancelled,
-    /// Its time had passed before it could run. Final.
+    /// Its time had passed before it could run. Entered by expire; left by restart alone.
     Expired,
 }
 
@@ -43,6 +50,8 @@ pub enum State {
 pub enum Event {
     /// It was accepted and its message is sent.
     Submit,
+    /// It was accepted for a later time.
+    Schedule,
     /// A worker takes it: the first time, after a retry, or because the lease of another is over.
     Claim,
     /// Its attempt gave a result.
@@ -51,8 +60,18 @@ pub enum Event {
     Fail,
     /// Its attempt failed, and there will be another.
     Retry,
+    /// Its worker's time is over, and it has saved how far it came.
+    HandBack,
+    /// Its caller wants it no more, and no worker has it.
+    Cancel,
+    /// Its caller wants it no more, and its worker has stopped or is gone.
+    Stop,
+    /// The time in which it may begin is over.
+    Expire,
     /// Its message can never be worked on.
     Reject,
+    /// Its caller wants it run again.
+    Restart,
 }
 
 /// An event that a state does not allow.
@@ -78,6 +97,7 @@ pub fn next(from: Option<State>, event: Event) -> Result<State, Refused> {
     use State::*;
     match (from, event) {
         (None, Event::Submit) => Ok(Pending),
+        (None, Event::Schedule) => Ok(Scheduled),
         // Without a record: the message was faster than the submitter, or the submitter died
         // between sending and writing.
         (None | Some(Scheduled | Pending | Retrying), Event::Claim) => Ok(Running),
@@ -86,7 +106,13 @@ pub fn next(from: Option<State>, event: Event) -> Result<State, Refused> {
         (Some(Running), Event::Complete) => Ok(Completed),
         (Some(Running), Event::Fail) => Ok(Failed),
         (Some(Running), Event::Retry) => Ok(Retrying),
-        (None | Some(Scheduled | Pending | Retrying), Event::Reject) => Ok(Failed),
+        (Some(Running), Event::HandBack) => Ok(Pending),
+        (Some(Scheduled | Pending | Retrying), Event::Cancel) => Ok(Cancelled),
+        (Some(Running), Event::Stop) => Ok(Cancelled),
+        (None | Some(Scheduled | Pending | Retrying), Event::Expire) => Ok(Expired),
+        // A running one only once the lease is over.
+        (None | Some(Scheduled | Pending | Retrying | Running), Event::Reject) => Ok(Failed),
+        (Some(Failed | Cancelled | Expired), Event::Restart) => Ok(Pending),
         (from, event) => Err(Refused {
             from: Place(from),
             event,
@@ -107,7 +133,7 @@ impl State {
         State::Expired,
     ];
 
-    /// Whether nothing can happen to it any more.
+    /// Whether nothing happens to it any more of itself.
     pub fn is_final(self) -> bool {
         use State::*;
         matches!(self, Completed | Failed | Cancelled | Expired)
@@ -157,21 +183,37 @@ impl Event {
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 6] = [
+    const EVENTS: [Event; 12] = [
         Event::Submit,
+        Event::Schedule,
         Event::Claim,
         Event::Complete,
         Event::Fail,
         Event::Retry,
+        Event::HandBack,
+        Event::Cancel,
+        Event::Stop,
+        Event::Expire,
         Event::Reject,
+        Event::Restart,
     ];
 
     #[test]
-    fn a_final_state_is_final() {
+    fn a_final_state_is_left_by_restart_alone_and_completed_never() {
         for state in State::ALL.into_iter().filter(|state| state.is_final()) {
             for event in EVENTS {
-                assert!(next(Some(state), event).is_err(), "{state} {event:?}");
+                let restarts = event == Event::Restart && state != State::Completed;
+                let allowed = next(Some(state), event).is_ok();
+                assert_eq!(allowed, restarts, "{state} {event:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_cancelled_task_never_completes() {
+        for event in EVENTS {
+            let after = next(Some(State::Cancelled), event);
+            assert!(!matches!(after, Ok(State::Completed | State::Running)), "{event:?}");
         }
     }
 
@@ -186,7 +228,7 @@ mod tests {
 
     #[test]
     fn every_state_that_can_be_entered_leads_to_an_end() {
-        let mut open = vec![State::Pending, State::Running];
+        let mut open = vec![State::Pending, State::Scheduled, State::Running];
         let mut seen = open.clone();
         while let Some(state) = open.pop() {
             let reached: Vec<State> = EVENTS

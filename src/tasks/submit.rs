@@ -1,13 +1,17 @@
 //! Accepting a task.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::http::HttpError;
 use crate::ids::now_ms;
-use crate::queue::{QueueError, TaskMessage, TaskQueue};
+use crate::queue::{QueueError, TaskQueue};
+use crate::store::tasks::{MAX_INPUT, Restarted, Submitted};
 use crate::store::{StoreError, TaskStore};
+use crate::tasks::task::Task;
 
 /// Takes tasks.
 #[derive(Debug, Clone)]
@@ -16,9 +20,19 @@ pub struct Submitter {
     tasks: TaskStore,
 }
 
+/// The largest input that travels in the message as well as it is stored: SQS counts a message of
+/// more than 64 KB as several.
+const CARRIED_INPUT: usize = 60 * 1024;
+
 /// Why a task was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
+    /// Its input is larger than can be stored.
+    #[error("the input is too large")]
+    TooLarge,
+    /// Its idempotency key was used for something else.
+    #[error("the idempotency key was used for something else")]
+    Different,
     /// The queue did not take it.
     #[error(transparent)]
     Queue(#[from] QueueError),
@@ -33,25 +47,71 @@ impl Submitter {
         Submitter { queue, tasks }
     }
 
-    /// Accepts a task and gives its id.
+    /// Accepts a task with an id of its own, to be run at once, and gives the id.
     ///
-    /// The message is sent first, and the record written then: a crash in between leaves a task
-    /// that runs, and never a record that waits for a message nobody sent. The worker writes the
-    /// record when it is faster, which the put here takes as done.
+    /// # Errors
+    /// As [`Submitter::accept`].
     pub async fn submit(&self, job: &str, input: Box<RawValue>) -> Result<Uuid, SubmitError> {
-        let message = TaskMessage::new(Uuid::new_v4(), job, input, now_ms());
-        self.queue.send(&message).await?;
-        self.tasks.submitted(&message.submitted()).await?;
-        Ok(message.id)
+        let task = Task::new(Uuid::new_v4(), job, input, now_ms());
+        let id = task.id;
+        self.accept(task).await?;
+        Ok(id)
+    }
+
+    /// Accepts a task.
+    ///
+    /// A large input is stored first, the message is sent then, and the record written last: a crash
+    /// in between leaves chunks that vanish, or a task that runs, and never a record that waits for
+    /// a message nobody sent. The worker writes the record when it is faster, which the put here
+    /// takes as done.
+    ///
+    /// # Errors
+    /// When it is too large, when its id is of a submission that asked for something else, and when
+    /// queue or table do not answer; it may run all the same in that last case.
+    pub async fn accept(&self, mut task: Task) -> Result<(), SubmitError> {
+        let size = task.input().map_or(0, |input| input.get().len());
+        if size > MAX_INPUT {
+            return Err(SubmitError::TooLarge);
+        }
+        task.input_chunks = self.tasks.put_input(&task).await?;
+        self.send(task).await
+    }
+
+    /// Runs a task again that ended without a result, under the same id.
+    ///
+    /// # Errors
+    /// As [`Submitter::accept`].
+    pub async fn run_again(&self, task: Task) -> Result<Restarted, SubmitError> {
+        self.tasks.keep_input(&task).await?;
+        self.queue.send(&task, Duration::ZERO).await?;
+        Ok(self.tasks.restart(&task).await?)
+    }
+
+    async fn send(&self, mut task: Task) -> Result<(), SubmitError> {
+        let carried = task.input().map_or(0, |input| input.get().len());
+        if carried > CARRIED_INPUT && task.input_chunks > 0 {
+            let chunks = task.input_chunks;
+            task.without_input(chunks);
+        }
+        let delay = task.options.wait(now_ms()).unwrap_or_default();
+        self.queue.send(&task, delay).await?;
+        match self.tasks.submitted(&task).await? {
+            Submitted::Recorded => Ok(()),
+            Submitted::Different => Err(SubmitError::Different),
+        }
     }
 }
 
 impl From<SubmitError> for HttpError {
     fn from(error: SubmitError) -> HttpError {
         match error {
-            SubmitError::Queue(QueueError::TooLarge { limit, .. }) => HttpError::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("The input is larger than {} KB", limit / 1024),
+            SubmitError::TooLarge | SubmitError::Queue(QueueError::TooLarge { .. }) => {
+                let most = MAX_INPUT / (1024 * 1024);
+                HttpError::too_large(format!("The input is larger than {most} MB"))
+            }
+            SubmitError::Different => HttpError::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The Idempotency-Key was used for a different request",
             ),
             SubmitError::Queue(error) => HttpError::unavailable(error),
             SubmitError::Store(error) => HttpError::unavailable(error),

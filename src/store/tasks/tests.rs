@@ -1,6 +1,12 @@
+use serde_json::value::RawValue;
+
 use super::*;
+use crate::ids::now_ms;
+use crate::store::StoreError;
+use crate::tasks::result::TaskError;
 use crate::store::testing::{self, Faults};
 
+const WORKER: &str = "worker 1";
 const LEASE: Duration = Duration::from_secs(60);
 /// A lease that is over as soon as it is given.
 const NO_LEASE: Duration = Duration::ZERO;
@@ -17,12 +23,28 @@ fn faulty(faults: &Faults) -> TaskStore {
     )
 }
 
-fn task() -> Submitted<'static> {
-    Submitted {
-        id: Uuid::new_v4(),
-        job: "process_data",
-        created_at: now_ms(),
+fn task() -> Task {
+    let input = RawValue::from_string("{}".to_owned()).unwrap();
+    Task::new(Uuid::new_v4(), "process_data", input, now_ms())
+}
+
+/// What `fail` is told of an attempt that is followed by another.
+fn retried(error: &TaskError) -> TaskFailure<'_> {
+    TaskFailure {
+        error,
+        retry_in: Some(LEASE),
     }
+}
+
+fn failed(error: &TaskError) -> TaskFailure<'_> {
+    TaskFailure {
+        error,
+        retry_in: None,
+    }
+}
+
+fn another_task() -> Task {
+    task()
 }
 
 fn error() -> TaskError {
@@ -32,8 +54,8 @@ fn error() -> TaskError {
     }
 }
 
-async fn claimed(store: &TaskStore, task: &Submitted<'_>, lease: Duration) -> Lease {
-    match store.claim(task, lease).await.unwrap() {
+async fn claimed(store: &TaskStore, task: &Task, lease: Duration) -> Lease {
+    match store.claim(task, lease, WORKER).await.unwrap() {
         ClaimOutcome::Claimed(lease) => lease,
         other => panic!("{other:?}"),
     }
@@ -61,7 +83,7 @@ async fn a_task_goes_its_way() {
         store.get(task.id).await.unwrap().unwrap().state,
         State::Running
     );
-    assert_eq!(store.extend(&lease, LEASE).await.unwrap(), Fenced::Written);
+    assert_eq!(store.extend(&lease, LEASE, None).await.unwrap(), Fenced::Written);
     assert_eq!(
         store.complete(&lease, r#"{"b":1.0}"#).await.unwrap(),
         Fenced::Written
@@ -70,7 +92,7 @@ async fn a_task_goes_its_way() {
     assert_eq!(record.state, State::Completed);
     assert_eq!(record.result.unwrap().get(), r#"{"b":1.0}"#);
     assert_eq!(
-        store.claim(&task, LEASE).await.unwrap(),
+        store.claim(&task, LEASE, WORKER).await.unwrap(),
         ClaimOutcome::Ended
     );
 }
@@ -96,24 +118,21 @@ async fn a_worker_may_be_faster_than_the_submitter() {
 async fn a_live_lease_keeps_others_away_and_a_lost_one_does_not() {
     let (store, task) = (store(), task());
     claimed(&store, &task, LEASE).await;
-    let ClaimOutcome::Held { ends_in } = store.claim(&task, LEASE).await.unwrap() else {
+    let ClaimOutcome::Held { ends_in } = store.claim(&task, LEASE, WORKER).await.unwrap() else {
         panic!("claimed under a live lease");
     };
     assert!(ends_in <= LEASE && ends_in > LEASE / 2, "{ends_in:?}");
 
-    let other = Submitted {
-        id: Uuid::new_v4(),
-        ..task
-    };
+    let other = another_task();
     let first = claimed(&store, &other, NO_LEASE).await;
     next_millisecond().await;
     let second = claimed(&store, &other, LEASE).await;
     assert_eq!(second.attempt, 2);
     for fenced in [
-        store.extend(&first, LEASE).await.unwrap(),
+        store.extend(&first, LEASE, None).await.unwrap(),
         store.complete(&first, "1").await.unwrap(),
-        store.fail(&first, &error()).await.unwrap(),
-        store.retry(&first, &error(), LEASE).await.unwrap(),
+        store.fail(&first, failed(&error())).await.unwrap(),
+        store.fail(&first, retried(&error())).await.unwrap(),
     ] {
         assert_eq!(fenced, Fenced::Lost);
     }
@@ -137,7 +156,7 @@ async fn a_failed_attempt_can_be_followed_by_another() {
     let (store, task) = (store(), task());
     let lease = claimed(&store, &task, LEASE).await;
     assert_eq!(
-        store.retry(&lease, &error(), LEASE).await.unwrap(),
+        store.fail(&lease, retried(&error())).await.unwrap(),
         Fenced::Written
     );
     let record = store.get(task.id).await.unwrap().unwrap();
@@ -165,7 +184,7 @@ async fn a_write_whose_answer_is_lost_counts_once() {
     assert_eq!((lease.attempt, faults.calls("UpdateItem")), (1, 2));
     faults.lose_answer("UpdateItem");
     assert_eq!(
-        store.retry(&lease, &error(), LEASE).await.unwrap(),
+        store.fail(&lease, retried(&error())).await.unwrap(),
         Fenced::Written
     );
     let lease = claimed(&store, &task, LEASE).await;
@@ -184,10 +203,7 @@ async fn a_rejected_task_fails_unless_it_runs_or_ended() {
     let record = store.get(task.id).await.unwrap().unwrap();
     assert_eq!((record.state, record.error), (State::Failed, Some(error())));
 
-    let other = Submitted {
-        id: Uuid::new_v4(),
-        ..task
-    };
+    let other = another_task();
     let lease = claimed(&store, &other, LEASE).await;
     assert!(!store.reject(other.id, &error()).await.unwrap());
     store.complete(&lease, "1").await.unwrap();
@@ -199,7 +215,19 @@ async fn a_rejected_task_fails_unless_it_runs_or_ended() {
 }
 
 #[tokio::test]
-async fn a_result_that_does_not_fit_a_row_is_refused() {
+async fn a_large_result_is_kept_beside_the_record() {
+    let (store, task) = (store(), task());
+    let lease = claimed(&store, &task, LEASE).await;
+    // Digits that do not compress well, so that there are several chunks.
+    let numbers: Vec<u64> = (1..90_000u64).map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
+    let large = serde_json::to_string(&numbers).unwrap();
+    assert_eq!(store.complete(&lease, &large).await.unwrap(), Fenced::Written);
+    let record = store.get(task.id).await.unwrap().unwrap();
+    assert!(record.result.unwrap().get() == large, "the result is another");
+}
+
+#[tokio::test]
+async fn a_result_beyond_the_limit_is_refused() {
     let (store, task) = (store(), task());
     let lease = claimed(&store, &task, LEASE).await;
     let large = format!("\"{}\"", "x".repeat(MAX_RESULT));

@@ -10,6 +10,10 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::queue::DeadLetters;
+use crate::store::{Fenced, Lease};
+use crate::tasks::context::TaskContext;
+use crate::tasks::job::JobError;
 use crate::store::testing::{self, Faults};
 use crate::tasks::job::Job;
 use crate::tasks::state::State;
@@ -133,7 +137,13 @@ fn bench(lease: Duration) -> Bench {
     let table = testing::TASKS.to_owned();
     let executor = Executor {
         tasks: TaskStore::new(testing::faulty(&faults), table, Duration::from_secs(3600)),
-        queue: TaskQueue::new(calls.client(), "http://sqs/tasks".to_owned()),
+        queue: TaskQueue::new(
+            calls.client(),
+            "http://sqs/tasks".to_owned(),
+            "http://sqs/high".to_owned(),
+        ),
+        runner: Runner::start().unwrap(),
+        worker: "worker 1".to_owned(),
         dead_letters: DeadLetters::new(calls.client(), "http://sqs/dead".to_owned()),
         jobs: Registry::default()
             .with(Echo(Arc::clone(&runs)))
@@ -174,8 +184,7 @@ impl Bench {
 fn task(job: &str, input: Value) -> (Uuid, String) {
     let id = Uuid::new_v4();
     let input = RawValue::from_string(input.to_string()).unwrap();
-    let message = TaskMessage::new(id, job, input, now_ms());
-    (id, serde_json::to_string(&message).unwrap())
+    (id, Task::new(id, job, input, now_ms()).encode().unwrap())
 }
 
 #[tokio::test]
@@ -255,11 +264,11 @@ async fn a_duplicate_of_an_ended_task_is_dropped() {
 async fn a_duplicate_of_a_running_task_waits_for_the_lease_to_end() {
     let bench = bench(LEASE);
     let (_, body) = task("echo", json!(1));
-    let claimed = TaskMessage::decode(&body).unwrap();
+    let claimed = Task::decode(&body).unwrap();
     bench
         .executor
         .tasks
-        .claim(&claimed.submitted(), Duration::from_secs(30))
+        .claim(&claimed, Duration::from_secs(30), "another worker")
         .await
         .unwrap();
     assert_eq!(bench.run(&[("a", body)], LEASE).await, ["a"]);
@@ -272,13 +281,13 @@ async fn a_duplicate_of_a_running_task_waits_for_the_lease_to_end() {
 async fn a_task_whose_worker_died_runs_again_and_not_for_ever() {
     let bench = bench(LEASE);
     let (id, body) = task("fails", json!("transient"));
-    let message = TaskMessage::decode(&body).unwrap();
+    let message = Task::decode(&body).unwrap();
     // Two attempts are allowed; two workers claim the task and die.
     for _ in 0..2 {
         bench
             .executor
             .tasks
-            .claim(&message.submitted(), Duration::ZERO)
+            .claim(&message, Duration::ZERO, "another worker")
             .await
             .unwrap();
         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -312,7 +321,7 @@ async fn what_is_unfinished_at_the_deadline_comes_again_and_what_is_finished_doe
 async fn a_heartbeat_holds_lease_and_message_together() {
     let bench = bench(SHORT_LEASE);
     let (_, body) = task("endless", Value::Null);
-    let message = TaskMessage::decode(&body).unwrap();
+    let message = Task::decode(&body).unwrap();
     let batch = [("a", body)];
     let running = bench.run(&batch, SHORT_LEASE * 4);
     let other = async {
@@ -320,7 +329,7 @@ async fn a_heartbeat_holds_lease_and_message_together() {
         bench
             .executor
             .tasks
-            .claim(&message.submitted(), SHORT_LEASE)
+            .claim(&message, SHORT_LEASE, "another worker")
             .await
             .unwrap()
     };
@@ -334,13 +343,13 @@ async fn a_heartbeat_holds_lease_and_message_together() {
 async fn a_worker_that_lost_its_lease_stops_and_leaves_the_message() {
     let bench = bench(SHORT_LEASE);
     let (id, body) = task("endless", Value::Null);
-    let message = TaskMessage::decode(&body).unwrap();
+    let message = Task::decode(&body).unwrap();
     let batch = [("a", body)];
     let running = bench.run(&batch, Duration::from_secs(3600));
     let thief = async {
         // Another worker, whose clock is an hour ahead, takes the lease for lost.
         tokio::time::sleep(SHORT_LEASE / 6).await;
-        testing::steal(&bench.executor.tasks, &message.submitted()).await
+        testing::steal(&bench.executor.tasks, &message).await
     };
     let (again, thief) = tokio::join!(running, thief);
     assert_eq!(again, ["a"]);
@@ -365,7 +374,7 @@ async fn a_table_that_does_not_answer_leaves_the_message() {
 #[tokio::test]
 async fn a_result_that_cannot_be_stored_fails_its_task_with_the_reason() {
     let bench = bench(LEASE);
-    let (id, body) = task("large", json!(500_000));
+    let (id, body) = task("large", json!(6_000_000));
     assert!(bench.run(&[("a", body)], LEASE).await.is_empty());
     assert_eq!(
         bench.ended(id).await,

@@ -1,0 +1,165 @@
+//! Taking a task for one attempt.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use uuid::Uuid;
+
+use super::names::*;
+use super::{TaskStore, millis, state};
+use crate::ids::now_ms;
+use crate::store::StoreError;
+use crate::store::keys::{self, Row, number, text};
+use crate::tasks::state::{Event, State};
+use crate::tasks::task::Task;
+
+/// What became of a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClaimOutcome {
+    /// The task is ours under this lease.
+    Claimed(Lease),
+    /// Another worker holds it.
+    Held {
+        /// When that lease ends if it is not extended.
+        ends_in: Duration,
+    },
+    /// It has ended, or this message is not of its present run: there is nothing to do.
+    Ended,
+}
+
+/// One attempt's right to write to a task's record. Each write checks the token, so that a worker
+/// that was taken for dead cannot overwrite what its successor wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The task.
+    pub id: Uuid,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// How many of the attempts, this one included, count against what is allowed: those that saved
+    /// what they had done and ended with their invocation do not.
+    pub counted: u32,
+    pub(super) token: String,
+}
+
+/// What a refused claim met.
+enum Met {
+    Outcome(ClaimOutcome),
+    /// An earlier run that ended: this message begins the next one.
+    EarlierRun,
+    /// Its caller cancelled it, and its worker died before it could stop.
+    Orphan,
+    /// A row whose time has passed and that DynamoDB has not deleted yet.
+    Expired,
+}
+
+impl TaskStore {
+    /// Takes a task for one attempt: counts it, and sets a lease of this length. Writes the record
+    /// where the submitter has not. `worker` is kept for whoever looks at the record.
+    pub async fn claim(
+        &self,
+        task: &Task,
+        lease: Duration,
+        worker: &str,
+    ) -> Result<ClaimOutcome, StoreError> {
+        self.claim_at(task, lease, worker, now_ms()).await
+    }
+
+    /// As [`TaskStore::claim`], at the claimer's time.
+    pub(in crate::store) async fn claim_at(
+        &self,
+        task: &Task,
+        lease: Duration,
+        worker: &str,
+        now: u64,
+    ) -> Result<ClaimOutcome, StoreError> {
+        // Each round ends a state that no claim leaves again, so a few are enough; what still is
+        // not clear then comes again with its message.
+        for _ in 0..3 {
+            let token = Uuid::new_v4().to_string();
+            let claim = self.claiming(task, lease, worker, &token, now);
+            let refused = match claim.send().await? {
+                Ok(row) => return Ok(ClaimOutcome::Claimed(lease_of(task.id, &row, token)?)),
+                Err(row) => row,
+            };
+            match met(task, &refused, token, now)? {
+                Met::Outcome(outcome) => return Ok(outcome),
+                Met::EarlierRun => drop(self.restart_as(task, now).await?),
+                Met::Orphan => drop(self.stop_orphan(task.id, now).await?),
+                Met::Expired => self.forget(task.id, &refused).await?,
+            }
+        }
+        Ok(ClaimOutcome::Held { ends_in: lease })
+    }
+
+    fn claiming(
+        &self,
+        task: &Task,
+        lease: Duration,
+        worker: &str,
+        token: &str,
+        now: u64,
+    ) -> super::update::Update {
+        let entry = HashMap::from([
+            (STARTED_AT.to_owned(), number(now)),
+            (WORKER.to_owned(), text(worker)),
+        ]);
+        let claim = self
+            .edge(task.id, Event::Claim)
+            .when_is(RUN, number(task.run))
+            .when_none(CANCEL_REQUESTED_AT)
+            .when_free(now);
+        let claim = match &task.fingerprint {
+            Some(fingerprint) => claim.when_is(FINGERPRINT, text(fingerprint)),
+            None => claim,
+        };
+        claim
+            .to(task.id, State::Running)
+            .describe(task)
+            .set(LEASE_UNTIL, number(now + millis(lease)))
+            .set(LEASE_TOKEN, text(token))
+            .set(WORKER, text(worker))
+            .set_once(STARTED_AT, number(now))
+            .append_history(AttributeValue::M(entry))
+            .remove(NEXT_AT)
+            .add(ATTEMPTS, 1)
+    }
+}
+
+fn lease_of(id: Uuid, row: &Row, token: String) -> Result<Lease, StoreError> {
+    let attempt: u32 = keys::get_number(row, ATTEMPTS)?;
+    let continued: u32 = keys::find_number(row, CONTINUATIONS)?.unwrap_or(0);
+    Ok(Lease {
+        id,
+        attempt,
+        counted: attempt.saturating_sub(continued),
+        token,
+    })
+}
+
+fn met(task: &Task, row: &Row, token: String, now: u64) -> Result<Met, StoreError> {
+    let state = state(row)?;
+    if state.is_final() && keys::is_expired(row, now)? {
+        return Ok(Met::Expired);
+    }
+    if keys::find_text(row, FINGERPRINT) != task.fingerprint {
+        tracing::warn!(task_id = %task.id, "another submission has this idempotency key");
+        return Ok(Met::Outcome(ClaimOutcome::Ended));
+    }
+    let run: u32 = keys::get_number(row, RUN)?;
+    let until: u64 = keys::find_number(row, LEASE_UNTIL)?.unwrap_or(0);
+    let outcome = match state {
+        _ if run > task.run => ClaimOutcome::Ended,
+        _ if state.is_final() && run < task.run => return Ok(Met::EarlierRun),
+        _ if state.is_final() => ClaimOutcome::Ended,
+        // Our own claim, whose answer was lost and which the SDK repeated.
+        _ if keys::find_text(row, LEASE_TOKEN).as_deref() == Some(&token) => {
+            ClaimOutcome::Claimed(lease_of(task.id, row, token)?)
+        }
+        State::Running if until < now => return Ok(Met::Orphan),
+        _ => ClaimOutcome::Held {
+            ends_in: Duration::from_millis(until.saturating_sub(now)),
+        },
+    };
+    Ok(Met::Outcome(outcome))
+}

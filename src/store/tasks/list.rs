@@ -1,0 +1,236 @@
+//! Lists of tasks, newest first, by two indexes that cost a task one write.
+//!
+//! The index `by_time` holds every task, spread over partitions; its attributes are written once
+//! and never change, so a task's way through its states costs it nothing more. The index `by_state`
+//! holds only tasks whose state is rare and looked for (failed, cancelled, expired, retrying,
+//! scheduled); one that completes at its first attempt is never in it. Tasks that are pending,
+//! running or completed are found by time, among a bounded number of the newest.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use futures_util::future::try_join_all;
+use uuid::Uuid;
+
+use super::names::*;
+use super::record::{self, TaskRecord};
+use super::{RECORD, TaskStore, key};
+use crate::ids::now_ms;
+use crate::store::keys::{self, ID, Row, number, text};
+use crate::store::{StoreError, call_error};
+use crate::tasks::state::State;
+
+/// Partitions of each index. One takes 1,000 writes a second (AWS' "Service, account, and table
+/// quotas"), so this many take 8,000 tasks a second.
+const SHARDS: u8 = 8;
+/// The most index entries of one partition that one round looks at.
+const ROUND: i32 = 100;
+/// The most rounds of one call. A list that finds too few tasks in them ends early, with a cursor.
+const ROUNDS: usize = 5;
+/// DynamoDB's most keys of one batch read.
+const BATCH: usize = 100;
+
+const BY_TIME: &str = "by_time";
+const BY_STATE: &str = "by_state";
+
+/// Where a task stands in a list: its time, and its id among those of the same time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TaskPosition(pub String);
+
+/// Which tasks are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct ListQuery<'a> {
+    /// Those in this state.
+    pub state: Option<State>,
+    /// Those of this job.
+    pub job: Option<&'a str>,
+    /// Those of this caller.
+    pub caller: Option<&'a str>,
+    /// How many at most.
+    pub limit: usize,
+    /// Those behind this position.
+    pub after: Option<TaskPosition>,
+}
+
+/// What one look at all partitions found.
+struct Round {
+    /// The tasks, newest first.
+    ids: Vec<(TaskPosition, Uuid)>,
+    /// How far it looked; `None` for to the end.
+    looked_to: Option<TaskPosition>,
+}
+
+impl TaskStore {
+    /// Tasks, newest first, and the position from which to go on if there may be more. The indexes
+    /// follow the records within moments; what a task is said to be is its record's word.
+    pub async fn list(
+        &self,
+        query: &ListQuery<'_>,
+    ) -> Result<(Vec<TaskRecord>, Option<TaskPosition>), StoreError> {
+        let mut found = Vec::new();
+        let mut after = query.after.clone();
+        for _ in 0..ROUNDS {
+            let round = self.round(query, after.as_ref()).await?;
+            for batch in round.ids.chunks(BATCH) {
+                let mut records = self.batch(batch).await?;
+                for (position, id) in batch {
+                    let Some(record) = records.remove(id).filter(|record| fits(record, query))
+                    else {
+                        continue;
+                    };
+                    found.push(record);
+                    if found.len() == query.limit {
+                        return Ok((found, Some(position.clone())));
+                    }
+                }
+            }
+            after = round.looked_to;
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok((found, after))
+    }
+
+    /// The next entries of all partitions, merged.
+    async fn round(
+        &self,
+        query: &ListQuery<'_>,
+        after: Option<&TaskPosition>,
+    ) -> Result<Round, StoreError> {
+        let shards = (0..SHARDS).map(|shard| self.look(query, shard, after));
+        let mut ids = Vec::new();
+        let mut looked_to: Option<TaskPosition> = None;
+        for (entries, end) in try_join_all(shards).await? {
+            ids.extend(entries);
+            looked_to = looked_to.max(end);
+        }
+        // What lies behind the end of one partition's look may be behind entries not seen yet.
+        if let Some(end) = &looked_to {
+            ids.retain(|(position, _)| position >= end);
+        }
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(Round { ids, looked_to })
+    }
+
+    /// The next entries of one partition, and how far that was if there are more.
+    async fn look(
+        &self,
+        query: &ListQuery<'_>,
+        shard: u8,
+        after: Option<&TaskPosition>,
+    ) -> Result<(Vec<(TaskPosition, Uuid)>, Option<TaskPosition>), StoreError> {
+        let (index, attribute, partition) = match query.state {
+            Some(state) if has_list(state) => (
+                BY_STATE,
+                STATE_SHARD,
+                text(format!("{state}#{shard}")),
+            ),
+            _ => (BY_TIME, LIST_SHARD, number(shard)),
+        };
+        // Without a filter no more than the limit can be needed.
+        let filtered = query.job.is_some() || query.caller.is_some() || query.state.is_some();
+        let limit = i32::try_from(query.limit).unwrap_or(ROUND).clamp(1, ROUND);
+        let mut look = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(index)
+            .scan_index_forward(false)
+            .limit(if filtered { ROUND } else { limit })
+            .expression_attribute_names("#shard", attribute)
+            .expression_attribute_values(":shard", partition);
+        let mut condition = "#shard = :shard".to_owned();
+        if let Some(TaskPosition(after)) = after {
+            condition.push_str(" AND #key < :after");
+            look = look
+                .expression_attribute_names("#key", LIST_KEY)
+                .expression_attribute_values(":after", text(after));
+        }
+        if let Some(job) = query.job {
+            look = look
+                .filter_expression("#job = :job")
+                .expression_attribute_names("#job", JOB)
+                .expression_attribute_values(":job", text(job));
+        }
+        let page = look
+            .key_condition_expression(condition)
+            .send()
+            .await
+            .map_err(call_error)?;
+        let end = page.last_evaluated_key().map(position).transpose()?;
+        let entries: Result<Vec<_>, _> = page.items().iter().map(entry).collect();
+        Ok((entries?, end))
+    }
+
+    /// The records of these tasks that are there.
+    async fn batch(
+        &self,
+        ids: &[(TaskPosition, Uuid)],
+    ) -> Result<HashMap<Uuid, TaskRecord>, StoreError> {
+        let mut records = HashMap::new();
+        let mut keys: Vec<Row> = ids.iter().map(|(_, id)| key(*id, RECORD)).collect();
+        while !keys.is_empty() {
+            let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).build();
+            let wanted = wanted.map_err(|error| StoreError::Call(Box::new(error)))?;
+            let get = self
+                .client
+                .batch_get_item()
+                .request_items(&self.table, wanted);
+            let answer = get.send().await.map_err(call_error)?;
+            for row in answer.responses.into_iter().flat_map(HashMap::into_values) {
+                for row in row {
+                    if !keys::is_expired(&row, now_ms())? {
+                        let id = id_of(&row)?;
+                        records.insert(id, record::read(id, &row)?);
+                    }
+                }
+            }
+            let left = answer.unprocessed_keys.and_then(|mut left| left.remove(&self.table));
+            keys = left.map(|left| left.keys).unwrap_or_default();
+        }
+        Ok(records)
+    }
+}
+
+/// The partition of a task in the list of all. An id's first byte is random or a hash's.
+pub(super) fn shard(id: Uuid) -> u8 {
+    id.as_bytes()[0] % SHARDS
+}
+
+/// A task's place in the lists.
+pub(super) fn list_key(id: Uuid, created_at: u64) -> AttributeValue {
+    text(format!("{created_at:013}-{id}"))
+}
+
+/// The partition of a task in the list of a state, where that has one.
+pub(super) fn state_shard(id: Uuid, state: State) -> Option<String> {
+    has_list(state).then(|| format!("{state}#{}", shard(id)))
+}
+
+fn has_list(state: State) -> bool {
+    use State::*;
+    matches!(state, Scheduled | Retrying | Failed | Cancelled | Expired)
+}
+
+fn fits(record: &TaskRecord, query: &ListQuery<'_>) -> bool {
+    query.state.is_none_or(|state| record.state == state)
+        && query.job.is_none_or(|job| record.job.as_deref() == Some(job))
+        && query
+            .caller
+            .is_none_or(|caller| record.caller.as_deref() == Some(caller))
+}
+
+fn entry(row: &Row) -> Result<(TaskPosition, Uuid), StoreError> {
+    Ok((position(row)?, id_of(row)?))
+}
+
+fn position(row: &Row) -> Result<TaskPosition, StoreError> {
+    keys::get_text(row, LIST_KEY).map(TaskPosition)
+}
+
+fn id_of(row: &Row) -> Result<Uuid, StoreError> {
+    let id = keys::get_text(row, ID)?;
+    id.parse()
+        .map_err(|_| StoreError::Corrupt(format!("an id {id:?}")))
+}

@@ -1,0 +1,115 @@
+//! Writes how an attempt ended, and says what becomes of its message.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::attempt::Outcome;
+use super::message::Disposition;
+use super::{Executor, store_failed};
+use crate::store::tasks::TaskFailure;
+use crate::store::{Fenced, Lease, StoreError};
+use crate::tasks::job::JobError;
+use crate::tasks::result::TaskError;
+use crate::tasks::retry::RetryPolicy;
+
+impl Executor {
+    /// Writes how an attempt ended, and says what becomes of the message.
+    pub(super) async fn settle(
+        &self,
+        policy: RetryPolicy,
+        lease: &Lease,
+        outcome: Outcome,
+    ) -> Disposition {
+        let written = match outcome {
+            Outcome::Finished(Ok(result)) => self.complete(lease, &result).await,
+            Outcome::Finished(Err(error)) => self.fail(policy, lease, &error).await,
+            Outcome::OutOfTime { has_saved: true } => self.hand_back(lease).await,
+            Outcome::OutOfTime { has_saved: false } => {
+                self.fail(policy, lease, &out_of_time()).await
+            }
+            Outcome::Cancelled => Ok((Fenced::Cancelled, Disposition::Done)),
+            Outcome::LeaseLost => Ok((Fenced::Lost, Disposition::Leave)),
+            Outcome::Unread(error) => Err(error),
+        };
+        let written = match written {
+            // The job has stopped, or came to its end after it was cancelled: its result is nobody's.
+            Ok((Fenced::Cancelled, _)) => self
+                .tasks
+                .stop(lease)
+                .await
+                .map(|written| (written, Disposition::Done)),
+            written => written,
+        };
+        match written {
+            Ok((Fenced::Written, disposition)) => disposition,
+            Ok(_) => {
+                // Our message may have been delivered to the worker that has the task now. Deleting
+                // it would take from that worker what brings the task back should it die too.
+                tracing::warn!(task_id = %lease.id, attempt = lease.attempt, "the lease was lost");
+                Disposition::Leave
+            }
+            Err(error) => store_failed(lease.id, &error),
+        }
+    }
+
+    async fn complete(
+        &self,
+        lease: &Lease,
+        result: &str,
+    ) -> Result<(Fenced, Disposition), StoreError> {
+        let written = match self.tasks.complete(lease, result).await {
+            Err(StoreError::TooLarge) => {
+                let message = format!("the result has {} bytes, which is too large", result.len());
+                let error = TaskError {
+                    kind: "ResultTooLarge".to_owned(),
+                    message,
+                };
+                let failure = TaskFailure {
+                    error: &error,
+                    retry_in: None,
+                };
+                self.tasks.fail(lease, failure).await?
+            }
+            written => written?,
+        };
+        Ok((written, Disposition::Done))
+    }
+
+    async fn fail(
+        &self,
+        policy: RetryPolicy,
+        lease: &Lease,
+        error: &JobError,
+    ) -> Result<(Fenced, Disposition), StoreError> {
+        let told = TaskError {
+            kind: error.kind().to_owned(),
+            message: error.message().to_owned(),
+        };
+        let retry_in = policy.delay(lease.counted, error, random());
+        let failure = TaskFailure {
+            error: &told,
+            retry_in,
+        };
+        let written = self.tasks.fail(lease, failure).await?;
+        Ok((
+            written,
+            retry_in.map_or(Disposition::Done, Disposition::Again),
+        ))
+    }
+
+    async fn hand_back(&self, lease: &Lease) -> Result<(Fenced, Disposition), StoreError> {
+        let written = self.tasks.hand_back(lease).await?;
+        Ok((written, Disposition::Again(Duration::ZERO)))
+    }
+}
+
+fn out_of_time() -> JobError {
+    let message = "the attempt did not end within the worker's time";
+    JobError::transient("OutOfTime", message).retry_after(Duration::ZERO)
+}
+
+/// A number from 0 up to 1, of the random bits that end a version 4 UUID.
+fn random() -> f64 {
+    (Uuid::new_v4().as_u128() as u32) as f64 / f64::from(u32::MAX)
+}
