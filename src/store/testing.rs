@@ -19,8 +19,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{ClaimOutcome, Lease, TaskStore};
-use crate::tasks::task::Task;
 use crate::ids::now_ms;
+use crate::tasks::task::Task;
 
 pub const ITEMS: &str = "items";
 pub const USERS: &str = "users";

@@ -1,8 +1,5 @@
 //! What a job knows of the task it works on, and how it tells how far it is.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -33,8 +30,10 @@ pub struct TaskContext {
 pub(super) struct Line {
     pub progress: watch::Receiver<Option<Progress>>,
     pub saves: mpsc::Receiver<Save>,
+    /// A piece that is being written.
+    pub unwritten: Option<Save>,
     /// Whether this attempt has saved anything.
-    pub has_saved: Arc<AtomicBool>,
+    pub has_saved: bool,
 }
 
 /// A piece to save.
@@ -60,7 +59,8 @@ impl TaskContext {
         let line = Line {
             progress: progress_end,
             saves: saves_end,
-            has_saved: Arc::default(),
+            unwritten: None,
+            has_saved: false,
         };
         (context, line)
     }
@@ -93,7 +93,10 @@ impl TaskContext {
         let (done, saved) = oneshot::channel();
         let gone = |_| JobError::transient("Stopped", "the worker has stopped this attempt");
         let save = Save { piece, json, done };
-        self.saves.send(save).await.map_err(|error| gone(drop(error)))?;
+        self.saves
+            .send(save)
+            .await
+            .map_err(|error| gone(drop(error)))?;
         saved.await.map_err(|error| gone(drop(error)))?
     }
 
@@ -105,12 +108,5 @@ impl TaskContext {
         let read = |(piece, json): &(u32, String)| Ok((*piece, serde_json::from_str(json)?));
         let saved: serde_json::Result<Vec<_>> = self.saved.iter().map(read).collect();
         saved.map_err(|error| JobError::permanent("InvalidCheckpoint", error.to_string()))
-    }
-}
-
-impl Line {
-    /// Whether this attempt has saved anything.
-    pub fn has_saved(&self) -> bool {
-        self.has_saved.load(Ordering::Relaxed)
     }
 }

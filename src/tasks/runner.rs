@@ -79,7 +79,10 @@ mod tests {
         runner.replace();
         assert_eq!(runner.spawn(async { 2 }).await.unwrap(), 2);
         drop(free);
-        assert!(stuck.await.unwrap(), "the old thread ends what it has begun");
+        assert!(
+            stuck.await.unwrap(),
+            "the old thread ends what it has begun"
+        );
     }
 
     #[tokio::test]

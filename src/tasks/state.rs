@@ -213,7 +213,10 @@ mod tests {
     fn a_cancelled_task_never_completes() {
         for event in EVENTS {
             let after = next(Some(State::Cancelled), event);
-            assert!(!matches!(after, Ok(State::Completed | State::Running)), "{event:?}");
+            assert!(
+                !matches!(after, Ok(State::Completed | State::Running)),
+                "{event:?}"
+            );
         }
     }
 

@@ -249,9 +249,8 @@ mod tests {
     fn a_plain_task_carries_nothing_that_it_does_not_need() {
         let body = task("1").encode().unwrap();
         let id = Uuid::nil();
-        let expected = format!(
-            r#"{{"v":1,"id":"{id}","job":"process_data","submitted_at":5,"input":1}}"#
-        );
+        let expected =
+            format!(r#"{{"v":1,"id":"{id}","job":"process_data","submitted_at":5,"input":1}}"#);
         assert_eq!(body, expected);
     }
 

@@ -75,11 +75,7 @@ impl TaskStore {
     }
 
     /// Records that an attempt failed: for good, or with another one to come.
-    pub async fn fail(
-        &self,
-        held: &Lease,
-        failure: TaskFailure<'_>,
-    ) -> Result<Fenced, StoreError> {
+    pub async fn fail(&self, held: &Lease, failure: TaskFailure<'_>) -> Result<Fenced, StoreError> {
         let (update, to) = match failure.retry_in {
             None => (
                 self.ending(held, Event::Fail, State::Failed, "failed"),

@@ -99,7 +99,10 @@ impl TaskStore {
     /// so that an id is known as soon as it is answered.
     pub async fn get(&self, id: Uuid) -> Result<Option<TaskRecord>, StoreError> {
         match self.record_row(id).await? {
-            Some(row) => self.whole(id, record::read(id, &row)?, &row).await.map(Some),
+            Some(row) => self
+                .whole(id, record::read(id, &row)?, &row)
+                .await
+                .map(Some),
             None => Ok(None),
         }
     }
@@ -225,7 +228,9 @@ impl TaskStore {
             ERROR_MESSAGE,
             PROGRESS,
         ];
-        let restart = gone.into_iter().fold(restart, super::update::Update::remove);
+        let restart = gone
+            .into_iter()
+            .fold(restart, super::update::Update::remove);
         Ok(match restart.send().await? {
             Ok(_) => Restarted::Written,
             // An earlier try of this write, or the worker that was faster.

@@ -121,11 +121,9 @@ impl TaskStore {
         after: Option<&TaskPosition>,
     ) -> Result<(Vec<(TaskPosition, Uuid)>, Option<TaskPosition>), StoreError> {
         let (index, attribute, partition) = match query.state {
-            Some(state) if has_list(state) => (
-                BY_STATE,
-                STATE_SHARD,
-                text(format!("{state}#{shard}")),
-            ),
+            Some(state) if has_list(state) => {
+                (BY_STATE, STATE_SHARD, text(format!("{state}#{shard}")))
+            }
             _ => (BY_TIME, LIST_SHARD, number(shard)),
         };
         // Without a filter no more than the limit can be needed.
@@ -186,7 +184,9 @@ impl TaskStore {
                     }
                 }
             }
-            let left = answer.unprocessed_keys.and_then(|mut left| left.remove(&self.table));
+            let left = answer
+                .unprocessed_keys
+                .and_then(|mut left| left.remove(&self.table));
             keys = left.map(|left| left.keys).unwrap_or_default();
         }
         Ok(records)
@@ -215,7 +215,9 @@ fn has_list(state: State) -> bool {
 
 fn fits(record: &TaskRecord, query: &ListQuery<'_>) -> bool {
     query.state.is_none_or(|state| record.state == state)
-        && query.job.is_none_or(|job| record.job.as_deref() == Some(job))
+        && query
+            .job
+            .is_none_or(|job| record.job.as_deref() == Some(job))
         && query
             .caller
             .is_none_or(|caller| record.caller.as_deref() == Some(caller))

@@ -12,9 +12,9 @@ mod record;
 mod update;
 
 pub use attempt::{Fenced, TaskFailure};
+pub use caller::{Cancelled, Restarted, Submitted};
 pub use chunks::{MAX_INPUT, MAX_RESULT, Saved};
 pub use claim::{ClaimOutcome, Lease};
-pub use caller::{Cancelled, Restarted, Submitted};
 pub use list::{ListQuery, TaskPosition};
 pub use record::{Attempt, Progress, TaskRecord};
 

@@ -10,7 +10,6 @@ use aws_sdk_dynamodb::types::ReturnValue;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 use uuid::Uuid;
 
-
 use super::names::*;
 use super::{RECORD, TaskStore, description, key, list};
 use crate::store::keys::{ID, Row, number, text};
@@ -164,7 +163,11 @@ impl Update {
 
     /// Writes; a refusal is the row that the condition did not hold for.
     pub async fn send(self) -> Result<Result<Row, Row>, StoreError> {
-        let clauses = [("SET", self.sets), ("REMOVE", self.removes), ("ADD", self.adds)];
+        let clauses = [
+            ("SET", self.sets),
+            ("REMOVE", self.removes),
+            ("ADD", self.adds),
+        ];
         let expression: Vec<String> = clauses
             .into_iter()
             .filter(|(_, parts)| !parts.is_empty())

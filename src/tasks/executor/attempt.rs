@@ -1,7 +1,6 @@
 //! One attempt: the job on its thread, and beside it what keeps the lease.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
@@ -12,7 +11,7 @@ use super::{Executor, HEARTBEATS_PER_LEASE};
 use crate::http::Chain;
 use crate::store::tasks::Saved;
 use crate::store::{Fenced, Lease, StoreError};
-use crate::tasks::context::{Line, Save, TaskContext};
+use crate::tasks::context::{Line, TaskContext};
 use crate::tasks::job::JobError;
 use crate::tasks::registry::AnyJob;
 use crate::tasks::retry::RetryPolicy;
@@ -78,12 +77,13 @@ impl Executor {
             }
             outcome = self.attend(lease, &mut line) => outcome,
             () = tokio::time::sleep(limit) => Outcome::Finished(Err(too_long(limit))),
-            () = tokio::time::sleep_until(until.into()) => Outcome::OutOfTime {
-                has_saved: line.has_saved(),
-            },
+            () = tokio::time::sleep_until(until.into()) => Outcome::OutOfTime { has_saved: false },
         };
         self.stop_job(running, lease).await;
-        outcome
+        match outcome {
+            Outcome::OutOfTime { .. } => self.out_of_time(lease, &mut line).await,
+            outcome => outcome,
+        }
     }
 
     /// What an attempt needs beside its task: the input, and what earlier attempts saved.
@@ -112,7 +112,10 @@ impl Executor {
         let mut extended = Instant::now();
         loop {
             let fenced = tokio::select! {
-                Some(save) = line.saves.recv() => self.save(lease, line, save).await,
+                Some(save) = line.saves.recv() => {
+                    line.unwritten = Some(save);
+                    self.save(lease, line).await
+                }
                 _ = tick.tick() => {
                     let told = line.progress.has_changed().unwrap_or(false);
                     if !told && extended.elapsed() < every {
@@ -141,16 +144,36 @@ impl Executor {
         })
     }
 
-    /// Saves a piece of a job's work. That it cannot be saved is the job's to handle; that the lease
-    /// is lost is not.
-    async fn save(&self, lease: &Lease, line: &Line, save: Save) -> Fenced {
-        let written = self.tasks.save(lease, save.piece, &save.json).await;
-        let (answer, fenced) = match written {
-            Ok(Fenced::Written) => {
-                line.has_saved.store(true, Ordering::Relaxed);
-                (Ok(()), Fenced::Written)
+    /// Writes what the job has given to be saved and is not written yet, now that it has stopped: the
+    /// next attempt need not do that again.
+    async fn out_of_time(&self, lease: &Lease, line: &mut Line) -> Outcome {
+        loop {
+            if line.unwritten.is_none() {
+                line.unwritten = line.saves.try_recv().ok();
             }
-            Ok(fenced) => (Err(JobError::transient("Stopped", "the lease is lost")), fenced),
+            if line.unwritten.is_none() {
+                let has_saved = line.has_saved;
+                return Outcome::OutOfTime { has_saved };
+            }
+            match self.save(lease, line).await {
+                Fenced::Written => {}
+                Fenced::Cancelled => return Outcome::Cancelled,
+                Fenced::Lost => return Outcome::LeaseLost,
+            }
+        }
+    }
+
+    /// Saves the line's unwritten piece, which stays there if this is dropped on its way: saving it
+    /// twice is harmless. That it cannot be saved is the job's to handle; that the lease is lost is
+    /// not.
+    async fn save(&self, lease: &Lease, line: &mut Line) -> Fenced {
+        let Some(save) = &line.unwritten else {
+            return Fenced::Written;
+        };
+        let stopped = || JobError::transient("Stopped", "the lease is lost");
+        let (answer, fenced) = match self.tasks.save(lease, save.piece, &save.json).await {
+            Ok(Fenced::Written) => (Ok(()), Fenced::Written),
+            Ok(fenced) => (Err(stopped()), fenced),
             Err(StoreError::TooLarge) => {
                 let error = JobError::permanent("CheckpointTooLarge", "a saved piece is too large");
                 (Err(error), Fenced::Written)
@@ -161,8 +184,11 @@ impl Executor {
                 (Err(error), Fenced::Written)
             }
         };
-        // A job that waits for it no more has been dropped.
-        let _ = save.done.send(answer);
+        line.has_saved |= answer.is_ok();
+        if let Some(save) = line.unwritten.take() {
+            // A job that has stopped does not wait for the answer any more.
+            let _ = save.done.send(answer);
+        }
         fenced
     }
 

@@ -1,10 +1,15 @@
+//! The straight way of a task, and the fences on it.
+
+mod life;
+mod lists;
+
 use serde_json::value::RawValue;
 
 use super::*;
 use crate::ids::now_ms;
 use crate::store::StoreError;
-use crate::tasks::result::TaskError;
 use crate::store::testing::{self, Faults};
+use crate::tasks::result::TaskError;
 
 const WORKER: &str = "worker 1";
 const LEASE: Duration = Duration::from_secs(60);
@@ -83,7 +88,10 @@ async fn a_task_goes_its_way() {
         store.get(task.id).await.unwrap().unwrap().state,
         State::Running
     );
-    assert_eq!(store.extend(&lease, LEASE, None).await.unwrap(), Fenced::Written);
+    assert_eq!(
+        store.extend(&lease, LEASE, None).await.unwrap(),
+        Fenced::Written
+    );
     assert_eq!(
         store.complete(&lease, r#"{"b":1.0}"#).await.unwrap(),
         Fenced::Written
@@ -219,11 +227,19 @@ async fn a_large_result_is_kept_beside_the_record() {
     let (store, task) = (store(), task());
     let lease = claimed(&store, &task, LEASE).await;
     // Digits that do not compress well, so that there are several chunks.
-    let numbers: Vec<u64> = (1..90_000u64).map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
+    let numbers: Vec<u64> = (1..90_000u64)
+        .map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+        .collect();
     let large = serde_json::to_string(&numbers).unwrap();
-    assert_eq!(store.complete(&lease, &large).await.unwrap(), Fenced::Written);
+    assert_eq!(
+        store.complete(&lease, &large).await.unwrap(),
+        Fenced::Written
+    );
     let record = store.get(task.id).await.unwrap().unwrap();
-    assert!(record.result.unwrap().get() == large, "the result is another");
+    assert!(
+        record.result.unwrap().get() == large,
+        "the result is another"
+    );
 }
 
 #[tokio::test]

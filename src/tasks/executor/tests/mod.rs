@@ -1,3 +1,7 @@
+//! Batches, from their messages to their records.
+
+mod stops;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -11,11 +15,12 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::queue::DeadLetters;
-use crate::store::{Fenced, Lease};
-use crate::tasks::context::TaskContext;
-use crate::tasks::job::JobError;
+use crate::store::Fenced;
 use crate::store::testing::{self, Faults};
+use crate::tasks::context::TaskContext;
 use crate::tasks::job::Job;
+use crate::tasks::job::JobError;
+use crate::tasks::retry::RetryPolicy;
 use crate::tasks::state::State;
 
 const LEASE: Duration = Duration::from_secs(60);
