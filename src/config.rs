@@ -117,9 +117,10 @@ impl Config {
         self.seconds("LEASE_SECONDS", 60)
     }
 
-    /// How long a task's record is kept after its end (default seven days).
+    /// How long a task's record is kept after its end (default 14 days, as long as SQS keeps a
+    /// message: a record must outlive every copy of its task's message, which would run it again).
     pub fn retention(&self) -> Result<Duration, ConfigError> {
-        self.seconds("RETENTION_SECONDS", 7 * 24 * 3600)
+        self.seconds("RETENTION_SECONDS", 14 * 24 * 3600)
     }
 
     /// The region that requests are signed for.

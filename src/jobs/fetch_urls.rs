@@ -1,21 +1,27 @@
 //! `fetch_urls`: fetches many URLs at once and reports on each.
 
+use std::time::{Duration, Instant};
+
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use crate::fetch::{FetchError, Fetched, Fetcher};
 use crate::json::{self, Json};
-use crate::store::tasks::MAX_RESULT;
 use crate::tasks::context::TaskContext;
 use crate::tasks::job::{Job, JobError};
 use crate::tasks::result::TaskError;
 
-/// The most URLs of one task: their reports must fit the task's record.
-const MAX_URLS: usize = 2_000;
+/// The most URLs of one task: their reports must fit a task's result.
+const MAX_URLS: usize = 10_000;
 /// Bytes of one answer that are kept in its report; the body of a larger one is left out.
 const MAX_BODY: usize = 64 * 1024;
-/// Bytes of all answers together that are kept. The rest of a record is for the reports.
-const MAX_BODIES: usize = MAX_RESULT / 2;
+/// Bytes of all answers together that are kept. The rest of a result is for the reports.
+const MAX_BODIES: usize = 2 * 1024 * 1024;
+/// How many reports are saved together at most, how many bytes of answers, and how often at least:
+/// what is not saved when the worker's time is over is fetched again.
+const PIECE_REPORTS: usize = 250;
+const PIECE_BYTES: usize = 256 * 1024;
+const PIECE_EVERY: Duration = Duration::from_secs(5);
 
 /// Fetches many URLs concurrently, bounded in total and per host.
 pub struct FetchUrls {
@@ -41,23 +47,38 @@ pub struct Output {
 }
 
 /// What came of one URL.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Report {
+    #[serde(default)]
     url: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     content_type: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     bytes: Option<usize>,
     /// The answer's JSON, where it is JSON and there is room for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     json: Option<Json>,
     /// Whether the answer's JSON was left out for its size.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     omitted: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<TaskError>,
+}
+
+/// The reports so far, and what of them is saved.
+struct Reports {
+    /// By the place of the URL in the input.
+    all: Vec<Option<Report>>,
+    done: usize,
+    /// Bytes of answers that may still be kept.
+    room: usize,
+    /// The places whose reports are not saved yet.
+    unsaved: Vec<usize>,
+    unsaved_bytes: usize,
+    saved_at: Instant,
+    pieces: u32,
 }
 
 impl FetchUrls {
@@ -72,36 +93,102 @@ impl Job for FetchUrls {
     type Input = Input;
     type Output = Output;
 
-    async fn run(&self, input: Input, _: &TaskContext) -> Result<Output, JobError> {
-        if input.urls.len() > MAX_URLS {
-            let message = format!(
-                "{} URLs are more than the {MAX_URLS} of one task",
-                input.urls.len()
-            );
+    async fn run(&self, input: Input, context: &TaskContext) -> Result<Output, JobError> {
+        let count = input.urls.len();
+        if count > MAX_URLS {
+            let message = format!("{count} URLs are more than the {MAX_URLS} of one task");
             return Err(JobError::permanent("InvalidInput", message));
         }
-        let mut reports: Vec<Report> = Vec::new();
-        reports.resize_with(input.urls.len(), Report::default);
-        let mut room = MAX_BODIES;
-        let mut answers = self.fetcher.fetch_many(input.urls.iter());
-        while let Some((place, answer)) = answers.next().await {
-            if let Some(report) = reports.get_mut(place) {
-                *report = report_of(answer, &mut room);
+        let mut reports = Reports::resumed(count, context)?;
+        let left: Vec<usize> = (0..count)
+            .filter(|place| reports.all[*place].is_none())
+            .collect();
+        let urls = left.iter().map(|place| &input.urls[*place]);
+        let mut answers = self.fetcher.fetch_many(urls);
+        while let Some((at, answer)) = answers.next().await {
+            if let Some(place) = left.get(at) {
+                reports.add(*place, answer);
+                reports.save_if_due(context).await?;
+                context.progress(reports.done as u64, Some(count as u64), "");
             }
         }
         drop(answers);
-        for (report, url) in reports.iter_mut().zip(input.urls) {
-            report.url = url;
+        Ok(reports.output(input.urls))
+    }
+}
+
+impl Reports {
+    /// What earlier attempts have saved.
+    fn resumed(count: usize, context: &TaskContext) -> Result<Reports, JobError> {
+        let mut reports = Reports {
+            all: Vec::new(),
+            done: 0,
+            room: MAX_BODIES,
+            unsaved: Vec::new(),
+            unsaved_bytes: 0,
+            saved_at: Instant::now(),
+            pieces: 0,
+        };
+        reports.all.resize_with(count, || None);
+        for (piece, saved) in context.saved::<Vec<(usize, Report)>>()? {
+            reports.pieces = reports.pieces.max(piece + 1);
+            for (place, report) in saved {
+                let kept = report.json.as_ref().and(report.bytes).unwrap_or(0);
+                reports.room = reports.room.saturating_sub(kept);
+                if let Some(free @ None) = reports.all.get_mut(place) {
+                    *free = Some(report);
+                    reports.done += 1;
+                }
+            }
         }
-        let failed = reports
+        Ok(reports)
+    }
+
+    fn add(&mut self, place: usize, answer: Result<Fetched, FetchError>) {
+        let before = self.room;
+        let report = report_of(answer, &mut self.room);
+        self.unsaved_bytes += before - self.room;
+        self.unsaved.push(place);
+        self.done += 1;
+        self.all[place] = Some(report);
+    }
+
+    /// Saves what is not saved yet, where that is much or old enough.
+    async fn save_if_due(&mut self, context: &TaskContext) -> Result<(), JobError> {
+        let is_due = self.unsaved.len() >= PIECE_REPORTS
+            || self.unsaved_bytes >= PIECE_BYTES
+            || self.saved_at.elapsed() >= PIECE_EVERY;
+        if !is_due {
+            return Ok(());
+        }
+        let piece: Vec<(usize, &Report)> = self
+            .unsaved
+            .iter()
+            .filter_map(|place| Some((*place, self.all[*place].as_ref()?)))
+            .collect();
+        context.save(self.pieces, &piece).await?;
+        self.pieces += 1;
+        self.unsaved.clear();
+        self.unsaved_bytes = 0;
+        self.saved_at = Instant::now();
+        Ok(())
+    }
+
+    fn output(self, urls: Vec<String>) -> Output {
+        let named = self.all.into_iter().zip(urls).map(|(report, url)| Report {
+            url,
+            ..report.unwrap_or_default()
+        });
+        let results: Vec<Report> = named.collect();
+        let failed = results
             .iter()
             .filter(|report| report.error.is_some())
             .count();
-        Ok(Output {
-            fetched: reports.len() - failed,
+        Output {
+            fetched: results.len() - failed,
             failed,
-            results: reports,
-        })
+            results,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ mod cursor;
 mod documents;
 mod items;
 mod keys;
-pub(crate) mod tasks;
+pub mod tasks;
 #[cfg(test)]
 pub(crate) mod testing;
 mod users;

@@ -91,13 +91,10 @@ impl TaskContext {
         let json = serde_json::to_string(value)
             .map_err(|error| JobError::permanent("InvalidCheckpoint", error.to_string()))?;
         let (done, saved) = oneshot::channel();
-        let gone = |_| JobError::transient("Stopped", "the worker has stopped this attempt");
         let save = Save { piece, json, done };
-        self.saves
-            .send(save)
-            .await
-            .map_err(|error| gone(drop(error)))?;
-        saved.await.map_err(|error| gone(drop(error)))?
+        let stopped = || JobError::transient("Stopped", "the worker has stopped this attempt");
+        self.saves.send(save).await.map_err(|_| stopped())?;
+        saved.await.map_err(|_| stopped())?
     }
 
     /// What earlier attempts have saved, by their numbers.

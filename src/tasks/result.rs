@@ -1,6 +1,6 @@
 //! `GET /result/{task_id}`: a task's state, folded into what the replaced service's clients know.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::state::State;
@@ -17,7 +17,7 @@ pub struct TaskResult {
 }
 
 /// Why a task failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskError {
     /// A word for programs.
     #[serde(rename = "type")]

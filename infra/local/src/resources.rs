@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::aws::{Aws, expect};
 use crate::error::{Context, Error, Result};
 use crate::process;
-use crate::template::{QueueConsumer, STACK, Template, output_name};
+use crate::template::{QueueConsumer, STACK, Template, queue_output};
 
 /// An archive without files: the function's code is never run from it.
 const EMPTY_ZIP: &str = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==";
@@ -38,13 +38,16 @@ pub fn create_storage(aws: &Aws, template: &Template) -> Result<()> {
 /// When the endpoints refuse.
 pub fn connect(aws: &Aws, template: &Template, functions_url: &str) -> Result<()> {
     let description = describe(aws)?;
+    disconnect(aws, template)?;
+    let mut created = Vec::new();
     for consumer in template.queue_consumers() {
-        let output = format!("Queue{}", output_name(&consumer.binary));
-        let queue = output_value(&description, &output).ok_or_else(|| {
+        let queue = output_value(&description, &queue_output(&consumer)).ok_or_else(|| {
             Error::new(format!("the queue of {} was not created", consumer.binary))
         })?;
-        disconnect_one(aws, &consumer.binary)?;
-        create_function(aws, &consumer, functions_url)?;
+        if !created.contains(&consumer.binary) {
+            create_function(aws, &consumer, functions_url)?;
+            created.push(consumer.binary.clone());
+        }
         create_mapping(aws, &consumer, queue)?;
     }
     Ok(())

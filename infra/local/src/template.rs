@@ -29,6 +29,8 @@ pub struct QueueConsumer {
     pub binary: String,
     /// Its time-out in seconds.
     pub timeout: u64,
+    /// The event's name in the template.
+    pub name: String,
     /// The event's properties, `Queue` included.
     pub event: Map<String, Value>,
 }
@@ -87,8 +89,7 @@ impl Template {
             }
         }
         for consumer in self.queue_consumers() {
-            let output = format!("Queue{}", output_name(&consumer.binary));
-            storage["Outputs"][output] = json!({"Value": consumer.event["Queue"]});
+            storage["Outputs"][queue_output(&consumer)] = json!({"Value": consumer.event["Queue"]});
         }
         storage
     }
@@ -114,12 +115,13 @@ impl Template {
         let mut consumers = Vec::new();
         for (binary, properties) in self.functions() {
             let events = properties["Events"].as_object().into_iter().flatten();
-            for (_, event) in events.filter(|(_, event)| event["Type"] == "SQS") {
+            for (name, event) in events.filter(|(_, event)| event["Type"] == "SQS") {
                 if let Some(event) = event["Properties"].as_object().filter(has_queue) {
                     let timeout = self.timeout(properties);
                     consumers.push(QueueConsumer {
                         binary: binary.clone(),
                         timeout,
+                        name: name.clone(),
                         event: event.clone(),
                     });
                 }
@@ -167,10 +169,10 @@ impl Template {
     }
 }
 
-/// The name of an output may have no underscores.
+/// The name of the output that tells the queue of an event; it may have no underscores.
 #[must_use]
-pub fn output_name(binary: &str) -> String {
-    binary.replace('_', "")
+pub fn queue_output(consumer: &QueueConsumer) -> String {
+    format!("Queue{}{}", consumer.binary.replace('_', ""), consumer.name)
 }
 
 // The signature is the one that `Option::filter` wants.
@@ -261,7 +263,7 @@ Resources:
             json!({"Ref": "Rows"})
         );
         assert_eq!(
-            storage["Outputs"]["Queueworker"]["Value"],
+            storage["Outputs"]["QueueworkerTasks"]["Value"],
             json!({"Fn::GetAtt": ["Work", "Arn"]})
         );
     }
@@ -285,8 +287,8 @@ Resources:
         let path = crate::project::root().join("template.yaml");
         let template = Template::read(&path).unwrap();
         let consumers = template.queue_consumers();
-        assert_eq!(consumers.len(), 1);
-        assert_eq!(consumers[0].binary, "worker");
+        let of_worker = |consumer: &QueueConsumer| consumer.binary == "worker";
+        assert!(consumers.len() == 2 && consumers.iter().all(of_worker));
         assert!(template.timeouts().len() >= 16);
         let routes = template.routes();
         assert!(

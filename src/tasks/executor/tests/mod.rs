@@ -91,8 +91,8 @@ impl Job for Fails {
     const NAME: &'static str = "fails";
     type Input = String;
     type Output = ();
-    fn retry_policy(&self) -> crate::tasks::retry::RetryPolicy {
-        crate::tasks::retry::RetryPolicy {
+    fn retry_policy(&self) -> RetryPolicy {
+        RetryPolicy {
             max_retries: 1,
             ..Default::default()
         }
