@@ -1,5 +1,6 @@
 //! `POST /items/`: stores any JSON object under a new id.
 
+use async_service::http::openapi::{InvalidBody, Unavailable};
 use async_service::http::{self, Answer, HttpError, Request, all};
 use async_service::items::{self, StoredItem};
 use async_service::store::ItemStore;
@@ -13,7 +14,15 @@ async fn main() -> Result<(), Error> {
     http::serve(ROUTE, items, create_item).await
 }
 
-async fn create_item(items: &ItemStore, request: Request) -> Result<Answer, HttpError> {
+/// Stores any JSON object under a new id.
+#[utoipa::path(
+    post, path = "/items/", tag = "items",
+    request_body(content = Object, example = json!({"name": "Foo", "price": 1.5})),
+    responses((status = 200, body = StoredItem, description = "The item and its id",
+        headers(("Location" = String, description = "The path of the item"))),
+        InvalidBody, Unavailable),
+)]
+pub async fn create_item(items: &ItemStore, request: Request) -> Result<Answer, HttpError> {
     let (item,) = all((request.body_object(),))?;
     let item = items::document(item)?;
     let id = items.create(&item).await?;

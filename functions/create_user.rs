@@ -1,7 +1,9 @@
 //! `POST /users/`: stores a user under a new id.
 
+use async_service::http::openapi::{InvalidBody, Unavailable};
 use async_service::http::{self, Answer, HttpError, Request, StatusCode, all};
 use async_service::users::{NewUser, Users};
+use async_service::users::{NewUserSchema, User};
 use async_service::{App, Error};
 
 const ROUTE: &str = "/users";
@@ -12,7 +14,15 @@ async fn main() -> Result<(), Error> {
     http::serve(ROUTE, users, create_user).await
 }
 
-async fn create_user(users: &Users, request: Request) -> Result<Answer, HttpError> {
+/// Stores a user under a new id. Whatever it has beside a name and an email is kept.
+#[utoipa::path(
+    post, path = "/users/", tag = "users",
+    request_body(content = NewUserSchema),
+    responses((status = 201, body = User, description = "The new user",
+        headers(("Location" = String, description = "The path of the user"))),
+        InvalidBody, Unavailable),
+)]
+pub async fn create_user(users: &Users, request: Request) -> Result<Answer, HttpError> {
     let (user,) = all((NewUser::read(&request),))?;
     let (id, user) = users.create(&user).await?;
     Ok(Answer::raw(StatusCode::CREATED, user).at(&format!("/users/{id}")))

@@ -1,5 +1,6 @@
 //! `DELETE /items/{item_id}`: deletes an item.
 
+use async_service::http::openapi::{ErrorDetail, Invalid, Unavailable};
 use async_service::http::{self, Answer, HttpError, Request, StatusCode, all};
 use async_service::store::ItemStore;
 use async_service::{App, Error};
@@ -12,7 +13,16 @@ async fn main() -> Result<(), Error> {
     http::serve(ROUTE, items, delete_item).await
 }
 
-async fn delete_item(items: &ItemStore, request: Request) -> Result<Answer, HttpError> {
+/// Deletes an item.
+#[utoipa::path(
+    delete, path = "/items/{item_id}", tag = "items",
+    params(("item_id" = i64, Path)),
+    responses((status = 204, description = "It is deleted"),
+        (status = 404, body = ErrorDetail, description = "There is no such item",
+            example = json!({"detail": "Item not found"})),
+        Invalid, Unavailable),
+)]
+pub async fn delete_item(items: &ItemStore, request: Request) -> Result<Answer, HttpError> {
     let (item_id,) = all((request.path_int("item_id"),))?;
     match item_id.as_i64() {
         Some(id) if items.delete(id).await? => Ok(Answer::empty(StatusCode::NO_CONTENT)),

@@ -1,5 +1,6 @@
 //! `DELETE /users/{user_id}`: deletes a user, also one that the upstream still has.
 
+use async_service::http::openapi::{ErrorDetail, Invalid, Unavailable, UpstreamFailed};
 use async_service::http::{self, Answer, HttpError, Request, StatusCode, all};
 use async_service::users::Users;
 use async_service::{App, Error};
@@ -12,7 +13,16 @@ async fn main() -> Result<(), Error> {
     http::serve(ROUTE, users, delete_user).await
 }
 
-async fn delete_user(users: &Users, request: Request) -> Result<Answer, HttpError> {
+/// Deletes a user, also one that the upstream still has.
+#[utoipa::path(
+    delete, path = "/users/{user_id}", tag = "users",
+    params(("user_id" = i64, Path)),
+    responses((status = 204, description = "It is deleted"),
+        (status = 404, body = ErrorDetail, description = "There is no such user",
+            example = json!({"detail": "User not found"})),
+        Invalid, UpstreamFailed, Unavailable),
+)]
+pub async fn delete_user(users: &Users, request: Request) -> Result<Answer, HttpError> {
     let (user_id,) = all((request.path_int("user_id"),))?;
     match user_id.as_i64() {
         Some(id) if users.delete(id).await? => Ok(Answer::empty(StatusCode::NO_CONTENT)),

@@ -1,6 +1,7 @@
 //! `GET /fetch/?url=`: fetches a URL and answers its JSON.
 
 use async_service::fetch::Fetcher;
+use async_service::http::openapi::{FetchFailed, Invalid};
 use async_service::http::{self, Answer, HttpError, Request, StatusCode, all, json_of};
 use async_service::{App, Error};
 
@@ -12,7 +13,14 @@ async fn main() -> Result<(), Error> {
     http::serve(ROUTE, fetcher, fetch).await
 }
 
-async fn fetch(fetcher: &Fetcher, request: Request) -> Result<Answer, HttpError> {
+/// Fetches a URL and answers its JSON. No URL that leads into a private network is fetched.
+#[utoipa::path(
+    get, path = "/fetch/", tag = "fetch",
+    params(("url" = String, Query, example = "https://example.com/data.json")),
+    responses((status = 200, body = serde_json::Value, description = "The JSON at the URL"),
+        FetchFailed, Invalid),
+)]
+pub async fn fetch(fetcher: &Fetcher, request: Request) -> Result<Answer, HttpError> {
     let (url,) = all((request.query_required("url"),))?;
     let json = json_of(&fetcher.get(&url).await?)?;
     let text = json

@@ -1,5 +1,6 @@
 //! `GET /items/?limit=&cursor=`: a page of items in the order of their ids, and a `Link` to the next.
 
+use async_service::http::openapi::{Invalid, Page, TooLargeAnswer, Unavailable};
 use async_service::http::{
     self, Answer, HttpError, PageQuery, Request, all, header::LINK, next_link,
 };
@@ -15,7 +16,14 @@ async fn main() -> Result<(), Error> {
     http::serve(ROUTE, items, list_items).await
 }
 
-async fn list_items(items: &ItemStore, request: Request) -> Result<Answer, HttpError> {
+/// A page of items in the order of their ids. The `Link` header leads to the next page.
+#[utoipa::path(
+    get, path = "/items/", tag = "items",
+    params(Page),
+    responses((status = 200, body = Vec<StoredItem>, description = "The items", headers(("Link" = String, description = "The next page, as `<url>; rel=\"next\"`; absent on the last"))),
+        Invalid, TooLargeAnswer, Unavailable),
+)]
+pub async fn list_items(items: &ItemStore, request: Request) -> Result<Answer, HttpError> {
     let (page,) = all((PageQuery::read(&request, items.cursors()),))?;
     let page = items.list(page.after, page.limit).await?;
     let rows: Result<Vec<StoredItem>, HttpError> = page

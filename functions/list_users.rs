@@ -1,8 +1,10 @@
 //! `GET /users/?limit=&cursor=`: a page of users, and a `Link` to the next; or `?ids=1,2,3`: these users.
 
+use async_service::http::openapi::{Invalid, Page, TooLargeAnswer, Unavailable, UpstreamFailed};
 use async_service::http::{
     self, Answer, HttpError, PageQuery, Request, all, header::LINK, next_link,
 };
+use async_service::users::User;
 use async_service::users::{self, Users};
 use async_service::{App, Error};
 
@@ -14,7 +16,16 @@ async fn main() -> Result<(), Error> {
     http::serve(ROUTE, users, list_users).await
 }
 
-async fn list_users(users: &Users, request: Request) -> Result<Answer, HttpError> {
+/// A page of the users that are stored here, in the order of their ids, with a `Link` header to the
+/// next page; or, with `ids`, these users, without those that there are not.
+#[utoipa::path(
+    get, path = "/users/", tag = "users",
+    params(Page, ("ids" = Option<String>, Query, description = "Integers, separated by commas; at most 100",
+        example = "1,2,3")),
+    responses((status = 200, body = Vec<User>, description = "The users", headers(("Link" = String, description = "The next page, as `<url>; rel=\"next\"`; absent on the last"))),
+        Invalid, TooLargeAnswer, UpstreamFailed, Unavailable),
+)]
+pub async fn list_users(users: &Users, request: Request) -> Result<Answer, HttpError> {
     let (page, ids) = all((
         PageQuery::read(&request, users.cursors()),
         users::ids(&request),

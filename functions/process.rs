@@ -1,12 +1,13 @@
 //! `POST /process/`: queues a `process_data` task for any JSON object.
 
+use async_service::http::openapi::{InvalidBody, Unavailable};
 use async_service::http::{self, Answer, HttpError, Request, all};
 use async_service::items;
 use async_service::jobs::ProcessData;
 use async_service::tasks::job::Job;
+use async_service::tasks::result::Accepted;
 use async_service::tasks::submit::Submitter;
 use async_service::{App, Error};
-use serde_json::json;
 
 const ROUTE: &str = "/process";
 
@@ -17,9 +18,17 @@ async fn main() -> Result<(), Error> {
     http::serve(ROUTE, submitter, process).await
 }
 
-async fn process(submitter: &Submitter, request: Request) -> Result<Answer, HttpError> {
+/// Queues a `process_data` task for any JSON object: a profile of it, or of the file at its
+/// `source_url` where it has nothing else.
+#[utoipa::path(
+    post, path = "/process/", tag = "tasks",
+    request_body(content = Object, example = json!({"values": [1, 2, 3]})),
+    responses((status = 200, body = Accepted, description = "The id of the task"),
+        InvalidBody, Unavailable),
+)]
+pub async fn process(submitter: &Submitter, request: Request) -> Result<Answer, HttpError> {
     let (data,) = all((request.body_object(),))?;
     let input = items::raw(items::document(data)?)?;
     let task_id = submitter.submit(ProcessData::NAME, input).await?;
-    Ok(Answer::ok(&json!({ "task_id": task_id })))
+    Ok(Answer::ok(&Accepted { task_id }))
 }

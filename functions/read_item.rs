@@ -1,5 +1,6 @@
 //! `GET /items/{item_id}?q=`: the id, the query and what is stored under the id, if anything.
 
+use async_service::http::openapi::{Invalid, Unavailable};
 use async_service::http::{self, Answer, HttpError, Request, all};
 use async_service::items::ReadItem;
 use async_service::store::ItemStore;
@@ -13,7 +14,14 @@ async fn main() -> Result<(), Error> {
     http::serve(ROUTE, items, read_item).await
 }
 
-async fn read_item(items: &ItemStore, request: Request) -> Result<Answer, HttpError> {
+/// The id, the query, and the item that is stored under the id, or null.
+#[utoipa::path(
+    get, path = "/items/{item_id}", tag = "items",
+    params(("item_id" = i64, Path), ("q" = Option<String>, Query)),
+    responses((status = 200, body = ReadItem, description = "What was asked for, and the item"),
+        Invalid, Unavailable),
+)]
+pub async fn read_item(items: &ItemStore, request: Request) -> Result<Answer, HttpError> {
     let (item_id, q) = all((request.path_int("item_id"), request.query_optional("q")))?;
     // An integer may have any size; no item has an id beyond 64 bits.
     let item = match item_id.as_i64() {

@@ -1,6 +1,8 @@
 //! `GET /users/{user_id}`: a user, read through the upstream if there is one.
 
+use async_service::http::openapi::{ErrorDetail, Invalid, Unavailable, UpstreamFailed};
 use async_service::http::{self, Answer, HttpError, Request, StatusCode, all};
+use async_service::users::User;
 use async_service::users::Users;
 use async_service::{App, Error};
 
@@ -12,7 +14,16 @@ async fn main() -> Result<(), Error> {
     http::serve(ROUTE, users, read_user).await
 }
 
-async fn read_user(users: &Users, request: Request) -> Result<Answer, HttpError> {
+/// A user, read through the upstream if there is one.
+#[utoipa::path(
+    get, path = "/users/{user_id}", tag = "users",
+    params(("user_id" = i64, Path)),
+    responses((status = 200, body = User, description = "The user"),
+        (status = 404, body = ErrorDetail, description = "There is no such user",
+            example = json!({"detail": "User not found"})),
+        Invalid, UpstreamFailed, Unavailable),
+)]
+pub async fn read_user(users: &Users, request: Request) -> Result<Answer, HttpError> {
     let (user_id,) = all((request.path_int("user_id"),))?;
     let user = match user_id.as_i64() {
         Some(id) => users.get(id).await?,

@@ -1,5 +1,6 @@
 //! `GET /result/{task_id}`: what became of a task.
 
+use async_service::http::openapi::{ErrorDetail, Invalid, TooLargeAnswer, Unavailable};
 use async_service::http::{self, Answer, HttpError, Request};
 use async_service::store::TaskStore;
 use async_service::tasks::result::TaskResult;
@@ -14,7 +15,16 @@ async fn main() -> Result<(), Error> {
     http::serve(ROUTE, tasks, result).await
 }
 
-async fn result(tasks: &TaskStore, request: Request) -> Result<Answer, HttpError> {
+/// What became of a task: it is pending, or it has ended.
+#[utoipa::path(
+    get, path = "/result/{task_id}", tag = "tasks",
+    params(("task_id" = String, Path, example = "5f0c9c1e-6f0b-4d7e-9a53-0d2f8a9c1b7e")),
+    responses((status = 200, body = TaskResult, description = "The state, and the result or the error"),
+        (status = 404, body = ErrorDetail, description = "The id was never issued",
+            example = json!({"detail": "Task not found"})),
+        Invalid, TooLargeAnswer, Unavailable),
+)]
+pub async fn result(tasks: &TaskStore, request: Request) -> Result<Answer, HttpError> {
     // Any text may be asked for; what is no UUID was never issued.
     let record = match Uuid::parse_str(&request.path_text("task_id")) {
         Ok(id) => tasks.get(id).await?,

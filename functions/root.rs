@@ -12,7 +12,13 @@ async fn main() -> Result<(), Error> {
     http::serve(ROUTE, (), root).await
 }
 
-async fn root((): &(), _: Request) -> Result<Answer, HttpError> {
+/// A greeting.
+#[utoipa::path(
+    get, path = "/", tag = "service",
+    responses((status = 200, body = Object, description = "The greeting",
+        example = json!({"message": "Welcome to the async service"}))),
+)]
+pub async fn root((): &(), _: Request) -> Result<Answer, HttpError> {
     Ok(Answer::ok(
         &json!({ "message": "Welcome to the async service" }),
     ))

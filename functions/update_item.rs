@@ -1,5 +1,6 @@
 //! `PUT /items/{item_id}`: replaces an item.
 
+use async_service::http::openapi::{ErrorDetail, InvalidBody, Unavailable};
 use async_service::http::{self, Answer, HttpError, Request, all};
 use async_service::items::{self, StoredItem};
 use async_service::store::ItemStore;
@@ -13,7 +14,17 @@ async fn main() -> Result<(), Error> {
     http::serve(ROUTE, items, update_item).await
 }
 
-async fn update_item(items: &ItemStore, request: Request) -> Result<Answer, HttpError> {
+/// Replaces an item.
+#[utoipa::path(
+    put, path = "/items/{item_id}", tag = "items",
+    params(("item_id" = i64, Path)),
+    request_body(content = Object, example = json!({"name": "Foo", "price": 2.0})),
+    responses((status = 200, body = StoredItem, description = "The item and its id"),
+        (status = 404, body = ErrorDetail, description = "There is no such item",
+            example = json!({"detail": "Item not found"})),
+        InvalidBody, Unavailable),
+)]
+pub async fn update_item(items: &ItemStore, request: Request) -> Result<Answer, HttpError> {
     let (item_id, item) = all((request.path_int("item_id"), request.body_object()))?;
     let item = items::document(item)?;
     match item_id.as_i64() {

@@ -1,7 +1,9 @@
 //! `PUT /users/{user_id}`: replaces a user; from then on the upstream is not asked for it.
 
+use async_service::http::openapi::{ErrorDetail, InvalidBody, Unavailable, UpstreamFailed};
 use async_service::http::{self, Answer, HttpError, Request, StatusCode, all};
 use async_service::users::{NewUser, Users};
+use async_service::users::{NewUserSchema, User};
 use async_service::{App, Error};
 
 const ROUTE: &str = "/users/{user_id}";
@@ -12,7 +14,17 @@ async fn main() -> Result<(), Error> {
     http::serve(ROUTE, users, update_user).await
 }
 
-async fn update_user(users: &Users, request: Request) -> Result<Answer, HttpError> {
+/// Replaces a user. From then on the upstream is not asked for it.
+#[utoipa::path(
+    put, path = "/users/{user_id}", tag = "users",
+    params(("user_id" = i64, Path)),
+    request_body(content = NewUserSchema),
+    responses((status = 200, body = User, description = "The user"),
+        (status = 404, body = ErrorDetail, description = "There is no such user",
+            example = json!({"detail": "User not found"})),
+        InvalidBody, UpstreamFailed, Unavailable),
+)]
+pub async fn update_user(users: &Users, request: Request) -> Result<Answer, HttpError> {
     let (user_id, user) = all((request.path_int("user_id"), NewUser::read(&request)))?;
     let user = match user_id.as_i64() {
         Some(id) => users.replace(id, &user).await?,

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use crate::http::HttpError;
 use crate::json::{Int, Json, Object};
@@ -28,9 +29,13 @@ pub fn raw(document: String) -> Result<Box<RawValue>, HttpError> {
 }
 
 /// An item with its id, the keys in the order that clients know.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"item": {"name": "Foo", "price": 1.5}, "item_id": 243957302321152_i64}))]
 pub struct StoredItem {
+    /// The item as it was sent.
+    #[schema(value_type = Object)]
     item: Box<RawValue>,
+    /// Its id.
     item_id: i64,
 }
 
@@ -48,10 +53,17 @@ impl StoredItem {
 }
 
 /// What was asked for, as the replaced service echoes it, and the item found.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"item_id": 42, "q": "x", "item": {"name": "Foo", "price": 1.5}}))]
 pub struct ReadItem {
+    /// The id that was asked for.
+    #[schema(value_type = i64)]
     item_id: Json,
+    /// The query as it was sent.
+    #[schema(required = true)]
     q: Option<String>,
+    /// The item, if there is one.
+    #[schema(value_type = Option<Object>, required = true)]
     item: Option<Box<RawValue>>,
 }
 

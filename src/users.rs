@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::StatusCode;
+use utoipa::ToSchema;
 
 use crate::fetch::{FetchError, Fetcher, Limits};
 use crate::http::{Checked, FieldError, HttpError, Loc, Rejection, Request};
@@ -45,6 +46,29 @@ pub fn ids(request: &Request) -> Checked<Option<Vec<i64>>> {
 /// kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewUser(Object);
+
+/// What a user has when it is written. Whatever else it has is kept.
+#[derive(Debug, ToSchema)]
+#[schema(
+    as = NewUser,
+    example = json!({"name": "Ada", "email": "ada@example.com"})
+)]
+pub struct NewUserSchema {
+    /// The user's name.
+    pub name: String,
+    /// The user's address.
+    pub email: String,
+}
+
+/// A user. One that comes from the upstream is as the upstream has it.
+#[derive(Debug, ToSchema)]
+#[schema(
+    example = json!({"id": 7, "name": "Ada", "email": "ada@example.com"})
+)]
+pub struct User {
+    /// The user's id.
+    pub id: i64,
+}
 
 impl NewUser {
     /// Reads a user from a request's body, with all that is wrong with it.

@@ -5,12 +5,13 @@ use std::error::Error;
 use http::header::{HeaderName, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Answer;
 use crate::json::Json;
 
 /// One step of the way to a wrong value, such as `"query"`, `"limit"` or a position.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Loc {
     /// A name.
@@ -32,13 +33,16 @@ impl From<usize> for Loc {
 }
 
 /// One entry of a 422's `detail`: Pydantic's error, its keys in Pydantic's order.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ValidationError)]
 pub struct FieldError {
     #[serde(rename = "type")]
     kind: &'static str,
     loc: Vec<Loc>,
     msg: String,
+    #[schema(value_type = Option<serde_json::Value>)]
     input: Json,
+    #[schema(value_type = Option<Object>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     ctx: Option<Json>,
 }

@@ -7,6 +7,7 @@
 mod answer;
 mod error;
 mod int;
+pub mod openapi;
 mod page;
 mod params;
 mod request;

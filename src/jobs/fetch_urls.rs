@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::fetch::{FetchError, Fetched, Fetcher};
 use crate::json::{self, Json};
@@ -29,14 +30,18 @@ pub struct FetchUrls {
 }
 
 /// What to fetch.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = FetchUrlsInput, example = json!({"urls": ["https://example.com/1.json", "https://example.com/2.json"]}))]
 pub struct Input {
+    /// The URLs, at most 10,000.
+    #[schema(max_items = 10000)]
     urls: Vec<String>,
 }
 
 /// What came of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FetchUrlsOutput)]
 pub struct Output {
     /// How many URLs answered, whatever their status.
     fetched: usize,
@@ -47,10 +52,14 @@ pub struct Output {
 }
 
 /// What came of one URL.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = UrlReport)]
 struct Report {
+    /// The URL as it was given.
     #[serde(default)]
+    #[schema(required = true)]
     url: String,
+    /// The answer's status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,6 +67,7 @@ struct Report {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bytes: Option<usize>,
     /// The answer's JSON, where it is JSON and there is room for it.
+    #[schema(value_type = Option<serde_json::Value>)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     json: Option<Json>,
     /// Whether the answer's JSON was left out for its size.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::fetch::{Download, FetchError, Fetcher};
 use crate::json::{Json, Object};
@@ -21,8 +22,52 @@ pub struct ProcessData {
     fetcher: Fetcher,
 }
 
+/// What to profile.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(as = ProcessDataInput, value_type = SourceOrData)]
+pub struct Input(Json);
+
+/// Any JSON, or a file by its URL.
+#[allow(dead_code, reason = "it describes the input in the OpenAPI document")]
+#[derive(Debug, ToSchema)]
+#[serde(untagged)]
+pub enum SourceOrData {
+    /// A file to read.
+    Source(SourceInput),
+    /// Any JSON.
+    #[schema(value_type = serde_json::Value)]
+    Data(Json),
+}
+
+/// A file to profile while it is read. An object with any other key is data.
+#[allow(dead_code, reason = "as above")]
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({"source_url": "https://example.com/people.csv"}))]
+pub struct SourceInput {
+    /// Where the file is.
+    pub source_url: String,
+    /// Its format, where neither its type, its name nor its start tells.
+    #[schema(inline)]
+    pub format: Option<SourceFormat>,
+}
+
+/// The format of a file of records.
+#[allow(dead_code, reason = "as above")]
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum SourceFormat {
+    /// Values separated by commas or semicolons.
+    Csv,
+    /// Values separated by tabs.
+    Tsv,
+    /// A JSON value on each line.
+    Jsonl,
+}
+
 /// What a profile says, and where its records came from.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProcessDataOutput)]
 pub struct Output {
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<Source>,
@@ -31,7 +76,8 @@ pub struct Output {
 }
 
 /// The file that was profiled.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProfileSource)]
 struct Source {
     /// Its URL after redirects.
     url: String,
@@ -95,7 +141,7 @@ impl ProcessData {
 
 impl Job for ProcessData {
     const NAME: &'static str = "process_data";
-    type Input = Json;
+    type Input = Input;
     type Output = Output;
 
     fn retry_policy(&self) -> RetryPolicy {
@@ -105,7 +151,7 @@ impl Job for ProcessData {
         }
     }
 
-    async fn run(&self, input: Json, _: &TaskContext) -> Result<Output, JobError> {
+    async fn run(&self, Input(input): Input, _: &TaskContext) -> Result<Output, JobError> {
         match input.as_object().and_then(source_of).transpose()? {
             Some((url, format)) => self.profile_source(url, format).await,
             None => {
@@ -217,7 +263,7 @@ mod tests {
         let context = TaskContext::detached(uuid::Uuid::nil());
         let input = json::parse(br#"{"values":[1,2,3]}"#).unwrap();
         let output = ProcessData::new(fetcher)
-            .run(input, &context)
+            .run(Input(input), &context)
             .await
             .unwrap();
         assert_eq!(

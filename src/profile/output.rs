@@ -2,6 +2,7 @@
 
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::field::{Field, Scalars, Spread, Texts};
 use super::numbers::Numbers;
@@ -12,12 +13,13 @@ use crate::json::Json;
 pub const MAX_PROFILE_BYTES: usize = 200_000;
 
 /// The profile of a document or of a stream of records.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Profile {
     /// The number of records: of an array's elements, of a stream's records, or 1.
     pub records: u64,
     /// The fields in the order in which they were first seen.
     #[serde(serialize_with = "as_map")]
+    #[schema(value_type = std::collections::HashMap<String, FieldProfile>)]
     pub fields: Vec<(String, FieldProfile)>,
     /// How many fields there were besides (estimated beyond
     /// [`EXACT_DISTINCT`](super::EXACT_DISTINCT)); nothing inside them is counted.
@@ -25,7 +27,7 @@ pub struct Profile {
 }
 
 /// What is known of one field. Statistics that the field's types do not have are absent.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 pub struct FieldProfile {
     /// How often the field was there, `null` included.
     pub count: u64,
@@ -37,6 +39,7 @@ pub struct FieldProfile {
     pub types: TypeCounts,
     /// How many strings, arrays and objects were empty.
     #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
     pub empty: u64,
     /// The number of different scalars except `null` (`1` and `1.0` are the same).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,9 +49,11 @@ pub struct FieldProfile {
     pub distinct_exact: Option<bool>,
     /// The least number, exact.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<f64>)]
     pub min: Option<Json>,
     /// The largest number, exact.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<f64>)]
     pub max: Option<Json>,
     /// The arithmetic mean of the numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,10 +69,12 @@ pub struct FieldProfile {
     pub negatives: Option<u64>,
     /// How many numbers are `NaN` or infinite; they enter no other statistic.
     #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
     pub not_finite: u64,
     /// How many integers are beyond a double's range; they enter neither mean, standard deviation
     /// nor quantiles.
     #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
     pub too_large: u64,
     /// Quantiles of the numbers, linear between neighbours.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,30 +103,37 @@ pub struct FieldProfile {
     /// By how much at most a count in `top` is too low. Listed values are certain to be more
     /// frequent than those that are not counted.
     #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
     pub top_error: u64,
 }
 
 /// How often a field was of each type. `integer` is a number without fraction and exponent,
 /// `number` is any other.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[allow(missing_docs)] // the names are JSON Schema's
 pub struct TypeCounts {
     #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
     pub boolean: u64,
     #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
     pub integer: u64,
     #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
     pub number: u64,
     #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
     pub string: u64,
     #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
     pub array: u64,
     #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
     pub object: u64,
 }
 
 /// Values below which the named percentage lies.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 #[allow(missing_docs)] // each is the percentile of its name
 pub struct QuantileValues {
     pub p01: f64,
@@ -132,7 +146,7 @@ pub struct QuantileValues {
 }
 
 /// Least, largest and mean length.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 #[allow(missing_docs)]
 pub struct Lengths {
     pub min: u64,
@@ -141,14 +155,16 @@ pub struct Lengths {
 }
 
 /// A frequent value.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct TopValue {
     /// The value; a long one is its beginning, as a string.
+    #[schema(value_type = serde_json::Value)]
     pub value: Json,
     /// How often it was there.
     pub count: u64,
     /// Whether the value was cut.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
     pub truncated: bool,
 }
 

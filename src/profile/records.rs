@@ -16,6 +16,7 @@ mod lines;
 mod table;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::json::Json;
 use lines::Lines;
@@ -114,7 +115,7 @@ impl Format {
 }
 
 /// A record that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RecordError {
     /// The line at which the record begins, from 1.
     pub line: u64,
@@ -123,7 +124,7 @@ pub struct RecordError {
 }
 
 /// The records that could not be read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RecordErrors {
     /// How many there are.
     pub count: u64,

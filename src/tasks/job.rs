@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
 
 use super::context::TaskContext;
 use super::retry::RetryPolicy;
@@ -18,9 +19,9 @@ pub trait Job: Send + Sync + 'static {
     /// The name that submissions use.
     const NAME: &'static str;
     /// What a task is given; read from the submission's JSON.
-    type Input: DeserializeOwned + Send;
+    type Input: DeserializeOwned + ToSchema + Send;
     /// What a task results in; stored as JSON.
-    type Output: Serialize;
+    type Output: Serialize + ToSchema;
 
     /// How failed attempts are repeated.
     fn retry_policy(&self) -> RetryPolicy {

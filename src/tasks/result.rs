@@ -2,22 +2,56 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use uuid::Uuid;
 
 use super::state::State;
 use crate::store::tasks::TaskRecord;
 
 /// What a client is told of a task.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"status": "completed", "result": {"records": 1, "fields": {}, "fields_omitted": 0}}))]
 pub struct TaskResult {
+    /// `pending` until the task has ended, and then how.
+    #[schema(value_type = ResultStatus)]
     status: &'static str,
+    /// What it gave, where it is completed: its job's output.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
     result: Option<Box<RawValue>>,
+    /// Why it failed, where it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<TaskError>,
 }
 
+/// What a client is told of a task's state.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum ResultStatus {
+    /// It waits, or runs.
+    Pending,
+    /// It has a result.
+    Completed,
+    /// It was given up.
+    Failed,
+    /// Its caller stopped it.
+    Cancelled,
+    /// Its time was over before it could run.
+    Expired,
+}
+
+/// The id under which a task was accepted.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"task_id": "5f0c9c1e-6f0b-4d7e-9a53-0d2f8a9c1b7e"}))]
+pub struct Accepted {
+    /// The id to ask for.
+    #[schema(value_type = String, format = "uuid")]
+    pub task_id: Uuid,
+}
+
 /// Why a task failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TaskError {
     /// A word for programs.
     #[serde(rename = "type")]

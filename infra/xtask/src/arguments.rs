@@ -22,6 +22,9 @@ cargo xtask test   Checks everything: format, lints, tests, documentation,
                    template.yaml, and the running service from end to end.
   --quick             without template.yaml and the running service
 
+cargo xtask openapi
+                   Writes openapi.json anew, of the routes and the Rust types.
+
 cargo xtask help   Prints this.
 ";
 
@@ -34,6 +37,8 @@ pub enum Command {
     Run(Box<Options>),
     /// Check everything.
     Test(TestOptions),
+    /// Write the OpenAPI document.
+    OpenApi,
 }
 
 /// What to check.
@@ -55,6 +60,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command> {
             Some("help") => Ok(Command::Help),
             Some("run") => parse_run(&mut parser),
             Some("test") => parse_test(&mut parser),
+            Some("openapi") => Ok(Command::OpenApi),
             _ => Err(format!("unknown command {}", word.to_string_lossy()).into()),
         },
         Ok(Some(other)) => Err(other.unexpected()),

@@ -1,10 +1,11 @@
-//! The project's commands: `cargo xtask run`, `cargo xtask test`.
+//! The project's commands: `cargo xtask run`, `cargo xtask test`, `cargo xtask openapi`.
 
 use std::process::ExitCode;
 
 use local_stack::{Result, process};
 
 mod arguments;
+mod openapi;
 mod run;
 mod test;
 
@@ -32,5 +33,6 @@ fn start() -> Result<()> {
         }
         Command::Run(options) => run::run(&options),
         Command::Test(options) => test::run(options),
+        Command::OpenApi => openapi::write(),
     }
 }

@@ -1,0 +1,198 @@
+//! What the routes' descriptions become: one document with FastAPI's names and forms.
+
+use async_service::jobs::CATALOG;
+use serde_json::{Map, Value, json};
+use utoipa::openapi::OpenApi;
+
+const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
+
+/// The whole document.
+pub fn of(routes: OpenApi) -> Value {
+    let mut routes = serde_json::to_value(routes).unwrap();
+    for (path, operations) in members(&mut routes["paths"]) {
+        for (method, operation) in members(operations) {
+            assert!(METHODS.contains(&method.as_str()), "{method}");
+            as_fastapi(path, method, operation);
+        }
+    }
+    let mut schemas = routes["components"]["schemas"].take();
+    jobs(&mut schemas);
+    for (name, schema) in members(&mut schemas) {
+        schema["title"] = json!(name);
+        titles(schema);
+    }
+    errors(&mut schemas);
+    forms(&mut schemas);
+    forms(&mut routes["paths"]);
+    members(&mut schemas).sort_keys();
+    json!({
+        "openapi": "3.1.0",
+        "info": info(),
+        "servers": [{"url": "/"}],
+        "tags": tags(),
+        "paths": routes["paths"],
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "ApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+                "Bearer": {"type": "http", "scheme": "bearer"},
+            },
+        },
+        // Without a key is one of the ways: the service itself asks for none, and what stands in
+        // front of it may.
+        "security": [{}, {"ApiKey": []}, {"Bearer": []}],
+    })
+}
+
+fn info() -> Value {
+    json!({
+        "title": "async-service",
+        "version": env!("CARGO_PKG_VERSION"),
+        "description": "Items, users, fetched URLs, and tasks that are run in the background.",
+        "license": {"name": "MIT OR Apache-2.0", "identifier": env!("CARGO_PKG_LICENSE")},
+    })
+}
+
+fn tags() -> Value {
+    json!([
+        {"name": "service", "description": "The service itself"},
+        {"name": "items", "description": "Any JSON objects"},
+        {"name": "users", "description": "Users, read through another service if there is one"},
+        {"name": "fetch", "description": "URLs of other services"},
+        {"name": "tasks", "description": "Work that is queued, done by a worker, and kept"},
+    ])
+}
+
+/// An operation's names as FastAPI makes them of its function and path.
+fn as_fastapi(path: &str, method: &str, operation: &mut Value) {
+    let function = text(operation, "operationId");
+    let id: String = format!("{function}{path}")
+        .chars()
+        .map(|c| if c.is_alphanumeric() { c } else { '_' })
+        .collect();
+    let told = [text(operation, "summary"), text(operation, "description")];
+    operation["operationId"] = json!(format!("{id}_{method}"));
+    operation["summary"] = json!(title(&function));
+    operation["description"] = json!(told.join("\n\n").trim());
+    for parameter in items(&mut operation["parameters"]) {
+        let name = text(parameter, "name");
+        let optional = parameter["required"] == false;
+        let schema = &mut parameter["schema"];
+        if optional && schema.get("default").is_none() {
+            *schema = json!({"anyOf": [schema, {"type": "null"}]});
+        }
+        schema["title"] = json!(title(&name));
+    }
+    if operation.get("requestBody").is_some() {
+        body(&function, &mut operation["requestBody"]);
+    }
+}
+
+/// A body that is any object has the title of FastAPI's parameter.
+fn body(function: &str, body: &mut Value) {
+    body["required"] = json!(true);
+    let schema = &mut body["content"]["application/json"]["schema"];
+    if schema.get("$ref").is_none() {
+        let name = if function == "process" {
+            "Data"
+        } else {
+            "Item"
+        };
+        *schema = json!({"additionalProperties": true, "type": "object", "title": name});
+    }
+}
+
+/// The jobs' schemas; a completed task's result is one of their outputs.
+fn jobs(schemas: &mut Value) {
+    let mut outputs = Vec::new();
+    for job in CATALOG {
+        let of_job = (job.schemas)();
+        outputs.push(json!({"$ref": format!("#/components/schemas/{}", of_job.output)}));
+        for (name, schema) in of_job.all {
+            schemas[name] = serde_json::to_value(schema).unwrap();
+        }
+    }
+    let result = &mut schemas["TaskResult"]["properties"]["result"];
+    let description = result["description"].take();
+    *result = json!({"anyOf": outputs, "description": description});
+}
+
+/// Each property has its name as title, as in Pydantic's schemas.
+fn titles(schema: &mut Value) {
+    let Some(properties) = schema.get_mut("properties") else {
+        return;
+    };
+    for (name, property) in members(properties) {
+        if property.get("$ref").is_none() {
+            property["title"] = json!(title(name));
+        }
+    }
+}
+
+/// The two schemas of validation errors, with FastAPI's titles.
+fn errors(schemas: &mut Value) {
+    let one = &mut schemas["ValidationError"];
+    one["required"] = json!(["loc", "msg", "type"]);
+    let properties = &mut one["properties"];
+    properties["loc"]["items"] = json!({"anyOf": [{"type": "string"}, {"type": "integer"}]});
+    for (name, title) in [
+        ("loc", "Location"),
+        ("msg", "Message"),
+        ("type", "Error Type"),
+        ("input", "Input"),
+        ("ctx", "Context"),
+    ] {
+        properties[name]["title"] = json!(title);
+    }
+    properties["ctx"]["type"] = json!("object");
+    members(schemas).remove("Loc");
+    members(&mut schemas["HTTPValidationError"]).remove("required");
+}
+
+/// Forms that mean the same, as FastAPI writes them: a choice is `anyOf`, also one with null, and an
+/// integer has any size.
+fn forms(value: &mut Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(forms),
+        Value::Object(map) => {
+            map.values_mut().for_each(forms);
+            if map.get("format").is_some_and(|format| format == "int64") {
+                map.remove("format");
+            }
+            let any = nullable(map).or_else(|| map.remove("oneOf"));
+            if let Some(any) = any {
+                map.remove("type");
+                map.insert("anyOf".to_owned(), any);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// `["string", "null"]` as a choice of the two.
+fn nullable(map: &Map<String, Value>) -> Option<Value> {
+    let types = map.get("type")?.as_array()?;
+    Some(types.iter().map(|one| json!({"type": one})).collect())
+}
+
+/// FastAPI's title of a name: `item_id` is `Item Id`.
+fn title(name: &str) -> String {
+    let words = name.split('_').map(|word| {
+        let mut letters = word.chars();
+        let first = letters.next().map(|first| first.to_ascii_uppercase());
+        first.into_iter().chain(letters).collect::<String>()
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn text(value: &Value, name: &str) -> String {
+    value[name].as_str().unwrap_or_default().to_owned()
+}
+
+fn members(value: &mut Value) -> &mut Map<String, Value> {
+    value.as_object_mut().expect("an object")
+}
+
+fn items(value: &mut Value) -> impl Iterator<Item = &mut Value> {
+    value.as_array_mut().into_iter().flatten()
+}
