@@ -74,7 +74,8 @@ fn as_fastapi(path: &str, method: &str, operation: &mut Value) {
     operation["operationId"] = json!(format!("{id}_{method}"));
     operation["summary"] = json!(title(&function));
     operation["description"] = json!(told.join("\n\n").trim());
-    for parameter in items(&mut operation["parameters"]) {
+    let parameters = operation.get_mut("parameters");
+    for parameter in parameters.into_iter().flat_map(items) {
         let name = text(parameter, "name");
         let optional = parameter["required"] == false;
         let schema = &mut parameter["schema"];

@@ -53,16 +53,37 @@ pub fn sam() -> Result<PathBuf> {
     Ok(environment.program("sam"))
 }
 
-/// The project's virtual environment.
+/// Makes sure of the tools that ask the service by its OpenAPI document, and
+/// returns the folder of their programs.
+///
+/// # Errors
+/// As [`run_tools`].
+pub fn openapi_tools() -> Result<PathBuf> {
+    let pins = read_pins("requirements-clients.txt")?;
+    let environment = Environment::apart("clients", &pins)?;
+    Ok(environment.folder.join("bin"))
+}
+
+/// A virtual environment of the project.
 struct Environment {
     folder: PathBuf,
 }
 
 impl Environment {
-    /// The environment with these packages in it.
+    /// The common environment with these packages in it.
     fn ready(what: &str, pins: &[String]) -> Result<Self> {
+        Self::at(".venv", what, pins)
+    }
+
+    /// An environment of its own, for packages that would change what others
+    /// in the common one depend on.
+    fn apart(what: &str, pins: &[String]) -> Result<Self> {
+        Self::at(&format!(".venv/apart/{what}"), what, pins)
+    }
+
+    fn at(folder: &str, what: &str, pins: &[String]) -> Result<Self> {
         let environment = Self {
-            folder: project::root().join(".venv"),
+            folder: project::root().join(folder),
         };
         let _lock = lock()?;
         let stamp = environment.folder.join(format!("installed-for-{what}"));

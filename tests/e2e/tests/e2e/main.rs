@@ -5,6 +5,7 @@
 //! or kill the worker.
 
 mod bodies;
+mod clients;
 mod fetch;
 mod items;
 mod jobs;
@@ -37,6 +38,8 @@ fn main() -> ExitCode {
             logs_each_request_and_no_payload;
         items: live_and_die echo_what_was_sent are_listed_page_by_page are_checked;
         bodies: of_any_size_get_a_clear_answer;
+        clients: a_validator_accepts_the_document a_generated_client_submits_a_task
+            a_tester_finds_no_answer_outside_of_the_document;
         users: live_and_die are_read_through_the_upstream are_refreshed_when_they_expire
             are_served_stale_when_the_upstream_fails are_fetched_concurrently are_checked
             may_be_ours_in_spite_of_the_upstream are_listed;

@@ -101,6 +101,11 @@ impl Service {
         self.stats()["paths"][path].as_u64().unwrap_or(0)
     }
 
+    /// Where the service answers.
+    pub fn url(&self) -> String {
+        self.stack.url()
+    }
+
     pub fn upstream(&self, path: &str) -> String {
         format!("{}{path}", self.stack.upstream_url())
     }

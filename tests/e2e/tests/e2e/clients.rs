@@ -1,0 +1,132 @@
+//! Programs that know of the service what its OpenAPI document says.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use local_stack::{project, setup};
+
+use crate::service::Service;
+
+/// Cases for each operation of one run of the tester.
+const EXAMPLES: &str = "25";
+
+fn tool(name: &str) -> Command {
+    let folder = setup::openapi_tools().unwrap();
+    let mut command = Command::new(folder.join(name));
+    // The generator calls a formatter that stands beside it.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let paths = std::env::split_paths(&path);
+    let all = std::env::join_paths(std::iter::once(folder).chain(paths)).unwrap();
+    command.env("PATH", all).current_dir(scratch());
+    command
+}
+
+/// A folder for what the tools write.
+fn scratch() -> PathBuf {
+    let folder = project::target().join("e2e-clients");
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn document() -> PathBuf {
+    project::root().join("openapi.json")
+}
+
+#[track_caller]
+fn succeed(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?}\n{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+pub fn a_validator_accepts_the_document(_: &Service) {
+    succeed(
+        tool("openapi-spec-validator")
+            .args(["--schema", "3.1", "--validation-errors", "all"])
+            .arg(document()),
+    );
+}
+
+pub fn a_generated_client_submits_a_task(service: &Service) {
+    let generated = scratch().join("generated");
+    succeed(
+        tool("openapi-python-client")
+            .args([
+                "generate",
+                "--meta",
+                "none",
+                "--overwrite",
+                "--fail-on-warning",
+            ])
+            .arg("--path")
+            .arg(document())
+            .arg("--output-path")
+            .arg(&generated),
+    );
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/use_client.py");
+    succeed(
+        tool("python")
+            .arg(script)
+            .arg(service.url())
+            .env("PYTHONPATH", scratch())
+            .env("PYTHONDONTWRITEBYTECODE", "1"),
+    );
+}
+
+pub fn a_tester_finds_no_answer_outside_of_the_document(service: &Service) {
+    let task_id = service.process(r#"{"values":[1,2,3]}"#);
+    service.result(&task_id);
+    let config = scratch().join("schemathesis.toml");
+    std::fs::write(&config, tester_config(service, &task_id)).unwrap();
+    succeed(
+        tool("schemathesis")
+            .arg("--config-file")
+            .arg(&config)
+            .arg("run")
+            .arg(document())
+            .arg("--url")
+            .arg(service.url())
+            .args(["--max-examples", EXAMPLES])
+            // Another seed finds other things: SCHEMATHESIS_SEED sets it.
+            .args([
+                "--seed",
+                &std::env::var("SCHEMATHESIS_SEED").unwrap_or("1".to_owned()),
+            ])
+            .args(["--continue-on-failure", "--no-color"]),
+    );
+}
+
+/// What the tester cannot know: a task and a URL that there are. And where it differs on purpose
+/// from FastAPI, which this service follows.
+fn tester_config(service: &Service, task_id: &str) -> String {
+    let url = service.upstream("/json/7");
+    format!(
+        r#"
+[checks]
+enabled = true
+
+# FastAPI names the methods of the first route of a path alone.
+[checks.allow_header_conformance]
+enabled = false
+
+[[operations]]
+include-path = "/result/{{task_id}}"
+parameters = {{ "path.task_id" = "{task_id}" }}
+
+[[operations]]
+include-path = "/fetch/"
+parameters = {{ "query.url" = "{url}" }}
+
+# No schema says which cursors a list has given.
+[[operations]]
+include-path = ["/items/", "/users/"]
+include-method = "GET"
+[operations.checks.positive_data_acceptance]
+enabled = false
+"#
+    )
+}
