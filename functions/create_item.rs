@@ -26,5 +26,5 @@ pub async fn create_item(items: &ItemStore, request: Request) -> Result<Answer, 
     let (item,) = all((request.body_object(),))?;
     let item = items::document(item)?;
     let id = items.create(&item).await?;
-    Ok(Answer::ok(&StoredItem::new(item, id)?).at(&format!("/items/{id}")))
+    Ok(Answer::ok(&StoredItem::new(item, id)?).at(&format!("{}/items/{id}", request.prefix())))
 }

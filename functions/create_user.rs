@@ -25,5 +25,5 @@ async fn main() -> Result<(), Error> {
 pub async fn create_user(users: &Users, request: Request) -> Result<Answer, HttpError> {
     let (user,) = all((NewUser::read(&request),))?;
     let (id, user) = users.create(&user).await?;
-    Ok(Answer::raw(StatusCode::CREATED, user).at(&format!("/users/{id}")))
+    Ok(Answer::raw(StatusCode::CREATED, user).at(&format!("{}/users/{id}", request.prefix())))
 }

@@ -1,7 +1,7 @@
 //! `DELETE /items/{item_id}`: deletes an item.
 
 use async_service::http::openapi::{ErrorDetail, Invalid, Unavailable};
-use async_service::http::{self, Answer, HttpError, Request, StatusCode, all};
+use async_service::http::{self, Answer, HttpError, Request, all};
 use async_service::store::ItemStore;
 use async_service::{App, Error};
 
@@ -25,7 +25,7 @@ async fn main() -> Result<(), Error> {
 pub async fn delete_item(items: &ItemStore, request: Request) -> Result<Answer, HttpError> {
     let (item_id,) = all((request.path_int("item_id"),))?;
     match item_id.as_i64() {
-        Some(id) if items.delete(id).await? => Ok(Answer::empty(StatusCode::NO_CONTENT)),
+        Some(id) if items.delete(id).await? => Ok(Answer::no_content()),
         _ => Err(HttpError::not_found("Item not found")),
     }
 }

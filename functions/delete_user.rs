@@ -1,7 +1,7 @@
 //! `DELETE /users/{user_id}`: deletes a user, also one that the upstream still has.
 
 use async_service::http::openapi::{ErrorDetail, Invalid, Unavailable, UpstreamFailed};
-use async_service::http::{self, Answer, HttpError, Request, StatusCode, all};
+use async_service::http::{self, Answer, HttpError, Request, all};
 use async_service::users::Users;
 use async_service::{App, Error};
 
@@ -25,7 +25,7 @@ async fn main() -> Result<(), Error> {
 pub async fn delete_user(users: &Users, request: Request) -> Result<Answer, HttpError> {
     let (user_id,) = all((request.path_int("user_id"),))?;
     match user_id.as_i64() {
-        Some(id) if users.delete(id).await? => Ok(Answer::empty(StatusCode::NO_CONTENT)),
+        Some(id) if users.delete(id).await? => Ok(Answer::no_content()),
         _ => Err(HttpError::not_found("User not found")),
     }
 }

@@ -26,7 +26,7 @@ async fn main() -> Result<(), Error> {
 )]
 pub async fn result(tasks: &TaskStore, request: Request) -> Result<Answer, HttpError> {
     // Any text may be asked for; what is no UUID was never issued.
-    let record = match Uuid::parse_str(&request.path_text("task_id")) {
+    let record = match Uuid::parse_str(request.path_text("task_id")) {
         Ok(id) => tasks.get(id).await?,
         Err(_) => None,
     };

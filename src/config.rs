@@ -123,6 +123,16 @@ impl Config {
         self.seconds("RETENTION_SECONDS", 14 * 24 * 3600)
     }
 
+    /// The path below which a custom domain serves this API, such as `/v1`, or nothing. An event
+    /// does not tell it.
+    pub fn base_path(&self) -> String {
+        let path = self.optional("BASE_PATH").unwrap_or_default();
+        match path.trim_matches('/') {
+            "" => String::new(),
+            path => format!("/{path}"),
+        }
+    }
+
     /// The region that requests are signed for.
     pub fn aws_region(&self) -> Result<String, ConfigError> {
         self.required("AWS_REGION")
@@ -220,6 +230,13 @@ mod tests {
     fn a_duration_of_zero_is_refused() {
         let config = Config::from([("RETENTION_SECONDS", "0")]);
         assert!(config.retention().is_err());
+    }
+
+    #[test]
+    fn a_base_path_has_a_slash_in_front() {
+        for (given, path) in [("v1", "/v1"), ("/a/b/", "/a/b"), ("/", ""), ("", "")] {
+            assert_eq!(Config::from([("BASE_PATH", given)]).base_path(), path);
+        }
     }
 
     #[test]

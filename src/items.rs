@@ -20,6 +20,15 @@ pub fn document(object: Object) -> Result<String, HttpError> {
     })
 }
 
+/// As [`document`] for what is worked on and never echoed: a number that is not finite becomes null.
+pub fn document_lossy(object: Object) -> String {
+    let mut value = Json::Object(object);
+    if !value.is_finite() {
+        value.replace_not_finite();
+    }
+    value.to_string()
+}
+
 /// A document's text as a part of an answer.
 ///
 /// # Errors

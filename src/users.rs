@@ -20,6 +20,9 @@ pub const MAX_IDS: usize = 100;
 /// The largest user that an upstream may answer: what fits a row of a table (400 KB).
 const MAX_UPSTREAM_BODY: usize = 390 * 1024;
 
+/// What every user has.
+const FIELDS: [&str; 2] = ["name", "email"];
+
 /// The ids that a request asks for with `?ids=1,2,3`, if it does. An id beyond 64 bits is nobody's.
 pub fn ids(request: &Request) -> Checked<Option<Vec<i64>>> {
     let Some(ids) = request.query_ints("ids")? else {
@@ -30,7 +33,7 @@ pub fn ids(request: &Request) -> Checked<Option<Vec<i64>>> {
             "List should have at most {MAX_IDS} items after validation, not {}",
             ids.len()
         );
-        let input = request.query_text("ids").unwrap_or_default();
+        let input = Json::array(request.query_texts("ids"));
         let ctx = Json::object([
             ("field_type", Json::from("List")),
             ("max_length", Json::from(MAX_IDS as i64)),
@@ -77,7 +80,7 @@ impl NewUser {
             let msg = "Input should be a valid dictionary or object to extract fields from";
             FieldError::new("model_attributes_type", ["body".into()], msg, other)
         })?;
-        let errors: Vec<FieldError> = ["name", "email"]
+        let errors: Vec<FieldError> = FIELDS
             .into_iter()
             .filter_map(|name| text_error(&object, name))
             .collect();
@@ -88,12 +91,17 @@ impl NewUser {
         }
     }
 
-    /// The user's text under an id; an `id` in the body gives way to it.
+    /// The user's text under an id, in the order of a Pydantic model; an `id` in the body gives way
+    /// to it.
     fn document(&self, id: i64) -> Result<String, HttpError> {
         let mut user = Object::new();
         user.insert("id", Json::from(id));
-        for (key, value) in self.0.iter().filter(|(key, _)| *key != "id") {
-            user.insert(key.clone(), value.clone());
+        let fields = FIELDS
+            .iter()
+            .filter_map(|field| self.0.get(field).map(|value| (*field, value)));
+        let all = self.0.iter().map(|(key, value)| (key.as_str(), value));
+        for (key, value) in fields.chain(all).filter(|(key, _)| *key != "id") {
+            user.insert(key, value.clone());
         }
         crate::items::document(user)
     }

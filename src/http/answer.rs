@@ -62,6 +62,11 @@ impl Answer {
         }
     }
 
+    /// 204. FastAPI names a content type all the same.
+    pub fn no_content() -> Answer {
+        Answer::empty(StatusCode::NO_CONTENT).with(CONTENT_TYPE, JSON)
+    }
+
     /// What Starlette answers when a handler fails unexpectedly.
     pub fn internal_error() -> Answer {
         Answer::empty(StatusCode::INTERNAL_SERVER_ERROR)

@@ -48,7 +48,8 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    /// An error of Pydantic's type `kind` at `loc`; `input` is what was given there.
+    /// An error of Pydantic's type `kind` at `loc`; `input` is what was given there, or null where
+    /// that has a `NaN`, which no answer can hold.
     pub fn new(
         kind: &'static str,
         loc: impl IntoIterator<Item = Loc>,
@@ -56,11 +57,12 @@ impl FieldError {
         input: impl Into<Json>,
     ) -> FieldError {
         let loc = loc.into_iter().collect();
+        let input: Json = input.into();
         FieldError {
             kind,
             loc,
             msg: msg.into(),
-            input: input.into(),
+            input: if input.is_finite() { input } else { Json::Null },
             ctx: None,
         }
     }

@@ -15,6 +15,8 @@ pub enum Rejection {
     Fields(Vec<FieldError>),
     /// An error that is answered alone: FastAPI reads the body before it looks at any parameter.
     Alone(Box<HttpError>),
+    /// What FastAPI takes and then cannot answer; it matters only where nothing else is wrong.
+    Last(Box<HttpError>),
 }
 
 impl From<FieldError> for Rejection {
@@ -43,21 +45,25 @@ pub fn gather<P: Parts>(parts: P) -> Checked<P::Values> {
 }
 
 fn merge(rejections: Vec<Rejection>) -> Rejection {
-    let mut fields = Vec::new();
+    let (mut fields, mut last) = (Vec::new(), None);
     for rejection in rejections {
         match rejection {
             Rejection::Fields(errors) => fields.extend(errors),
-            alone => return alone,
+            Rejection::Alone(_) => return rejection,
+            Rejection::Last(_) => last = Some(rejection),
         }
     }
-    Rejection::Fields(fields)
+    match last {
+        Some(last) if fields.is_empty() => last,
+        _ => Rejection::Fields(fields),
+    }
 }
 
 impl From<Rejection> for HttpError {
     fn from(rejection: Rejection) -> HttpError {
         match rejection {
             Rejection::Fields(errors) => HttpError::invalid(errors),
-            Rejection::Alone(error) => *error,
+            Rejection::Alone(error) | Rejection::Last(error) => *error,
         }
     }
 }
@@ -114,7 +120,7 @@ pub(super) fn ints(name: &str, texts: &[&str]) -> Checked<Option<Vec<Int>>> {
         match int(&["query".into(), name.into(), index.into()], text) {
             Ok(value) => ints.push(value),
             Err(Rejection::Fields(found)) => errors.extend(found),
-            Err(alone) => return Err(alone),
+            Err(other) => return Err(other),
         }
     }
     if errors.is_empty() {
@@ -124,8 +130,9 @@ pub(super) fn ints(name: &str, texts: &[&str]) -> Checked<Option<Vec<Int>>> {
     }
 }
 
-/// The body, parsed where its content type says JSON, and else its text.
-pub(super) fn body(request: &Request) -> Checked<Json> {
+/// The body, parsed where its content type says JSON, and else its text; and whether a half of a
+/// character was replaced in it.
+pub(super) fn body(request: &Request) -> Checked<(Json, bool)> {
     if request.body().is_empty() {
         return Err(FieldError::missing(["body".into()], Json::Null).into());
     }
@@ -133,11 +140,10 @@ pub(super) fn body(request: &Request) -> Checked<Json> {
         .header(http::header::CONTENT_TYPE)
         .is_some_and(is_json)
     {
-        return Ok(Json::String(
-            String::from_utf8_lossy(request.body()).into_owned(),
-        ));
+        let text = String::from_utf8_lossy(request.body()).into_owned();
+        return Ok((Json::String(text), false));
     }
-    json::parse(request.body()).map_err(|error| match error {
+    json::parse_lossy(request.body()).map_err(|error| match error {
         ParseError::Syntax { message, position } => {
             let loc = ["body".into(), position.into()];
             let ctx = Json::object([("error", Json::from(message.to_string()))]);
@@ -153,6 +159,17 @@ pub(super) fn body(request: &Request) -> Checked<Json> {
     })
 }
 
+/// A body whose texts can be echoed. Python fails when it encodes half a character.
+pub(super) fn echoable((value, lone_surrogates): (Json, bool)) -> Checked<Json> {
+    if !lone_surrogates {
+        return Ok(value);
+    }
+    Err(Rejection::Last(Box::new(HttpError::new(
+        http::StatusCode::UNPROCESSABLE_ENTITY,
+        "A text has a surrogate without its other half",
+    ))))
+}
+
 /// `application/json` and `application/…+json`, whatever parameters follow.
 fn is_json(content_type: &str) -> bool {
     let essence = content_type
@@ -162,7 +179,9 @@ fn is_json(content_type: &str) -> bool {
         .trim()
         .to_ascii_lowercase();
     let subtype = essence.strip_prefix("application/");
-    subtype.is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
+    subtype.is_some_and(|subtype| {
+        !subtype.contains('/') && (subtype == "json" || subtype.ends_with("+json"))
+    })
 }
 
 /// A value that must be an object, in the words that Pydantic has for a `dict`.
@@ -211,6 +230,16 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_echoed_matters_last() {
+        let path = || int(&["path".into(), "item_id".into()], "foo");
+        let half = || echoable((Json::from("\u{fffd}"), true)).map(drop);
+        let both = detail(gather((path(), half())).unwrap_err());
+        assert_eq!(both, detail(path().unwrap_err()));
+        let error = all((Ok(1), half())).unwrap_err();
+        assert_eq!(error.status(), 422);
+    }
+
+    #[test]
     fn a_missing_parameter_has_a_null_input() {
         let rejection = required(&["query".into(), "url".into()], None).unwrap_err();
         let expected = r#"{"detail":[{"type":"missing","loc":["query","url"],"msg":"Field required","input":null}]}"#;
@@ -241,6 +270,7 @@ mod tests {
         for no in [
             "text/plain",
             "text/json",
+            "application/x/y+json",
             "application/jsonx",
             "",
             "application/x-www-form-urlencoded",

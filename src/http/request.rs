@@ -1,25 +1,36 @@
 //! One HTTP request, as API Gateway's payload format 2.0 hands it to a function.
 
-use std::borrow::Cow;
+use std::collections::HashMap;
 
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, Method};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::params::{self, Checked};
 use crate::json::{Int, Json, Object};
+
+/// What Starlette encodes in the URL of a redirect: all but letters, digits and these.
+#[rustfmt::skip]
+const NOT_IN_URLS: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'_').remove(b'.').remove(b'-').remove(b'~').remove(b':').remove(b'/')
+    .remove(b'%').remove(b'#').remove(b'?').remove(b'=').remove(b'@').remove(b'[')
+    .remove(b']').remove(b'!').remove(b'$').remove(b'&').remove(b'\'').remove(b'(')
+    .remove(b')').remove(b'*').remove(b'+').remove(b',').remove(b';');
 
 /// A request, with its parts ready to be read.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     /// The method.
     pub method: Method,
-    /// The path as it came, still percent-encoded, perhaps with a stage or mapping in front.
+    /// The path, decoded, perhaps with a stage or mapping in front.
     pub path: String,
     /// The route that the gateway matched, such as `/items/{item_id}`.
     pub route: &'static str,
+    stage: Option<String>,
+    parameters: HashMap<String, String>,
+    raw_query: String,
     query: Vec<(String, String)>,
     headers: HeaderMap,
     body: Vec<u8>,
@@ -35,22 +46,36 @@ impl Request {
             false => body.into_bytes(),
         };
         // Not `queryStringParameters`: there the gateway joins repeated values by commas.
-        let query = event.raw_query_string.unwrap_or_default();
+        let raw_query = event.raw_query_string.unwrap_or_default();
+        let decode = match event.request_context.apiid {
+            Some(_) => decoded_by_gateway,
+            None => decoded_here,
+        };
+        let parameters = event.path_parameters.into_iter();
         Request {
             method: event.request_context.http.method,
-            path: event.raw_path.unwrap_or_default(),
+            path: decode(&event.raw_path.unwrap_or_default()),
             route,
-            query: url::form_urlencoded::parse(query.as_bytes())
+            stage: event.request_context.stage,
+            parameters: parameters
+                .map(|(name, text)| (name, decode(&text)))
+                .collect(),
+            query: url::form_urlencoded::parse(raw_query.as_bytes())
                 .into_owned()
                 .collect(),
+            raw_query,
             headers: event.headers,
             body,
         }
     }
 
-    /// The text at `{name}` of the route. It is found by its place from the end of the path, so
-    /// that a stage or a custom domain's mapping in front of the path does no harm.
-    pub fn path_text(&self, name: &str) -> Cow<'_, str> {
+    /// The text at `{name}` of the route. Where the gateway does not tell it, it is found by its
+    /// place from the end of the path, so that a stage or a custom domain's mapping in front of the
+    /// path does no harm.
+    pub fn path_text(&self, name: &str) -> &str {
+        if let Some(text) = self.parameters.get(name) {
+            return text;
+        }
         let segments = self.route.trim_matches('/').rsplit('/');
         let place = segments
             .enumerate()
@@ -61,16 +86,54 @@ impl Request {
             })
             .map(|(place, _)| place);
         let path = self.path.strip_suffix('/').unwrap_or(&self.path);
-        let text = place
+        place
             .and_then(|place| path.rsplit('/').nth(place))
-            .unwrap_or_default();
-        percent_decode_str(text).decode_utf8_lossy()
+            .unwrap_or_default()
+    }
+
+    /// Whether FastAPI would match another route, or none: it looks for slashes after decoding, some
+    /// gateways before.
+    pub(super) fn is_misrouted(&self) -> bool {
+        self.parameters.values().any(|text| text.contains('/'))
+    }
+
+    /// What stands before the route in the path: a stage, or a custom domain's mapping.
+    pub fn prefix(&self) -> &str {
+        let mut path = self.path.strip_suffix('/').unwrap_or(&self.path);
+        let segments = self.route.split('/').filter(|segment| !segment.is_empty());
+        for _ in segments {
+            path = &path[..path.rfind('/').unwrap_or(0)];
+        }
+        path
+    }
+
+    /// The path in two, as the fallback sees it, which has no route: the prefix, which is the stage's
+    /// name or `base_path`, and what follows.
+    pub fn split_prefix(&self, base_path: &str) -> (&str, &str) {
+        let stage = self.stage.as_deref().filter(|stage| *stage != "$default");
+        let stage = stage.map_or(String::new(), |stage| format!("/{stage}"));
+        for prefix in [base_path, &stage] {
+            match self.path.strip_prefix(prefix) {
+                Some("") => return (&self.path, "/"),
+                Some(rest) if !prefix.is_empty() && rest.starts_with('/') => {
+                    return self.path.split_at(prefix.len());
+                }
+                _ => {}
+            }
+        }
+        ("", &self.path)
     }
 
     /// The last value of a query parameter: FastAPI takes the last of several.
     pub fn query_text(&self, name: &str) -> Option<&str> {
         let last = self.query.iter().rev().find(|(key, _)| key == name);
         last.map(|(_, value)| value.as_str())
+    }
+
+    /// All values of a query parameter, at their commas.
+    pub fn query_texts(&self, name: &str) -> Vec<&str> {
+        let given = self.query.iter().filter(|(key, _)| key == name);
+        given.flat_map(|(_, value)| value.split(',')).collect()
     }
 
     /// The query's parameters but for `without`, encoded again.
@@ -81,15 +144,27 @@ impl Request {
             .finish()
     }
 
-    /// The request's URL without its query: absolute, as `requests` and `httpx` users expect of
-    /// a link, where the caller's `Host` is known.
+    /// The request's URL without its query.
     pub fn url_path(&self) -> String {
-        let Some(host) = self.header(http::header::HOST) else {
-            return self.path.clone();
-        };
+        self.url_of(&self.path, "")
+    }
+
+    /// The URL of another path with this request's query.
+    pub fn url_at(&self, path: &str) -> String {
+        self.url_of(path, &self.raw_query)
+    }
+
+    /// A URL, absolute where the caller's `Host` is known, and encoded as Starlette does it.
+    fn url_of(&self, path: &str, query: &str) -> String {
+        let path = path.replace('?', "%3F").replace('#', "%23");
+        let question = if query.is_empty() { "" } else { "?" };
         // API Gateway always sets it; a local stack has no TLS.
         let scheme = self.header("x-forwarded-proto").unwrap_or("http");
-        format!("{scheme}://{host}{}", self.path)
+        let url = match self.header(http::header::HOST) {
+            Some(host) => format!("{scheme}://{host}{path}{question}{query}"),
+            None => format!("{path}{question}{query}"),
+        };
+        utf8_percent_encode(&url, NOT_IN_URLS).to_string()
     }
 
     /// A header's text.
@@ -104,7 +179,7 @@ impl Request {
 
     /// An integer of the path, of any size.
     pub fn path_int(&self, name: &str) -> Checked<Int> {
-        params::int(&["path".into(), name.into()], &self.path_text(name))
+        params::int(&["path".into(), name.into()], self.path_text(name))
     }
 
     /// A query parameter that must be there; it may be empty.
@@ -128,20 +203,38 @@ impl Request {
     /// A list of integers separated by commas, in one or several parameters, or `None` where the
     /// parameter is absent.
     pub fn query_ints(&self, name: &str) -> Checked<Option<Vec<Int>>> {
-        let given = self.query.iter().filter(|(key, _)| key == name);
-        let texts: Vec<&str> = given.flat_map(|(_, value)| value.split(',')).collect();
-        params::ints(name, &texts)
+        params::ints(name, &self.query_texts(name))
     }
 
     /// The body as any JSON value.
     pub fn body_json(&self) -> Checked<Json> {
-        params::body(self)
+        params::echoable(params::body(self)?)
     }
 
     /// The body as a JSON object (FastAPI's `dict`).
     pub fn body_object(&self) -> Checked<Object> {
         params::object(self.body_json()?)
     }
+
+    /// As [`Request::body_object`], for what is never echoed: U+FFFD stands for each surrogate without
+    /// its other half.
+    pub fn body_object_lossy(&self) -> Checked<Object> {
+        match params::body(self)? {
+            (value @ Json::Object(_), _) => params::object(value),
+            other => params::object(params::echoable(other)?),
+        }
+    }
+}
+
+/// API Gateway decodes paths; of an escaped percent sign its stand-ins and some descriptions say
+/// that it stays escaped.
+fn decoded_by_gateway(text: &str) -> String {
+    text.replace("%25", "%")
+}
+
+/// What stands in for API Gateway without an API's id (the watcher's own router) does not decode.
+fn decoded_here(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -175,13 +268,54 @@ mod tests {
                 "{path}"
             );
         }
-        let nested = request("/tasks/{task_id}/retry", "/tasks/a%20b/retry");
+        let nested = request("/tasks/{task_id}/retry", "/tasks/a b/retry");
         assert_eq!(nested.path_text("task_id"), "a b");
         assert_eq!(request("/items/{item_id}", "").path_text("item_id"), "");
-        assert_eq!(
-            request("/items/{item_id}", "/items/%ff").path_text("item_id"),
-            "\u{fffd}"
-        );
+    }
+
+    fn event(api: Option<&str>, path: &str, parameter: &str) -> Request {
+        let mut event = ApiGatewayV2httpRequest::default();
+        event.raw_path = Some(path.to_owned());
+        event.request_context.apiid = api.map(str::to_owned);
+        event.path_parameters = [("item_id".to_owned(), parameter.to_owned())].into();
+        Request::from_event(event, "/items/{item_id}")
+    }
+
+    #[test]
+    fn a_path_is_decoded_once() {
+        let text = |api, parameter| {
+            let request = event(api, &format!("/items/{parameter}"), parameter);
+            assert_eq!(
+                request.path,
+                format!("/items/{}", request.path_text("item_id"))
+            );
+            request.path_text("item_id").to_owned()
+        };
+        // API Gateway has decoded it, perhaps but for the percent sign.
+        assert_eq!(text(Some("api"), "a b%35ä"), "a b%35ä");
+        assert_eq!(text(Some("api"), "%2535"), "%35");
+        // The watcher has not.
+        assert_eq!(text(None, "a%20b%2535%ff"), "a b%35\u{fffd}");
+    }
+
+    #[test]
+    fn a_slash_in_a_parameter_is_another_path() {
+        assert!(event(None, "/items/a%2Fb", "a%2Fb").is_misrouted());
+        assert!(event(Some("api"), "/items/a/b", "a/b").is_misrouted());
+        assert!(!event(Some("api"), "/prod/items/5/", "5").is_misrouted());
+    }
+
+    #[test]
+    fn a_prefix_is_what_stands_before_the_route() {
+        for (route, path, prefix) in [
+            ("/items", "/items/", ""),
+            ("/items", "/prod/items", "/prod"),
+            ("/items/{item_id}", "/a/b/items/5/", "/a/b"),
+            ("/", "/", ""),
+            ("/", "/prod/", "/prod"),
+        ] {
+            assert_eq!(request(route, path).prefix(), prefix, "{path}");
+        }
     }
 
     #[test]

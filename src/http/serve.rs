@@ -43,7 +43,11 @@ where
     // state of its own that a panic could leave half changed.
     // Boxed, since the type of a future that calls the SDK is too deep for the compiler to lay
     // out within the runtime's own.
-    let handling: LocalBoxFuture<'_, _> = Box::pin(handler(parts, request));
+    let handling: LocalBoxFuture<'_, _> = if request.is_misrouted() {
+        Box::pin(async { Err(HttpError::not_found("Not Found")) })
+    } else {
+        Box::pin(handler(parts, request))
+    };
     let handled = AssertUnwindSafe(handling).catch_unwind().await;
     let answer = match handled {
         Ok(Ok(answer)) => bounded(answer),

@@ -23,7 +23,7 @@ mod write;
 
 pub use number::Int;
 pub use object::{Iter as ObjectIter, Object};
-pub use parse::{MAX_DEPTH, MAX_INT_DIGITS, ParseError, parse, parse_str};
+pub use parse::{MAX_DEPTH, MAX_INT_DIGITS, ParseError, parse, parse_lossy, parse_str};
 pub use write::NotFinite;
 
 /// One JSON value.
@@ -171,6 +171,21 @@ impl Json {
             }
         }
         true
+    }
+}
+
+impl Json {
+    /// Puts null in the place of `NaN` and the infinities.
+    pub fn replace_not_finite(&mut self) {
+        let mut waiting = vec![self];
+        while let Some(value) = waiting.pop() {
+            match value {
+                Json::Float(number) if !number.is_finite() => *value = Json::Null,
+                Json::Array(values) => waiting.extend(values),
+                Json::Object(object) => waiting.extend(object.values_mut()),
+                _ => {}
+            }
+        }
     }
 }
 

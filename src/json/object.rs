@@ -66,6 +66,11 @@ impl Object {
         self.0.keys()
     }
 
+    /// All values in order, for changing.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Json> {
+        self.0.values_mut()
+    }
+
     /// All values in order.
     pub fn values(&self) -> impl Iterator<Item = &Json> {
         self.0.values()

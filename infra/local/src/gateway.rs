@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{percent_decode, percent_decode_str};
 use serde_json::{Map, Value, json};
 use ureq::Agent;
 
@@ -79,10 +79,13 @@ impl Api {
         if request.body.len() > LARGEST {
             return message(413, "Request Entity Too Large");
         }
-        let Some((route, parameters)) = find(&self.routes, request) else {
+        let Some(path) = decoded_path(&request.path) else {
+            return message(400, "Bad Request");
+        };
+        let Some((route, parameters)) = find(&self.routes, &request.method, &path) else {
             return message(404, "Not Found");
         };
-        let event = event(request, route, parameters);
+        let event = event(request, &path, route, parameters);
         self.enter(&route.function);
         let answer = self.invoke(&route.function, &event);
         self.leave(&route.function);
@@ -137,12 +140,32 @@ impl Api {
     }
 }
 
+/// The path as API Gateway gives it to a function, and routes by: it decodes
+/// it, cuts it at a question mark, and decodes it again. What is no escape then
+/// is a bad request.
+fn decoded_path(path: &str) -> Option<String> {
+    let once: Vec<u8> = percent_decode_str(path).collect();
+    let once = once.split(|byte| *byte == b'?').next().unwrap_or_default();
+    let mut rest = once;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
+        match rest.get(at + 1..at + 3) {
+            Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => rest = &rest[at + 3..],
+            _ => return None,
+        }
+    }
+    let twice = percent_decode(once).decode_utf8_lossy();
+    Some(twice.into_owned())
+}
+
 /// The most specific route of a request, and what its path says.
-fn find<'a>(routes: &'a [Route], request: &Request) -> Option<(&'a Route, Map<String, Value>)> {
+fn find<'a>(
+    routes: &'a [Route],
+    method: &str,
+    path: &str,
+) -> Option<(&'a Route, Map<String, Value>)> {
     let fits = |route: &'a Route| {
-        let method = route.method == "ANY" || route.method == request.method;
-        method
-            .then(|| parameters(&route.path, &request.path))
+        (route.method == "ANY" || route.method == method)
+            .then(|| parameters(&route.path, path))
             .flatten()
             .map(|found| (route, found))
     };
@@ -163,10 +186,9 @@ fn parameters(pattern: &str, path: &str) -> Option<Map<String, Value>> {
     if pattern.is_empty() {
         return None;
     }
-    let path = if path.len() > 1 {
-        path.strip_suffix('/').unwrap_or(path)
-    } else {
-        path
+    let path = match path.strip_suffix('/') {
+        Some(shorter) if !shorter.is_empty() && !shorter.ends_with('/') => shorter,
+        _ => path,
     };
     let (pattern, path): (Vec<_>, Vec<_>) =
         (pattern.split('/').collect(), path.split('/').collect());
@@ -180,7 +202,7 @@ fn parameters(pattern: &str, path: &str) -> Option<Map<String, Value>> {
             .and_then(|name| name.strip_suffix('}'))
         {
             Some(_) if actual.is_empty() => return None,
-            Some(name) => drop(found.insert(name.to_owned(), json!(decode(actual)))),
+            Some(name) => drop(found.insert(name.to_owned(), json!(actual))),
             None if expected == actual => {}
             None => return None,
         }
@@ -189,7 +211,7 @@ fn parameters(pattern: &str, path: &str) -> Option<Map<String, Value>> {
 }
 
 /// API Gateway's event of payload format 2.0.
-fn event(request: &Request, route: &Route, parameters: Map<String, Value>) -> Value {
+fn event(request: &Request, path: &str, route: &Route, parameters: Map<String, Value>) -> Value {
     let route_key = match route.path.as_str() {
         "" => "$default".to_owned(),
         path => format!("{} {path}", route.method),
@@ -200,7 +222,7 @@ fn event(request: &Request, route: &Route, parameters: Map<String, Value>) -> Va
     let mut event = json!({
         "version": "2.0",
         "routeKey": route_key,
-        "rawPath": decode(&request.path),
+        "rawPath": path,
         "rawQueryString": request.query,
         "headers": joined(request.headers.iter().filter(|(name, _)| name != "cookie").cloned()),
         "requestContext": {
@@ -210,7 +232,7 @@ fn event(request: &Request, route: &Route, parameters: Map<String, Value>) -> Va
             "domainPrefix": "local",
             "http": {
                 "method": request.method,
-                "path": decode(&request.path),
+                "path": path,
                 "protocol": "HTTP/1.1",
                 "sourceIp": "127.0.0.1",
                 "userAgent": request.header("user-agent").unwrap_or_default(),

@@ -26,7 +26,7 @@ fn request(method: &str, path: &str) -> Request {
 fn requests_find_their_route_with_and_without_a_slash() {
     let routes = routes();
     let function = |method: &str, path: &str| {
-        find(&routes, &request(method, path))
+        find(&routes, method, path)
             .map(|(route, _)| route.function.clone())
             .unwrap()
     };
@@ -43,8 +43,28 @@ fn requests_find_their_route_with_and_without_a_slash() {
         ("GET", "/"),
         ("GET", "/items/5/6"),
         ("GET", "//items"),
+        ("GET", "//"),
+        ("GET", "/items//"),
     ] {
         assert_eq!(function(method, path), "fallback", "{method} {path}");
+    }
+}
+
+#[test]
+fn paths_are_decoded_as_api_gateway_does() {
+    for (sent, given) in [
+        ("/a%20%CE%BB", "/a λ"),
+        ("/a%2Fb", "/a/b"),
+        ("/a%3Fb", "/a"),
+        ("/a%23b", "/a#b"),
+        ("/a%252Fb", "/a/b"),
+        ("/a%253Fb", "/a?b"),
+        ("/a%2525b", "/a%b"),
+    ] {
+        assert_eq!(decoded_path(sent).as_deref(), Some(given), "{sent}");
+    }
+    for sent in ["/a%25b", "/a%", "/a%zz"] {
+        assert_eq!(decoded_path(sent), None, "{sent}");
     }
 }
 
@@ -59,8 +79,9 @@ fn events_have_what_was_sent() {
     ];
     request.body = b"\xff".to_vec();
     let routes = routes();
-    let (route, parameters) = find(&routes, &request).unwrap();
-    let event = event(&request, route, parameters);
+    let path = decoded_path(&request.path).unwrap();
+    let (route, parameters) = find(&routes, "GET", &path).unwrap();
+    let event = event(&request, &path, route, parameters);
     assert_eq!(event["routeKey"], "GET /items/{item_id}");
     assert_eq!(event["pathParameters"], json!({"item_id": "a b"}));
     assert_eq!(
