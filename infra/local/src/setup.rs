@@ -53,6 +53,16 @@ pub fn sam() -> Result<PathBuf> {
     Ok(environment.program("sam"))
 }
 
+/// Makes sure of FastAPI, which this service is compared with, and returns the
+/// Python that has it.
+///
+/// # Errors
+/// As [`run_tools`].
+pub fn python_with_fastapi() -> Result<PathBuf> {
+    let environment = Environment::ready("parity", &read_pins("requirements-parity.txt")?)?;
+    Ok(environment.program("python"))
+}
+
 /// Makes sure of the tools that ask the service by its OpenAPI document, and
 /// returns the folder of their programs.
 ///

@@ -30,9 +30,12 @@ const QUICK: [Step; 5] = [
 ];
 
 /// Checks that need the Python tools, and take longer.
-const FULL: [Step; 2] = [
+const FULL: [Step; 3] = [
     ("template.yaml", sam_validate),
     ("the running service", || Ok(cargo("test --quiet -p e2e"))),
+    ("parity with FastAPI", || {
+        Ok(cargo("test --quiet -p parity -- --nocapture"))
+    }),
 ];
 
 /// Runs the checks.
