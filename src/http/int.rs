@@ -37,26 +37,40 @@ impl NotAnInt {
 
 /// Reads an integer of any size.
 pub fn parse(text: &str) -> Result<Int, NotAnInt> {
-    let text = text.trim();
-    let (negative, digits) = match text.as_bytes().first() {
+    let text = whole_part(text.trim());
+    let (minus, unsigned) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
         Some(b'+') => (false, &text[1..]),
         _ => (false, text),
     };
-    let digits = without_underscores(whole_part(digits))?;
+    // Only zeros and underscores are cut here, and both may stand at the end of nothing but an error.
+    let significant = match unsigned.strip_prefix('0') {
+        Some(rest) if !rest.ends_with('_') => rest.trim_start_matches(['0', '_']),
+        _ => unsigned,
+    };
+    let has_zeros = significant.len() < unsigned.len();
+    if has_zeros && significant.is_empty() {
+        return Ok(0.into());
+    }
+    let digits = without_underscores(significant)?;
+    // An oddity of Pydantic: behind zeros there may be another minus, and then no more zeros.
+    let (minus, digits) = match digits.strip_prefix('-') {
+        Some(digits) if has_zeros && !minus => (true, Some(digits).filter(|d| is_canonical(d))),
+        _ => (minus, Some(&*digits)),
+    };
+    let digits = digits.ok_or(NotAnInt::Unparsable)?;
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(NotAnInt::Unparsable);
     }
-    let digits = digits.trim_start_matches('0');
     if digits.len() > MAX_DIGITS {
         return Err(NotAnInt::TooLong);
     }
-    let canonical = match (digits, negative) {
-        ("", _) => "0".to_owned(),
-        (digits, true) => format!("-{digits}"),
-        (digits, false) => digits.to_owned(),
-    };
-    Int::from_decimal(&canonical).ok_or(NotAnInt::Unparsable)
+    let sign = if minus { "-" } else { "" };
+    Int::from_decimal(&format!("{sign}{digits}")).ok_or(NotAnInt::Unparsable)
+}
+
+fn is_canonical(digits: &str) -> bool {
+    digits == "0" || !digits.starts_with('0')
 }
 
 /// Cuts a fraction that is all zeros; a point with nothing behind it is none.
@@ -72,13 +86,13 @@ fn whole_part(digits: &str) -> &str {
 }
 
 fn without_underscores(digits: &str) -> Result<Cow<'_, str>, NotAnInt> {
-    if !digits.contains('_') {
-        return Ok(digits.into());
-    }
     if digits.starts_with('_') || digits.ends_with('_') || digits.contains("__") {
         return Err(NotAnInt::Unparsable);
     }
-    Ok(digits.replace('_', "").into())
+    Ok(match digits.contains('_') {
+        true => digits.replace('_', "").into(),
+        false => digits.into(),
+    })
 }
 
 #[cfg(test)]
@@ -97,6 +111,11 @@ mod tests {
             (" 5 ", "5"),
             ("1.0", "1"),
             ("-1.00", "-1"),
+            ("0_0", "0"),
+            ("0__5", "5"),
+            ("-0_5", "-5"),
+            ("0-5", "-5"),
+            ("+00-_50.0", "-50"),
             (
                 "123456789012345678901234567890",
                 "123456789012345678901234567890",
@@ -115,7 +134,8 @@ mod tests {
     #[test]
     fn refuses_what_pydantic_refuses() {
         for text in [
-            "", " ", "foo", "1.5", "1e3", "true", "+", "--5", "1__0", "_1", "1_", "٣", ".0", "1.",
+            "", " ", "0_", "0-05", "-0-5", "0+5", "0--5", "-_5", "foo", "1.5", "1e3", "true", "+",
+            "--5", "1__0", "_1", "1_", "٣", ".0", "1.",
         ] {
             assert_eq!(parse(text), Err(NotAnInt::Unparsable), "{text}");
         }

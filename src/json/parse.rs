@@ -34,8 +34,7 @@ pub enum ParseError {
         reason: &'static str,
     },
     /// A string holds half a character, such as `"\ud800"`. Python reads it and fails when the
-    /// value is encoded as UTF-8 again; such a value cannot exist here. (So it is an error even in
-    /// a member that a later one of the same key replaces, where Python forgets it.)
+    /// value is encoded as UTF-8 again; such a value cannot exist here. [`parse_lossy`] takes it.
     #[error("a string holds a surrogate without its other half")]
     LoneSurrogate,
 }
@@ -125,7 +124,8 @@ impl Parser<'_> {
         if self.at < self.text.len() {
             return Err(self.syntax("Extra data"));
         }
-        Ok((value, self.lone_surrogates))
+        let lone_surrogates = self.lone_surrogates && has_replacement(&value);
+        Ok((value, lone_surrogates))
     }
 
     fn value(&mut self) -> Result<Json, ParseError> {
@@ -356,6 +356,23 @@ impl Parser<'_> {
         let position = before.filter(|byte| !(0x80..0xC0).contains(*byte)).count();
         ParseError::Syntax { message, position }
     }
+}
+
+/// Whether U+FFFD is anywhere in a value. One that was put in the place of half a character is gone
+/// when its member was replaced by a later one of the same key.
+fn has_replacement(value: &Json) -> bool {
+    let is_in = |text: &str| text.contains(char::REPLACEMENT_CHARACTER);
+    let mut waiting = vec![value];
+    while let Some(value) = waiting.pop() {
+        match value {
+            Json::String(text) if is_in(text) => return true,
+            Json::Array(values) => waiting.extend(values),
+            Json::Object(object) if object.keys().any(|key| is_in(key)) => return true,
+            Json::Object(object) => waiting.extend(object.values()),
+            _ => {}
+        }
+    }
+    false
 }
 
 /// The value of at most 18 digits.

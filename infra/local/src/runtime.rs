@@ -112,6 +112,8 @@ impl Runtime {
             api: format!("http://{api}"),
             agent: Agent::config_builder()
                 .http_status_as_error(false)
+                // As in the gateway: a connection that is used again is slow.
+                .max_idle_connections(0)
                 .build()
                 .new_agent(),
             life: Mutex::default(),

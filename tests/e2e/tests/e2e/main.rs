@@ -34,7 +34,8 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
     let tests = tests! {
-        routes: greets refuses_what_it_does_not_know answers_with_and_without_a_slash
+        routes: greets refuses_what_it_does_not_know redirects_to_the_form_that_it_knows
+            answers_with_and_without_a_slash
             logs_each_request_and_no_payload;
         items: live_and_die echo_what_was_sent are_listed_page_by_page are_checked;
         bodies: of_any_size_get_a_clear_answer;

@@ -18,7 +18,7 @@ pub fn refuses_what_it_does_not_know(service: &Service) {
         ("DELETE", "/", "GET"),
         ("PATCH", "/items/5", "GET"),
         ("DELETE", "/items/", "GET"),
-        ("PUT", "/users", "GET"),
+        ("PUT", "/users/", "GET"),
         ("GET", "/process/", "POST"),
         ("POST", "/fetch/", "GET"),
         ("OPTIONS", "/result/x", "GET"),
@@ -28,6 +28,20 @@ pub fn refuses_what_it_does_not_know(service: &Service) {
         assert_eq!(refused.header("allow"), Some(allow), "{method} {path}");
     }
     assert_eq!(service.method("HEAD", "/", None, b"").status, 405);
+}
+
+pub fn redirects_to_the_form_that_it_knows(service: &Service) {
+    for (method, path, to) in [
+        ("PUT", "/users?a=%20", "/users/?a=%20"),
+        ("PATCH", "/items/a%20b/", "/items/a%20b"),
+        ("GET", "/result/x//", "/result/x"),
+    ] {
+        let redirect = service.method(method, path, None, b"");
+        assert_eq!((redirect.status, redirect.body.as_str()), (307, ""));
+        let location = redirect.header("location").unwrap_or_default();
+        assert!(location.starts_with("http://127.0.0.1:"), "{location}");
+        assert!(location.ends_with(to), "{location}");
+    }
 }
 
 pub fn answers_with_and_without_a_slash(service: &Service) {

@@ -13,7 +13,7 @@ pub fn live_and_die(service: &Service) {
     );
     assert_eq!(created.status, 201, "{created:?}");
     let id = created.json()["id"].as_i64().unwrap();
-    let user = format!(r#"{{"id":{id},"email":"a@example.com","name":"Ada","age":36}}"#);
+    let user = format!(r#"{{"id":{id},"name":"Ada","email":"a@example.com","age":36}}"#);
     created.is(201, &user);
     let path = created.header("location").unwrap().to_owned();
     service.get(&path).is(200, &user);
