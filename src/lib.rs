@@ -5,7 +5,7 @@
 //! * [`config`] reads the environment, [`app`] builds a function's clients from it, [`log`] starts
 //!   the log.
 //! * [`http`] takes a request apart, checks it as FastAPI does, and answers; [`json`] is JSON as
-//!   Python reads and writes it; [`routes`] answers what no route takes.
+//!   Python reads and writes it; [`routes`] answers what no route takes, [`docs`] shows the routes.
 //! * [`items`] and [`users`] are the domain; [`ids`] are their ids; [`fetch`] makes outbound calls.
 //! * [`tasks`] accepts and runs tasks: [`queue`] carries them, [`jobs`] are the types of work,
 //!   [`profile`] is the statistics of one of them.
@@ -15,6 +15,7 @@
 
 pub mod app;
 pub mod config;
+pub mod docs;
 pub mod fetch;
 pub mod http;
 pub mod ids;

@@ -9,6 +9,9 @@ use crate::http::{Answer, HttpError, Request};
 /// matches them: a request whose path is known and whose method is not is told the methods of the
 /// first route of that path.
 const ROUTES: &[(&str, &str)] = &[
+    ("/openapi.json", "GET, HEAD"),
+    ("/docs", "GET, HEAD"),
+    ("/redoc", "GET, HEAD"),
     ("/", "GET"),
     ("/items/", "GET"),
     ("/items/", "POST"),
@@ -88,7 +91,9 @@ fn allowed(path: &str) -> Option<&'static str> {
 
 fn is_served(path: &str, method: &Method) -> bool {
     let mut routes = ROUTES.iter();
-    routes.any(|(route, methods)| *methods == method.as_str() && is_path_of(route, path))
+    routes.any(|(route, methods)| {
+        methods.split(", ").any(|served| served == method.as_str()) && is_path_of(route, path)
+    })
 }
 
 /// Whether a path is of a route, with a slash at its end only where the route has one.

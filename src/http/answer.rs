@@ -20,7 +20,15 @@ const MAX_ESCAPE: usize = 6;
 pub struct Answer {
     status: StatusCode,
     headers: HeaderMap,
-    body: String,
+    body: Content,
+}
+
+/// What an answer's body is made of.
+#[derive(Debug, Clone, PartialEq)]
+enum Content {
+    Text(String),
+    /// Anything else; it goes through the gateway in base 64.
+    Bytes(Vec<u8>),
 }
 
 impl Answer {
@@ -53,12 +61,32 @@ impl Answer {
         Answer::raw(StatusCode::OK, format!("[{}]", items.join(",")))
     }
 
+    /// 200 with a text of this type.
+    pub fn text(kind: &'static str, text: String) -> Answer {
+        Answer::empty(StatusCode::OK)
+            .with(CONTENT_TYPE, HeaderValue::from_static(kind))
+            .with_body(text)
+    }
+
+    /// 200 with bytes of this type.
+    pub fn bytes(kind: &'static str, bytes: Vec<u8>) -> Answer {
+        Answer {
+            body: Content::Bytes(bytes),
+            ..Answer::text(kind, String::new())
+        }
+    }
+
+    /// What `HEAD` is answered: the same without the body.
+    pub fn without_body(self) -> Answer {
+        self.with_body(String::new())
+    }
+
     /// A status without a body.
     pub fn empty(status: StatusCode) -> Answer {
         Answer {
             status,
             headers: HeaderMap::new(),
-            body: String::new(),
+            body: Content::Text(String::new()),
         }
     }
 
@@ -94,7 +122,7 @@ impl Answer {
     }
 
     fn with_body(mut self, body: String) -> Answer {
-        self.body = body;
+        self.body = Content::Text(body);
         self
     }
 
@@ -108,9 +136,12 @@ impl Answer {
         &self.headers
     }
 
-    /// The body's text.
+    /// The body's text; empty where it is none.
     pub fn body(&self) -> &str {
-        &self.body
+        match &self.body {
+            Content::Text(text) => text,
+            Content::Bytes(_) => "",
+        }
     }
 
     /// Whether Lambda can carry this answer.
@@ -120,9 +151,15 @@ impl Answer {
             0..0x20 => MAX_ESCAPE,
             _ => 1,
         };
-        // Only a large body is worth counting.
-        self.body.len() <= MAX_ESCAPED_BODY / MAX_ESCAPE
-            || self.body.bytes().map(escaped).sum::<usize>() <= MAX_ESCAPED_BODY
+        match &self.body {
+            // Only a large body is worth counting.
+            Content::Text(text) => {
+                text.len() <= MAX_ESCAPED_BODY / MAX_ESCAPE
+                    || text.bytes().map(escaped).sum::<usize>() <= MAX_ESCAPED_BODY
+            }
+            // In base 64 three bytes are four.
+            Content::Bytes(bytes) => bytes.len() <= MAX_ESCAPED_BODY / 4 * 3,
+        }
     }
 }
 
@@ -131,7 +168,14 @@ impl From<Answer> for ApiGatewayV2httpResponse {
         let mut response = ApiGatewayV2httpResponse::default();
         response.status_code = answer.status.as_u16().into();
         response.headers = answer.headers;
-        response.body = (!answer.body.is_empty()).then_some(Body::Text(answer.body));
+        response.body = match answer.body {
+            Content::Text(text) if text.is_empty() => None,
+            Content::Text(text) => Some(Body::Text(text)),
+            Content::Bytes(bytes) => {
+                response.is_base64_encoded = true;
+                Some(Body::Binary(bytes))
+            }
+        };
         response
     }
 }

@@ -5,7 +5,9 @@
 //! or kill the worker.
 
 mod bodies;
+mod browser;
 mod clients;
+mod docs;
 mod fetch;
 mod items;
 mod jobs;
@@ -41,6 +43,8 @@ fn main() -> ExitCode {
         bodies: of_any_size_get_a_clear_answer;
         clients: a_validator_accepts_the_document a_generated_client_submits_a_task
             a_tester_finds_no_answer_outside_of_the_document;
+        docs: the_document_is_the_file pages_load_only_their_own_files;
+        browser: docs_submit_a_task redoc_shows_the_routes;
         users: live_and_die are_read_through_the_upstream are_refreshed_when_they_expire
             are_served_stale_when_the_upstream_fails are_fetched_concurrently are_checked
             may_be_ours_in_spite_of_the_upstream are_listed;

@@ -1,0 +1,30 @@
+//! `GET /docs`: Swagger UI on the OpenAPI document; `GET /docs/{file}`: its files.
+
+use async_service::docs::Page;
+use async_service::http::{self, Answer, HttpError, Request};
+use async_service::{App, Error};
+
+const ROUTE: &str = "/docs/{file}";
+
+const PAGE: Page = Page {
+    title: "Swagger UI",
+    path: "/docs",
+    element: "swagger-ui",
+    files: &[
+        docs_ui::SWAGGER_UI_CSS,
+        docs_ui::SWAGGER_UI_JS,
+        docs_ui::SWAGGER_UI_START,
+    ],
+    // It sets styles of single elements, and its icons are images inside of its style sheet.
+    policy: "style-src 'self' 'unsafe-inline'; img-src 'self' data:",
+};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    App::from_env()?;
+    http::serve(ROUTE, (), docs).await
+}
+
+async fn docs((): &(), request: Request) -> Result<Answer, HttpError> {
+    PAGE.serve(&request)
+}

@@ -1,0 +1,16 @@
+//! `GET /openapi.json`: the OpenAPI document of all routes.
+
+use async_service::http::{self, Answer, HttpError, Request};
+use async_service::{App, Error, docs};
+
+const ROUTE: &str = "/openapi.json";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    App::from_env()?;
+    http::serve(ROUTE, (), openapi).await
+}
+
+async fn openapi((): &(), request: Request) -> Result<Answer, HttpError> {
+    Ok(docs::document(&request))
+}
