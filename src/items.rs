@@ -94,3 +94,20 @@ impl ReadItem {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::parse;
+
+    #[test]
+    fn what_json_cannot_say_is_refused_or_null() {
+        let object = || {
+            let value = parse(br#"{"a":[NaN,1.0],"b":{"c":-1e999},"d":"NaN"}"#).unwrap();
+            value.into_object().unwrap()
+        };
+        assert_eq!(document(object()).unwrap_err().status(), 422);
+        let text = document_lossy(object());
+        assert_eq!(text, r#"{"a":[null,1.0],"b":{"c":null},"d":"NaN"}"#);
+    }
+}

@@ -226,8 +226,9 @@ impl Request {
     }
 }
 
-/// API Gateway decodes paths; of an escaped percent sign its stand-ins and some descriptions say
-/// that it stays escaped.
+/// API Gateway decodes paths before it asks a function. What stands in for it may leave an escaped
+/// percent sign as it is; in a path from API Gateway itself there is none, but for one that was
+/// escaped three times.
 fn decoded_by_gateway(text: &str) -> String {
     text.replace("%25", "%")
 }

@@ -59,7 +59,7 @@ pub fn sam() -> Result<PathBuf> {
 /// # Errors
 /// As [`run_tools`].
 pub fn python_with_fastapi() -> Result<PathBuf> {
-    let environment = Environment::ready("parity", &read_pins("requirements-parity.txt")?)?;
+    let environment = Environment::apart("parity", &read_pins("requirements-parity.txt")?)?;
     Ok(environment.program("python"))
 }
 

@@ -160,6 +160,23 @@ fn a_large_object_is_not_quadratic() {
     assert_eq!(value.to_string(), text);
 }
 
+#[test]
+fn half_characters_are_replaced_where_that_is_asked_for() {
+    for (text, expected, replaced) in [
+        (r#"{"a":"\ud800x"}"#, "{\"a\":\"\u{fffd}x\"}", true),
+        (r#"{"\udfff":[]}"#, "{\"\u{fffd}\":[]}", true),
+        (r#"{"a":"\ud800","a":1}"#, r#"{"a":1}"#, false),
+        (r#"["\ud83d\ude00"]"#, "[\"😀\"]", false),
+    ] {
+        let (value, was_replaced) = parse_lossy(text.as_bytes()).expect(text);
+        assert_eq!(
+            (value.to_string().as_str(), was_replaced),
+            (expected, replaced)
+        );
+        assert_eq!(parse(text.as_bytes()).is_err(), replaced);
+    }
+}
+
 fn any_json() -> impl Strategy<Value = Json> {
     let leaf = prop_oneof![
         Just(Json::Null),
