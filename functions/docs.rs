@@ -12,11 +12,12 @@ const PAGE: Page = Page {
     element: "swagger-ui",
     files: &[
         docs_ui::SWAGGER_UI_CSS,
+        docs_ui::PAGE_CSS,
         docs_ui::SWAGGER_UI_JS,
         docs_ui::SWAGGER_UI_START,
     ],
-    // It sets styles of single elements, and its icons are images inside of its style sheet.
-    policy: "style-src 'self' 'unsafe-inline'; img-src 'self' data:",
+    // Its icons are images inside of its style sheet.
+    policy: "style-src 'self'; img-src data:",
 };
 
 #[tokio::main(flavor = "current_thread")]

@@ -10,9 +10,13 @@ const PAGE: Page = Page {
     title: "Redoc",
     path: "/redoc",
     element: "redoc",
-    files: &[docs_ui::REDOC_JS, docs_ui::REDOC_START],
-    // It writes its styles as it goes, and searches in a worker that it makes of a text.
-    policy: "style-src 'self' 'unsafe-inline'; img-src 'self' data:; worker-src blob:",
+    files: &[docs_ui::PAGE_CSS, docs_ui::REDOC_JS, docs_ui::REDOC_START],
+    // It adds style elements that are empty (the first hash is that of nothing) and then rules to
+    // them, which needs no permission; one element has the style of its scroll bars (the second
+    // hash, which Chromium's console tells when another version of Redoc has another). It searches in a worker that it makes of a text.
+    policy: "style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' \
+             'sha256-DLDPR1ic47WIdK2WyeLkblb/tm2mQH+Jt/NNhZWu1k0='; \
+             img-src data:; worker-src blob:",
 };
 
 #[tokio::main(flavor = "current_thread")]

@@ -3,10 +3,12 @@
 //! All of it comes from the function itself: a page loads nothing from any other host, and its
 //! headers forbid it to.
 
-use std::io::Read;
+use std::io::{Read, Write};
 
 use docs_ui::Asset;
+use flate2::Compression;
 use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG, HeaderName,
     IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -135,23 +137,39 @@ fn revalidated(request: &Request, kind: &'static str, body: String) -> Answer {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    let tag = format!("\"{tag}\"");
+    // Weak, as it is of the text and not of its compressed form.
+    let tag = format!("W/\"{tag}\"");
     let known = request
         .header(IF_NONE_MATCH)
         .is_some_and(|tags| tags == "*" || tags.split(',').any(|known| is_same(known, &tag)));
     let answer = match known {
         true => Answer::empty(StatusCode::NOT_MODIFIED),
-        false => Answer::text(kind, body),
+        false => small(request, kind, body),
     };
     guarded(answer)
         .with_text(ETAG, &tag)
         .with_text(CACHE_CONTROL, "no-cache")
+        .with_text(VARY, "accept-encoding")
 }
 
-/// A gateway that compresses makes a tag weak.
+/// A text, compressed where the client takes it.
+fn small(request: &Request, kind: &'static str, text: String) -> Answer {
+    let zipped = accepts_gzip(request).then(|| zipped(&text)).flatten();
+    match zipped {
+        Some(bytes) => Answer::bytes(kind, bytes).with_text(CONTENT_ENCODING, "gzip"),
+        None => Answer::text(kind, text),
+    }
+}
+
+fn zipped(text: &str) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text.as_bytes()).ok()?;
+    encoder.finish().ok()
+}
+
+/// Whether a tag is weak makes no difference here.
 fn is_same(known: &str, tag: &str) -> bool {
-    let known = known.trim();
-    known.strip_prefix("W/").unwrap_or(known) == tag
+    known.trim().trim_start_matches("W/") == tag.trim_start_matches("W/")
 }
 
 /// Headers that keep a browser from doing more with an answer than it is meant for.
@@ -194,7 +212,8 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+    use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+    use aws_lambda_events::encodings::Body;
     use docs_ui::{REDOC_JS, REDOC_START, SWAGGER_UI_CSS, SWAGGER_UI_JS, SWAGGER_UI_START};
     use http::header::{CONTENT_TYPE, HeaderMap};
 
@@ -282,6 +301,25 @@ mod tests {
     }
 
     #[test]
+    fn the_document_is_compressed_for_who_takes_that() {
+        let answer = document(&request(
+            "GET",
+            "/openapi.json",
+            Some((ACCEPT_ENCODING, "gzip")),
+        ));
+        assert_eq!(header(&answer, CONTENT_ENCODING), "gzip");
+        assert_eq!(header(&answer, VARY), "accept-encoding");
+        let response = ApiGatewayV2httpResponse::from(answer);
+        let Some(Body::Binary(bytes)) = response.body else {
+            panic!("no bytes")
+        };
+        assert!(response.is_base64_encoded && bytes.len() < DOCUMENT.len() / 4);
+        let mut text = String::new();
+        GzDecoder::new(&*bytes).read_to_string(&mut text).unwrap();
+        assert_eq!(text, DOCUMENT);
+    }
+
+    #[test]
     fn redoc_loads_nothing_from_elsewhere() {
         let program = unzipped(&REDOC_JS).unwrap();
         assert!(program.contains("Redoc") && !program.contains("cdn.redoc.ly"));
@@ -292,8 +330,9 @@ mod tests {
     fn what_a_client_has_is_not_sent_again() {
         let first = document(&get("/openapi.json"));
         let tag = header(&first, ETAG).to_owned();
-        for known in [tag.clone(), format!("\"x\", W/{tag}"), "*".to_owned()] {
-            let asked = request("GET", "/openapi.json", Some((IF_NONE_MATCH, &known)));
+        let strong = tag.trim_start_matches("W/");
+        for known in [&tag, &format!("\"x\", {tag}"), strong, "*"] {
+            let asked = request("GET", "/openapi.json", Some((IF_NONE_MATCH, known)));
             let again = document(&asked);
             assert_eq!(
                 (again.status(), again.body()),

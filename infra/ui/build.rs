@@ -1,14 +1,15 @@
-//! Takes the programs of the pages out of the crate that carries them, and compresses them.
+//! Takes the programs of the pages out of the crates that carry them, and compresses them.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::Write;
+use std::io::{Cursor, Read, Write};
 use std::path::PathBuf;
 use std::{env, fs};
 
 use aide::redoc::Redoc;
-use aide::swagger::Swagger;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
+use zip::ZipArchive;
 
 /// Redoc shows this image, from another host, below its menu.
 const FOREIGN_IMAGE: &str = "https://cdn.redoc.ly/redoc/logo-mini.svg";
@@ -18,31 +19,23 @@ const NO_IMAGE: &str = "data:,";
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=pages");
-    let swagger = Swagger::new("").html();
-    let redoc = Redoc::new("").html();
-    let redoc = between(&redoc, "<script>", "Redoc.init(");
-    assert!(
-        redoc.contains(FOREIGN_IMAGE),
-        "Redoc's image has another address"
-    );
+    let mut swagger_ui = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED)).expect("an archive");
+    let mut swagger_ui = |name| unpacked(&mut swagger_ui, name);
     let files = [
         (
             "SWAGGER_UI_JS",
             "swagger-ui.js",
-            between(&swagger, "<script>", "</script>").to_owned(),
+            swagger_ui("swagger-ui-bundle.js"),
         ),
         (
             "SWAGGER_UI_CSS",
             "swagger-ui.css",
-            between(&swagger, "<style>", "</style>").to_owned(),
+            swagger_ui("swagger-ui.css"),
         ),
         ("SWAGGER_UI_START", "start.js", page("swagger-ui.js")),
-        (
-            "REDOC_JS",
-            "redoc.js",
-            redoc.replace(FOREIGN_IMAGE, NO_IMAGE),
-        ),
+        ("REDOC_JS", "redoc.js", redoc()),
         ("REDOC_START", "start.js", page("redoc.js")),
+        ("PAGE_CSS", "page.css", page("page.css")),
     ];
     let mut code = String::new();
     for (constant, name, text) in files {
@@ -51,19 +44,36 @@ fn main() {
     fs::write(out().join("assets.rs"), code).expect("the output folder");
 }
 
-/// What stands between the first `start` and the last `end`.
-fn between<'a>(page: &'a str, start: &str, end: &str) -> &'a str {
-    let (_, rest) = page.split_once(start).expect("the page's program");
-    let program = match end {
-        // The program itself may speak of it; the page's call stands last.
-        "Redoc.init(" => rest.rsplit_once(end),
-        _ => rest.split_once(end),
-    };
-    program.expect("the program's end").0
+/// A file of Swagger UI's release.
+fn unpacked(release: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> String {
+    let end = format!("/dist/{name}");
+    let paths = release.file_names().flatten();
+    let path = { paths }
+        .find(|path| path.ends_with(&end))
+        .map(String::from);
+    let mut file = release
+        .by_name(&path.expect("a file of Swagger UI"))
+        .expect("a file");
+    let mut text = String::new();
+    file.read_to_string(&mut text).expect("a text");
+    text
+}
+
+/// Redoc, which its crate has as a part of a page: between the first tag and the call that stands
+/// last, since the program itself may speak of both.
+fn redoc() -> String {
+    let page = Redoc::new("").html();
+    let (_, program) = page.split_once("<script>").expect("the page's program");
+    let (program, _) = program.rsplit_once("Redoc.init(").expect("its call");
+    assert!(
+        program.contains(FOREIGN_IMAGE),
+        "Redoc's image has another address"
+    );
+    program.replace(FOREIGN_IMAGE, NO_IMAGE)
 }
 
 fn page(name: &str) -> String {
-    fs::read_to_string(format!("pages/{name}")).expect("a page's own script")
+    fs::read_to_string(format!("pages/{name}")).expect("a file of the project's own")
 }
 
 /// Compresses a file, and gives the code of its constant.
