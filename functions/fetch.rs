@@ -17,7 +17,8 @@ async fn main() -> Result<(), Error> {
 #[utoipa::path(
     get, path = "/fetch/", tag = "fetch",
     params(("url" = String, Query, example = "https://example.com/data.json")),
-    responses((status = 200, body = serde_json::Value, description = "The JSON at the URL"),
+    responses((status = 200, body = serde_json::Value, description = "The JSON at the URL",
+        example = json!({"id": 7, "name": "Ada"})),
         FetchFailed, Invalid),
 )]
 pub async fn fetch(fetcher: &Fetcher, request: Request) -> Result<Answer, HttpError> {

@@ -18,8 +18,9 @@ async fn main() -> Result<(), Error> {
     http::serve(ROUTE, submitter, process).await
 }
 
-/// Queues a `process_data` task for any JSON object: a profile of it, or of the file at its
-/// `source_url` where it has nothing else.
+/// Queues a `process_data` task for any JSON object: a profile of it, or of the CSV, TSV or JSON Lines
+/// file at its `source_url` where it has nothing else but perhaps a `format`, such as
+/// `{"source_url": "https://example.com/people.csv", "format": "csv"}`.
 #[utoipa::path(
     post, path = "/process/", tag = "tasks",
     request_body(content = Object, example = json!({"values": [1, 2, 3]})),

@@ -19,7 +19,35 @@ async fn main() -> Result<(), Error> {
 #[utoipa::path(
     get, path = "/result/{task_id}", tag = "tasks",
     params(("task_id" = String, Path, example = "5f0c9c1e-6f0b-4d7e-9a53-0d2f8a9c1b7e")),
-    responses((status = 200, body = TaskResult, description = "The state, and the result or the error"),
+    responses((status = 200, body = TaskResult, description = "The state, and the result or the error",
+            examples(
+                ("pending" = (value = json!({"status": "pending"}))),
+                ("completed" = (value = json!({"status": "completed", "result": {
+                    "records": 1,
+                    "fields": {
+                        "values": {
+                            "count": 1, "missing": 0, "nulls": 0, "types": {"array": 1},
+                            "items": {"min": 3, "max": 3, "mean": 3.0},
+                        },
+                        "values[]": {
+                            "count": 3, "missing": 0, "nulls": 0, "types": {"integer": 3},
+                            "distinct": 3, "distinct_exact": true, "min": 1, "max": 3, "mean": 2.0,
+                            "stdev": 1.0, "zeros": 0, "negatives": 0,
+                            "quantiles": {"p01": 1.02, "p05": 1.1, "p25": 1.5, "p50": 2.0,
+                                "p75": 2.5, "p95": 2.9, "p99": 2.98},
+                            "quantiles_exact": true,
+                            "top": [{"value": 1, "count": 1}, {"value": 2, "count": 1},
+                                {"value": 3, "count": 1}],
+                            "top_exact": true,
+                        },
+                    },
+                    "fields_omitted": 0,
+                }}))),
+                ("failed" = (value = json!({"status": "failed", "error": {
+                    "type": "SourceRefused",
+                    "message": "the source answered with status 404",
+                }}))),
+            )),
         (status = 404, body = ErrorDetail, description = "The id was never issued",
             example = json!({"detail": "Task not found"})),
         Invalid, TooLargeAnswer, Unavailable),

@@ -11,7 +11,6 @@ use crate::store::tasks::TaskRecord;
 
 /// What a client is told of a task.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({"status": "completed", "result": {"records": 1, "fields": {}, "fields_omitted": 0}}))]
 pub struct TaskResult {
     /// `pending` until the task has ended, and then how.
     #[schema(value_type = ResultStatus)]

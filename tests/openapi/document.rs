@@ -33,14 +33,33 @@ pub fn of(routes: OpenApi) -> Value {
         "paths": routes["paths"],
         "components": {
             "schemas": schemas,
-            "securitySchemes": {
-                "ApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
-                "Bearer": {"type": "http", "scheme": "bearer"},
-            },
+            "securitySchemes": security_schemes(),
         },
-        // Without a key is one of the ways: the service itself asks for none, and what stands in
-        // front of it may.
+        // Without a key is one of the ways.
         "security": [{}, {"ApiKey": []}, {"Bearer": []}],
+    })
+}
+
+/// What a caller may send along.
+fn security_schemes() -> Value {
+    let described = |what| {
+        format!(
+            "{what}, for deployments that have an authorizer in front of the service. The service \
+             itself asks for none and checks none."
+        )
+    };
+    json!({
+        "ApiKey": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "x-api-key",
+            "description": described("A key"),
+        },
+        "Bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": described("A token"),
+        },
     })
 }
 

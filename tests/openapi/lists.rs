@@ -88,3 +88,34 @@ fn each_documented_route_is_known_to_the_fallback() {
         }
     }
 }
+
+#[test]
+fn each_deployed_route_is_known_to_the_fallback() {
+    let (template, routes) = (read("template.yaml"), read("src/routes.rs"));
+    let known: Vec<(&str, &str)> = routes
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("(\"")?.strip_suffix("\"),"))
+        .filter_map(|route| route.split_once("\", \""))
+        .collect();
+    let lines = template.lines().map(str::trim);
+    let deployed = lines
+        .clone()
+        .zip(lines.skip(1))
+        .filter_map(|(path, method)| {
+            Some((
+                path.strip_prefix("Path: ")?,
+                method.strip_prefix("Method: ")?,
+            ))
+        });
+    let mut count = 0;
+    // FastAPI has no routes for the files of its pages.
+    for (path, method) in deployed.filter(|(path, _)| !path.ends_with("/{file}")) {
+        let is_known = known.iter().any(|(known, methods)| {
+            let same = known.trim_end_matches('/') == path.trim_end_matches('/');
+            same && methods.split(", ").any(|known| known == method)
+        });
+        assert!(is_known, "{method} {path} is not in src/routes.rs");
+        count += 1;
+    }
+    assert!(count > 14, "{count}");
+}

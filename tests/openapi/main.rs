@@ -8,6 +8,7 @@
 #![allow(dead_code)]
 
 mod document;
+mod examples;
 mod fastapi;
 mod lists;
 
