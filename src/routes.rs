@@ -26,6 +26,12 @@ const ROUTES: &[(&str, &str)] = &[
     ("/fetch/", "GET"),
     ("/process/", "POST"),
     ("/result/{task_id}", "GET"),
+    ("/tasks/", "GET"),
+    ("/tasks/", "POST"),
+    ("/tasks/{task_id}", "GET"),
+    ("/tasks/{task_id}", "DELETE"),
+    ("/tasks/{task_id}/retry", "POST"),
+    ("/jobs/", "GET"),
 ];
 
 /// Answers what no other function took.

@@ -24,7 +24,7 @@ impl Cursor {
     /// A cursor behind the row `id`.
     pub fn seal(&self, id: i64) -> String {
         let mut bytes = id.to_be_bytes().to_vec();
-        bytes.extend_from_slice(&self.tag(id));
+        bytes.extend_from_slice(&self.tag(&id.to_be_bytes()));
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
@@ -34,12 +34,27 @@ impl Cursor {
             URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
         let (id, tag) = bytes.split_first_chunk::<ID_BYTES>()?;
         let id = i64::from_be_bytes(*id);
-        (self.tag(id) == tag).then_some(id)
+        (self.tag(&id.to_be_bytes()) == tag).then_some(id)
     }
 
-    fn tag(&self, id: i64) -> [u8; TAG_BYTES] {
+    /// A cursor behind a row that is named by a text.
+    pub fn seal_text(&self, place: &str) -> String {
+        let mut bytes = self.tag(place.as_bytes()).to_vec();
+        bytes.extend_from_slice(place.as_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// The text in a cursor, or `None` where this list did not make it.
+    pub fn open_text(&self, text: &str) -> Option<String> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (tag, place) = bytes.split_first_chunk::<TAG_BYTES>()?;
+        let known = self.tag(place) == *tag;
+        known.then(|| String::from_utf8(place.to_vec()).ok())?
+    }
+
+    fn tag(&self, place: &[u8]) -> [u8; TAG_BYTES] {
         let mut tag = [0; TAG_BYTES];
-        tag.copy_from_slice(&hmac::sign(&self.0, &id.to_be_bytes()).as_ref()[..TAG_BYTES]);
+        tag.copy_from_slice(&hmac::sign(&self.0, place).as_ref()[..TAG_BYTES]);
         tag
     }
 }
@@ -56,6 +71,18 @@ mod tests {
             assert_eq!(items.open(&cursor), Some(id));
             assert_eq!(users.open(&cursor), None);
         }
+    }
+
+    #[test]
+    fn a_text_comes_back_from_its_own_list_alone() {
+        let (tasks, users) = (Cursor::of("tasks"), Cursor::of("users"));
+        for place in ["", "1900000000000-x", "ä"] {
+            let cursor = tasks.seal_text(place);
+            assert_eq!(tasks.open_text(&cursor).as_deref(), Some(place));
+            assert_eq!(users.open_text(&cursor), None);
+            assert_eq!(tasks.open_text(&cursor[1..]), None);
+        }
+        assert_eq!(tasks.open_text("!"), None);
     }
 
     #[test]

@@ -12,8 +12,12 @@ mod examples;
 mod fastapi;
 mod lists;
 
+#[path = "../../functions/cancel_task.rs"]
+mod cancel_task;
 #[path = "../../functions/create_item.rs"]
 mod create_item;
+#[path = "../../functions/create_task.rs"]
+mod create_task;
 #[path = "../../functions/create_user.rs"]
 mod create_user;
 #[path = "../../functions/delete_item.rs"]
@@ -24,16 +28,24 @@ mod delete_user;
 mod fetch;
 #[path = "../../functions/list_items.rs"]
 mod list_items;
+#[path = "../../functions/list_jobs.rs"]
+mod list_jobs;
+#[path = "../../functions/list_tasks.rs"]
+mod list_tasks;
 #[path = "../../functions/list_users.rs"]
 mod list_users;
 #[path = "../../functions/process.rs"]
 mod process;
 #[path = "../../functions/read_item.rs"]
 mod read_item;
+#[path = "../../functions/read_task.rs"]
+mod read_task;
 #[path = "../../functions/read_user.rs"]
 mod read_user;
 #[path = "../../functions/result.rs"]
 mod result;
+#[path = "../../functions/retry_task.rs"]
+mod retry_task;
 #[path = "../../functions/root.rs"]
 mod root;
 #[path = "../../functions/update_item.rs"]
@@ -62,6 +74,12 @@ use utoipa::OpenApi;
         fetch::fetch,
         process::process,
         result::result,
+        list_tasks::list_tasks,
+        create_task::create_task,
+        read_task::read_task,
+        cancel_task::cancel_task,
+        retry_task::retry_task,
+        list_jobs::list_jobs,
     ),
     components(schemas(HTTPValidationError))
 )]

@@ -13,6 +13,7 @@ mod items;
 mod jobs;
 mod routes;
 mod service;
+mod tasks;
 mod users;
 mod worker;
 
@@ -51,6 +52,9 @@ fn main() -> ExitCode {
         fetch: answers_json refuses_private_places tells_what_went_wrong;
         jobs: a_posted_object_is_profiled a_source_is_profiled_as_python_does
             many_urls_are_fetched_at_once an_unknown_task_is_not_found;
+        tasks: tell_all_that_is_known_of_them are_checked_before_they_are_queued
+            are_submitted_once_under_one_key wait_for_their_time_and_expire are_cancelled
+            run_again_after_a_failure are_listed_newest_first have_jobs_that_describe_themselves;
         worker: a_killed_worker_does_not_lose_its_task a_duplicate_message_runs_once
             poison_is_put_aside;
     };

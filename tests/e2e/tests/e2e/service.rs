@@ -140,6 +140,16 @@ impl Service {
         self.method("PUT", path, Some("application/json"), body.as_bytes())
     }
 
+    /// Posts JSON with further headers.
+    pub fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let url = format!("{}{path}", self.stack.url());
+        let request = Request::post(url).header("content-type", "application/json");
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        });
+        self.ask(request.body(body.as_bytes().to_vec()))
+    }
+
     pub fn method(
         &self,
         method: &str,

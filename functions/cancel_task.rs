@@ -1,0 +1,49 @@
+//! `DELETE /tasks/{task_id}`: cancels a task.
+
+use async_service::http::openapi::{ErrorDetail, Invalid, Unavailable};
+use async_service::http::{self, Answer, HttpError, Request, StatusCode};
+use async_service::ids::now_ms;
+use async_service::store::TaskStore;
+use async_service::store::tasks::Cancelled;
+use async_service::tasks::state::State;
+use async_service::tasks::view::TaskView;
+use async_service::{App, Error};
+use uuid::Uuid;
+
+const ROUTE: &str = "/tasks/{task_id}";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let tasks = App::from_env()?.tasks()?;
+    http::serve(ROUTE, tasks, cancel_task).await
+}
+
+/// Cancels a task: at once where no worker has it; else its worker stops it within a heartbeat. A
+/// cancelled task never completes.
+#[utoipa::path(
+    delete, path = "/tasks/{task_id}", tag = "tasks",
+    params(("task_id" = String, Path, example = "5f0c9c1e-6f0b-4d7e-9a53-0d2f8a9c1b7e")),
+    responses((status = 200, body = TaskView, description = "It is cancelled"),
+        (status = 202, body = TaskView, description = "It runs, and will be stopped"),
+        (status = 404, body = ErrorDetail, description = "The id was never issued",
+            example = json!({"detail": "Task not found"})),
+        (status = 409, body = ErrorDetail, description = "It has ended in another way",
+            example = json!({"detail": "The task is completed"})),
+        Invalid, Unavailable),
+)]
+pub async fn cancel_task(tasks: &TaskStore, request: Request) -> Result<Answer, HttpError> {
+    let unknown = || HttpError::not_found("Task not found");
+    let id = Uuid::parse_str(request.path_text("task_id")).map_err(|_| unknown())?;
+    let status = match tasks.cancel(id).await? {
+        // Whoever repeats a request whose answer was lost is told the same.
+        Cancelled::Now | Cancelled::Ended(State::Cancelled) => StatusCode::OK,
+        Cancelled::Requested => StatusCode::ACCEPTED,
+        Cancelled::Unknown => return Err(unknown()),
+        Cancelled::Ended(state) => {
+            let detail = format!("The task is {state}");
+            return Err(HttpError::new(StatusCode::CONFLICT, detail));
+        }
+    };
+    let record = tasks.peek(id).await?.ok_or_else(unknown)?;
+    Ok(Answer::json(status, &TaskView::new(record, now_ms())))
+}

@@ -1,0 +1,25 @@
+//! `GET /jobs/`: the jobs, with the JSON Schema of their input and output.
+
+use async_service::http::{self, Answer, HttpError, Request};
+use async_service::jobs::CATALOG;
+use async_service::tasks::schemas::JobView;
+use async_service::{App, Error};
+
+const ROUTE: &str = "/jobs";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    App::from_env()?;
+    http::serve(ROUTE, (), list_jobs).await
+}
+
+/// The jobs that a task can be submitted of, with the JSON Schema of their input and output.
+#[utoipa::path(
+    get, path = "/jobs/", tag = "tasks",
+    responses((status = 200, body = Vec<JobView>, description = "The jobs, by their names")),
+)]
+pub async fn list_jobs((): &(), _: Request) -> Result<Answer, HttpError> {
+    Ok(Answer::ok(
+        &CATALOG.iter().map(JobView::from).collect::<Vec<_>>(),
+    ))
+}
