@@ -1,6 +1,6 @@
 //! `POST /tasks/`: queues a task of any job.
 
-use async_service::http::openapi::{HTTPValidationError, InvalidBody, Unavailable};
+use async_service::http::openapi::{InvalidBody, Unavailable};
 use async_service::http::{self, Answer, HttpError, Request, StatusCode, all};
 use async_service::ids::now_ms;
 use async_service::jobs::CATALOG;
@@ -30,7 +30,6 @@ async fn main() -> Result<(), Error> {
     request_body(content = NewTaskSchema),
     responses((status = 202, body = AcceptedTask, description = "The task is accepted",
         headers(("Location" = String, description = "The path of the task"))),
-        (status = 422, body = HTTPValidationError, description = "Validation Error"),
         InvalidBody, Unavailable),
 )]
 pub async fn create_task(

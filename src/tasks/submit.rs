@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::http::HttpError;
+use crate::http::{FieldError, HttpError};
 use crate::ids::now_ms;
+use crate::json::Json;
 use crate::queue::{QueueError, TaskQueue};
 use crate::store::tasks::{MAX_INPUT, Restarted, Submitted};
 use crate::store::{StoreError, TaskStore};
+use crate::tasks::request::IDEMPOTENCY_KEY;
 use crate::tasks::task::Task;
 
 /// Takes tasks.
@@ -109,10 +110,12 @@ impl From<SubmitError> for HttpError {
                 let most = MAX_INPUT / (1024 * 1024);
                 HttpError::too_large(format!("The input is larger than {most} MB"))
             }
-            SubmitError::Different => HttpError::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "The Idempotency-Key was used for a different request",
-            ),
+            SubmitError::Different => {
+                let loc = ["header".into(), IDEMPOTENCY_KEY.into()];
+                let msg = "Value error, the key was used for a different request";
+                let error = FieldError::new("value_error", loc, msg, Json::Null);
+                HttpError::invalid(vec![error])
+            }
             SubmitError::Queue(error) => HttpError::unavailable(error),
             SubmitError::Store(error) => HttpError::unavailable(error),
         }

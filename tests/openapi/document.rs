@@ -176,23 +176,39 @@ fn forms(value: &mut Value) {
         Value::Array(values) => values.iter_mut().for_each(forms),
         Value::Object(map) => {
             map.values_mut().for_each(forms);
-            if map.get("format").is_some_and(|format| format == "int64") {
+            let of_size = ["int32", "int64"].map(Value::from);
+            if map
+                .get("format")
+                .is_some_and(|format| of_size.contains(format))
+            {
                 map.remove("format");
             }
-            let any = nullable(map).or_else(|| map.remove("oneOf"));
-            if let Some(any) = any {
-                map.remove("type");
-                map.insert("anyOf".to_owned(), any);
+            if let Some(choice) = map.remove("oneOf").or_else(|| nullable(map)) {
+                map.insert("anyOf".to_owned(), choice);
             }
         }
         _ => {}
     }
 }
 
-/// `["string", "null"]` as a choice of the two.
-fn nullable(map: &Map<String, Value>) -> Option<Value> {
-    let types = map.get("type")?.as_array()?;
-    Some(types.iter().map(|one| json!({"type": one})).collect())
+/// Takes the type `["string", "null"]`, and all that says what the text is like, out of a schema, and
+/// gives the choice of the two.
+fn nullable(map: &mut Map<String, Value>) -> Option<Value> {
+    let types = map.get("type")?.as_array()?.clone();
+    let said = ["title", "description", "default", "example", "examples"];
+    let (said, like): (Map<_, _>, Map<_, _>) = std::mem::take(map)
+        .into_iter()
+        .partition(|(name, _)| said.contains(&name.as_str()));
+    *map = said;
+    let choice = types.into_iter().map(|one| match one == "null" {
+        true => json!({"type": one}),
+        false => {
+            let mut schema = like.clone();
+            schema["type"] = one;
+            Value::Object(schema)
+        }
+    });
+    Some(choice.collect())
 }
 
 /// FastAPI's title of a name: `item_id` is `Item Id`.
