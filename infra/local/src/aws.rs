@@ -35,11 +35,21 @@ impl Aws {
     /// Whether the endpoints answer.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
+        self.services().is_some()
+    }
+
+    /// What the endpoints have loaded, if they answer.
+    #[must_use]
+    pub fn services(&self) -> Option<Vec<String>> {
         let url = format!("{}/_ministack/health", self.endpoint);
-        self.agent
-            .get(&url)
-            .call()
-            .is_ok_and(|answer| answer.status().is_success())
+        let mut answer = self.agent.get(&url).call().ok()?;
+        if !answer.status().is_success() {
+            return None;
+        }
+        let text = answer.body_mut().read_to_string().ok()?;
+        let health: Value = serde_json::from_str(&text).ok()?;
+        let services = health["services"].as_object()?;
+        Some(services.keys().cloned().collect())
     }
 
     /// Calls a service that takes a form and answers XML.
@@ -108,6 +118,53 @@ impl Aws {
                 .call(),
             "Lambda",
         )
+    }
+
+    /// Calls API Gateway's REST API for HTTP APIs.
+    ///
+    /// # Errors
+    /// As [`Aws::form`].
+    pub fn api_gateway(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(u16, String)> {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        self.rest("apigateway", method, &format!("/v2/apis{path}"), body)
+    }
+
+    /// Creates a bucket; one that is there already stays.
+    ///
+    /// # Errors
+    /// As [`Aws::form`].
+    pub fn create_bucket(&self, name: &str) -> Result<(u16, String)> {
+        self.rest("s3", "PUT", &format!("/{name}"), String::new())
+    }
+
+    /// Calls `CloudWatch` Logs.
+    ///
+    /// # Errors
+    /// As [`Aws::form`].
+    pub fn logs(&self, action: &str, body: &Value) -> Result<(u16, String)> {
+        let request = self
+            .agent
+            .post(format!("{}/", self.endpoint))
+            .header("authorization", self.credential("logs"))
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-target", format!("Logs_20140328.{action}"));
+        read(request.send(body.to_string()), "CloudWatch Logs")
+    }
+
+    fn rest(&self, service: &str, method: &str, path: &str, body: String) -> Result<(u16, String)> {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.endpoint))
+            .header("authorization", self.credential(service))
+            .header("content-type", "application/json")
+            .body(body)
+            .context(format_args!("a call to {service}"))?;
+        read(self.agent.run(request), service)
     }
 
     /// Nobody checks a signature here; the scope tells which service is meant.

@@ -5,10 +5,28 @@ use std::time::Duration;
 
 use crate::aws::Aws;
 use crate::error::{Context, Error, Result};
+use crate::functions;
 use crate::process::{self, Log, Process};
 
-/// What it loads; the names are those of its `SERVICES` setting.
-const SERVICES: &str = "cloudformation,dynamodb,sqs,lambda,iam,sts,logs";
+/// What it loads for the stack; the names are those of its `SERVICES` setting.
+pub const SERVICES: &str = "cloudformation,dynamodb,sqs,lambda,iam,sts,logs";
+
+/// How the endpoints are to run.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings<'a> {
+    /// The `ministack` program.
+    pub program: &'a Path,
+    /// The program that ties it to our life.
+    pub runner: &'a Path,
+    /// Its port.
+    pub port: u16,
+    /// What it loads.
+    pub services: &'a str,
+    /// A folder that state is read from, and written to when it stops.
+    pub data: Option<&'a Path>,
+    /// Variables that functions inside of it get besides their own.
+    pub environment: &'a [(String, String)],
+}
 
 /// Running AWS endpoints.
 #[derive(Debug)]
@@ -19,28 +37,31 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Starts the endpoints on `port` and waits until they answer. With `data`
-    /// their state is read from that folder, and written there when they stop.
+    /// Starts the endpoints and waits until they answer.
     ///
     /// # Errors
     /// When they don't come up.
-    pub fn start(
-        program: &Path,
-        runner: &Path,
-        port: u16,
-        data: Option<&Path>,
-        log: &Log,
-    ) -> Result<Self> {
-        let mut command = process::tether(runner, program);
+    pub fn start(settings: &Settings, log: &Log) -> Result<Self> {
+        let mut command = process::tether(settings.runner, settings.program);
+        let endpoint = format!("http://127.0.0.1:{}", settings.port);
+        functions::forget_aws(&mut command);
         command
+            .envs(
+                settings
+                    .environment
+                    .iter()
+                    .map(|(name, value)| (name, value)),
+            )
             .env("BIND_HOST", "127.0.0.1")
-            .env("GATEWAY_PORT", port.to_string())
-            .env("SERVICES", SERVICES)
+            .env("GATEWAY_PORT", settings.port.to_string())
+            .env("SERVICES", settings.services)
+            // What functions inside of it call.
+            .env("AWS_ENDPOINT_URL", &endpoint)
             // Both would open further ports.
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0")
             .env("PYTHONUNBUFFERED", "1");
-        match data {
+        match settings.data {
             Some(folder) => {
                 std::fs::create_dir_all(folder)
                     .context(format_args!("cannot create {}", folder.display()))?;
@@ -52,10 +73,16 @@ impl Emulator {
         }
         // Writing the state of many rows takes a while.
         let process = Process::start("ministack", command, log, Duration::from_secs(15))?;
-        let aws = Aws::new(&format!("http://127.0.0.1:{port}"), "us-east-1");
+        let aws = Aws::new(&endpoint, "us-east-1");
         let mut emulator = Self { aws, process };
         emulator.wait_until_healthy()?;
         Ok(emulator)
+    }
+
+    /// The process that all of it runs below.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     /// An error if it has ended by itself.

@@ -43,7 +43,7 @@ pub fn cargo() -> Command {
 }
 
 /// Takes from a command's environment what a cargo that runs us has put there.
-fn forget_outer_cargo(command: &mut Command) {
+pub(crate) fn forget_outer_cargo(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let Some(name) = name.to_str() else { continue };
         let inherited = ["CARGO_PKG_", "CARGO_BIN_", "CARGO_MANIFEST_"];
@@ -131,10 +131,7 @@ fn watch_command(settings: &Settings, template: &Template) -> Result<Command> {
     command.current_dir(project::root());
     // The watcher runs cargo, which else would compile again what is built.
     forget_outer_cargo(&mut command);
-    // Nobody's real account, whatever the terminal is set up for.
-    for (name, _) in std::env::vars_os().filter(|(name, _)| is_aws(name)) {
-        command.env_remove(name);
-    }
+    forget_aws(&mut command);
     command
         .args(["lambda", "watch", "--color", "never", "--disable-cors"])
         .args(["--invoke-address", "127.0.0.1"])
@@ -154,6 +151,14 @@ fn watch_command(settings: &Settings, template: &Template) -> Result<Command> {
         command.arg("--ignore-changes");
     }
     Ok(command)
+}
+
+/// Takes the AWS settings of the terminal from a command's environment: it is
+/// to reach nobody's real account.
+pub(crate) fn forget_aws(command: &mut Command) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_aws(name)) {
+        command.env_remove(name);
+    }
 }
 
 fn is_aws(name: &std::ffi::OsStr) -> bool {

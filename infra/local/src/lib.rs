@@ -12,8 +12,13 @@
 //!    [`runtime`], which does for it what Lambda does and the watcher does not,
 //! 6. [`gateway`] takes HTTP requests, as API Gateway does on AWS,
 //! 7. [`resources`] connects the queue with the worker.
+//!
+//! [`deploy`] is the other way to run it: the real template, deployed into the
+//! AWS endpoints, which then run the functions themselves.
 
 pub mod aws;
+pub mod cloudformation;
+pub mod deploy;
 pub mod emulator;
 pub mod error;
 pub mod functions;

@@ -160,6 +160,17 @@ pub fn descendants(ancestor: u32, name: &str) -> Vec<u32> {
         .collect()
 }
 
+/// Whether a process was started with this variable. As [`descendants`], it
+/// looks in `/proc`.
+#[must_use]
+pub fn has_variable(pid: u32, name: &str, value: &str) -> bool {
+    let wanted = format!("{name}={value}");
+    std::fs::read(format!("/proc/{pid}/environ"))
+        .unwrap_or_default()
+        .split(|byte| *byte == 0)
+        .any(|variable| variable == wanted.as_bytes())
+}
+
 /// Sends SIGKILL to one process.
 pub fn kill_now(pid: u32) {
     if let Ok(pid) = i32::try_from(pid) {

@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::aws::{Aws, expect};
+use crate::cloudformation::{self, element, output_value};
 use crate::error::{Context, Error, Result};
 use crate::process;
 use crate::template::{QueueConsumer, STACK, Template, queue_output};
@@ -37,7 +38,7 @@ pub fn create_storage(aws: &Aws, template: &Template) -> Result<()> {
 /// # Errors
 /// When the endpoints refuse.
 pub fn connect(aws: &Aws, template: &Template, functions_url: &str) -> Result<()> {
-    let description = describe(aws)?;
+    let description = cloudformation::describe(aws)?;
     disconnect(aws, template)?;
     let mut created = Vec::new();
     for consumer in template.queue_consumers() {
@@ -75,21 +76,9 @@ fn change_stack(aws: &Aws, action: &str, body: &str) -> Result<(u16, String)> {
     aws.form("cloudformation", &fields)
 }
 
-fn describe(aws: &Aws) -> Result<String> {
-    let fields = [
-        ("Action", "DescribeStacks"),
-        ("Version", "2010-05-15"),
-        ("StackName", STACK),
-    ];
-    expect(
-        "the description of tables and queues",
-        aws.form("cloudformation", &fields)?,
-    )
-}
-
 fn wait_for_stack(aws: &Aws) -> Result<String> {
     loop {
-        let description = describe(aws)?;
+        let description = cloudformation::describe(aws)?;
         let status = element(&description, "StackStatus").unwrap_or_default();
         if matches!(status, "CREATE_COMPLETE" | "UPDATE_COMPLETE") {
             return Ok(description);
@@ -107,26 +96,27 @@ fn wait_for_stack(aws: &Aws) -> Result<String> {
 /// The emulator's CloudFormation leaves the rows' expiry out, so it is turned
 /// on table by table.
 fn enable_expiry(aws: &Aws, template: &Template, description: &str) -> Result<()> {
-    let storage = template.storage();
-    for table in storage["Resources"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, _)| name)
-    {
-        let name = output_value(description, &format!("Ttl{table}"));
-        let (Some(name), Some(attribute)) = (name, template.ttl_attribute(table)) else {
-            continue;
-        };
-        let body = json!({
-            "TableName": name,
-            "TimeToLiveSpecification": {"AttributeName": attribute, "Enabled": true},
-        });
-        let answer = aws.dynamodb("UpdateTimeToLive", &body)?;
-        // A table whose state was kept has it already.
-        if !answer.1.contains("already enabled") {
-            expect("the expiry of rows", answer)?;
+    for (table, attribute) in template.ttl_attributes() {
+        if let Some(name) = output_value(description, &format!("Ttl{table}")) {
+            enable_expiry_of(aws, name, attribute)?;
         }
+    }
+    Ok(())
+}
+
+/// Turns on the expiry of one table's rows.
+///
+/// # Errors
+/// When the endpoints refuse.
+pub fn enable_expiry_of(aws: &Aws, table: &str, attribute: &str) -> Result<()> {
+    let body = json!({
+        "TableName": table,
+        "TimeToLiveSpecification": {"AttributeName": attribute, "Enabled": true},
+    });
+    let answer = aws.dynamodb("UpdateTimeToLive", &body)?;
+    // A table whose state was kept has it already.
+    if !answer.1.contains("already enabled") {
+        expect("the expiry of rows", answer)?;
     }
     Ok(())
 }
@@ -178,30 +168,4 @@ fn create_mapping(aws: &Aws, consumer: &QueueConsumer, queue: &str) -> Result<()
     let answer = aws.lambda_post("/2015-03-31/event-source-mappings/", &body.into())?;
     expect("the event source mapping", answer)?;
     Ok(())
-}
-
-/// The text of the first element of this name.
-fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
-    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
-    Some(rest.split_once(&format!("</{name}>"))?.0.trim())
-}
-
-fn output_value<'a>(description: &'a str, key: &str) -> Option<&'a str> {
-    let (_, rest) = description.split_once(&format!("<OutputKey>{key}</OutputKey>"))?;
-    element(rest, "OutputValue")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn outputs_are_found_by_their_key() {
-        let xml = "<Outputs><member><OutputKey>A</OutputKey><OutputValue>1</OutputValue>\
-            </member><member><OutputKey>B</OutputKey><OutputValue>2</OutputValue></member>\
-            </Outputs><StackStatus> CREATE_COMPLETE </StackStatus>";
-        assert_eq!(output_value(xml, "B"), Some("2"));
-        assert_eq!(output_value(xml, "C"), None);
-        assert_eq!(element(xml, "StackStatus"), Some("CREATE_COMPLETE"));
-    }
 }

@@ -17,6 +17,15 @@ pub struct Tools {
     pub cargo_lambda: PathBuf,
 }
 
+/// What a deployment needs besides.
+#[derive(Debug, Clone)]
+pub struct DeployTools {
+    /// What running needs.
+    pub run: Tools,
+    /// Builds and deploys the template.
+    pub sam: PathBuf,
+}
+
 /// Interpreters by the names that they usually have.
 const PYTHONS: [&str; 5] = [
     "python3",
@@ -41,6 +50,17 @@ pub fn run_tools() -> Result<Tools> {
     Ok(Tools {
         ministack: environment.program("ministack"),
         cargo_lambda: installed.unwrap_or_else(|| environment.program("cargo-lambda")),
+    })
+}
+
+/// Makes sure of the tools that deploying needs.
+///
+/// # Errors
+/// As [`run_tools`].
+pub fn deploy_tools() -> Result<DeployTools> {
+    Ok(DeployTools {
+        run: run_tools()?,
+        sam: sam()?,
     })
 }
 

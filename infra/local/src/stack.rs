@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::emulator::Emulator;
+use crate::emulator::{self, Emulator};
 use crate::error::{Context, Result};
 use crate::functions::{self, Settings};
 use crate::gateway::Gateway;
@@ -123,8 +123,15 @@ impl Stack {
         })?;
         let emulator = steps.run("AWS endpoints", || {
             let log = Log::create(&scratch.join("ministack.log"), false)?;
-            let data = options.data.as_deref();
-            Emulator::start(&tools.ministack, &runner, ports.aws, data, &log)
+            let settings = emulator::Settings {
+                program: &tools.ministack,
+                runner: &runner,
+                port: ports.aws,
+                services: emulator::SERVICES,
+                data: options.data.as_deref(),
+                environment: &[],
+            };
+            Emulator::start(&settings, &log)
         })?;
         steps.run("tables and queues of template.yaml", || {
             // State that was kept by a killed stack may still have a mapping.
@@ -288,12 +295,12 @@ fn with_ports(text: &str, ports: Ports) -> String {
 }
 
 /// Tells each step when it is done, and how long it took.
-struct Steps {
-    told: bool,
+pub(crate) struct Steps {
+    pub(crate) told: bool,
 }
 
 impl Steps {
-    fn run<T>(&self, name: &str, step: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub(crate) fn run<T>(&self, name: &str, step: impl FnOnce() -> Result<T>) -> Result<T> {
         let started = Instant::now();
         let result = step();
         if self.told && result.is_ok() {

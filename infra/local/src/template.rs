@@ -94,11 +94,27 @@ impl Template {
         storage
     }
 
-    /// The attribute that says when a row of this table expires.
+    /// The tables whose rows expire, each with the attribute that says when.
     #[must_use]
-    pub fn ttl_attribute(&self, table: &str) -> Option<&str> {
-        self.root["Resources"][table]["Properties"]["TimeToLiveSpecification"]["AttributeName"]
-            .as_str()
+    pub fn ttl_attributes(&self) -> BTreeMap<&str, &str> {
+        self.resources()
+            .filter_map(|(name, resource)| {
+                let expiry = &resource["Properties"]["TimeToLiveSpecification"];
+                let attribute = expiry["AttributeName"].as_str()?;
+                (expiry["Enabled"] == true).then_some((name.as_str(), attribute))
+            })
+            .collect()
+    }
+
+    /// The binary of every function by the function's name in the template.
+    #[must_use]
+    pub fn binaries(&self) -> BTreeMap<&str, &str> {
+        self.resources()
+            .filter_map(|(name, resource)| {
+                let binary = resource["Metadata"]["BuildProperties"]["Binary"].as_str()?;
+                Some((name.as_str(), binary))
+            })
+            .collect()
     }
 
     /// The binary of every function and its time-out in seconds.
@@ -279,7 +295,8 @@ Resources:
         let consumers = template.queue_consumers();
         assert_eq!(consumers.len(), 1);
         assert_eq!(consumers[0].event["BatchSize"], 10);
-        assert_eq!(template.ttl_attribute("Rows"), Some("expires_at"));
+        assert_eq!(template.ttl_attributes()["Rows"], "expires_at");
+        assert_eq!(template.binaries()["HomeFunction"], "home_page");
     }
 
     #[test]

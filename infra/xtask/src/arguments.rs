@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
-use local_stack::{Error, Logs, Options, Result, stack};
+use local_stack::{Error, Logs, Options, Result, deploy, stack};
 
 /// What `cargo xtask help` prints.
 pub const HELP: &str = "\
@@ -18,9 +18,18 @@ cargo xtask run    Runs the whole service on this machine; Ctrl-C stops it.
   --delay MS          how long the demo upstream waits before it answers
   --concurrency N     processes for each function (default 4)
 
+cargo xtask deploy --local
+                   Deploys template.yaml into AWS endpoints on this machine,
+                   which it starts and Ctrl-C stops; into running ones again.
+  --aws-port N        the local AWS endpoints (default 4566; 0 for a free port)
+  --upstream-port N   the demo upstream (default 9100)
+  --release           optimized functions
+  --delay MS          how long the demo upstream waits before it answers
+
 cargo xtask test   Checks everything: format, lints, tests, documentation,
-                   template.yaml, and the running service from end to end.
-  --quick             without template.yaml and the running service
+                   template.yaml, and the service from end to end, both
+                   running and deployed.
+  --quick             without template.yaml and the service
 
 cargo xtask openapi
                    Writes openapi.json anew, of the routes and the Rust types.
@@ -35,6 +44,8 @@ pub enum Command {
     Help,
     /// Run the service.
     Run(Box<Options>),
+    /// Deploy the service on this machine.
+    Deploy(Box<deploy::Options>),
     /// Check everything.
     Test(TestOptions),
     /// Write the OpenAPI document.
@@ -59,6 +70,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command> {
         Ok(Some(Arg::Value(word))) => match word.to_str() {
             Some("help") => Ok(Command::Help),
             Some("run") => parse_run(&mut parser),
+            Some("deploy") => parse_deploy(&mut parser),
             Some("test") => parse_test(&mut parser),
             Some("openapi") => Ok(Command::OpenApi),
             _ => Err(format!("unknown command {}", word.to_string_lossy()).into()),
@@ -98,6 +110,37 @@ fn parse_run(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error>
         }
     }
     Ok(Command::Run(Box::new(options)))
+}
+
+fn parse_deploy(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error> {
+    let mut options = deploy::Options {
+        aws_port: stack::AWS_PORT,
+        upstream_port: stack::UPSTREAM_PORT,
+        progress: true,
+        ..deploy::Options::default()
+    };
+    let mut local = false;
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("local") => local = true,
+            Arg::Long("aws-port") => options.aws_port = parser.value()?.parse()?,
+            Arg::Long("upstream-port") => options.upstream_port = parser.value()?.parse()?,
+            Arg::Long("release") => options.release = true,
+            Arg::Long("delay") => {
+                options.delay = Duration::from_millis(parser.value()?.parse()?);
+            }
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected()),
+        }
+    }
+    if !local {
+        return Err(
+            "only `deploy --local` is done here; an account is deployed to with \
+                    `sam build` and `sam deploy --guided`"
+                .into(),
+        );
+    }
+    Ok(Command::Deploy(Box::new(options)))
 }
 
 fn parse_test(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error> {
@@ -141,6 +184,16 @@ mod tests {
     }
 
     #[test]
+    fn deploy_takes_its_options() {
+        let words = "deploy --local --aws-port 0 --upstream-port=9101 --release";
+        let Command::Deploy(options) = parse_words(words).unwrap() else {
+            panic!("not deploy")
+        };
+        assert_eq!((options.aws_port, options.upstream_port), (0, 9101));
+        assert!(options.release && options.progress);
+    }
+
+    #[test]
     fn test_and_help_are_known() {
         let quick = parse_words("test --quick").unwrap();
         assert!(matches!(quick, Command::Test(TestOptions { quick: true })));
@@ -163,6 +216,8 @@ mod tests {
             "--x",
             "run --port 70000",
             "run --concurrency 0",
+            "deploy",
+            "deploy --local --data rows",
         ] {
             let error = parse_words(words).unwrap_err().to_string();
             assert!(error.ends_with("(see `cargo xtask help`)"), "{error}");

@@ -1,10 +1,11 @@
-//! The project's commands: `cargo xtask run`, `cargo xtask test`, `cargo xtask openapi`.
+//! The project's commands: `cargo xtask run`, `deploy`, `test` and `openapi`.
 
 use std::process::ExitCode;
 
 use local_stack::{Result, process};
 
 mod arguments;
+mod deploy;
 mod openapi;
 mod run;
 mod test;
@@ -32,6 +33,7 @@ fn start() -> Result<()> {
             Ok(())
         }
         Command::Run(options) => run::run(&options),
+        Command::Deploy(options) => deploy::run(&options),
         Command::Test(options) => test::run(options),
         Command::OpenApi => openapi::write(),
     }

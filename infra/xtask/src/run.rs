@@ -20,15 +20,19 @@ pub fn stop_on_signals() -> Result<()> {
 pub fn run(options: &Options) -> Result<()> {
     let mut stack = Stack::start(options)?;
     print!("{}", welcome(&stack.url()));
-    let result = watch(&mut stack);
+    let result = until_stopped(|| stack.check());
     println!("\nstopping …");
     stack.stop();
     result
 }
 
-fn watch(stack: &mut Stack) -> Result<()> {
+/// Waits for Ctrl-C, and looks meanwhile whether all is well.
+///
+/// # Errors
+/// When it is not.
+pub fn until_stopped(mut check: impl FnMut() -> Result<()>) -> Result<()> {
     while !process::interrupted() {
-        stack.check()?;
+        check()?;
         std::thread::sleep(Duration::from_millis(100));
     }
     Ok(())

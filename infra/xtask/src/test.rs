@@ -38,6 +38,13 @@ const FULL: [Step; 3] = [
     }),
 ];
 
+/// Checks of what Lambda runs, which only Linux does.
+const ON_LINUX: [Step; 1] = [("the deployed service", || {
+    let mut command = cargo("test --quiet -p e2e");
+    command.env("E2E_DEPLOYED", "1");
+    Ok(command)
+})];
+
 /// Runs the checks.
 ///
 /// # Errors
@@ -49,7 +56,9 @@ pub fn run(options: TestOptions) -> Result<()> {
         time("tools", &mut done, || setup::run_tools().map(drop))?;
     }
     let full: &[Step] = if options.quick { &[] } else { &FULL };
-    for (name, command) in QUICK.iter().chain(full) {
+    let linux = !options.quick && cfg!(target_os = "linux");
+    let on_linux: &[Step] = if linux { &ON_LINUX } else { &[] };
+    for (name, command) in QUICK.iter().chain(full).chain(on_linux) {
         time(name, &mut done, || execute(name, command()?))?;
     }
     println!(

@@ -21,11 +21,8 @@ pub fn refuses_what_it_does_not_know(service: &Service) {
         ("PUT", "/users/", "GET"),
         ("GET", "/process/", "POST"),
         ("POST", "/fetch/", "GET"),
-        ("OPTIONS", "/result/x", "GET"),
     ] {
-        let refused = service.method(method, path, None, b"");
-        refused.is(405, r#"{"detail":"Method Not Allowed"}"#);
-        assert_eq!(refused.header("allow"), Some(allow), "{method} {path}");
+        refuses_method(service, method, path, allow);
     }
     assert_eq!(service.method("HEAD", "/", None, b"").status, 405);
 }
@@ -44,8 +41,88 @@ pub fn redirects_to_the_form_that_it_knows(service: &Service) {
     }
 }
 
+pub fn refuses_options(service: &Service) {
+    refuses_method(service, "OPTIONS", "/result/x", "GET");
+}
+
+fn refuses_method(service: &Service, method: &str, path: &str, allow: &str) {
+    let refused = service.method(method, path, None, b"");
+    refused.is(405, r#"{"detail":"Method Not Allowed"}"#);
+    assert_eq!(refused.header("allow"), Some(allow), "{method} {path}");
+}
+
+/// The requests that a client of the replaced service makes, in both forms of their paths.
+pub fn are_each_one_call_without_a_redirect(service: &Service) {
+    let task_id = service.process("{}");
+    service.result(&task_id);
+    let url = service.upstream("/json/7");
+    let before = answers_of_routes(service);
+    let mut asked = 0;
+    for (method, path, query) in [
+        ("GET", "/", ""),
+        ("GET", "/items/5", "?q=x"),
+        ("POST", "/items", ""),
+        ("GET", "/users", "?limit=2"),
+        ("GET", "/users/7", ""),
+        ("GET", "/fetch", &format!("?url={url}")),
+        ("POST", "/process", ""),
+        ("GET", &format!("/result/{task_id}"), ""),
+    ] {
+        let forms = [path.to_owned(), format!("{}/", path.trim_end_matches('/'))];
+        let forms = if path == "/" { &forms[..1] } else { &forms[..] };
+        for form in forms {
+            let (content_type, body) = match method {
+                "POST" => (Some("application/json"), "{}"),
+                _ => (None, ""),
+            };
+            let target = format!("{form}{query}");
+            let answer = service.method(method, &target, content_type, body.as_bytes());
+            assert_eq!(answer.status, 200, "{method} {target}: {answer:?}");
+            asked += 1;
+        }
+    }
+    let after = service.eventually("all answers are logged", || {
+        let after = answers_of_routes(service);
+        (after >= before + asked).then_some(after)
+    });
+    assert_eq!(after, before + asked, "one call for each request");
+}
+
+/// How many requests the functions of the routes have answered.
+fn answers_of_routes(service: &Service) -> usize {
+    let logs = service.logs();
+    let answered = |line: &&str| {
+        let Some((_, line)) = line.split_once(" | ") else {
+            return false;
+        };
+        let line: Value = serde_json::from_str(line).unwrap_or_default();
+        line["message"] == "answered"
+    };
+    logs.lines().filter(answered).count()
+}
+
+pub fn decode_their_parameters(service: &Service) {
+    for (sent, meant) in [
+        ("a%20b", "a b"),
+        ("%C3%A4%E4%BD%A0", "ä你"),
+        ("a+b", "a+b"),
+        ("%ff", "\u{fffd}"),
+    ] {
+        let refused = service.get(&format!("/items/{sent}"));
+        let refused = (refused.status, refused.json());
+        assert_eq!(refused.0, 422, "{sent}: {refused:?}");
+        assert_eq!(refused.1["detail"][0]["input"], meant, "{sent}");
+    }
+    service
+        .get("/items/%20%35")
+        .is(200, r#"{"item_id":5,"q":null,"item":null}"#);
+    service
+        .get("/items/5?q=50%25+%2541")
+        .is(200, r#"{"item_id":5,"q":"50% %41","item":null}"#);
+}
+
 pub fn answers_with_and_without_a_slash(service: &Service) {
-    for path in ["/items", "/items/", "/users", "/users/"] {
+    for path in ["/items", "/items/", "/users", "/users/", "/items/5/"] {
         assert_eq!(service.get(path).status, 200, "{path}");
     }
     let missing = r#"{"detail":[{"type":"missing","loc":["query","url"],"msg":"Field required","input":null}]}"#;

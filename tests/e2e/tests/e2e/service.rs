@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use local_stack::deploy::{self, Deployment};
 use local_stack::{Options, Stack};
 use serde_json::{Value, json};
 use ureq::Agent;
@@ -11,13 +12,23 @@ use ureq::http::{Request, Response};
 pub const LEASE: Duration = Duration::from_secs(3);
 /// How long a copy of an upstream's user is fresh.
 pub const FRESH: Duration = Duration::from_secs(2);
+/// How long the functions wait for the users' upstream.
+const UPSTREAM_TIMEOUT_MS: &str = "700";
 /// How long anything may take that a test waits for. Only a broken service needs all of it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running stack.
+/// A running service.
 pub struct Service {
-    stack: Stack,
+    runs: Runs,
     agent: Agent,
+}
+
+/// The service's two ways to run on one machine.
+enum Runs {
+    /// Under the watcher, behind the local stack's own gateway.
+    Watched(Box<Stack>),
+    /// Deployed into the local AWS endpoints, which run all of it.
+    Deployed(Box<Deployment>),
 }
 
 /// What was answered.
@@ -46,31 +57,68 @@ impl Answer {
 }
 
 impl Service {
+    /// Starts the local stack.
     pub fn start() -> local_stack::Result<Service> {
-        let environment = [
+        let environment = variables([
             ("LEASE_SECONDS", LEASE.as_secs().to_string()),
             ("USERS_FRESH_SECONDS", FRESH.as_secs().to_string()),
-            ("USERS_UPSTREAM_TIMEOUT_MS", "700".to_owned()),
+            ("USERS_UPSTREAM_TIMEOUT_MS", UPSTREAM_TIMEOUT_MS.to_owned()),
             // As Lambda sets it where the template asks for JSON.
             ("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned()),
-        ];
-        let environment = environment
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect();
+        ]);
         let stack = Stack::start(&Options {
             environment,
             ..Options::default()
         })?;
+        Ok(Service::new(Runs::Watched(Box::new(stack))))
+    }
+
+    /// Deploys the template.
+    pub fn deploy() -> local_stack::Result<Service> {
+        let deployment = Deployment::start(&deploy::Options {
+            parameters: variables([
+                ("LeaseSeconds", LEASE.as_secs().to_string()),
+                ("UsersFreshSeconds", FRESH.as_secs().to_string()),
+            ]),
+            environment: variables([("USERS_UPSTREAM_TIMEOUT_MS", UPSTREAM_TIMEOUT_MS.to_owned())]),
+            ..deploy::Options::default()
+        })?;
+        Ok(Service::new(Runs::Deployed(Box::new(deployment))))
+    }
+
+    fn new(runs: Runs) -> Service {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(PATIENCE))
             .max_redirects(0)
             .build();
-        Ok(Service {
-            stack,
+        Service {
+            runs,
             agent: agent.into(),
-        })
+        }
+    }
+
+    fn upstream_url(&self) -> String {
+        match &self.runs {
+            Runs::Watched(stack) => stack.upstream_url(),
+            Runs::Deployed(deployment) => deployment.upstream_url(),
+        }
+    }
+
+    fn aws_endpoint(&self) -> String {
+        match &self.runs {
+            Runs::Watched(stack) => stack.aws_endpoint(),
+            Runs::Deployed(deployment) => deployment.aws_endpoint(),
+        }
+    }
+
+    /// Where the service answers. Of a deployed service's addresses it is the one that keeps the
+    /// slash of `/items/`, and that every machine finds.
+    pub fn url(&self) -> String {
+        match &self.runs {
+            Runs::Watched(stack) => stack.url(),
+            Runs::Deployed(deployment) => format!("{}/$default", deployment.url_by_address()),
+        }
     }
 
     /// Makes the upstream whole again and forgets what it was asked.
@@ -80,18 +128,18 @@ impl Service {
         self.eventually("the upstream is idle", || {
             (self.stats()["active"] == 0).then_some(())
         });
-        self.ask(Request::delete(format!("{}/stats", self.stack.upstream_url())).body(vec![]));
+        self.ask(Request::delete(format!("{}/stats", self.upstream_url())).body(vec![]));
     }
 
     pub fn control(&self, wanted: &Value) {
-        let url = format!("{}/control", self.stack.upstream_url());
+        let url = format!("{}/control", self.upstream_url());
         let answer = self.ask(Request::post(url).body(wanted.to_string().into_bytes()));
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
     /// What the upstream was asked since the test began.
     pub fn stats(&self) -> Value {
-        let url = format!("{}/stats", self.stack.upstream_url());
+        let url = format!("{}/stats", self.upstream_url());
         self.ask(Request::get(url).body(vec![])).json()
     }
 
@@ -100,26 +148,27 @@ impl Service {
         self.stats()["paths"][path].as_u64().unwrap_or(0)
     }
 
-    /// Where the service answers.
-    pub fn url(&self) -> String {
-        self.stack.url()
-    }
-
     pub fn upstream(&self, path: &str) -> String {
-        format!("{}{path}", self.stack.upstream_url())
+        format!("{}{path}", self.upstream_url())
     }
 
     pub fn pids_of(&self, function: &str) -> Vec<u32> {
-        self.stack.pids_of(function)
+        match &self.runs {
+            Runs::Watched(stack) => stack.pids_of(function),
+            Runs::Deployed(deployment) => deployment.pids_of(function),
+        }
     }
 
-    /// Everything that the functions have logged.
+    /// Everything that the functions have logged, each line with its function in front.
     pub fn logs(&self) -> String {
-        self.stack.logs()
+        match &self.runs {
+            Runs::Watched(stack) => stack.logs(),
+            Runs::Deployed(deployment) => deployment.logs().expect("logs"),
+        }
     }
 
     pub fn last_lines(&self, count: usize) -> String {
-        let logs = self.stack.logs();
+        let logs = self.logs();
         let lines: Vec<&str> = logs.lines().collect();
         lines[lines.len().saturating_sub(count)..].join("\n")
     }
@@ -157,16 +206,25 @@ impl Service {
         content_type: Option<&str>,
         body: &[u8],
     ) -> Answer {
-        let url = if path.starts_with("http:") {
-            path.to_owned()
-        } else {
-            format!("{}{path}", self.stack.url())
-        };
-        let mut request = Request::builder().method(method).uri(url);
+        let mut request = self.request(path).method(method);
         if let Some(content_type) = content_type {
             request = request.header("content-type", content_type);
         }
         self.ask(request.body(body.to_vec()))
+    }
+
+    /// A request to the service, or to another place that is given as a whole URL.
+    fn request(&self, path: &str) -> ureq::http::request::Builder {
+        let own = self.url();
+        // A deployed service does not know what stands in front of its paths, so its links lack it.
+        let path = match &self.runs {
+            Runs::Watched(_) => path.strip_prefix(&own).unwrap_or(path),
+            Runs::Deployed(_) => path.strip_prefix(&self.aws_endpoint()).unwrap_or(path),
+        };
+        if path.starts_with("http:") {
+            return Request::builder().uri(path);
+        }
+        Request::builder().uri(format!("{own}{path}"))
     }
 
     fn ask(&self, request: ureq::http::Result<Request<Vec<u8>>>) -> Answer {
@@ -221,14 +279,11 @@ impl Service {
     }
 
     fn queue(&self, name: &str) -> String {
-        format!(
-            "{}/000000000000/async-service-{name}",
-            self.stack.aws_endpoint()
-        )
+        format!("{}/000000000000/async-service-{name}", self.aws_endpoint())
     }
 
     fn sqs(&self, operation: &str, wanted: Value) -> Value {
-        let request = Request::post(self.stack.aws_endpoint())
+        let request = Request::post(self.aws_endpoint())
             .header("content-type", "application/x-amz-json-1.0")
             .header("x-amz-target", format!("AmazonSQS.{operation}"))
             .header(
@@ -261,4 +316,8 @@ impl Service {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+}
+
+fn variables<const N: usize>(pairs: [(&str, String); N]) -> Vec<(String, String)> {
+    pairs.map(|(name, value)| (name.to_owned(), value)).into()
 }

@@ -1,0 +1,123 @@
+//! What the local CloudFormation tells about the stack.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::aws::{Aws, expect};
+use crate::error::{Context, Result};
+use crate::template::STACK;
+
+/// The stack's description, as the service's XML.
+///
+/// # Errors
+/// When there is no such stack, or the endpoints don't answer.
+pub fn describe(aws: &Aws) -> Result<String> {
+    ask(aws, "DescribeStacks", &[])
+}
+
+/// The physical name of each resource by its name in the template.
+///
+/// # Errors
+/// As [`describe`].
+pub fn physical_names(aws: &Aws) -> Result<BTreeMap<String, String>> {
+    let listing = ask(aws, "DescribeStackResources", &[])?;
+    Ok(names(&listing))
+}
+
+/// The template after the expansion of what SAM adds to CloudFormation.
+///
+/// # Errors
+/// As [`describe`].
+pub fn processed_template(aws: &Aws) -> Result<Value> {
+    let answer = ask(aws, "GetTemplate", &[("TemplateStage", "Processed")])?;
+    let body = element(&answer, "TemplateBody").unwrap_or_default();
+    serde_json::from_str(&unescape(body)).context("the processed template is not JSON")
+}
+
+fn ask(aws: &Aws, action: &str, more: &[(&str, &str)]) -> Result<String> {
+    let mut fields = vec![
+        ("Action", action),
+        ("Version", "2010-05-15"),
+        ("StackName", STACK),
+    ];
+    fields.extend_from_slice(more);
+    let answer = aws.form("cloudformation", &fields)?;
+    expect(&format!("{action} of the stack"), answer)
+}
+
+fn names(listing: &str) -> BTreeMap<String, String> {
+    let members = listing.split("<member>").skip(1);
+    let pair = |member: &str| {
+        let logical = element(member, "LogicalResourceId")?;
+        let physical = element(member, "PhysicalResourceId")?;
+        Some((unescape(logical), unescape(physical)))
+    };
+    members.filter_map(pair).collect()
+}
+
+/// The text of the first element of this name.
+pub(crate) fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    Some(rest.split_once(&format!("</{name}>"))?.0.trim())
+}
+
+/// The value of one of the stack's outputs.
+pub(crate) fn output_value<'a>(description: &'a str, key: &str) -> Option<&'a str> {
+    let (_, rest) = description.split_once(&format!("<OutputKey>{key}</OutputKey>"))?;
+    element(rest, "OutputValue")
+}
+
+fn unescape(text: &str) -> String {
+    let entities = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&apos;", "'"),
+        ("&#x27;", "'"),
+        ("&#39;", "'"),
+        // Last, since what it leaves must not be taken for an entity.
+        ("&amp;", "&"),
+    ];
+    entities
+        .iter()
+        .fold(text.to_owned(), |text, (entity, meant)| {
+            text.replace(entity, meant)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_are_found_by_their_key() {
+        let xml = "<Outputs><member><OutputKey>A</OutputKey><OutputValue>1</OutputValue>\
+            </member><member><OutputKey>B</OutputKey><OutputValue>2</OutputValue></member>\
+            </Outputs><StackStatus> CREATE_COMPLETE </StackStatus>";
+        assert_eq!(output_value(xml, "B"), Some("2"));
+        assert_eq!(output_value(xml, "C"), None);
+        assert_eq!(element(xml, "StackStatus"), Some("CREATE_COMPLETE"));
+    }
+
+    #[test]
+    fn names_are_read_resource_by_resource() {
+        let xml = "<StackResources>\
+            <member><LogicalResourceId>Rows</LogicalResourceId>\
+            <PhysicalResourceId>x-rows</PhysicalResourceId></member>\
+            <member><LogicalResourceId>Waits</LogicalResourceId></member>\
+            <member><LogicalResourceId>Api</LogicalResourceId>\
+            <PhysicalResourceId>0a&amp;1b</PhysicalResourceId></member></StackResources>";
+        let names: Vec<(String, String)> = names(xml).into_iter().collect();
+        let pairs = [("Api", "0a&1b"), ("Rows", "x-rows")];
+        assert_eq!(names, pairs.map(|(a, b)| (a.to_owned(), b.to_owned())));
+    }
+
+    #[test]
+    fn entities_are_undone_once() {
+        assert_eq!(
+            unescape("{&quot;a&quot;:&quot;&amp;lt;&quot;}"),
+            r#"{"a":"&lt;"}"#
+        );
+    }
+}

@@ -1,0 +1,391 @@
+//! The real deployment on one machine: `sam build` and `sam deploy` put
+//! `template.yaml` into local AWS endpoints, which run the functions.
+//!
+//! In the order in which it happens:
+//!
+//! 1. [`sam`] builds the functions and packs them,
+//! 2. the demo upstream and the AWS endpoints start, unless they run already,
+//! 3. [`sam`] deploys,
+//! 4. [`routes`] creates what the endpoints leave out of the HTTP API.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use ureq::http::Request;
+
+use crate::aws::{Aws, expect};
+use crate::emulator::{self, Emulator};
+use crate::error::{Context, Error, Result};
+use crate::process::{self, Log};
+use crate::setup::{self, DeployTools};
+use crate::stack::Steps;
+use crate::template::Template;
+use crate::upstream::Upstream;
+use crate::{cloudformation, functions, project, resources};
+
+pub use crate::template::STACK;
+
+mod routes;
+mod sam;
+
+/// What the endpoints load: besides the stack's own services those that a
+/// deployment goes through.
+const SERVICES: &str = "apigateway,cloudformation,dynamodb,iam,lambda,logs,s3,sqs,sts";
+
+/// What kind of deployment to make. The default is for tests: free ports and
+/// nothing printed.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The port of the AWS endpoints, 0 for a free one.
+    pub aws_port: u16,
+    /// The port of the demo upstream, 0 for a free one.
+    pub upstream_port: u16,
+    /// Whether the functions are optimized.
+    pub release: bool,
+    /// How long the demo upstream waits before each answer.
+    pub delay: Duration,
+    /// Values for the template's parameters.
+    pub parameters: Vec<(String, String)>,
+    /// Variables for all functions, where the template does not set them.
+    pub environment: Vec<(String, String)>,
+    /// Whether each step is told on the terminal.
+    pub progress: bool,
+}
+
+/// A running deployment; dropping it stops what it started, and nothing else.
+#[derive(Debug)]
+pub struct Deployment {
+    port: u16,
+    api: String,
+    /// The physical name of each function by its binary's.
+    functions: BTreeMap<String, String>,
+    // Dropped in this order: what calls before what is called.
+    emulator: Emulator,
+    upstream: Upstream,
+    _unpacked: Folder,
+}
+
+/// A folder that goes with its owner.
+#[derive(Debug)]
+struct Folder(PathBuf);
+
+impl Folder {
+    fn create(path: PathBuf) -> Result<Self> {
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).context(format_args!("cannot create {}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What was deployed into endpoints.
+struct Deployed {
+    api: String,
+    functions: BTreeMap<String, String>,
+}
+
+impl Deployment {
+    /// Starts AWS endpoints and the demo upstream, deploys, and returns when
+    /// the service answers.
+    ///
+    /// # Errors
+    /// With one line for a person when something is missing, in use, or does
+    /// not come up. What had been started by then is stopped.
+    pub fn start(options: &Options) -> Result<Self> {
+        let steps = Steps {
+            told: options.progress,
+        };
+        let claim = |port, what, option: &str| {
+            project::claim_port(port, what, &format!("choose another with {option}"))
+        };
+        let port = claim(options.aws_port, "the AWS endpoints", "--aws-port")?;
+        let upstream_port = claim(
+            options.upstream_port,
+            "the demo upstream",
+            "--upstream-port",
+        )?;
+        let tools = prepare(options, &steps, port)?;
+        let upstream = steps.run("demo upstream", || {
+            Upstream::start(upstream_port, options.delay)
+        })?;
+        let unpacked = Folder::create(project::scratch(port).join("unpacked"))?;
+        let emulator = steps.run("AWS endpoints", || {
+            start_emulator(&tools, port, &unpacked, options)
+        })?;
+        let mut parameters = upstream_parameters(upstream.port());
+        parameters.extend_from_slice(&options.parameters);
+        let deployed = deploy(&steps, &tools, &emulator.aws, port, &parameters)?;
+        Ok(Self {
+            port,
+            api: deployed.api,
+            functions: deployed.functions,
+            emulator,
+            upstream,
+            _unpacked: unpacked,
+        })
+    }
+
+    /// Where the service answers: the template's output `ApiUrl`. Its host
+    /// name stands for 127.0.0.1.
+    #[must_use]
+    pub fn url(&self) -> String {
+        url(&self.api, self.port)
+    }
+
+    /// The same place by its address, for clients that find no host below
+    /// `localhost`. Links in answers don't keep this form.
+    #[must_use]
+    pub fn url_by_address(&self) -> String {
+        url_by_address(&self.api, self.port)
+    }
+
+    /// The port of the AWS endpoints.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where AWS calls go.
+    #[must_use]
+    pub fn aws_endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Where the demo upstream is.
+    #[must_use]
+    pub fn upstream_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.upstream.port())
+    }
+
+    /// The processes of a function, given by its binary's name; none before
+    /// its first invocation.
+    #[must_use]
+    pub fn pids_of(&self, function: &str) -> Vec<u32> {
+        let Some(name) = self.functions.get(function) else {
+            return Vec::new();
+        };
+        process::descendants(self.emulator.process_id(), "bootstrap")
+            .into_iter()
+            .filter(|pid| process::has_variable(*pid, "AWS_LAMBDA_FUNCTION_NAME", name))
+            .collect()
+    }
+
+    /// All lines that the functions have written so far, each with its
+    /// function's name in front.
+    ///
+    /// # Errors
+    /// When the endpoints don't answer.
+    pub fn logs(&self) -> Result<String> {
+        let mut text = String::new();
+        for (binary, name) in &self.functions {
+            for line in log_lines(&self.emulator.aws, name)? {
+                text.push_str(&format!("{binary} | {line}\n"));
+            }
+        }
+        Ok(text)
+    }
+
+    /// An error if the AWS endpoints have ended by themselves.
+    ///
+    /// # Errors
+    /// When they have.
+    pub fn check(&mut self) -> Result<()> {
+        self.emulator.check()
+    }
+
+    /// Stops everything; the same as dropping it.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+/// Whether AWS endpoints that can be deployed into run at this port.
+///
+/// # Errors
+/// When other endpoints run there, such as those of `cargo xtask run`.
+pub fn is_running(port: u16) -> Result<bool> {
+    let Some(services) = endpoints(port).services() else {
+        return Ok(false);
+    };
+    let lacks = |wanted: &&str| !services.iter().any(|service| service == wanted);
+    match SERVICES.split(',').find(lacks) {
+        None => Ok(true),
+        Some(service) => Err(Error::new(format!(
+            "the AWS endpoints at port {port} have no {service}: they are another command's; \
+             stop it, or choose another port with --aws-port"
+        ))),
+    }
+}
+
+/// Deploys once more into the endpoints that run at the options' port. What
+/// the template's parameters were set to stays. Returns the service's address,
+/// in both forms.
+///
+/// # Errors
+/// When the build or the deployment fails.
+pub fn update(options: &Options) -> Result<(String, String)> {
+    let steps = Steps {
+        told: options.progress,
+    };
+    let port = options.aws_port;
+    let tools = prepare(options, &steps, port)?;
+    let deployed = deploy(&steps, &tools, &endpoints(port), port, &options.parameters)?;
+    Ok((
+        url(&deployed.api, port),
+        url_by_address(&deployed.api, port),
+    ))
+}
+
+fn endpoints(port: u16) -> Aws {
+    Aws::new(&format!("http://127.0.0.1:{port}"), sam::REGION)
+}
+
+fn url(api: &str, port: u16) -> String {
+    format!("http://{api}.execute-api.localhost:{port}")
+}
+
+fn url_by_address(api: &str, port: u16) -> String {
+    format!("http://127.0.0.1:{port}/_aws/execute-api/{api}")
+}
+
+/// Makes sure of the tools and builds everything.
+fn prepare(options: &Options, steps: &Steps, port: u16) -> Result<DeployTools> {
+    let tools = steps.run("tools", setup::deploy_tools)?;
+    steps.run("functions built", || sam::compile(&tools, options.release))?;
+    steps.run("sam build", || sam::build(&tools, port, options.release))?;
+    Ok(tools)
+}
+
+fn start_emulator(
+    tools: &DeployTools,
+    port: u16,
+    unpacked: &Folder,
+    options: &Options,
+) -> Result<Emulator> {
+    let runner = functions::build_runner()?;
+    let log = Log::create(&project::scratch(port).join("ministack.log"), false)?;
+    let unpacked = unpacked.0.display().to_string();
+    let mut environment = vec![
+        // Lambda sets it from the template's LoggingConfig, the endpoints don't.
+        ("AWS_LAMBDA_LOG_FORMAT".to_owned(), "JSON".to_owned()),
+        // Where the endpoints leave the functions that they have unpacked.
+        ("TMPDIR".to_owned(), unpacked),
+    ];
+    environment.extend_from_slice(&options.environment);
+    let settings = emulator::Settings {
+        program: &tools.run.ministack,
+        runner: &runner,
+        port,
+        services: SERVICES,
+        data: None,
+        environment: &environment,
+    };
+    Emulator::start(&settings, &log)
+}
+
+/// The parameters that let the functions call the demo upstream.
+fn upstream_parameters(port: u16) -> Vec<(String, String)> {
+    let hosts = format!("127.0.0.1:{port},localhost:{port}");
+    vec![
+        (
+            "UsersUpstreamUrl".to_owned(),
+            format!("http://127.0.0.1:{port}"),
+        ),
+        ("FetchAllowHosts".to_owned(), hosts),
+    ]
+}
+
+fn deploy(
+    steps: &Steps,
+    tools: &DeployTools,
+    aws: &Aws,
+    port: u16,
+    parameters: &[(String, String)],
+) -> Result<Deployed> {
+    let template = Template::read(&project::root().join("template.yaml"))?;
+    steps.run("sam deploy", || sam::deploy(tools, aws, port, parameters))?;
+    let names = cloudformation::physical_names(aws)?;
+    let api = steps.run("routes of the HTTP API", || {
+        let processed = cloudformation::processed_template(aws)?;
+        routes::create(aws, &processed, &names)
+    })?;
+    steps.run("expiry of rows", || {
+        for (table, attribute) in template.ttl_attributes() {
+            if let Some(table) = names.get(table) {
+                resources::enable_expiry_of(aws, table, attribute)?;
+            }
+        }
+        Ok(())
+    })?;
+    steps.run("the service answers", || answers(&api, port))?;
+    let binaries = template.binaries().into_iter();
+    let functions = binaries.filter_map(|(name, binary)| {
+        let physical = names.get(name)?;
+        Some((binary.to_owned(), physical.clone()))
+    });
+    Ok(Deployed {
+        api,
+        functions: functions.collect(),
+    })
+}
+
+/// One request through the whole of it.
+fn answers(api: &str, port: u16) -> Result<()> {
+    let request = Request::get(format!("http://127.0.0.1:{port}/"))
+        .header("host", format!("{api}.execute-api.localhost:{port}"))
+        .body(())
+        .context("a request to the service")?;
+    let agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(30)))
+        .build()
+        .new_agent();
+    let answer = agent.run(request).context("the service does not answer")?;
+    if answer.status().is_success() {
+        return Ok(());
+    }
+    Err(Error::new(format!(
+        "the service was deployed, and answers GET / with status {}: see {}",
+        answer.status().as_u16(),
+        project::scratch(port).join("ministack.log").display()
+    )))
+}
+
+/// The lines of one function, from the log group that Lambda keeps for it.
+fn log_lines(aws: &Aws, function: &str) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    let mut wanted = json!({"logGroupName": format!("/aws/lambda/{function}")});
+    loop {
+        let (status, text) = aws.logs("FilterLogEvents", &wanted)?;
+        // There is no group before the first invocation.
+        if text.contains("ResourceNotFoundException") {
+            return Ok(lines);
+        }
+        let text = expect("a look at the logs", (status, text))?;
+        let page: Value = serde_json::from_str(&text).context("the logs")?;
+        for event in page["events"].as_array().into_iter().flatten() {
+            lines.extend(event["message"].as_str().map(str::to_owned));
+        }
+        match page["nextToken"].as_str() {
+            Some(token) => wanted["nextToken"] = json!(token),
+            None => return Ok(lines),
+        }
+    }
+}
+
+/// What the terminal must set for `aws` or `sam` to reach the endpoints.
+#[must_use]
+pub fn aws_settings(port: u16) -> String {
+    format!(
+        "AWS_ENDPOINT_URL=http://127.0.0.1:{port} AWS_DEFAULT_REGION={} \
+         AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test",
+        sam::REGION
+    )
+}

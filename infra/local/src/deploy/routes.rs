@@ -1,0 +1,192 @@
+//! The routes of the HTTP API.
+//!
+//! SAM describes them in the API's OpenAPI `Body`, which the local endpoints
+//! ignore, so they are created from it one by one. API Gateway takes no route
+//! that ends in a slash; whether it matches `/users/` to `/users` is told
+//! differently. Here each route exists in both forms, so that a client that
+//! calls either is answered by the function itself.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::aws::{Aws, expect};
+use crate::error::{Context, Error, Result};
+
+/// Creates the routes of the API in the processed template, brings those that
+/// there are up to date, and returns the API's id.
+///
+/// # Errors
+/// When there is no API, or the endpoints refuse.
+pub fn create(aws: &Aws, processed: &Value, names: &BTreeMap<String, String>) -> Result<String> {
+    let (name, body) = api_body(processed)?;
+    let lacks = |name: &str| Error::new(format!("{name} was not created"));
+    let api = names.get(name).ok_or_else(|| lacks(name))?;
+    let mut wanted = BTreeMap::new();
+    for (key, function) in route_keys(body) {
+        let function = names.get(&function).ok_or_else(|| lacks(&function))?;
+        wanted.insert(key, function.clone());
+    }
+    let integrations = converge_integrations(aws, api, &wanted)?;
+    converge_routes(aws, api, &wanted, &integrations)?;
+    Ok(api.clone())
+}
+
+fn api_body(processed: &Value) -> Result<(&str, &Value)> {
+    let resources = processed["Resources"].as_object();
+    resources
+        .into_iter()
+        .flatten()
+        .find(|(_, resource)| resource["Type"] == "AWS::ApiGatewayV2::Api")
+        .map(|(name, api)| (name.as_str(), &api["Properties"]["Body"]))
+        .ok_or_else(|| Error::new("the processed template has no HTTP API"))
+}
+
+/// Each route's key, in both forms of its path, with its function's name in
+/// the template.
+fn route_keys(body: &Value) -> Vec<(String, String)> {
+    let mut keys = Vec::new();
+    for (path, methods) in body["paths"].as_object().into_iter().flatten() {
+        for (method, operation) in methods.as_object().into_iter().flatten() {
+            let Some(function) = function_of(operation) else {
+                continue;
+            };
+            let method = match method.as_str() {
+                "x-amazon-apigateway-any-method" => "ANY".to_owned(),
+                method => method.to_uppercase(),
+            };
+            for key in forms(&method, path) {
+                keys.push((key, function.clone()));
+            }
+        }
+    }
+    keys
+}
+
+fn forms(method: &str, path: &str) -> Vec<String> {
+    if path.trim_start_matches('/') == "$default" {
+        return vec!["$default".to_owned()];
+    }
+    if path == "/" || path.ends_with("+}") {
+        return vec![format!("{method} {path}")];
+    }
+    let path = path.trim_end_matches('/');
+    vec![format!("{method} {path}"), format!("{method} {path}/")]
+}
+
+/// The function in `arn:…:function path…/${Name.Arn}/invocations`.
+fn function_of(operation: &Value) -> Option<String> {
+    let uri = &operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"];
+    let (_, rest) = uri.as_str()?.split_once("/functions/${")?;
+    Some(rest.split_once(".Arn}")?.0.to_owned())
+}
+
+/// One integration for each function; its id by the function.
+fn converge_integrations(
+    aws: &Aws,
+    api: &str,
+    wanted: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>> {
+    let mut ids = BTreeMap::new();
+    for integration in items(aws, api, "integrations")? {
+        let uri = integration["integrationUri"].as_str().unwrap_or_default();
+        let function = uri.rsplit(':').next().unwrap_or_default();
+        if let Some(id) = integration["integrationId"].as_str() {
+            ids.insert(function.to_owned(), id.to_owned());
+        }
+    }
+    for function in wanted.values() {
+        if !ids.contains_key(function) {
+            let body = json!({
+                "integrationType": "AWS_PROXY",
+                "integrationUri":
+                    format!("arn:aws:lambda:us-east-1:000000000000:function:{function}"),
+                "payloadFormatVersion": "2.0",
+            });
+            let made = call(aws, "POST", &format!("/{api}/integrations"), Some(&body))?;
+            let id = made["integrationId"].as_str().unwrap_or_default();
+            ids.insert(function.clone(), id.to_owned());
+        }
+    }
+    Ok(ids)
+}
+
+fn converge_routes(
+    aws: &Aws,
+    api: &str,
+    wanted: &BTreeMap<String, String>,
+    integrations: &BTreeMap<String, String>,
+) -> Result<()> {
+    let target = |function: &String| format!("integrations/{}", integrations[function]);
+    let mut missing = wanted.clone();
+    for route in items(aws, api, "routes")? {
+        let text = |name: &str| route[name].as_str().unwrap_or_default();
+        let kept = missing
+            .get(text("routeKey"))
+            .is_some_and(|function| target(function) == text("target"));
+        if kept {
+            missing.remove(text("routeKey"));
+        } else {
+            let path = format!("/{api}/routes/{}", text("routeId"));
+            call(aws, "DELETE", &path, None)?;
+        }
+    }
+    for (key, function) in missing {
+        let body = json!({"routeKey": key, "target": target(&function)});
+        call(aws, "POST", &format!("/{api}/routes"), Some(&body))?;
+    }
+    Ok(())
+}
+
+fn items(aws: &Aws, api: &str, kind: &str) -> Result<Vec<Value>> {
+    let listing = call(aws, "GET", &format!("/{api}/{kind}"), None)?;
+    Ok(listing["items"].as_array().cloned().unwrap_or_default())
+}
+
+fn call(aws: &Aws, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+    let answer = aws.api_gateway(method, path, body)?;
+    let text = expect(&format!("{method} {path} of the HTTP API"), answer)?;
+    if text.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_str(&text).context("API Gateway's answer")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn operation(function: &str) -> Value {
+        let uri = format!(
+            "arn:${{AWS::Partition}}:apigateway:${{AWS::Region}}:lambda:path/2015-03-31/functions/${{{function}.Arn}}/invocations"
+        );
+        json!({"x-amazon-apigateway-integration": {"uri": {"Fn::Sub": uri}}})
+    }
+
+    #[test]
+    fn routes_are_made_of_the_body_in_both_forms() {
+        let body = json!({"paths": {
+            "/": {"get": operation("Root")},
+            "/items/{item_id}": {"put": operation("Update"), "parameters": []},
+            "/any": {"x-amazon-apigateway-any-method": operation("Any")},
+            "$default": {"x-amazon-apigateway-any-method": operation("Fallback")},
+        }});
+        let keys: BTreeMap<String, String> = route_keys(&body).into_iter().collect();
+        let expected = [
+            ("$default", "Fallback"),
+            ("ANY /any", "Any"),
+            ("ANY /any/", "Any"),
+            ("GET /", "Root"),
+            ("PUT /items/{item_id}", "Update"),
+            ("PUT /items/{item_id}/", "Update"),
+        ];
+        let keys: Vec<(&str, &str)> = keys.iter().map(|(k, f)| (&**k, &**f)).collect();
+        assert_eq!(keys, expected);
+    }
+
+    #[test]
+    fn a_template_without_an_api_is_told() {
+        let error = api_body(&json!({"Resources": {}})).unwrap_err();
+        assert!(error.to_string().contains("no HTTP API"));
+    }
+}
