@@ -44,8 +44,6 @@ fn main() -> ExitCode {
             logs_each_request_and_no_payload;
         items: live_and_die echo_what_was_sent are_listed_page_by_page are_checked;
         bodies: of_any_size_get_a_clear_answer that_are_not_text_are_refused;
-        clients: a_validator_accepts_the_document a_generated_client_submits_a_task
-            a_tester_finds_no_answer_outside_of_the_document;
         docs: the_document_is_the_file pages_load_only_their_own_files;
         browser: docs_submit_a_task redoc_shows_the_routes;
         users: live_and_die are_read_through_the_upstream are_refreshed_when_they_expire
@@ -59,6 +57,9 @@ fn main() -> ExitCode {
             run_again_after_a_failure are_listed_newest_first have_jobs_that_describe_themselves;
         worker: a_killed_worker_does_not_lose_its_task a_duplicate_message_runs_once
             poison_is_put_aside;
+        // Last, since the tester may delete the users that other tests read.
+        clients: a_validator_accepts_the_document a_generated_client_submits_a_task
+            a_tester_finds_no_answer_outside_of_the_document;
     };
     if arguments.list {
         return libtest_mimic::run(&arguments, trials(&tests, None)).exit_code();
