@@ -191,8 +191,8 @@ impl Service {
 
     /// Posts JSON with further headers.
     pub fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let url = format!("{}{path}", self.stack.url());
-        let request = Request::post(url).header("content-type", "application/json");
+        let request = self.request(path).method("POST");
+        let request = request.header("content-type", "application/json");
         let request = headers.iter().fold(request, |request, (name, value)| {
             request.header(*name, *value)
         });
