@@ -3,10 +3,10 @@
 //!
 //! In the order in which it happens:
 //!
-//! 1. [`sam`] builds the functions and packs them,
+//! 1. `sam` builds the functions and packs them,
 //! 2. the demo upstream and the AWS endpoints start, unless they run already,
-//! 3. [`sam`] deploys,
-//! 4. [`routes`] creates what the endpoints leave out of the HTTP API.
+//! 3. `sam` deploys,
+//! 4. `routes` creates what the endpoints leave out of the HTTP API.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
