@@ -38,7 +38,7 @@ pub async fn create_task(
 ) -> Result<Answer, HttpError> {
     let now = now_ms();
     let (submission,) = all((Submission::read(&request, CATALOG, now),))?;
-    let task = submission.task(None, now);
+    let task = submission.task(request.caller(), now);
     let accepted = match &task.fingerprint {
         Some(_) => known(tasks, &task).await?,
         None => None,

@@ -30,6 +30,8 @@ async fn main() -> Result<(), Error> {
 pub async fn process(submitter: &Submitter, request: Request) -> Result<Answer, HttpError> {
     let (data,) = all((request.body_object_lossy(),))?;
     let input = items::raw(items::document_lossy(data))?;
-    let task_id = submitter.submit(ProcessData::NAME, input).await?;
+    let task_id = submitter
+        .submit(ProcessData::NAME, input, request.caller())
+        .await?;
     Ok(Answer::ok(&Accepted { task_id }))
 }

@@ -6,6 +6,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry as VisibilityEntry, MessageAttributeValue,
 };
+use uuid::Uuid;
 
 use crate::tasks::task::{Priority, Task};
 
@@ -63,7 +64,7 @@ impl TaskQueue {
         let seconds = whole_seconds(delay, MAX_DELAY.as_secs());
         let send = self.client.send_message().queue_url(url);
         // A caller's backlog keeps nobody else waiting: SQS delivers fairly between groups.
-        let send = send.set_message_group_id(task.caller.clone());
+        let send = send.set_message_group_id(task.caller.as_deref().map(group));
         let send = send.set_delay_seconds((seconds > 0).then_some(seconds));
         let sent = send.message_body(body).send().await;
         sent.map(drop)
@@ -108,6 +109,13 @@ impl TaskQueue {
         }
         Ok(())
     }
+}
+
+/// The message group of a caller. SQS takes letters, digits and punctuation there, at most 128, and a
+/// caller's name may be any text; so it is an id made of the name.
+fn group(caller: &str) -> String {
+    const CALLERS: Uuid = Uuid::from_u128(0x3f6c_1b52_7c0e_4c55_b6a1_6f0d_95e2_4b17);
+    Uuid::new_v5(&CALLERS, caller.as_bytes()).to_string()
 }
 
 /// Whether an ARN and a URL name the same queue: both end in its name.
@@ -182,7 +190,6 @@ impl DeadLetters {
 #[cfg(test)]
 mod tests {
     use serde_json::value::RawValue;
-    use uuid::Uuid;
 
     use super::*;
 
@@ -192,6 +199,14 @@ mod tests {
         let input = RawValue::from_string(large).unwrap();
         let task = Task::new(Uuid::nil(), "process_data", input, 5);
         assert!(matches!(encode(&task), Err(QueueError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn callers_have_groups_of_their_own() {
+        assert_eq!(group("ada"), group("ada"));
+        assert_ne!(group("ada"), group("grace"));
+        let odd = group(&"ä b\n".repeat(100));
+        assert!(odd.len() <= 128 && odd.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use aws_lambda_events::apigw::{ApiGatewayRequestAuthorizer, ApiGatewayV2httpRequest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, Method};
@@ -29,6 +29,7 @@ pub struct Request {
     /// The route that the gateway matched, such as `/items/{item_id}`.
     pub route: &'static str,
     stage: Option<String>,
+    caller: Option<String>,
     parameters: HashMap<String, String>,
     raw_query: String,
     query: Vec<(String, String)>,
@@ -57,6 +58,7 @@ impl Request {
             path: decode(&event.raw_path.unwrap_or_default()),
             route,
             stage: event.request_context.stage,
+            caller: event.request_context.authorizer.and_then(caller),
             parameters: parameters
                 .map(|(name, text)| (name, decode(&text)))
                 .collect(),
@@ -89,6 +91,11 @@ impl Request {
         place
             .and_then(|place| path.rsplit('/').nth(place))
             .unwrap_or_default()
+    }
+
+    /// Who makes the request, where the gateway has an authorizer that lets in only whom it knows.
+    pub fn caller(&self) -> Option<&str> {
+        self.caller.as_deref()
     }
 
     /// Whether FastAPI would match another route, or none: it looks for slashes after decoding, some
@@ -226,6 +233,18 @@ impl Request {
     }
 }
 
+/// Whom an authorizer let in: what a function of ours says of its `caller`, the subject of a JSON Web
+/// Token, or an AWS identity.
+fn caller(authorizer: ApiGatewayRequestAuthorizer) -> Option<String> {
+    let mut fields = authorizer.fields;
+    let named = fields.remove("caller");
+    let named = named.and_then(|name| name.as_str().map(str::to_owned));
+    let subject = || authorizer.jwt.and_then(|mut jwt| jwt.claims.remove("sub"));
+    let identity = || authorizer.iam.and_then(|iam| iam.user_arn);
+    let caller = named.or_else(subject).or_else(identity);
+    caller.filter(|name| !name.is_empty())
+}
+
 /// API Gateway decodes paths before it asks a function. What stands in for it may leave an escaped
 /// percent sign as it is; in a path from API Gateway itself there is none, but for one that was
 /// escaped three times.
@@ -297,6 +316,27 @@ mod tests {
         assert_eq!(text(Some("api"), "%2535"), "%35");
         // The watcher has not.
         assert_eq!(text(None, "a%20b%2535%ff"), "a b%35\u{fffd}");
+    }
+
+    #[test]
+    fn a_caller_is_whom_the_authorizer_names() {
+        let caller = |authorizer: &str| {
+            let text = format!(
+                r#"{{"requestContext":{{"http":{{"method":"GET"}},"authorizer":{authorizer}}}}}"#
+            );
+            let event: ApiGatewayV2httpRequest = serde_json::from_str(&text).unwrap();
+            let request = Request::from_event(event, "/");
+            request.caller().map(str::to_owned)
+        };
+        let named = caller(r#"{"lambda":{"caller":"ada","scopes":"read"}}"#);
+        assert_eq!(named.as_deref(), Some("ada"));
+        let token = caller(r#"{"jwt":{"claims":{"sub":"grace","aud":"x"},"scopes":null}}"#);
+        assert_eq!(token.as_deref(), Some("grace"));
+        let identity = caller(r#"{"iam":{"userArn":"arn:aws:iam::1:user/alan"}}"#);
+        assert_eq!(identity.as_deref(), Some("arn:aws:iam::1:user/alan"));
+        for nobody in ["{}", r#"{"lambda":null}"#, r#"{"lambda":{"caller":""}}"#] {
+            assert_eq!(caller(nobody), None, "{nobody}");
+        }
     }
 
     #[test]

@@ -48,12 +48,18 @@ impl Submitter {
         Submitter { queue, tasks }
     }
 
-    /// Accepts a task with an id of its own, to be run at once, and gives the id.
+    /// Accepts a task of `caller` with an id of its own, to be run at once, and gives the id.
     ///
     /// # Errors
     /// As [`Submitter::accept`].
-    pub async fn submit(&self, job: &str, input: Box<RawValue>) -> Result<Uuid, SubmitError> {
-        let task = Task::new(Uuid::new_v4(), job, input, now_ms());
+    pub async fn submit(
+        &self,
+        job: &str,
+        input: Box<RawValue>,
+        caller: Option<&str>,
+    ) -> Result<Uuid, SubmitError> {
+        let mut task = Task::new(Uuid::new_v4(), job, input, now_ms());
+        task.caller = caller.map(str::to_owned);
         let id = task.id;
         self.accept(task).await?;
         Ok(id)
