@@ -4,11 +4,14 @@
 //! [`task`] is a task as it travels; [`state`] says what may happen to it; [`submit`] accepts one;
 //! [`executor`] runs what the queue delivers; [`job`] is what a job implements, [`context`] what it is
 //! given beside its input, [`runner`] the thread it runs on, [`registry`] how it is found by name, and
-//! [`retry`] how long a failed attempt waits.
+//! [`retry`] how long a failed attempt waits. [`put_aside`] ends what nobody can work on, [`dead_letter`]
+//! what the queues give up on.
 
 pub mod context;
+pub mod dead_letter;
 pub mod executor;
 pub mod job;
+pub mod put_aside;
 pub mod registry;
 pub mod request;
 pub mod result;

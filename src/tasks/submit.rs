@@ -9,7 +9,7 @@ use crate::http::{FieldError, HttpError};
 use crate::ids::now_ms;
 use crate::json::Json;
 use crate::queue::{QueueError, TaskQueue};
-use crate::store::tasks::{MAX_INPUT, Restarted, Submitted};
+use crate::store::tasks::{MAX_INPUT, Restarted, StoredInput, Submitted};
 use crate::store::{StoreError, TaskStore};
 use crate::tasks::request::IDEMPOTENCY_KEY;
 use crate::tasks::task::Task;
@@ -80,7 +80,10 @@ impl Submitter {
         if size > MAX_INPUT {
             return Err(SubmitError::TooLarge);
         }
-        task.input_chunks = self.tasks.put_input(&task).await?;
+        match self.tasks.put_input(&task).await? {
+            StoredInput::Chunks(count) => task.input_chunks = count,
+            StoredInput::Different => return Err(SubmitError::Different),
+        }
         self.send(task).await
     }
 

@@ -65,10 +65,10 @@ impl TaskStore {
         let complete = match chunks::fits_record(result) {
             true => complete.set(RESULT, text(result)),
             false => {
-                let count = self.put_result(held, result).await?;
+                let (first, count) = self.put_result(held, result).await?;
                 complete
                     .set(RESULT_CHUNKS, number(count))
-                    .set(RESULT_OF, number(held.attempt))
+                    .set(RESULT_PART, number(first))
             }
         };
         self.write(held, complete, State::Completed).await

@@ -4,14 +4,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 use uuid::Uuid;
 
-use super::attempt::with_error;
 use super::names::*;
 use super::record::{self, TaskRecord};
 use super::{RECORD, TaskStore, description, key, list, state};
 use crate::ids::now_ms;
 use crate::store::keys::{self, EXPIRES_AT, Row, number, text};
 use crate::store::{StoreError, call_error, condition_held, refused_by};
-use crate::tasks::result::TaskError;
 use crate::tasks::state::{Event, State};
 use crate::tasks::task::Task;
 
@@ -174,29 +172,12 @@ impl TaskStore {
         let expire = self
             .edge(task.id, Event::Expire)
             .when_is(RUN, number(task.run))
+            .when_of(task)
             .to(task.id, State::Expired)
             .describe(task)
             .set_once(ATTEMPTS, number(0))
             .remove(NEXT_AT);
         Ok(self.with_end(expire).send().await?.is_ok())
-    }
-
-    /// Ends a task whose message can never be worked on. `false` where a worker has it or it has
-    /// ended. A record that begins so has neither job nor input.
-    pub async fn reject(&self, id: Uuid, error: &TaskError) -> Result<bool, StoreError> {
-        let now = now_ms();
-        let reject = self
-            .edge(id, Event::Reject)
-            .when_free(now)
-            .to(id, State::Failed)
-            .set_once(CREATED_AT, number(now))
-            .set_once(LIST_SHARD, number(list::shard(id)))
-            .set_once(LIST_KEY, list::list_key(id, now))
-            .set_once(RUN, number(1))
-            .set_once(ATTEMPTS, number(0))
-            .remove(NEXT_AT);
-        let reject = with_error(self.with_end(reject), error);
-        Ok(reject.send().await?.is_ok())
     }
 
     /// Makes a task that ended ready for the run that `task` is, whose message was sent before.

@@ -17,7 +17,7 @@ use super::names::*;
 use super::{Fenced, Lease, RECORD, TaskStore, key};
 use crate::ids::now_ms;
 use crate::store::keys::{self, EXPIRES_AT, PART, Row, number, text};
-use crate::store::{StoreError, call_error};
+use crate::store::{StoreError, call_error, condition_held};
 use crate::tasks::state::State;
 use crate::tasks::task::Task;
 
@@ -38,29 +38,62 @@ const CHUNK: usize = 390 * 1024;
 /// as long as SQS keeps a message.
 const LONGEST_WAIT: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// Parts of a task: its input's chunks, those of its results (so many for each attempt), and what
-/// its job has saved.
+/// Parts of a task: its input's chunks, those of its results (so many for each lease), and what its
+/// job has saved.
 const INPUT_PARTS: u32 = 1;
 const RESULT_PARTS: u32 = 1_000;
 const PARTS_OF_RESULT: u32 = 32;
 const SAVED_PARTS: u32 = 1_000_000_000;
+/// How many leases have places of their own for a result.
+const RESULT_PLACES: u32 = 1 << 24;
 
 const DATA: &str = "data";
+/// Whose a chunk is: of an input, the submission's fingerprint; of what a job saved, when its task
+/// was accepted. An id that is made of an idempotency key may be used for another task once the
+/// record of the first has expired.
+const OWNER: &str = "owner";
 
 /// What a job saved, by its number.
 pub type Saved = Vec<(u32, String)>;
 
+/// What became of a submission's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoredInput {
+    /// It is stored in so many chunks; none where the record and the message hold it.
+    Chunks(u32),
+    /// Under this id the input of a submission is stored that asked for something else.
+    Different,
+}
+
 impl TaskStore {
     /// Stores an input that is too large for the record, and says in how many chunks. Done before
     /// the task is sent: a crash leaves chunks of no task, which vanish by their time.
-    pub async fn put_input(&self, task: &Task) -> Result<u32, StoreError> {
+    ///
+    /// Of two submissions that use one idempotency key for different inputs, the first to write
+    /// its first chunk has the place, and the other is told so before it sends anything.
+    pub async fn put_input(&self, task: &Task) -> Result<StoredInput, StoreError> {
         let Some(input) = task.input().filter(|input| input.get().len() > KEPT_INPUT) else {
-            return Ok(task.input_chunks);
+            return Ok(StoredInput::Chunks(task.input_chunks));
         };
         let begins = task.options.eta.unwrap_or(task.submitted_at) / 1000;
-        let expires = begins + LONGEST_WAIT.as_secs() + self.retention.as_secs();
-        self.put_chunks(task.id, INPUT_PARTS, input.get(), expires)
-            .await
+        self.put_input_until(task, input.get(), begins).await
+    }
+
+    /// Stores an input until long after the time `begins`, in seconds since the Unix epoch.
+    async fn put_input_until(
+        &self,
+        task: &Task,
+        input: &str,
+        begins: u64,
+    ) -> Result<StoredInput, StoreError> {
+        let chunks = Chunks {
+            id: task.id,
+            first: INPUT_PARTS,
+            owner: task.fingerprint.as_deref(),
+            expires: begins + LONGEST_WAIT.as_secs() + self.retention.as_secs(),
+        };
+        let stored = self.put_chunks(chunks, input).await?;
+        Ok(stored.map_or(StoredInput::Different, StoredInput::Chunks))
     }
 
     /// The input of a task that does not carry it; `None` where it is there no more.
@@ -79,30 +112,40 @@ impl TaskStore {
         }
         match self.stored_input(task).await? {
             Some(input) => {
-                let expires = now_ms() / 1000 + LONGEST_WAIT.as_secs() + self.retention.as_secs();
-                let put = self.put_chunks(task.id, INPUT_PARTS, input.get(), expires);
+                let put = self.put_input_until(task, input.get(), now_ms() / 1000);
                 put.await.map(drop)
             }
             None => Ok(()),
         }
     }
 
-    pub(super) async fn put_result(&self, held: &Lease, result: &str) -> Result<u32, StoreError> {
+    /// Stores a result, and says where its chunks begin and how many there are.
+    pub(super) async fn put_result(
+        &self,
+        held: &Lease,
+        result: &str,
+    ) -> Result<(u32, u32), StoreError> {
         if result.len() > MAX_RESULT {
             return Err(StoreError::TooLarge);
         }
-        let expires = now_ms() / 1000 + self.retention.as_secs();
-        self.put_chunks(held.id, result_parts(held.attempt), result, expires)
-            .await
+        let chunks = Chunks {
+            id: held.id,
+            first: result_parts(held),
+            owner: None,
+            expires: now_ms() / 1000 + self.retention.as_secs(),
+        };
+        let first = chunks.first;
+        let stored = self.put_chunks(chunks, result).await?;
+        Ok((first, stored.unwrap_or_default()))
     }
 
     pub(super) async fn stored_result(
         &self,
         id: Uuid,
-        attempt: u32,
+        first: u32,
         count: u32,
     ) -> Result<Box<RawValue>, StoreError> {
-        let chunks = self.chunks(id, result_parts(attempt), count, MAX_RESULT);
+        let chunks = self.chunks(id, first, count, MAX_RESULT);
         let gone = || StoreError::Corrupt("a result's chunk is missing".to_owned());
         json(chunks.await?.ok_or_else(gone)?)
     }
@@ -123,9 +166,11 @@ impl TaskStore {
             .expression_attribute_names("#token", LEASE_TOKEN)
             .expression_attribute_values(":running", text(State::Running.as_str()))
             .expression_attribute_values(":token", text(&held.token));
+        let mut row = chunk_row(held.id, part, &data, expires);
+        row.insert(OWNER.to_owned(), text(held.created_at.to_string()));
         let put = Put::builder()
             .table_name(&self.table)
-            .set_item(Some(chunk_row(held.id, part, &data, expires)));
+            .set_item(Some(row));
         let broken = |error| StoreError::Call(Box::new(error));
         let (holds, put) = (holds.build().map_err(broken)?, put.build().map_err(broken)?);
         let write = self
@@ -140,8 +185,8 @@ impl TaskStore {
         }
     }
 
-    /// What earlier attempts saved.
-    pub async fn saved(&self, id: Uuid) -> Result<Saved, StoreError> {
+    /// What earlier attempts of a task saved.
+    pub async fn saved(&self, held: &Lease) -> Result<Saved, StoreError> {
         let query = self
             .client
             .query()
@@ -150,12 +195,16 @@ impl TaskStore {
             .key_condition_expression("#id = :id AND #part >= :first")
             .expression_attribute_names("#id", keys::ID)
             .expression_attribute_names("#part", PART)
-            .expression_attribute_values(":id", text(id.to_string()))
+            .expression_attribute_values(":id", text(held.id.to_string()))
             .expression_attribute_values(":first", number(SAVED_PARTS));
+        let owner = held.created_at.to_string();
         let mut rows = query.into_paginator().items().send();
         let mut saved = Vec::new();
         while let Some(row) = rows.next().await {
             let row = row.map_err(call_error)?;
+            if keys::find_text(&row, OWNER).as_ref() != Some(&owner) {
+                continue;
+            }
             let part: u32 = keys::get_number(&row, PART)?;
             let text = decompress(data(&row)?, MAX_RESULT)?;
             saved.push((part.saturating_sub(SAVED_PARTS), text));
@@ -163,25 +212,43 @@ impl TaskStore {
         Ok(saved)
     }
 
-    async fn put_chunks(
-        &self,
-        id: Uuid,
-        first: u32,
-        text: &str,
-        expires: u64,
-    ) -> Result<u32, StoreError> {
+    /// Writes chunks, and says how many; `None` where the first place is another owner's.
+    async fn put_chunks(&self, chunks: Chunks<'_>, text: &str) -> Result<Option<u32>, StoreError> {
         let compressed = compress(text)?;
-        let mut part = first;
-        for chunk in compressed.chunks(CHUNK) {
-            let put = self
-                .client
-                .put_item()
-                .table_name(&self.table)
-                .set_item(Some(chunk_row(id, part, chunk, expires)));
-            put.send().await.map_err(call_error)?;
+        let mut part = chunks.first;
+        for data in compressed.chunks(CHUNK) {
+            if !self.put_chunk(&chunks, part, data).await? {
+                return Ok(None);
+            }
             part += 1;
         }
-        Ok(part - first)
+        Ok(Some(part - chunks.first))
+    }
+
+    async fn put_chunk(
+        &self,
+        chunks: &Chunks<'_>,
+        part: u32,
+        data: &[u8],
+    ) -> Result<bool, StoreError> {
+        let mut row = chunk_row(chunks.id, part, data, chunks.expires);
+        let put = self.client.put_item().table_name(&self.table);
+        let put = match chunks.owner {
+            None => put.set_item(Some(row)),
+            Some(owner) => {
+                row.insert(OWNER.to_owned(), text(owner));
+                put.set_item(Some(row))
+                    .condition_expression(
+                        "attribute_not_exists(#id) OR #owner = :owner OR #expires <= :now",
+                    )
+                    .expression_attribute_names("#id", keys::ID)
+                    .expression_attribute_names("#owner", OWNER)
+                    .expression_attribute_names("#expires", EXPIRES_AT)
+                    .expression_attribute_values(":owner", text(owner))
+                    .expression_attribute_values(":now", number(now_ms() / 1000))
+            }
+        };
+        condition_held(put.send().await)
     }
 
     async fn chunks(
@@ -208,6 +275,16 @@ impl TaskStore {
     }
 }
 
+/// Where chunks are stored, whose they are, and until when.
+struct Chunks<'a> {
+    id: Uuid,
+    first: u32,
+    /// Nobody else's chunks are overwritten; `None` for places that are nobody else's anyway.
+    owner: Option<&'a str>,
+    /// In seconds since the Unix epoch.
+    expires: u64,
+}
+
 /// The input that is kept in the record, if it is.
 pub(super) fn kept_input(task: &Task) -> Option<&str> {
     let input = task.input()?.get();
@@ -224,10 +301,14 @@ pub(super) fn json(text: String) -> Result<Box<RawValue>, StoreError> {
     RawValue::from_string(text).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
-/// Where the chunks of an attempt's result begin: each attempt has its own, so that one that was
-/// taken for dead cannot mix its result into its successor's.
-fn result_parts(attempt: u32) -> u32 {
-    RESULT_PARTS.saturating_add(attempt.saturating_mul(PARTS_OF_RESULT))
+/// Where the chunks of an attempt's result begin: each lease has a place of its own, so that one
+/// that was taken for dead cannot mix its result into its successor's, not even into that of
+/// another run.
+fn result_parts(held: &Lease) -> u32 {
+    // The last bits of a version 4 UUID are random ones.
+    let token = Uuid::parse_str(&held.token).unwrap_or_default();
+    let place = token.as_u128() as u32 % RESULT_PLACES;
+    RESULT_PARTS + place * PARTS_OF_RESULT
 }
 
 fn chunk_row(id: Uuid, part: u32, data: &[u8], expires: u64) -> Row {

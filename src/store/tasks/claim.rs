@@ -19,9 +19,9 @@ use crate::tasks::task::Task;
 pub enum ClaimOutcome {
     /// The task is ours under this lease.
     Claimed(Lease),
-    /// Another worker holds it.
+    /// Another worker holds it, or its next attempt is not due.
     Held {
-        /// When that lease ends if it is not extended.
+        /// When that lease ends if it is not extended, or the attempt is due.
         ends_in: Duration,
     },
     /// It has ended, or this message is not of its present run: there is nothing to do.
@@ -39,11 +39,13 @@ pub struct Lease {
     /// How many of the attempts, this one included, count against what is allowed: those that saved
     /// what they had done and ended with their invocation do not.
     pub counted: u32,
+    /// When the task was accepted, in milliseconds since the Unix epoch.
+    pub(super) created_at: u64,
     pub(super) token: String,
 }
 
 /// What a refused claim met.
-enum Met {
+pub(super) enum Met {
     Outcome(ClaimOutcome),
     /// An earlier run that ended: this message begins the next one.
     EarlierRun,
@@ -82,14 +84,30 @@ impl TaskStore {
                 Ok(row) => return Ok(ClaimOutcome::Claimed(lease_of(task.id, &row, token)?)),
                 Err(row) => row,
             };
-            match met(task, &refused, token, now)? {
-                Met::Outcome(outcome) => return Ok(outcome),
-                Met::EarlierRun => drop(self.restart_as(task, now).await?),
-                Met::Orphan => drop(self.stop_orphan(task.id, now).await?),
-                Met::Expired => self.forget(task.id, &refused).await?,
+            let met = met(task, &refused, &token, now)?;
+            if let Some(outcome) = self.clear(task, met, &refused, now).await? {
+                return Ok(outcome);
             }
         }
         Ok(ClaimOutcome::Held { ends_in: lease })
+    }
+
+    /// Ends what stands in the way of a message, as far as it has to: `None` where it may be tried
+    /// again.
+    pub(super) async fn clear(
+        &self,
+        task: &Task,
+        met: Met,
+        row: &Row,
+        now: u64,
+    ) -> Result<Option<ClaimOutcome>, StoreError> {
+        match met {
+            Met::Outcome(outcome) => return Ok(Some(outcome)),
+            Met::EarlierRun => drop(self.restart_as(task, now).await?),
+            Met::Orphan => drop(self.stop_orphan(task.id, now).await?),
+            Met::Expired => self.forget(task.id, row).await?,
+        }
+        Ok(None)
     }
 
     fn claiming(
@@ -108,11 +126,9 @@ impl TaskStore {
             .edge(task.id, Event::Claim)
             .when_is(RUN, number(task.run))
             .when_none(CANCEL_REQUESTED_AT)
-            .when_free(now);
-        let claim = match &task.fingerprint {
-            Some(fingerprint) => claim.when_is(FINGERPRINT, text(fingerprint)),
-            None => claim,
-        };
+            .when_free(now)
+            .when_due(now)
+            .when_of(task);
         claim
             .to(task.id, State::Running)
             .describe(task)
@@ -133,11 +149,13 @@ fn lease_of(id: Uuid, row: &Row, token: String) -> Result<Lease, StoreError> {
         id,
         attempt,
         counted: attempt.saturating_sub(continued),
+        created_at: keys::get_number(row, CREATED_AT)?,
         token,
     })
 }
 
-fn met(task: &Task, row: &Row, token: String, now: u64) -> Result<Met, StoreError> {
+/// What a refused claim, or another write for a message, met. `token` is the writer's own.
+pub(super) fn met(task: &Task, row: &Row, token: &str, now: u64) -> Result<Met, StoreError> {
     let state = state(row)?;
     if state.is_final() && keys::is_expired(row, now)? {
         return Ok(Met::Expired);
@@ -153,13 +171,19 @@ fn met(task: &Task, row: &Row, token: String, now: u64) -> Result<Met, StoreErro
         _ if state.is_final() && run < task.run => return Ok(Met::EarlierRun),
         _ if state.is_final() => ClaimOutcome::Ended,
         // Our own claim, whose answer was lost and which the SDK repeated.
-        _ if keys::find_text(row, LEASE_TOKEN).as_deref() == Some(&token) => {
-            ClaimOutcome::Claimed(lease_of(task.id, row, token)?)
+        _ if keys::find_text(row, LEASE_TOKEN).as_deref() == Some(token) => {
+            ClaimOutcome::Claimed(lease_of(task.id, row, token.to_owned())?)
         }
         State::Running if until < now => return Ok(Met::Orphan),
-        _ => ClaimOutcome::Held {
-            ends_in: Duration::from_millis(until.saturating_sub(now)),
-        },
+        State::Running => held(until, now),
+        // A duplicate, or a clock that is behind: the backoff is not over.
+        _ => held(keys::find_number(row, NEXT_AT)?.unwrap_or(0), now),
     };
     Ok(Met::Outcome(outcome))
+}
+
+fn held(until: u64, now: u64) -> ClaimOutcome {
+    ClaimOutcome::Held {
+        ends_in: Duration::from_millis(until.saturating_sub(now)),
+    }
 }

@@ -9,11 +9,13 @@ mod chunks;
 mod claim;
 mod list;
 mod record;
+mod reject;
 mod update;
 
 pub use attempt::{Fenced, TaskFailure};
 pub use caller::{Cancelled, Restarted, Submitted};
-pub use chunks::{MAX_INPUT, MAX_RESULT, Saved};
+pub use reject::Rejected;
+pub use chunks::{MAX_INPUT, MAX_RESULT, Saved, StoredInput};
 pub use claim::{ClaimOutcome, Lease};
 pub use list::{ListQuery, TaskPosition};
 pub use record::{Attempt, Progress, TaskRecord};
@@ -58,8 +60,8 @@ mod names {
     pub const PROGRESS: &str = "progress";
     pub const RESULT: &str = "result";
     pub const RESULT_CHUNKS: &str = "result_chunks";
-    /// The attempt that stored the result's chunks.
-    pub const RESULT_OF: &str = "result_of";
+    /// The part in which the result's chunks begin.
+    pub const RESULT_PART: &str = "result_part";
     pub const ERROR_KIND: &str = "error_type";
     pub const ERROR_MESSAGE: &str = "error_message";
     /// The partition of the list of all tasks.

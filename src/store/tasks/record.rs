@@ -89,8 +89,8 @@ impl TaskStore {
     ) -> Result<TaskRecord, StoreError> {
         let chunks: Option<u32> = keys::find_number(row, RESULT_CHUNKS)?;
         if let Some(count) = chunks.filter(|_| record.state == State::Completed) {
-            let attempt = keys::get_number(row, RESULT_OF)?;
-            record.result = Some(self.stored_result(id, attempt, count).await?);
+            let first = keys::get_number(row, RESULT_PART)?;
+            record.result = Some(self.stored_result(id, first, count).await?);
         }
         Ok(record)
     }

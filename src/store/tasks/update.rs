@@ -95,6 +95,20 @@ impl Update {
         self.when(format!("({state} <> {running} OR {until} < {now})"))
     }
 
+    /// Demands that the next attempt, if one is set for a later time, is due at the time `now`.
+    pub fn when_due(mut self, now: u64) -> Update {
+        let (next, now) = (self.name(NEXT_AT), self.value("due", number(now)));
+        self.when(format!("(attribute_not_exists({next}) OR {next} <= {now})"))
+    }
+
+    /// Demands that the record is of the same submission as `task`, where one is told from another.
+    pub fn when_of(self, task: &Task) -> Update {
+        match &task.fingerprint {
+            Some(fingerprint) => self.when_is(FINGERPRINT, text(fingerprint)),
+            None => self,
+        }
+    }
+
     /// Leads to this state, and into its list where it has one.
     pub fn to(self, id: Uuid, state: State) -> Update {
         let update = self.set(STATE, text(state.as_str()));

@@ -98,7 +98,7 @@ impl Executor {
         };
         // A task that was restarted begins anew, but what it saved is still true.
         let saved = match lease.attempt > 1 || task.run > 1 {
-            true => self.tasks.saved(task.id).await?,
+            true => self.tasks.saved(lease).await?,
             false => Saved::new(),
         };
         Ok((input, saved))

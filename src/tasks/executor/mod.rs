@@ -14,6 +14,7 @@ use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsMessage};
 use futures_util::future::join_all;
 use uuid::Uuid;
 
+use super::put_aside::{Owner, PutAside, put_aside};
 use super::registry::{AnyJob, Registry};
 use super::result::TaskError;
 use super::runner::Runner;
@@ -82,9 +83,13 @@ impl Executor {
 
     /// One message, from its body to what becomes of it.
     async fn deliver(&self, message: &Message, until: Instant) -> Disposition {
-        let disposition = match self.decode(message).await {
-            Ok((task, job)) => self.work(&task, job, message, until).await,
-            Err(disposition) => disposition,
+        let disposition = match Task::decode(&message.body) {
+            Ok(task) => self.take(&task, message, until).await,
+            Err(error) => {
+                let owner = Owner::of_unreadable(&message.body);
+                self.put_aside(message, owner, "Malformed", error.to_string())
+                    .await
+            }
         };
         message.settle(disposition);
         if let Disposition::Again(delay) = disposition {
@@ -93,54 +98,53 @@ impl Executor {
         disposition
     }
 
-    /// The task in a message. What is none, or names no job, is put aside: delivering it again
-    /// would change nothing.
-    async fn decode(&self, message: &Message) -> Result<(Task, Arc<dyn AnyJob>), Disposition> {
-        let task = match Task::decode(&message.body) {
-            Ok(task) => task,
-            Err(error) => {
-                let id = Task::find_id(&message.body);
-                return Err(self
-                    .put_aside(message, id, "Malformed", &error.to_string())
-                    .await);
-            }
-        };
-        match self.jobs.find(&task.job) {
-            Some(job) => Ok((task, job)),
+    /// A task's message: what names no job is put aside, since delivering it again would change
+    /// nothing.
+    async fn take(&self, task: &Task, message: &Message, until: Instant) -> Disposition {
+        let disposition = match self.jobs.find(&task.job) {
+            Some(job) => self.work(task, job, message, until).await,
             None => {
                 let reason = format!("there is no job named {:?}", task.job);
-                Err(self
-                    .put_aside(message, Some(task.id), "UnknownJob", &reason)
-                    .await)
+                self.put_aside(message, Owner::Task(task), "UnknownJob", reason)
+                    .await
+            }
+        };
+        match disposition {
+            Disposition::Again(delay) if message.would_be_lost(now_ms(), delay) => {
+                self.renew(task, delay).await
+            }
+            disposition => disposition,
+        }
+    }
+
+    /// Sends a task's message anew in place of one that SQS would soon drop for its age. Sent before
+    /// the old one is done with: a crash in between leaves a duplicate.
+    async fn renew(&self, task: &Task, delay: Duration) -> Disposition {
+        match self.queue.send(task, delay).await {
+            Ok(()) => Disposition::Done,
+            Err(error) => {
+                tracing::error!(task_id = %task.id, error = %Chain(&error), "a message was not sent anew");
+                Disposition::Again(delay)
             }
         }
     }
 
-    /// Fails the task that a useless message names, keeps the message with the reason, and only
-    /// then acknowledges it. Each step may be repeated.
     async fn put_aside(
         &self,
         message: &Message,
-        id: Option<Uuid>,
+        owner: Owner<'_>,
         kind: &str,
-        reason: &str,
+        reason: String,
     ) -> Disposition {
-        tracing::warn!(message_id = message.id, task_id = ?id, reason, "a message is put aside");
-        if let Some(id) = id {
-            let error = TaskError {
-                kind: kind.to_owned(),
-                message: reason.to_owned(),
-            };
-            if let Err(error) = self.tasks.reject(id, &error).await {
-                return store_failed(id, &error);
-            }
-        }
-        match self.dead_letters.put(&message.body, reason).await {
-            Ok(()) => Disposition::Done,
-            Err(error) => {
-                tracing::error!(message_id = message.id, error = %Chain(&error), "a message could not be put aside");
-                Disposition::Leave
-            }
+        let error = TaskError {
+            kind: kind.to_owned(),
+            message: reason,
+        };
+        let put = put_aside(&self.tasks, &self.dead_letters, &message.body, owner, &error);
+        match put.await {
+            PutAside::Done => Disposition::Done,
+            PutAside::Held(ends_in) => Disposition::Again(ends_in),
+            PutAside::Failed => Disposition::Leave,
         }
     }
 

@@ -213,8 +213,9 @@ async fn a_large_input_is_kept_for_another_run() {
     let text = format!("[{}]", vec!["1234567"; 100_000].join(","));
     let input = RawValue::from_string(text.clone()).unwrap();
     let mut task = Task::new(id, "process_data", input, now_ms());
-    let chunks = store.put_input(&task).await.unwrap();
-    assert!(chunks > 0);
+    let StoredInput::Chunks(chunks @ 1..) = store.put_input(&task).await.unwrap() else {
+        panic!("nothing is stored");
+    };
     task.without_input(chunks);
     store.submitted(&task).await.unwrap();
     let read = store.stored_input(&task).await.unwrap().unwrap();
@@ -239,7 +240,7 @@ async fn what_is_saved_is_there_for_the_next_attempt_and_a_lost_lease_saves_noth
         store.save(&second, 2, "[3]").await.unwrap(),
         Fenced::Written
     );
-    let saved = store.saved(task.id).await.unwrap();
+    let saved = store.saved(&second).await.unwrap();
     let expected = [(0, "[1]"), (1, "[2]"), (2, "[3]")];
     assert_eq!(
         saved,

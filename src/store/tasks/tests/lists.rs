@@ -108,7 +108,8 @@ async fn a_restarted_task_leaves_the_list_of_its_end() {
 async fn a_successful_small_task_costs_three_writes() {
     let faults = Faults::default();
     let (store, task) = (faulty(&faults), task());
-    assert_eq!(store.put_input(&task).await.unwrap(), 0);
+    let kept = store.put_input(&task).await.unwrap();
+    assert_eq!(kept, StoredInput::Chunks(0));
     store.submitted(&task).await.unwrap();
     let lease = claimed(&store, &task, LEASE).await;
     store.complete(&lease, "1").await.unwrap();

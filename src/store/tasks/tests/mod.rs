@@ -2,6 +2,8 @@
 
 mod life;
 mod lists;
+mod owners;
+mod rejected;
 
 use serde_json::value::RawValue;
 
@@ -33,11 +35,11 @@ fn task() -> Task {
     Task::new(Uuid::new_v4(), "process_data", input, now_ms())
 }
 
-/// What `fail` is told of an attempt that is followed by another.
+/// What `fail` is told of an attempt that is followed by another at once.
 fn retried(error: &TaskError) -> TaskFailure<'_> {
     TaskFailure {
         error,
-        retry_in: Some(LEASE),
+        retry_in: Some(Duration::ZERO),
     }
 }
 
@@ -200,24 +202,6 @@ async fn a_write_whose_answer_is_lost_counts_once() {
     assert_eq!(store.complete(&lease, "1").await.unwrap(), Fenced::Written);
     assert_eq!(
         store.get(task.id).await.unwrap().unwrap().state,
-        State::Completed
-    );
-}
-
-#[tokio::test]
-async fn a_rejected_task_fails_unless_it_runs_or_ended() {
-    let (store, task) = (store(), task());
-    assert!(store.reject(task.id, &error()).await.unwrap());
-    let record = store.get(task.id).await.unwrap().unwrap();
-    assert_eq!((record.state, record.error), (State::Failed, Some(error())));
-
-    let other = another_task();
-    let lease = claimed(&store, &other, LEASE).await;
-    assert!(!store.reject(other.id, &error()).await.unwrap());
-    store.complete(&lease, "1").await.unwrap();
-    assert!(!store.reject(other.id, &error()).await.unwrap());
-    assert_eq!(
-        store.get(other.id).await.unwrap().unwrap().state,
         State::Completed
     );
 }

@@ -1,0 +1,121 @@
+//! Whose a row is: submissions that share a key, attempts that share a task, tasks that share an id.
+
+use super::*;
+use crate::tasks::task::Options;
+
+/// A submission with an idempotency key: two of them share an id.
+fn keyed(input: &str, fingerprint: &str) -> Task {
+    let input = RawValue::from_string(format!("\"{input}\"")).unwrap();
+    let mut task = Task::new(Uuid::from_u128(7), "process_data", input, now_ms());
+    task.fingerprint = Some(fingerprint.to_owned());
+    task
+}
+
+#[tokio::test]
+async fn an_input_is_not_overwritten_by_another_submission_with_its_key() {
+    let store = store();
+    let mut first = keyed(&"a".repeat(2_000), "first");
+    let other = keyed(&"b".repeat(2_000), "other");
+    assert_eq!(
+        store.put_input(&first).await.unwrap(),
+        StoredInput::Chunks(1)
+    );
+    assert_eq!(
+        store.put_input(&other).await.unwrap(),
+        StoredInput::Different
+    );
+    assert_eq!(
+        store.put_input(&first).await.unwrap(),
+        StoredInput::Chunks(1),
+        "again"
+    );
+    let sent = first.input().unwrap().to_owned();
+    first.without_input(1);
+    let stored = store.stored_input(&first).await.unwrap().unwrap();
+    assert_eq!(stored.get(), sent.get());
+}
+
+#[tokio::test]
+async fn a_message_of_another_submission_does_nothing_to_the_first() {
+    let store = store();
+    let first = keyed("a", "first");
+    store.submitted(&first).await.unwrap();
+    let other = keyed("b", "other").with_options(Options {
+        expires: Some(now_ms()),
+        ..Options::default()
+    });
+    assert!(!store.expire(&other).await.unwrap());
+    assert_eq!(
+        store.reject(&other, &error()).await.unwrap(),
+        Rejected::Ended
+    );
+    let claim = store.claim(&other, LEASE, WORKER).await.unwrap();
+    assert_eq!(claim, ClaimOutcome::Ended);
+    let record = store.get(first.id).await.unwrap().unwrap();
+    assert_eq!(record.state, State::Pending);
+}
+
+/// A text that is too large for the record.
+fn large(letter: &str) -> String {
+    format!("\"{}\"", letter.repeat(20_000))
+}
+
+#[tokio::test]
+async fn a_result_that_comes_too_late_is_not_mixed_into_that_of_another_run() {
+    let (store, task) = (store(), task());
+    let zombie = claimed(&store, &task, NO_LEASE).await;
+    next_millisecond().await;
+    let second = claimed(&store, &task, LEASE).await;
+    store.fail(&second, failed(&error())).await.unwrap();
+    let again = store.next_run(task.id).await.unwrap().unwrap();
+    store.restart(&again).await.unwrap();
+    // The first attempt of its run, as the zombie is.
+    let lease = claimed(&store, &again, LEASE).await;
+    assert_eq!((zombie.attempt, lease.attempt), (1, 1));
+    store.complete(&lease, &large("a")).await.unwrap();
+    let late = store.complete(&zombie, &large("b")).await.unwrap();
+    assert_eq!(late, Fenced::Lost);
+    let record = store.get(task.id).await.unwrap().unwrap();
+    assert!(record.result.unwrap().get() == large("a"));
+}
+
+#[tokio::test]
+async fn what_a_job_saved_is_not_read_by_another_task_of_its_id() {
+    let store = store();
+    let mut first = task();
+    first.submitted_at -= 1_000;
+    let lease = claimed(&store, &first, LEASE).await;
+    store.save(&lease, 0, "[1]").await.unwrap();
+    assert_eq!(store.saved(&lease).await.unwrap().len(), 1);
+    // The record of the first is gone, what it saved is not yet.
+    let client = &store.client;
+    let delete = client.delete_item().table_name(testing::TASKS);
+    delete
+        .set_key(Some(key(first.id, RECORD)))
+        .send()
+        .await
+        .unwrap();
+    let mut second = task();
+    second.id = first.id;
+    let lease = claimed(&store, &second, LEASE).await;
+    assert!(store.saved(&lease).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_duplicate_does_not_cut_a_backoff_short() {
+    let (store, task) = (store(), task());
+    let lease = claimed(&store, &task, LEASE).await;
+    let failure = TaskFailure {
+        error: &error(),
+        retry_in: Some(Duration::from_secs(30)),
+    };
+    store.fail(&lease, failure).await.unwrap();
+    let early = store.claim(&task, LEASE, WORKER).await.unwrap();
+    let ClaimOutcome::Held { ends_in } = early else {
+        panic!("claimed before its time: {early:?}");
+    };
+    assert!(ends_in > Duration::from_secs(25), "{ends_in:?}");
+    let due = now_ms() + 30_000;
+    let claim = store.claim_at(&task, LEASE, WORKER, due).await.unwrap();
+    assert!(matches!(claim, ClaimOutcome::Claimed(_)), "{claim:?}");
+}

@@ -1,0 +1,52 @@
+//! What the queues give up on: messages that were delivered again and again and never acknowledged,
+//! or that could not be delivered at their time. Their tasks fail with that reason, so that no task
+//! waits for a message that will not come.
+
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsMessage};
+use futures_util::future::join_all;
+
+use super::put_aside::{Owner, PutAside, put_aside};
+use super::result::TaskError;
+use super::task::Task;
+use crate::queue::DeadLetters;
+use crate::store::TaskStore;
+
+/// Takes what the queues give up on.
+#[derive(Debug, Clone)]
+pub struct DeadLetterHandler {
+    /// The tasks' records.
+    pub tasks: TaskStore,
+    /// Where the messages are kept.
+    pub dead_letters: DeadLetters,
+}
+
+impl DeadLetterHandler {
+    /// Fails the tasks of a batch and keeps their messages. The response names those that must come
+    /// again, because a worker has their task or a part of AWS does not answer.
+    pub async fn run_batch(&self, records: Vec<SqsMessage>) -> SqsBatchResponse {
+        let handled = join_all(records.iter().map(|record| self.handle(record))).await;
+        let mut response = SqsBatchResponse::default();
+        for (record, handled) in records.into_iter().zip(handled) {
+            if handled != PutAside::Done {
+                let mut failure = BatchItemFailure::default();
+                failure.item_identifier = record.message_id.unwrap_or_default();
+                response.batch_item_failures.push(failure);
+            }
+        }
+        response
+    }
+
+    async fn handle(&self, record: &SqsMessage) -> PutAside {
+        let body = record.body.as_deref().unwrap_or_default();
+        let error = TaskError {
+            kind: "DeadLettered".to_owned(),
+            message: "the queue gave its message up: no worker has acknowledged it".to_owned(),
+        };
+        let task = Task::decode(body);
+        let owner = match &task {
+            Ok(task) => Owner::Task(task),
+            Err(_) => Owner::of_unreadable(body),
+        };
+        put_aside(&self.tasks, &self.dead_letters, body, owner, &error).await
+    }
+}
