@@ -3,8 +3,9 @@
 use async_service::http::openapi::{ErrorDetail, Invalid, Unavailable};
 use async_service::http::{self, Answer, HttpError, Request, StatusCode};
 use async_service::ids::now_ms;
+use async_service::schedule::Schedules;
 use async_service::store::TaskStore;
-use async_service::store::tasks::Cancelled;
+use async_service::store::tasks::{Cancelled, TaskRecord};
 use async_service::tasks::state::State;
 use async_service::tasks::view::TaskView;
 use async_service::{App, Error};
@@ -14,8 +15,9 @@ const ROUTE: &str = "/tasks/{task_id}";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let tasks = App::from_env()?.tasks()?;
-    http::serve(ROUTE, tasks, cancel_task).await
+    let app = App::from_env()?;
+    let parts = (app.tasks()?, app.schedules()?);
+    http::serve(ROUTE, parts, cancel_task).await
 }
 
 /// Cancels a task: at once where no worker has it; else its worker stops it within a heartbeat. A
@@ -31,7 +33,10 @@ async fn main() -> Result<(), Error> {
             example = json!({"detail": "The task is completed"})),
         Invalid, Unavailable),
 )]
-pub async fn cancel_task(tasks: &TaskStore, request: Request) -> Result<Answer, HttpError> {
+pub async fn cancel_task(
+    (tasks, schedules): &(TaskStore, Option<Schedules>),
+    request: Request,
+) -> Result<Answer, HttpError> {
     let unknown = || HttpError::not_found("Task not found");
     let id = Uuid::parse_str(request.path_text("task_id")).map_err(|_| unknown())?;
     let status = match tasks.cancel(id).await? {
@@ -45,5 +50,18 @@ pub async fn cancel_task(tasks: &TaskStore, request: Request) -> Result<Answer, 
         }
     };
     let record = tasks.peek(id).await?.ok_or_else(unknown)?;
+    if let (Some(schedules), Some(eta)) = (schedules, record.options.eta)
+        && eta > now_ms()
+    {
+        unschedule(schedules, &record).await;
+    }
     Ok(Answer::json(status, &TaskView::new(record, now_ms())))
+}
+
+/// Deletes the schedule of a cancelled task. Where that fails, its message will be dropped.
+async fn unschedule(schedules: &Schedules, record: &TaskRecord) {
+    let deleted = schedules.delete(record.id, record.fingerprint.as_deref());
+    if let Err(error) = deleted.await {
+        tracing::warn!(task_id = %record.id, %error, "a schedule stays");
+    }
 }

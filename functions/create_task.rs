@@ -17,7 +17,8 @@ const ROUTE: &str = "/tasks";
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
     let tasks = app.tasks()?;
-    let parts = (Submitter::new(app.queue()?, tasks.clone()), tasks);
+    let submitter = Submitter::new(app.queue()?, tasks.clone());
+    let parts = (submitter.with_schedules(app.schedules()?), tasks);
     http::serve(ROUTE, parts, create_task).await
 }
 

@@ -15,6 +15,7 @@ use crate::config::{Config, ConfigError};
 use crate::fetch::{Fetcher, Limits};
 use crate::log;
 use crate::queue::{DeadLetters, TaskQueue};
+use crate::schedule::Schedules;
 use crate::store::{ItemStore, TaskStore, UserStore};
 use crate::users::{Upstream, Users};
 
@@ -86,6 +87,13 @@ impl App {
             self.sqs(),
             self.config.dead_letters_queue_url()?,
         ))
+    }
+
+    /// The schedules of tasks, if there are any.
+    pub fn schedules(&self) -> Result<Option<Schedules>, ConfigError> {
+        let targets = self.config.schedule_targets()?;
+        let client = || aws_sdk_scheduler::Client::new(&self.aws);
+        Ok(targets.map(|targets| Schedules::new(client(), targets)))
     }
 
     /// The client for URLs that users name.

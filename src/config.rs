@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::fetch::AllowList;
+use crate::schedule::Targets;
 
 /// Why a function cannot start.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -77,6 +78,21 @@ impl Config {
     /// The URL of the queue that keeps messages nobody can work on.
     pub fn dead_letters_queue_url(&self) -> Result<String, ConfigError> {
         self.required("DEAD_LETTERS_QUEUE_URL")
+    }
+
+    /// Where tasks of later wait and what they are sent to; without a group of schedules they wait
+    /// in their queue.
+    pub fn schedule_targets(&self) -> Result<Option<Targets>, ConfigError> {
+        let Some(group) = self.optional("SCHEDULE_GROUP") else {
+            return Ok(None);
+        };
+        Ok(Some(Targets {
+            group: group.to_owned(),
+            role: self.required("SCHEDULE_ROLE_ARN")?,
+            normal: self.required("TASKS_QUEUE_ARN")?,
+            high: self.required("TASKS_HIGH_QUEUE_ARN")?,
+            undelivered: self.required("UNDELIVERED_QUEUE_ARN")?,
+        }))
     }
 
     /// The base URL that users are read through; without it users are only what was posted.

@@ -7,8 +7,8 @@
 //! * [`http`] takes a request apart, checks it as FastAPI does, and answers; [`json`] is JSON as
 //!   Python reads and writes it; [`routes`] answers what no route takes, [`docs`] shows the routes.
 //! * [`items`] and [`users`] are the domain; [`ids`] are their ids; [`fetch`] makes outbound calls.
-//! * [`tasks`] accepts and runs tasks: [`queue`] carries them, [`jobs`] are the types of work,
-//!   [`profile`] is the statistics of one of them.
+//! * [`tasks`] accepts and runs tasks: [`queue`] carries them, [`schedule`] keeps those of later,
+//!   [`jobs`] are the types of work, [`profile`] is the statistics of one of them.
 //! * [`store`] is the only DynamoDB code.
 //!
 //! The functions themselves, one file each, are in `functions/`.
@@ -26,6 +26,7 @@ pub mod log;
 pub mod profile;
 pub mod queue;
 pub mod routes;
+pub mod schedule;
 pub mod store;
 pub mod tasks;
 pub mod users;

@@ -19,7 +19,7 @@ const MAX_VISIBILITY: u64 = 43_200;
 /// SQS' longest delay of a message's first delivery.
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
 
-/// What the queue did not do.
+/// What a queue, or the scheduler before it, did not do.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
     /// The message is larger than SQS takes.
@@ -30,8 +30,8 @@ pub enum QueueError {
         /// The most bytes.
         limit: usize,
     },
-    /// SQS refused or did not answer, after the SDK's own retries.
-    #[error("SQS failed")]
+    /// SQS or the scheduler refused or did not answer, after the SDK's own retries.
+    #[error("the message was not taken")]
     Call(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 

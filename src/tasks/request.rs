@@ -19,9 +19,8 @@ const MAX_KEY: usize = 255;
 const MAX_RETRIES: i64 = 100;
 /// The longest time limit of an attempt, in seconds: Lambda's own.
 const MAX_TIME_LIMIT: i64 = 900;
-/// The latest time at which a task may be due, in seconds from its submission. SQS keeps a message
-/// for 14 days; the rest is for its retries.
-const MAX_DELAY: i64 = 12 * 24 * 3600;
+/// The latest time at which a task may be due, in seconds from its submission: a year.
+const MAX_DELAY: i64 = 365 * 24 * 3600;
 /// The namespace of ids that are made of idempotency keys (a random UUID).
 const KEYS: Uuid = Uuid::from_u128(0x8a1d_3c1e_5f0b_4d7e_9a53_0d2f_8a9c_1b7e);
 
@@ -57,8 +56,8 @@ pub struct NewTaskSchema {
 #[derive(Debug, ToSchema)]
 #[schema(as = TaskOptions)]
 pub struct OptionsSchema {
-    /// Seconds to wait before it may begin, at most twelve days.
-    #[schema(minimum = 0, maximum = 1036800)]
+    /// Seconds to wait before it may begin, at most a year.
+    #[schema(minimum = 0, maximum = 31536000)]
     pub countdown: Option<f64>,
     /// When it may begin, in place of `countdown`. A time that has passed is now.
     #[schema(format = DateTime)]
@@ -252,7 +251,7 @@ fn options(body: &Object, now: u64) -> Found<Options> {
     let begins = due.or(eta).filter(|begins| *begins > now);
     let latest = now + u64::try_from(MAX_DELAY * 1000).unwrap_or(0);
     if begins.is_some_and(|begins| begins > latest) {
-        let reason = "a task may wait for twelve days at most";
+        let reason = "a task may wait for a year at most";
         errors.push(conflict(loc("eta"), reason, value("eta")));
     }
     if expires.is_some_and(|expires| begins.is_some_and(|begins| expires <= begins)) {

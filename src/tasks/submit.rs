@@ -8,7 +8,8 @@ use uuid::Uuid;
 use crate::http::{FieldError, HttpError};
 use crate::ids::now_ms;
 use crate::json::Json;
-use crate::queue::{QueueError, TaskQueue};
+use crate::queue::{MAX_DELAY, QueueError, TaskQueue};
+use crate::schedule::Schedules;
 use crate::store::tasks::{MAX_INPUT, Restarted, StoredInput, Submitted};
 use crate::store::{StoreError, TaskStore};
 use crate::tasks::request::IDEMPOTENCY_KEY;
@@ -19,6 +20,7 @@ use crate::tasks::task::Task;
 pub struct Submitter {
     queue: TaskQueue,
     tasks: TaskStore,
+    schedules: Option<Schedules>,
 }
 
 /// The largest input that travels in the message as well as it is stored: SQS counts a message of
@@ -45,7 +47,17 @@ pub enum SubmitError {
 impl Submitter {
     /// Submits to `queue`, with records in `tasks`.
     pub fn new(queue: TaskQueue, tasks: TaskStore) -> Submitter {
-        Submitter { queue, tasks }
+        Submitter {
+            queue,
+            tasks,
+            schedules: None,
+        }
+    }
+
+    /// The same, with schedules for tasks that are not due for a while. Without, they wait in the
+    /// queue.
+    pub fn with_schedules(self, schedules: Option<Schedules>) -> Submitter {
+        Submitter { schedules, ..self }
     }
 
     /// Accepts a task of `caller` with an id of its own, to be run at once, and gives the id.
@@ -103,8 +115,13 @@ impl Submitter {
             let chunks = task.input_chunks;
             task.without_input(chunks);
         }
-        let delay = task.options.wait(now_ms()).unwrap_or_default();
-        self.queue.send(&task, delay).await?;
+        let wait = task.options.wait(now_ms()).unwrap_or_default();
+        match (&self.schedules, task.options.eta) {
+            (Some(schedules), Some(eta)) if wait > MAX_DELAY => {
+                schedules.create(&task, eta).await?;
+            }
+            _ => self.queue.send(&task, wait).await?,
+        }
         match self.tasks.submitted(&task).await? {
             Submitted::Recorded => Ok(()),
             Submitted::Different => Err(SubmitError::Different),

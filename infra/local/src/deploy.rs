@@ -32,7 +32,7 @@ mod sam;
 
 /// What the endpoints load: besides the stack's own services those that a
 /// deployment goes through.
-const SERVICES: &str = "apigateway,cloudformation,dynamodb,iam,lambda,logs,s3,sqs,sts";
+const SERVICES: &str = "apigateway,cloudformation,dynamodb,iam,lambda,logs,s3,scheduler,sqs,sts";
 
 /// What kind of deployment to make. The default is for tests: free ports and
 /// nothing printed.

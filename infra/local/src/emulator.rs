@@ -9,7 +9,7 @@ use crate::functions;
 use crate::process::{self, Log, Process};
 
 /// What it loads for the stack; the names are those of its `SERVICES` setting.
-pub const SERVICES: &str = "cloudformation,dynamodb,sqs,lambda,iam,sts,logs";
+pub const SERVICES: &str = "cloudformation,dynamodb,sqs,lambda,iam,sts,logs,scheduler";
 
 /// How the endpoints are to run.
 #[derive(Debug, Clone, Copy)]

@@ -14,7 +14,11 @@ use crate::error::{Context, Error, Result};
 pub const STACK: &str = "async-service";
 
 /// The types of resources that the local stack creates from the template.
-const LOCAL_TYPES: [&str; 2] = ["AWS::DynamoDB::Table", "AWS::SQS::Queue"];
+const LOCAL_TYPES: [&str; 3] = [
+    "AWS::DynamoDB::Table",
+    "AWS::SQS::Queue",
+    "AWS::Scheduler::ScheduleGroup",
+];
 
 /// The template, as JSON with CloudFormation's functions in their long form.
 #[derive(Debug, Clone)]
@@ -70,7 +74,7 @@ impl Template {
         Ok(Self { root })
     }
 
-    /// A CloudFormation template of the tables and queues alone, with the
+    /// A CloudFormation template of the tables, queues and groups of schedules alone, with the
     /// outputs that [`crate::resources`] needs.
     #[must_use]
     pub fn storage(&self) -> Value {
@@ -304,8 +308,8 @@ Resources:
         let path = crate::project::root().join("template.yaml");
         let template = Template::read(&path).unwrap();
         let consumers = template.queue_consumers();
-        let of_worker = |consumer: &QueueConsumer| consumer.binary == "worker";
-        assert!(consumers.len() == 2 && consumers.iter().all(of_worker));
+        let binaries: Vec<&str> = consumers.iter().map(|c| c.binary.as_str()).collect();
+        assert_eq!(binaries, ["worker", "worker", "dead_letter"]);
         assert!(template.timeouts().len() >= 16);
         let routes = template.routes();
         assert!(

@@ -168,9 +168,7 @@ impl TaskStore {
             .expression_attribute_values(":token", text(&held.token));
         let mut row = chunk_row(held.id, part, &data, expires);
         row.insert(OWNER.to_owned(), text(held.created_at.to_string()));
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(row));
+        let put = Put::builder().table_name(&self.table).set_item(Some(row));
         let broken = |error| StoreError::Call(Box::new(error));
         let (holds, put) = (holds.build().map_err(broken)?, put.build().map_err(broken)?);
         let write = self

@@ -14,11 +14,11 @@ mod update;
 
 pub use attempt::{Fenced, TaskFailure};
 pub use caller::{Cancelled, Restarted, Submitted};
-pub use reject::Rejected;
 pub use chunks::{MAX_INPUT, MAX_RESULT, Saved, StoredInput};
 pub use claim::{ClaimOutcome, Lease};
 pub use list::{ListQuery, TaskPosition};
 pub use record::{Attempt, Progress, TaskRecord};
+pub use reject::Rejected;
 
 use std::time::Duration;
 

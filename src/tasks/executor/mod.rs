@@ -140,7 +140,13 @@ impl Executor {
             kind: kind.to_owned(),
             message: reason,
         };
-        let put = put_aside(&self.tasks, &self.dead_letters, &message.body, owner, &error);
+        let put = put_aside(
+            &self.tasks,
+            &self.dead_letters,
+            &message.body,
+            owner,
+            &error,
+        );
         match put.await {
             PutAside::Done => Disposition::Done,
             PutAside::Held(ends_in) => Disposition::Again(ends_in),

@@ -73,10 +73,7 @@ async fn a_rejection_is_of_its_own_run() {
         kind: "Other".to_owned(),
         message: "of an earlier run".to_owned(),
     };
-    assert_eq!(
-        store.reject(&first, &other).await.unwrap(),
-        Rejected::Ended
-    );
+    assert_eq!(store.reject(&first, &other).await.unwrap(), Rejected::Ended);
     assert_eq!(state_of(&store, first.id).await, State::Pending);
 
     // A message that is faster than the restart's record.

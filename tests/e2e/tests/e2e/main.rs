@@ -13,6 +13,7 @@ mod fetch;
 mod items;
 mod jobs;
 mod routes;
+mod schedules;
 mod service;
 mod tasks;
 mod users;
@@ -55,8 +56,9 @@ fn main() -> ExitCode {
         tasks: tell_all_that_is_known_of_them are_checked_before_they_are_queued
             are_submitted_once_under_one_key wait_for_their_time_and_expire are_cancelled
             run_again_after_a_failure are_listed_newest_first have_jobs_that_describe_themselves;
+        schedules: go_with_their_tasks send_their_tasks_once;
         worker: a_killed_worker_does_not_lose_its_task a_duplicate_message_runs_once
-            poison_is_put_aside;
+            poison_is_put_aside what_a_queue_gives_up_on_is_failed_and_can_run_again;
         // Last, since the tester may delete the users that other tests read.
         clients: a_validator_accepts_the_document a_generated_client_submits_a_task
             a_tester_finds_no_answer_outside_of_the_document;

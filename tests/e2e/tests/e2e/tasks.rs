@@ -6,7 +6,7 @@ use crate::service::{Answer, Service};
 
 impl Service {
     /// Submits a task; its id.
-    fn submit(&self, task: &Value) -> String {
+    pub fn submit(&self, task: &Value) -> String {
         let answer = self.post("/tasks/", &task.to_string());
         assert_eq!(answer.status, 202, "{answer:?}");
         let id = answer.json()["task_id"].as_str().unwrap().to_owned();
@@ -15,13 +15,13 @@ impl Service {
         id
     }
 
-    fn task(&self, id: &str) -> Value {
+    pub fn task(&self, id: &str) -> Value {
         let answer = self.get(&format!("/tasks/{id}"));
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.json()
     }
 
-    fn until_state(&self, id: &str, state: &str) -> Value {
+    pub fn until_state(&self, id: &str, state: &str) -> Value {
         self.eventually(&format!("task {id} is {state}"), || {
             let task = self.task(id);
             (task["state"] == state).then_some(task)

@@ -62,3 +62,38 @@ pub fn poison_is_put_aside(service: &Service) {
         (unknown && poison).then_some(())
     });
 }
+
+pub fn what_a_queue_gives_up_on_is_failed_and_can_run_again(service: &Service) {
+    const QUEUE: &str = "tasks-high";
+    let before = service.give_up_after(QUEUE, 1);
+    // Its first attempt fails, and before a second one the queue gives its message up.
+    let source = service.upstream("/status/503");
+    let id = service.submit(&json!({
+        "job": "process_data",
+        "input": {"source_url": source},
+        "options": {"priority": "high", "max_retries": 5},
+    }));
+    let failed = service.until_state(&id, "failed");
+    service.give_up_after(QUEUE, before);
+    assert_eq!(failed["error"]["type"], "DeadLettered", "{failed}");
+    let attempts = failed["attempts"].as_array().unwrap();
+    assert_eq!(attempts.len(), 1, "{failed}");
+    let kept = service.dead_letters();
+    assert!(kept.iter().any(|(body, _)| body.contains(&id)), "{kept:?}");
+
+    // One that no worker has ever seen.
+    let id = "00000000-0000-4000-8000-000000000005";
+    service.send_to(
+        "undelivered",
+        &message(id, "process_data", &json!({"a": 1})),
+    );
+    let failed = service.eventually("the task has failed", || {
+        let task = service.get(&format!("/tasks/{id}"));
+        (task.status == 200).then(|| task.json())
+    });
+    assert_eq!(failed["error"]["type"], "DeadLettered", "{failed}");
+    let retried = service.post(&format!("/tasks/{id}/retry"), "");
+    assert_eq!(retried.status, 202, "{retried:?}");
+    let done = service.until_state(id, "completed");
+    assert_eq!(done["run"], 2);
+}
