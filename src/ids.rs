@@ -23,6 +23,10 @@ pub fn new_id() -> i64 {
 
 /// Milliseconds since the Unix epoch.
 pub fn now_ms() -> u64 {
+    #[cfg(test)]
+    if let Some(now) = clock::stopped_at() {
+        return now;
+    }
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -34,6 +38,26 @@ fn compose(now_ms: u64, random: u64) -> i64 {
     let id = time | (random & ((1 << RANDOM_BITS) - 1));
     // The mask keeps the cast exact; it cuts nothing before 2094.
     (id & MAX_ID) as i64
+}
+
+/// For tests: a clock that stands still until it is set, for the calling thread.
+#[cfg(test)]
+pub(crate) mod clock {
+    use std::cell::Cell;
+
+    thread_local! {
+        static NOW: Cell<Option<u64>> = const { Cell::new(None) };
+    }
+
+    /// Stops the clock at this time, in milliseconds since the Unix epoch.
+    pub fn set(now: u64) {
+        NOW.set(Some(now));
+    }
+
+    /// The time that the clock stands at, if it is stopped.
+    pub fn stopped_at() -> Option<u64> {
+        NOW.get()
+    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,16 @@ pub const ITEMS: &str = "items";
 pub const USERS: &str = "users";
 pub const TASKS: &str = "tasks";
 
+/// A property test of so many random cases, or of as many as `PROPTEST_CASES` says.
+pub fn cases(count: u32) -> proptest::test_runner::Config {
+    let wanted = std::env::var("PROPTEST_CASES").ok();
+    proptest::test_runner::Config {
+        cases: wanted.and_then(|n| n.parse().ok()).unwrap_or(count),
+        failure_persistence: None,
+        ..Default::default()
+    }
+}
+
 /// A client of an empty database that has the project's tables.
 pub fn client() -> Client {
     faulty(&Faults::default())

@@ -48,7 +48,7 @@ impl TaskStore {
             let met = met(task, &row, "", now)?;
             match self.clear(task, met, &row, now).await? {
                 Some(ClaimOutcome::Held { ends_in }) => return Ok(Rejected::Held { ends_in }),
-                Some(_) => return Ok(ended(&row, error)),
+                Some(_) => return ended(&row, error),
                 None => {}
             }
         }
@@ -69,9 +69,12 @@ impl TaskStore {
             return Ok(Rejected::Written);
         };
         if state(&row)? != State::Running {
-            return Ok(ended(&row, error));
+            return ended(&row, error);
         }
         let until: u64 = keys::find_number(&row, LEASE_UNTIL)?.unwrap_or(0);
+        if until < now && self.stop_orphan(id, now).await? {
+            return Ok(Rejected::Ended);
+        }
         let ends_in = Duration::from_millis(until.saturating_sub(now));
         Ok(Rejected::Held { ends_in })
     }
@@ -80,6 +83,8 @@ impl TaskStore {
         let reject = self
             .edge(id, Event::Reject)
             .when_free(now)
+            // Whoever was told that it will be cancelled is not to find it failed.
+            .when_none(CANCEL_REQUESTED_AT)
             .to(id, State::Failed)
             .set_once(ATTEMPTS, number(0))
             .remove(NEXT_AT);
@@ -88,9 +93,11 @@ impl TaskStore {
 }
 
 /// Whether the end that a rejection met is its own.
-fn ended(row: &Row, error: &TaskError) -> Rejected {
-    match keys::find_text(row, ERROR_KIND).as_deref() == Some(&error.kind) {
+fn ended(row: &Row, error: &TaskError) -> Result<Rejected, StoreError> {
+    let failed = state(row)? == State::Failed;
+    let same = keys::find_text(row, ERROR_KIND).as_deref() == Some(&error.kind);
+    Ok(match failed && same {
         true => Rejected::Written,
         false => Rejected::Ended,
-    }
+    })
 }

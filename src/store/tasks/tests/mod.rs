@@ -2,6 +2,7 @@
 
 mod life;
 mod lists;
+mod model;
 mod owners;
 mod rejected;
 

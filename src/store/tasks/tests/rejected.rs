@@ -52,6 +52,22 @@ async fn a_task_whose_worker_died_is_rejected() {
 }
 
 #[tokio::test]
+async fn a_task_whose_cancel_was_accepted_is_cancelled_and_not_failed() {
+    for by_id in [false, true] {
+        let (store, task) = (store(), task());
+        claimed(&store, &task, NO_LEASE).await;
+        store.cancel(task.id).await.unwrap();
+        next_millisecond().await;
+        let rejected = match by_id {
+            true => store.reject_id(task.id, &error()).await.unwrap(),
+            false => store.reject(&task, &error()).await.unwrap(),
+        };
+        assert_eq!(rejected, Rejected::Ended);
+        assert_eq!(state_of(&store, task.id).await, State::Cancelled);
+    }
+}
+
+#[tokio::test]
 async fn a_task_of_which_only_the_id_is_known_fails() {
     let (store, id) = (store(), Uuid::new_v4());
     for _ in 0..2 {
