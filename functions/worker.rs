@@ -14,7 +14,7 @@ async fn main() -> Result<(), Error> {
         queue: app.queue()?,
         dead_letters: app.dead_letters()?,
         jobs: jobs::registry(&app)?,
-        runner: Runner::start()?,
+        runner: Runner::start()?.into(),
         lease: app.config().lease()?,
         worker: app.config().worker_name(),
     };

@@ -49,7 +49,7 @@ pub struct Executor {
     /// What there is to run.
     pub jobs: Registry,
     /// Where it runs.
-    pub runner: Runner,
+    pub runner: Arc<Runner>,
     /// How long a silent worker keeps a task from others.
     pub lease: Duration,
     /// This worker's name, for the records.

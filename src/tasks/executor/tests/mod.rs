@@ -1,6 +1,7 @@
 //! Batches, from their messages to their records.
 
 mod stops;
+mod world;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -147,7 +148,7 @@ fn bench(lease: Duration) -> Bench {
             "http://sqs/tasks".to_owned(),
             "http://sqs/high".to_owned(),
         ),
-        runner: Runner::start().unwrap(),
+        runner: Arc::new(Runner::start().unwrap()),
         worker: "worker 1".to_owned(),
         dead_letters: DeadLetters::new(calls.client(), "http://sqs/dead".to_owned()),
         jobs: Registry::default()

@@ -1,6 +1,8 @@
 //! For tests: the real SDK client on an embedded DynamoDB, without a socket; and faults between
 //! the two.
 
+mod gate;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,8 +20,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+pub use gate::{Gate, Side};
+
 use super::{ClaimOutcome, Lease, TaskStore};
 use crate::ids::now_ms;
+use crate::tasks::state::State;
 use crate::tasks::task::Task;
 
 pub const ITEMS: &str = "items";
@@ -43,20 +48,42 @@ pub fn client() -> Client {
 
 /// The same with faults that a test asks for.
 pub fn faulty(faults: &Faults) -> Client {
-    let database = Database::memory().expect("an embedded database");
-    for definition in tables() {
-        let request = serde_json::from_value(definition).expect("a table's definition");
-        database.create_table(request).expect("a table");
-    }
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-central-1"))
-        .credentials_provider(Credentials::for_tests())
-        .http_client(Embedded {
+    Rows::new(faults).client(&Gate::default())
+}
+
+/// A database with the project's tables, for any number of clients.
+#[derive(Clone)]
+pub struct Rows {
+    database: Arc<Database>,
+    faults: Faults,
+}
+
+impl Rows {
+    /// Empty tables.
+    pub fn new(faults: &Faults) -> Rows {
+        let database = Database::memory().expect("an embedded database");
+        for definition in tables() {
+            let request = serde_json::from_value(definition).expect("a table's definition");
+            database.create_table(request).expect("a table");
+        }
+        Rows {
             database: Arc::new(database),
             faults: faults.clone(),
-        });
-    Client::from_conf(config.build())
+        }
+    }
+
+    /// A client whose calls go through `gate`.
+    pub fn client(&self, gate: &Gate) -> Client {
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(Credentials::for_tests())
+            .http_client(Embedded {
+                rows: self.clone(),
+                gate: gate.clone(),
+            });
+        Client::from_conf(config.build())
+    }
 }
 
 /// The project's tables, as `template.yaml` has them.
@@ -120,6 +147,7 @@ struct FaultState {
     lost_answers: Vec<String>,
     failing: Option<String>,
     calls: HashMap<String, usize>,
+    ends: HashMap<String, u32>,
 }
 
 impl Faults {
@@ -157,6 +185,23 @@ impl Faults {
             .unwrap_or(0)
     }
 
+    /// How many writes have ended a task.
+    pub fn ends(&self, id: uuid::Uuid) -> u32 {
+        let state = self.0.lock().unwrap();
+        state.ends.get(&id.to_string()).copied().unwrap_or(0)
+    }
+
+    /// Counts a write that was done, if it has ended a task.
+    fn written(&self, body: &[u8]) {
+        let update: Value = serde_json::from_slice(body).expect("a request of the SDK");
+        let state = update["ExpressionAttributeValues"][":state"]["S"].as_str();
+        if state.and_then(State::from_name).is_some_and(State::is_final) {
+            let id = update["Key"]["id"]["S"].as_str().expect("a task's id");
+            let mut faults = self.0.lock().unwrap();
+            *faults.ends.entry(id.to_owned()).or_default() += 1;
+        }
+    }
+
     /// Counts a call; whether its answer is to be lost.
     fn called(&self, operation: &str) -> bool {
         let mut state = self.0.lock().unwrap();
@@ -168,8 +213,8 @@ impl Faults {
 
 #[derive(Clone)]
 struct Embedded {
-    database: Arc<Database>,
-    faults: Faults,
+    rows: Rows,
+    gate: Gate,
 }
 
 impl std::fmt::Debug for Embedded {
@@ -190,27 +235,33 @@ impl HttpClient for Embedded {
 
 impl HttpConnector for Embedded {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let target = request
-            .headers()
-            .get("x-amz-target")
-            .unwrap_or_default()
-            .to_owned();
+        let (rows, gate) = (self.rows.clone(), self.gate.clone());
+        HttpConnectorFuture::new(async move { gate.call(|| rows.answer(&request)).await })
+    }
+}
+
+impl Rows {
+    fn answer(&self, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default();
         let lost = self.faults.called(operation);
         if self.faults.is_failing(operation) {
             let status = 500.try_into().expect("an HTTP status");
-            return HttpConnectorFuture::ready(Ok(HttpResponse::new(status, "{}".into())));
+            return Ok(HttpResponse::new(status, "{}".into()));
         }
         let body = request.body().bytes().unwrap_or_default();
         let (status, answer) = match dispatch(&self.database, operation, body) {
             Ok(answer) => (200, answer),
             Err(error) => (error.status_code(), error.to_json()),
         };
+        if status == 200 && operation == "UpdateItem" {
+            self.faults.written(body);
+        }
         if lost {
-            return HttpConnectorFuture::ready(Err(ConnectorError::io("lost".into())));
+            return Err(ConnectorError::io("lost".into()));
         }
         let status = status.try_into().expect("an HTTP status");
-        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, answer.into())))
+        Ok(HttpResponse::new(status, answer.into()))
     }
 }
 
