@@ -3,8 +3,7 @@
 use async_service::http::openapi::{ErrorDetail, Invalid, Unavailable};
 use async_service::http::{self, Answer, HttpError, Request, StatusCode};
 use async_service::store::TaskStore;
-use async_service::store::tasks::Restarted;
-use async_service::tasks::state::{self, Event};
+use async_service::store::tasks::{NextRun, Restarted};
 use async_service::tasks::submit::Submitter;
 use async_service::tasks::view::AcceptedTask;
 use async_service::{App, Error};
@@ -39,12 +38,14 @@ pub async fn retry_task(
     let unknown = || HttpError::not_found("Task not found");
     let conflict = |detail: String| HttpError::new(StatusCode::CONFLICT, detail);
     let id = Uuid::parse_str(request.path_text("task_id")).map_err(|_| unknown())?;
-    let record = tasks.peek(id).await?.ok_or_else(unknown)?;
-    if state::next(Some(record.state), Event::Restart).is_err() {
-        return Err(conflict(format!("The task is {}", record.state)));
-    }
-    let task = tasks.next_run(id).await?;
-    let task = task.ok_or_else(|| conflict("The task's input is not known".to_owned()))?;
+    let task = match tasks.next_run(id).await? {
+        NextRun::Ready(task) => *task,
+        NextRun::Refused(state) => return Err(conflict(format!("The task is {state}"))),
+        NextRun::WithoutInput => {
+            return Err(conflict("The task's input is not known".to_owned()));
+        }
+        NextRun::Unknown => return Err(unknown()),
+    };
     let job = task.job.clone();
     match submitter.run_again(task).await? {
         Restarted::Written => {

@@ -10,7 +10,7 @@ use super::{RECORD, TaskStore, description, key, list, state};
 use crate::ids::now_ms;
 use crate::store::keys::{self, EXPIRES_AT, Row, number, text};
 use crate::store::{StoreError, call_error, condition_held, refused_by};
-use crate::tasks::state::{Event, State};
+use crate::tasks::state::{self, Event, State};
 use crate::tasks::task::Task;
 
 /// What became of the record of an accepted task.
@@ -42,6 +42,19 @@ pub enum Restarted {
     Written,
     /// It is in another state by now, or in a later run.
     Refused,
+}
+
+/// What there is to run again.
+#[derive(Debug)]
+pub enum NextRun {
+    /// This.
+    Ready(Box<Task>),
+    /// Nothing: in this state a task is not run again.
+    Refused(State),
+    /// Its input was never known.
+    WithoutInput,
+    /// There is no such task.
+    Unknown,
 }
 
 impl TaskStore {
@@ -125,12 +138,18 @@ impl TaskStore {
         }
     }
 
-    /// The task in a record, ready for its next run; `None` where its input was never known.
-    pub async fn next_run(&self, id: Uuid) -> Result<Option<Task>, StoreError> {
-        match self.record_row(id).await? {
-            Some(row) => record::next_run(id, &row, now_ms()),
-            None => Ok(None),
+    /// A task that ended, as its next run. State, run and input are read at once: two callers who ask
+    /// at the same time get the same run.
+    pub async fn next_run(&self, id: Uuid) -> Result<NextRun, StoreError> {
+        let Some(row) = self.record_row(id).await? else {
+            return Ok(NextRun::Unknown);
+        };
+        let state = state(&row)?;
+        if state::next(Some(state), Event::Restart).is_err() {
+            return Ok(NextRun::Refused(state));
         }
+        let task = record::next_run(id, &row, now_ms())?;
+        Ok(task.map_or(NextRun::WithoutInput, |task| NextRun::Ready(Box::new(task))))
     }
 
     /// Cancels a task: at once where no worker has it, else by a request that its worker meets at

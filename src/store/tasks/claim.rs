@@ -11,7 +11,7 @@ use super::{TaskStore, millis, state};
 use crate::ids::now_ms;
 use crate::store::StoreError;
 use crate::store::keys::{self, Row, number, text};
-use crate::tasks::state::{Event, State};
+use crate::tasks::state::{Event, State, next};
 use crate::tasks::task::Task;
 
 /// What became of a claim.
@@ -168,7 +168,12 @@ pub(super) fn met(task: &Task, row: &Row, token: &str, now: u64) -> Result<Met, 
     let until: u64 = keys::find_number(row, LEASE_UNTIL)?.unwrap_or(0);
     let outcome = match state {
         _ if run > task.run => ClaimOutcome::Ended,
-        _ if state.is_final() && run < task.run => return Ok(Met::EarlierRun),
+        // Only a task that ended without a result is run again; any other message of a later run was
+        // sent for a record that is gone.
+        _ if run < task.run => match next(Some(state), Event::Restart) {
+            Ok(_) => return Ok(Met::EarlierRun),
+            Err(_) => ClaimOutcome::Ended,
+        },
         _ if state.is_final() => ClaimOutcome::Ended,
         // Our own claim, whose answer was lost and which the SDK repeated.
         _ if keys::find_text(row, LEASE_TOKEN).as_deref() == Some(token) => {

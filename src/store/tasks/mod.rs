@@ -13,7 +13,7 @@ mod reject;
 mod update;
 
 pub use attempt::{Fenced, TaskFailure};
-pub use caller::{Cancelled, Restarted, Submitted};
+pub use caller::{Cancelled, NextRun, Restarted, Submitted};
 pub use chunks::{MAX_INPUT, MAX_RESULT, Saved, StoredInput};
 pub use claim::{ClaimOutcome, Lease};
 pub use list::{ListQuery, TaskPosition};

@@ -20,6 +20,8 @@ pub struct Gate(Arc<Inner>);
 struct Inner {
     /// After so many calls the caller is stopped.
     stop: Mutex<Option<(u32, Side)>>,
+    /// Whether the caller is stopped before each call.
+    steps: bool,
     stopped: Notify,
     go: Notify,
 }
@@ -32,12 +34,20 @@ impl Gate {
         gate
     }
 
+    /// A gate that stops its caller before each call; [`Gate::open`] lets one through.
+    pub fn stepping() -> Gate {
+        Gate(Arc::new(Inner {
+            steps: true,
+            ..Inner::default()
+        }))
+    }
+
     /// Waits until the caller has been stopped.
     pub async fn stopped(&self) {
         self.0.stopped.notified().await;
     }
 
-    /// Lets a stopped caller go on, and never stops it again.
+    /// Lets a stopped caller go on; one that does not go step by step is never stopped again.
     pub fn open(&self) {
         *self.0.stop.lock().unwrap() = None;
         self.0.go.notify_one();
@@ -58,6 +68,9 @@ impl Gate {
 
     /// Counts a call; where its caller is to be stopped, if at all.
     fn count(&self) -> Option<Side> {
+        if self.0.steps {
+            return Some(Side::Before);
+        }
         let mut stop = self.0.stop.lock().unwrap();
         match &mut *stop {
             Some((0, side)) => {

@@ -195,7 +195,10 @@ impl Faults {
     fn written(&self, body: &[u8]) {
         let update: Value = serde_json::from_slice(body).expect("a request of the SDK");
         let state = update["ExpressionAttributeValues"][":state"]["S"].as_str();
-        if state.and_then(State::from_name).is_some_and(State::is_final) {
+        if state
+            .and_then(State::from_name)
+            .is_some_and(State::is_final)
+        {
             let id = update["Key"]["id"]["S"].as_str().expect("a task's id");
             let mut faults = self.0.lock().unwrap();
             *faults.ends.entry(id.to_owned()).or_default() += 1;

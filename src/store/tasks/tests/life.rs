@@ -76,7 +76,7 @@ async fn a_task_that_ended_without_a_result_runs_again() {
     let (store, task) = (store(), task());
     let lease = claimed(&store, &task, LEASE).await;
     store.fail(&lease, failed(&error())).await.unwrap();
-    let next = store.next_run(task.id).await.unwrap().unwrap();
+    let next = next_run(&store, task.id).await;
     assert_eq!((next.run, next.input().unwrap().get()), (2, "{}"));
     assert_eq!(store.restart(&next).await.unwrap(), Restarted::Written);
     assert_eq!(store.restart(&next).await.unwrap(), Restarted::Written);
@@ -90,8 +90,13 @@ async fn a_task_that_ended_without_a_result_runs_again() {
     let lease = claimed(&store, &next, LEASE).await;
     assert_eq!((lease.attempt, lease.counted), (1, 1));
     store.complete(&lease, "1").await.unwrap();
-    let over = store.next_run(task.id).await.unwrap().unwrap();
-    assert_eq!(store.restart(&over).await.unwrap(), Restarted::Refused);
+    let over = store.next_run(task.id).await.unwrap();
+    assert!(matches!(over, NextRun::Refused(State::Completed)));
+    let mut third = next;
+    third.run = 3;
+    assert_eq!(store.restart(&third).await.unwrap(), Restarted::Refused);
+    let claim = store.claim(&third, LEASE, WORKER).await.unwrap();
+    assert_eq!(claim, ClaimOutcome::Ended, "no message undoes a result");
 }
 
 #[tokio::test]
@@ -99,7 +104,7 @@ async fn the_message_of_a_restart_may_be_faster_than_its_record() {
     let (store, task) = (store(), task());
     store.submitted(&task).await.unwrap();
     store.cancel(task.id).await.unwrap();
-    let next = store.next_run(task.id).await.unwrap().unwrap();
+    let next = next_run(&store, task.id).await;
     let lease = claimed(&store, &next, LEASE).await;
     assert_eq!(store.restart(&next).await.unwrap(), Restarted::Written);
     assert_eq!(record(&store, &task).await.state, State::Running);
@@ -221,7 +226,7 @@ async fn a_large_input_is_kept_for_another_run() {
     let read = store.stored_input(&task).await.unwrap().unwrap();
     assert!(read.get() == text);
     store.cancel(id).await.unwrap();
-    let next = store.next_run(id).await.unwrap().unwrap();
+    let next = next_run(&store, id).await;
     assert!(next.input().is_none());
     store.keep_input(&next).await.unwrap();
     assert!(store.stored_input(&next).await.unwrap().unwrap().get() == text);

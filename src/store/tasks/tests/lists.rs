@@ -94,7 +94,7 @@ async fn a_restarted_task_leaves_the_list_of_its_end() {
     let (store, task) = (store(), task());
     store.submitted(&task).await.unwrap();
     store.cancel(task.id).await.unwrap();
-    let next = store.next_run(task.id).await.unwrap().unwrap();
+    let next = next_run(&store, task.id).await;
     store.restart(&next).await.unwrap();
     let query = ListQuery {
         state: Some(State::Cancelled),

@@ -69,6 +69,14 @@ async fn claimed(store: &TaskStore, task: &Task, lease: Duration) -> Lease {
     }
 }
 
+/// A task that ended, as its next run.
+async fn next_run(store: &TaskStore, id: Uuid) -> Task {
+    match store.next_run(id).await.unwrap() {
+        NextRun::Ready(task) => *task,
+        other => panic!("it is not to be run again: {other:?}"),
+    }
+}
+
 /// Milliseconds pass, so that a lease of no length lies in the past.
 async fn next_millisecond() {
     let now = now_ms();

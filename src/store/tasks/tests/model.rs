@@ -93,7 +93,11 @@ struct Model {
 impl Model {
     /// The record, unless its time has passed.
     fn visible(&self) -> Option<&Record> {
-        let gone = |record: &Record| record.gone_at.is_some_and(|at| at / 1000 <= self.now / 1000);
+        let gone = |record: &Record| {
+            record
+                .gone_at
+                .is_some_and(|at| at / 1000 <= self.now / 1000)
+        };
         self.record.as_ref().filter(|record| !gone(record))
     }
 
@@ -226,7 +230,11 @@ impl Bench {
     fn message(&self, earlier: bool) -> Task {
         let mut message = self.task.clone();
         let run = self.model.visible().map_or(1, |record| record.run);
-        message.run = if earlier { run.saturating_sub(1).max(1) } else { run };
+        message.run = if earlier {
+            run.saturating_sub(1).max(1)
+        } else {
+            run
+        };
         message
     }
 
@@ -364,7 +372,10 @@ impl Bench {
     }
 
     async fn under_lease(&mut self, op: &Op) -> TestCaseResult {
-        let (Op::Extend(back) | Op::Complete(back) | Op::HandBack(back) | Op::Stop(back)
+        let (Op::Extend(back)
+        | Op::Complete(back)
+        | Op::HandBack(back)
+        | Op::Stop(back)
         | Op::Fail(back, _)) = op
         else {
             return Ok(());

@@ -67,7 +67,7 @@ async fn a_result_that_comes_too_late_is_not_mixed_into_that_of_another_run() {
     next_millisecond().await;
     let second = claimed(&store, &task, LEASE).await;
     store.fail(&second, failed(&error())).await.unwrap();
-    let again = store.next_run(task.id).await.unwrap().unwrap();
+    let again = next_run(&store, task.id).await;
     store.restart(&again).await.unwrap();
     // The first attempt of its run, as the zombie is.
     let lease = claimed(&store, &again, LEASE).await;

@@ -15,7 +15,7 @@ async fn a_rejected_task_fails_and_can_be_run_again() {
     }
     let record = store.get(task.id).await.unwrap().unwrap();
     assert_eq!((record.state, record.error), (State::Failed, Some(error())));
-    let next = store.next_run(task.id).await.unwrap().unwrap();
+    let next = next_run(&store, task.id).await;
     assert_eq!((next.run, next.input().unwrap().get()), (2, "{}"));
 }
 
@@ -75,7 +75,8 @@ async fn a_task_of_which_only_the_id_is_known_fails() {
         assert_eq!(rejected, Rejected::Written, "also the second time");
     }
     assert_eq!(state_of(&store, id).await, State::Failed);
-    assert!(store.next_run(id).await.unwrap().is_none());
+    let next = store.next_run(id).await.unwrap();
+    assert!(matches!(next, NextRun::WithoutInput), "{next:?}");
 }
 
 #[tokio::test]
@@ -83,7 +84,7 @@ async fn a_rejection_is_of_its_own_run() {
     let (store, first) = (store(), task());
     let lease = claimed(&store, &first, LEASE).await;
     store.fail(&lease, failed(&error())).await.unwrap();
-    let second = store.next_run(first.id).await.unwrap().unwrap();
+    let second = next_run(&store, first.id).await;
     store.restart(&second).await.unwrap();
     let other = TaskError {
         kind: "Other".to_owned(),
@@ -95,7 +96,7 @@ async fn a_rejection_is_of_its_own_run() {
     // A message that is faster than the restart's record.
     let lease = claimed(&store, &second, LEASE).await;
     store.fail(&lease, failed(&error())).await.unwrap();
-    let third = store.next_run(first.id).await.unwrap().unwrap();
+    let third = next_run(&store, first.id).await;
     assert_eq!(
         store.reject(&third, &other).await.unwrap(),
         Rejected::Written

@@ -4,6 +4,7 @@
 
 mod property;
 mod queue;
+mod race;
 
 use std::collections::HashMap;
 
@@ -12,15 +13,16 @@ use tokio::task::{JoinHandle, spawn_local};
 
 use super::*;
 use crate::ids::clock;
-use crate::store::tasks::{Cancelled, Restarted};
+use crate::store::tasks::{Cancelled, NextRun, Restarted};
 use crate::store::testing::{Gate, Rows, Side};
-use crate::tasks::state::{self, Event};
-use crate::tasks::submit::{SubmitError, Submitter};
+use crate::tasks::submit::SubmitError;
 use crate::tasks::task::Options;
 use queue::Queue;
 
 const START: u64 = 1_900_000_000_000;
 const DEAD_LETTERS: &str = "http://sqs/dead";
+/// How long the job of the world asks to wait before another attempt.
+const BACKOFF: Duration = Duration::from_secs(3);
 /// Longer than any sequence: what has ended stays to be looked at.
 const KEPT: Duration = Duration::from_secs(10_000_000);
 
@@ -50,7 +52,8 @@ impl Job for Scripted {
             .unwrap()
             .push((context.id, attempt, script.clone()));
         match outcome {
-            Some('t') => Err(JobError::transient("Transient", "again")),
+            // No jitter, so that the same choices lead to the same place.
+            Some('t') => Err(JobError::transient("Transient", "again").retry_after(BACKOFF)),
             Some('p') => Err(JobError::permanent("Permanent", "never")),
             _ => Ok(json!({"attempt": attempt, "tag": script.tag})),
         }
@@ -73,7 +76,7 @@ struct World {
     begun: Begun,
     runner: Arc<Runner>,
     workers: Vec<Stopped<Batch>>,
-    submitters: Vec<Stopped<(Submission, Result<(), SubmitError>)>>,
+    submitters: Vec<Stopped<Submitted>>,
     retriers: Vec<Stopped<()>>,
     accepted: Vec<Submission>,
     /// Tasks whose cancel was accepted, with the run that it was accepted in.
@@ -81,6 +84,9 @@ struct World {
     /// Every id that was ever used.
     ids: Vec<Uuid>,
 }
+
+/// A submission, and what became of it.
+type Submitted = (Submission, Result<(), SubmitError>);
 
 /// What was submitted.
 #[derive(Debug, Clone)]
@@ -136,6 +142,13 @@ impl World {
     }
 
     async fn submit(&mut self, submission: Submission, gate: Gate) {
+        let running = self.start_submit(submission, &gate);
+        if let Some((submission, result)) = meet(&gate, running, &mut self.submitters).await {
+            self.submitted(submission, result);
+        }
+    }
+
+    fn start_submit(&mut self, submission: Submission, gate: &Gate) -> JoinHandle<Submitted> {
         let input = serde_json::to_string(&submission.script).unwrap();
         let input = RawValue::from_string(input).unwrap();
         let mut task = Task::new(submission.id, Scripted::NAME, input, now_ms())
@@ -144,11 +157,8 @@ impl World {
             .key
             .map(|key| format!("{key}-{}", submission.script.tag));
         self.ids.push(submission.id);
-        let submitter = self.submitter(&gate);
-        let running = spawn_local(async move { (submission, submitter.accept(task).await) });
-        if let Some((submission, result)) = meet(&gate, running, &mut self.submitters).await {
-            self.submitted(submission, result);
-        }
+        let submitter = self.submitter(gate);
+        spawn_local(async move { (submission, submitter.accept(task).await) })
     }
 
     fn submitted(&mut self, submission: Submission, result: Result<(), SubmitError>) {
@@ -165,56 +175,61 @@ impl World {
         if records.is_empty() {
             return;
         }
-        let executor = self.executor(&gate);
-        let running = spawn_local(async move {
-            let ids = records.iter().filter_map(|r| r.message_id.clone());
-            let ids = ids.collect();
-            let response = executor.run_batch(records, now_ms() + 300_000).await;
-            (ids, response)
-        });
+        let running = self.start_work(records, &gate);
         if let Some(batch) = meet(&gate, running, &mut self.workers).await {
             self.delivered(batch);
         }
     }
 
+    fn start_work(&self, records: Vec<SqsMessage>, gate: &Gate) -> JoinHandle<Batch> {
+        let executor = self.executor(gate);
+        spawn_local(async move {
+            let ids = records.iter().filter_map(|r| r.message_id.clone());
+            let ids = ids.collect();
+            let response = executor.run_batch(records, now_ms() + 300_000).await;
+            (ids, response)
+        })
+    }
+
     /// As Lambda does: what is not reported is deleted.
     fn delivered(&self, (ids, response): Batch) {
         let failures = response.batch_item_failures;
-        let kept = |id: &String| failures.iter().any(|failure| failure.item_identifier == *id);
+        let kept = |id: &String| {
+            failures
+                .iter()
+                .any(|failure| failure.item_identifier == *id)
+        };
         self.queue.delete(ids.into_iter().filter(|id| !kept(id)));
     }
 
     async fn cancel(&mut self, id: Uuid) {
         let store = self.store(&Gate::default());
         let run = store.peek(id).await.unwrap().map(|record| record.run);
-        match store.cancel(id).await.unwrap() {
-            Cancelled::Now | Cancelled::Requested => {
-                self.cancelled.insert(id, run.unwrap());
-            }
-            Cancelled::Ended(_) | Cancelled::Unknown => {}
+        let cancelled = store.cancel(id).await.unwrap();
+        self.note_cancel(id, run.unwrap_or(1), cancelled);
+    }
+
+    fn note_cancel(&mut self, id: Uuid, run: u32, cancelled: Cancelled) {
+        if matches!(cancelled, Cancelled::Now | Cancelled::Requested) {
+            self.cancelled.insert(id, run);
         }
     }
 
     /// As `POST /tasks/{id}/retry` does.
     async fn retry(&mut self, id: Uuid, gate: Gate) {
-        let (submitter, store) = (self.submitter(&gate), self.store(&gate));
-        let running = spawn_local(async move {
-            let Some(record) = store.peek(id).await.unwrap() else {
-                return;
-            };
-            if state::next(Some(record.state), Event::Restart).is_err() {
-                return;
-            }
-            let Some(task) = store.next_run(id).await.unwrap() else {
-                return;
-            };
-            let restarted = submitter.run_again(task).await.unwrap();
-            assert!(matches!(
-                restarted,
-                Restarted::Written | Restarted::Refused
-            ));
-        });
+        let running = self.start_retry(id, &gate);
         meet(&gate, running, &mut self.retriers).await;
+    }
+
+    fn start_retry(&self, id: Uuid, gate: &Gate) -> JoinHandle<()> {
+        let (submitter, store) = (self.submitter(gate), self.store(gate));
+        spawn_local(async move {
+            let NextRun::Ready(task) = store.next_run(id).await.unwrap() else {
+                return;
+            };
+            let restarted = submitter.run_again(*task).await.unwrap();
+            assert!(matches!(restarted, Restarted::Written | Restarted::Refused));
+        })
     }
 
     /// Lets somebody who was stopped go on, or lets him die.
@@ -244,8 +259,7 @@ impl World {
 
     /// Nobody is stopped any more, and time passes until the queue is empty.
     async fn drain(&mut self, dies: bool) {
-        while !(self.workers.is_empty() && self.submitters.is_empty() && self.retriers.is_empty())
-        {
+        while !(self.workers.is_empty() && self.submitters.is_empty() && self.retriers.is_empty()) {
             self.resume(0, dies).await;
         }
         for _ in 0..1_000 {

@@ -44,14 +44,17 @@ fn stop(often: f64) -> impl Strategy<Value = Stop> {
 
 fn plan() -> impl Strategy<Value = Plan> {
     let some = |most: u64| prop::option::weighted(0.2, 1..most);
-    (some(50_000), some(120_000), prop::option::weighted(0.6, 0u32..4)).prop_map(
-        |(eta, expires, max_retries)| Plan {
+    (
+        some(50_000),
+        some(120_000),
+        prop::option::weighted(0.6, 0u32..4),
+    )
+        .prop_map(|(eta, expires, max_retries)| Plan {
             eta,
             // As a submission is checked: it does not expire before it may begin.
             expires: expires.map(|time| time + eta.unwrap_or(0)),
             max_retries,
-        },
-    )
+        })
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -124,7 +127,7 @@ impl World {
     }
 
     /// What must hold when all is done.
-    async fn judge(&self) {
+    pub(super) async fn judge(&self) {
         for submission in &self.accepted {
             let record = self.record(submission.id).await;
             assert!(record.is_some(), "lost: {submission:?}");
