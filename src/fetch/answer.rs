@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::Response;
 use tokio::time::timeout;
 use url::Url;
 
 use super::body::Body;
 use super::error::FetchError;
+use crate::ids::now_ms;
 
 /// A whole answer.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub struct Download {
     pub content_type: Option<String>,
     /// The body's length in bytes, where it is announced and not compressed.
     pub content_length: Option<u64>,
+    /// How long the other side asks to be left alone (`Retry-After`), from now.
+    pub retry_after: Option<Duration>,
     /// `None` once the body has ended, well or not.
     body: Option<Body>,
     read: u64,
@@ -49,12 +52,14 @@ impl Download {
         idle_timeout: Duration,
     ) -> Result<Self, FetchError> {
         let (status, content_type) = (response.status().as_u16(), content_type(&response));
+        let retry_after = retry_after(&response, now_ms());
         let body = Body::new(response)?;
         check_announced(&body, max_body)?;
         Ok(Self {
             url: url.into(),
             status,
             content_type,
+            retry_after,
             content_length: body.length(),
             body: Some(body),
             read: 0,
@@ -125,4 +130,34 @@ fn check_announced(body: &Body, limit: u64) -> Result<(), FetchError> {
 fn content_type(response: &Response) -> Option<String> {
     let value = response.headers().get(CONTENT_TYPE)?;
     Some(value.to_str().ok()?.to_owned())
+}
+
+/// `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3).
+fn retry_after(response: &Response, now_ms: u64) -> Option<Duration> {
+    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    let date = u64::try_from(date.as_millisecond()).ok()?;
+    Some(Duration::from_millis(date.saturating_sub(now_ms)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_seconds_or_a_date() {
+        let after = |text: &str| {
+            let response = http::Response::builder().header(RETRY_AFTER, text);
+            let response = response.body("").unwrap();
+            retry_after(&response.into(), 1_900_000_000_000).map(|wait| wait.as_secs())
+        };
+        assert_eq!(after("120"), Some(120));
+        assert_eq!(after("Sun, 17 Mar 2030 17:47:40 GMT"), Some(60));
+        assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT"), Some(0), "the past");
+        assert_eq!(after("soon"), None);
+        assert_eq!(after("-5"), None);
+    }
 }

@@ -94,7 +94,12 @@ impl ProcessData {
     }
 
     /// Profiles a file while it arrives, in bounded memory.
-    async fn profile_source(&self, url: &str, named: Option<Format>) -> Result<Output, JobError> {
+    async fn profile_source(
+        &self,
+        url: &str,
+        named: Option<Format>,
+        context: &TaskContext,
+    ) -> Result<Output, JobError> {
         let mut download = self
             .fetcher
             .open(url, MAX_SOURCE)
@@ -102,7 +107,7 @@ impl ProcessData {
             .map_err(fetch_error)?;
         succeeded(&download)?;
         let mut profiler = Profiler::new();
-        let mut bytes = 0;
+        let (mut bytes, mut count) = (0, 0);
         let mut reader: Option<(Format, Records)> = None;
         while let Some(chunk) = download.chunk().await.map_err(fetch_error)? {
             bytes += chunk.len() as u64;
@@ -114,7 +119,11 @@ impl ProcessData {
                     reader.insert((format, Records::new(format)))
                 }
             };
-            records.feed(&chunk, |record| profiler.record(&record));
+            records.feed(&chunk, |record| {
+                profiler.record(&record);
+                count += 1;
+            });
+            context.progress(bytes, download.content_length, format!("{count} records"));
             // A fast source must not keep the heartbeat from running.
             tokio::task::yield_now().await;
         }
@@ -151,9 +160,9 @@ impl Job for ProcessData {
         }
     }
 
-    async fn run(&self, Input(input): Input, _: &TaskContext) -> Result<Output, JobError> {
+    async fn run(&self, Input(input): Input, context: &TaskContext) -> Result<Output, JobError> {
         match input.as_object().and_then(source_of).transpose()? {
-            Some((url, format)) => self.profile_source(url, format).await,
+            Some((url, format)) => self.profile_source(url, format, context).await,
             None => {
                 let mut profiler = Profiler::new();
                 profiler.document(&input);
@@ -211,7 +220,13 @@ fn succeeded(download: &Download) -> Result<(), JobError> {
     let message = format!("the source answered with status {}", download.status);
     match download.status {
         200..=299 => Ok(()),
-        408 | 425 | 429 | 500.. => Err(JobError::transient("SourceFailed", message)),
+        408 | 425 | 429 | 500.. => {
+            let error = JobError::transient("SourceFailed", message);
+            Err(match download.retry_after {
+                Some(wait) => error.retry_after(wait),
+                None => error,
+            })
+        }
         _ => Err(JobError::permanent("SourceRefused", message)),
     }
 }
