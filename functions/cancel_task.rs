@@ -3,6 +3,7 @@
 use async_service::http::openapi::{ErrorDetail, Invalid, Unavailable};
 use async_service::http::{self, Answer, HttpError, Request, StatusCode};
 use async_service::ids::now_ms;
+use async_service::metrics;
 use async_service::store::TaskStore;
 use async_service::store::tasks::Cancelled;
 use async_service::tasks::state::State;
@@ -14,7 +15,9 @@ const ROUTE: &str = "/tasks/{task_id}";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let tasks = App::from_env()?.tasks()?;
+    let app = App::from_env()?;
+    app.metrics();
+    let tasks = app.tasks()?;
     http::serve(ROUTE, tasks, cancel_task).await
 }
 
@@ -34,7 +37,8 @@ async fn main() -> Result<(), Error> {
 pub async fn cancel_task(tasks: &TaskStore, request: Request) -> Result<Answer, HttpError> {
     let unknown = || HttpError::not_found("Task not found");
     let id = Uuid::parse_str(request.path_text("task_id")).map_err(|_| unknown())?;
-    let status = match tasks.cancel(id).await? {
+    let cancelled = tasks.cancel(id).await?;
+    let status = match cancelled {
         // Whoever repeats a request whose answer was lost is told the same.
         Cancelled::Now | Cancelled::Ended(State::Cancelled) => StatusCode::OK,
         Cancelled::Requested => StatusCode::ACCEPTED,
@@ -45,5 +49,9 @@ pub async fn cancel_task(tasks: &TaskStore, request: Request) -> Result<Answer, 
         }
     };
     let record = tasks.peek(id).await?.ok_or_else(unknown)?;
+    if cancelled == Cancelled::Now {
+        let job = record.job.as_deref().unwrap_or("unknown");
+        metrics::reached(job, State::Cancelled);
+    }
     Ok(Answer::json(status, &TaskView::new(record, now_ms())))
 }

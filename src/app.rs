@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use crate::config::{Config, ConfigError};
 use crate::fetch::{Fetcher, Limits};
 use crate::log;
+use crate::metrics;
 use crate::queue::{DeadLetters, TaskQueue};
 use crate::store::{ItemStore, TaskStore, UserStore};
 use crate::users::{Upstream, Users};
@@ -52,8 +53,14 @@ impl App {
         Ok(ItemStore::new(self.dynamodb(), self.config.items_table()?))
     }
 
+    /// Starts writing metrics, for the parts that have some.
+    pub fn metrics(&self) {
+        metrics::init(&self.config);
+    }
+
     /// Users, read through the upstream if there is one.
     pub fn users(&self) -> Result<Users, ConfigError> {
+        self.metrics();
         let store = UserStore::new(self.dynamodb(), self.config.users_table()?);
         let timeout = self.config.users_upstream_timeout()?;
         let upstream = self
@@ -74,6 +81,7 @@ impl App {
 
     /// The queue of tasks.
     pub fn queue(&self) -> Result<TaskQueue, ConfigError> {
+        self.metrics();
         let normal = self.config.tasks_queue_url()?;
         let high = self.config.tasks_high_queue_url();
         let high = high.unwrap_or_else(|| normal.clone());
@@ -90,6 +98,7 @@ impl App {
 
     /// The client for URLs that users name.
     pub fn fetcher(&self) -> Result<Fetcher, ConfigError> {
+        self.metrics();
         Ok(Fetcher::public(
             Limits::default(),
             self.config.fetch_allow_hosts()?,

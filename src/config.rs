@@ -149,6 +149,11 @@ impl Config {
             .is_some_and(|format| format.eq_ignore_ascii_case("json"))
     }
 
+    /// The CloudWatch namespace of the service's metrics; without it none are written.
+    pub fn metrics_namespace(&self) -> Option<String> {
+        self.optional("METRICS_NAMESPACE").map(str::to_owned)
+    }
+
     /// The least severe level that is logged (default `info`).
     pub fn log_level(&self) -> &str {
         let lambda = || self.optional("AWS_LAMBDA_LOG_LEVEL");

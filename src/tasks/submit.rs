@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::http::{FieldError, HttpError};
 use crate::ids::now_ms;
 use crate::json::Json;
+use crate::metrics;
 use crate::queue::{QueueError, TaskQueue};
 use crate::store::tasks::{MAX_INPUT, Restarted, Submitted};
 use crate::store::{StoreError, TaskStore};
@@ -91,7 +92,11 @@ impl Submitter {
     pub async fn run_again(&self, task: Task) -> Result<Restarted, SubmitError> {
         self.tasks.keep_input(&task).await?;
         self.queue.send(&task, Duration::ZERO).await?;
-        Ok(self.tasks.restart(&task).await?)
+        let restarted = self.tasks.restart(&task).await?;
+        if matches!(restarted, Restarted::Written) {
+            metrics::submitted(&task.job);
+        }
+        Ok(restarted)
     }
 
     async fn send(&self, mut task: Task) -> Result<(), SubmitError> {
@@ -103,7 +108,10 @@ impl Submitter {
         let delay = task.options.wait(now_ms()).unwrap_or_default();
         self.queue.send(&task, delay).await?;
         match self.tasks.submitted(&task).await? {
-            Submitted::Recorded => Ok(()),
+            Submitted::Recorded => {
+                metrics::submitted(&task.job);
+                Ok(())
+            }
             Submitted::Different => Err(SubmitError::Different),
         }
     }

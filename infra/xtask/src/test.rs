@@ -30,12 +30,24 @@ const QUICK: [Step; 5] = [
 ];
 
 /// Checks that need the Python tools, and take longer.
-const FULL: [Step; 3] = [
+const FULL: [Step; 5] = [
     ("template.yaml", sam_validate),
+    ("CloudFormation's rules", cfn_lint),
+    ("safety of the deployment", checkov),
     ("the running service", || Ok(cargo("test --quiet -p e2e"))),
     ("parity with FastAPI", || {
         Ok(cargo("test --quiet -p parity -- --nocapture"))
     }),
+];
+
+/// The templates that are deployed.
+const TEMPLATES: [&str; 2] = ["template.yaml", "infra/monitoring.yaml"];
+
+/// What runs at GitHub.
+const WORKFLOWS: [&str; 3] = [
+    ".github/workflows/deploy-one.yml",
+    ".github/workflows/deploy.yml",
+    ".github/workflows/test.yml",
 ];
 
 /// Checks of what Lambda runs, which only Linux does.
@@ -111,6 +123,28 @@ fn sam_validate() -> Result<Command> {
         .env("SAM_CLI_TELEMETRY", "0")
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test");
+    Ok(command)
+}
+
+fn cfn_lint() -> Result<Command> {
+    let mut command = Command::new(setup::cfn_lint()?);
+    command.current_dir(project::root());
+    command
+        .args(["--regions", "us-east-1", "--"])
+        .args(TEMPLATES);
+    Ok(command)
+}
+
+/// All that it is to look at is in `infra/checkov.yaml`, above all that it calls nobody.
+fn checkov() -> Result<Command> {
+    let mut command = Command::new(setup::checkov()?);
+    command.current_dir(project::root());
+    command.args(["--config-file", "infra/checkov.yaml", "--file"]);
+    command.args(TEMPLATES).args(WORKFLOWS);
+    // Without these it has nobody to report to, whatever the terminal is set up for.
+    for name in ["BC_API_KEY", "PRISMA_API_URL", "CKV_OPENAI_API_KEY"] {
+        command.env_remove(name);
+    }
     Ok(command)
 }
 

@@ -159,7 +159,8 @@ impl Service {
         }
     }
 
-    /// Everything that the functions have logged, each line with its function in front.
+    /// Everything that the functions have logged, each line with its function or
+    /// its log stream in front.
     pub fn logs(&self) -> String {
         match &self.runs {
             Runs::Watched(stack) => stack.logs(),
