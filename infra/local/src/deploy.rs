@@ -6,7 +6,8 @@
 //! 1. `sam` builds the functions and packs them,
 //! 2. the demo upstream and the AWS endpoints start, unless they run already,
 //! 3. `sam` deploys,
-//! 4. `routes` creates what the endpoints leave out of the HTTP API.
+//! 4. `routes` creates what the endpoints leave out of the HTTP API, and
+//!    `mappings` mends what they make of the queues' event source mappings.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ use crate::{cloudformation, functions, project, resources};
 
 pub use crate::template::STACK;
 
+mod mappings;
 mod routes;
 mod sam;
 
@@ -318,7 +320,7 @@ fn deploy(
         routes::create(aws, &processed, &names)
     })?;
     steps.run("concurrency of the queues' workers", || {
-        number_concurrency(aws)
+        mappings::number_concurrency(aws)
     })?;
     steps.run("expiry of rows", || {
         for (table, attribute) in template.ttl_attributes() {
@@ -339,29 +341,6 @@ fn deploy(
         functions: functions.collect(),
         log_group: names.get(LOG_GROUP).cloned().unwrap_or_default(),
     })
-}
-
-/// Makes numbers of the event source mappings' maximum concurrency: it comes from a parameter, and the
-/// endpoints take parameters for texts and then poll no queue.
-fn number_concurrency(aws: &Aws) -> Result<()> {
-    const MAPPINGS: &str = "/2015-03-31/event-source-mappings/";
-    let listing = expect("a look at the mappings", aws.lambda_get(MAPPINGS)?)?;
-    let listing: Value = serde_json::from_str(&listing).context("the mappings")?;
-    for mapping in listing["EventSourceMappings"]
-        .as_array()
-        .into_iter()
-        .flatten()
-    {
-        let maximum = mapping["ScalingConfig"]["MaximumConcurrency"].as_str();
-        let Some(maximum) = maximum.and_then(|text| text.parse::<u32>().ok()) else {
-            continue;
-        };
-        let id = mapping["UUID"].as_str().unwrap_or_default();
-        let body = json!({"ScalingConfig": {"MaximumConcurrency": maximum}});
-        let answer = aws.lambda_put(&format!("{MAPPINGS}{id}"), &body)?;
-        expect("the change of a mapping", answer)?;
-    }
-    Ok(())
 }
 
 /// One request through the whole of it.
