@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use local_stack::{Error, Result, functions, process, project, setup};
+use local_stack::{Context, Error, Result, functions, process, project, setup};
 
 use crate::arguments::TestOptions;
 
@@ -30,9 +30,10 @@ const QUICK: [Step; 5] = [
 ];
 
 /// Checks that need the Python tools, and take longer.
-const FULL: [Step; 5] = [
+const FULL: [Step; 6] = [
     ("template.yaml", sam_validate),
     ("CloudFormation's rules", cfn_lint),
+    ("gradual deployments", lint_gradual_deployment),
     ("safety of the deployment", checkov),
     ("the running service", || Ok(cargo("test --quiet -p e2e"))),
     ("parity with FastAPI", || {
@@ -132,6 +133,28 @@ fn cfn_lint() -> Result<Command> {
     command
         .args(["--regions", "us-east-1", "--"])
         .args(TEMPLATES);
+    Ok(command)
+}
+
+/// Lints the template as it is when `GradualDeployment` is set: SAM then adds resources that wait for
+/// others, and cfn-lint knows no other value of a parameter than its default.
+fn lint_gradual_deployment() -> Result<Command> {
+    let folder = project::target().join("lint");
+    for file in TEMPLATES {
+        let text = std::fs::read_to_string(project::root().join(file));
+        let text = text.context(format_args!("cannot read {file}"))?;
+        let gradual = text.replace("Default: none\n", "Default: Canary10Percent5Minutes\n");
+        if file == TEMPLATES[0] && gradual == text {
+            return Err(Error::new(format!("{file} has no GradualDeployment")));
+        }
+        let path = folder.join(file);
+        let parent = path.parent().unwrap_or(&folder);
+        let written = std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&path, gradual));
+        written.context(format_args!("cannot write {}", path.display()))?;
+    }
+    let mut command = Command::new(setup::cfn_lint()?);
+    command.current_dir(folder);
+    command.args(["--regions", "us-east-1", "--", TEMPLATES[0]]);
     Ok(command)
 }
 

@@ -97,6 +97,23 @@ fn every_way_of_deploying_is_one_that_codedeploy_has() {
 }
 
 #[test]
+fn a_gradual_deployment_is_stopped_by_alarms_that_there_are() {
+    let (template, monitoring) = (template(), monitoring());
+    let alarms = resources(&monitoring, "AWS::CloudWatch::Alarm").into_values();
+    let names = alarms.filter_map(|alarm| alarm["Properties"]["AlarmName"]["Fn::Sub"].as_str());
+    let names: Vec<String> = names
+        .map(|name| name.replace("${Service}", "${AWS::StackName}"))
+        .collect();
+    let preference = &template.root()["Globals"]["Function"]["DeploymentPreference"];
+    let stopping = preference["Alarms"].as_array().unwrap();
+    assert!(stopping.len() >= 2);
+    for alarm in stopping {
+        let name = alarm["Fn::Sub"].as_str().unwrap();
+        assert!(names.iter().any(|other| other == name), "{name}");
+    }
+}
+
+#[test]
 fn settings_of_deployments_are_parameters_of_the_template() {
     let template = template();
     let parameters = &template.root()["Parameters"];
