@@ -104,14 +104,16 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
     many.iter().chain(one)
 }
 
-/// The resource that a reference leads to, such as `{"Fn::GetAtt": ["Name", "Arn"]}`.
+/// The resource that a reference leads to, such as `{"Fn::GetAtt": ["Name", "Arn"]}`; of an ARN that
+/// is put together, the first resource that is a part of it.
 fn target(reference: &Value) -> Option<&str> {
     if let Some(name) = reference["Ref"].as_str() {
         return Some(name);
     }
     if let Some(text) = reference["Fn::Sub"].as_str() {
-        let (_, rest) = text.split_once("${")?;
-        return rest.split(['.', '}']).next();
+        let names = text.split("${").skip(1);
+        let mut names = names.filter_map(|rest| rest.split(['.', '}']).next());
+        return names.find(|name| !name.starts_with("AWS::"));
     }
     reference["Fn::GetAtt"][0].as_str()
 }
