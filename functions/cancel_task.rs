@@ -3,6 +3,7 @@
 use async_service::http::openapi::{ErrorDetail, Invalid, Unavailable};
 use async_service::http::{self, Answer, HttpError, Request, StatusCode};
 use async_service::ids::now_ms;
+use async_service::metrics;
 use async_service::schedule::Schedules;
 use async_service::store::TaskStore;
 use async_service::store::tasks::{Cancelled, TaskRecord};
@@ -16,7 +17,8 @@ const ROUTE: &str = "/tasks/{task_id}";
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
-    let parts = (app.tasks()?, app.schedules()?);
+    app.metrics();
+    let parts = (app.tasks()?, app.schedules());
     http::serve(ROUTE, parts, cancel_task).await
 }
 
@@ -39,7 +41,8 @@ pub async fn cancel_task(
 ) -> Result<Answer, HttpError> {
     let unknown = || HttpError::not_found("Task not found");
     let id = Uuid::parse_str(request.path_text("task_id")).map_err(|_| unknown())?;
-    let status = match tasks.cancel(id).await? {
+    let cancelled = tasks.cancel(id).await?;
+    let status = match cancelled {
         // Whoever repeats a request whose answer was lost is told the same.
         Cancelled::Now | Cancelled::Ended(State::Cancelled) => StatusCode::OK,
         Cancelled::Requested => StatusCode::ACCEPTED,
@@ -54,6 +57,10 @@ pub async fn cancel_task(
         && eta > now_ms()
     {
         unschedule(schedules, &record).await;
+    }
+    if cancelled == Cancelled::Now {
+        let job = record.job.as_deref().unwrap_or("unknown");
+        metrics::reached(job, State::Cancelled);
     }
     Ok(Answer::json(status, &TaskView::new(record, now_ms())))
 }

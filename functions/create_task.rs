@@ -18,7 +18,7 @@ async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
     let tasks = app.tasks()?;
     let submitter = Submitter::new(app.queue()?, tasks.clone());
-    let parts = (submitter.with_schedules(app.schedules()?), tasks);
+    let parts = (submitter.with_schedules(app.scheduling()?), tasks);
     http::serve(ROUTE, parts, create_task).await
 }
 

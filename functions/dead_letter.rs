@@ -8,6 +8,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
+    app.metrics();
     let handler = DeadLetterHandler {
         tasks: app.tasks()?,
         dead_letters: app.dead_letters()?,

@@ -14,8 +14,9 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use crate::config::{Config, ConfigError};
 use crate::fetch::{Fetcher, Limits};
 use crate::log;
+use crate::metrics;
 use crate::queue::{DeadLetters, TaskQueue};
-use crate::schedule::Schedules;
+use crate::schedule::{Schedules, Targets};
 use crate::store::{ItemStore, TaskStore, UserStore};
 use crate::users::{Upstream, Users};
 
@@ -53,8 +54,14 @@ impl App {
         Ok(ItemStore::new(self.dynamodb(), self.config.items_table()?))
     }
 
+    /// Starts writing metrics, for the parts that have some.
+    pub fn metrics(&self) {
+        metrics::init(&self.config);
+    }
+
     /// Users, read through the upstream if there is one.
     pub fn users(&self) -> Result<Users, ConfigError> {
+        self.metrics();
         let store = UserStore::new(self.dynamodb(), self.config.users_table()?);
         let timeout = self.config.users_upstream_timeout()?;
         let upstream = self
@@ -75,6 +82,7 @@ impl App {
 
     /// The queue of tasks.
     pub fn queue(&self) -> Result<TaskQueue, ConfigError> {
+        self.metrics();
         let normal = self.config.tasks_queue_url()?;
         let high = self.config.tasks_high_queue_url();
         let high = high.unwrap_or_else(|| normal.clone());
@@ -90,14 +98,22 @@ impl App {
     }
 
     /// The schedules of tasks, if there are any.
-    pub fn schedules(&self) -> Result<Option<Schedules>, ConfigError> {
-        let targets = self.config.schedule_targets()?;
-        let client = || aws_sdk_scheduler::Client::new(&self.aws);
-        Ok(targets.map(|targets| Schedules::new(client(), targets)))
+    pub fn schedules(&self) -> Option<Schedules> {
+        let group = self.config.schedule_group()?;
+        let client = aws_sdk_scheduler::Client::new(&self.aws);
+        Some(Schedules::new(client, group))
+    }
+
+    /// The same, with what they send to.
+    pub fn scheduling(&self) -> Result<Option<(Schedules, Targets)>, ConfigError> {
+        let schedules = self.schedules();
+        let targets = schedules.map(|schedules| Ok((schedules, self.config.schedule_targets()?)));
+        targets.transpose()
     }
 
     /// The client for URLs that users name.
     pub fn fetcher(&self) -> Result<Fetcher, ConfigError> {
+        self.metrics();
         Ok(Fetcher::public(
             Limits::default(),
             self.config.fetch_allow_hosts()?,

@@ -80,19 +80,19 @@ impl Config {
         self.required("DEAD_LETTERS_QUEUE_URL")
     }
 
-    /// Where tasks of later wait and what they are sent to; without a group of schedules they wait
-    /// in their queue.
-    pub fn schedule_targets(&self) -> Result<Option<Targets>, ConfigError> {
-        let Some(group) = self.optional("SCHEDULE_GROUP") else {
-            return Ok(None);
-        };
-        Ok(Some(Targets {
-            group: group.to_owned(),
+    /// The group of the schedules of tasks; without one, tasks of later wait in their queue.
+    pub fn schedule_group(&self) -> Option<String> {
+        self.optional("SCHEDULE_GROUP").map(str::to_owned)
+    }
+
+    /// What schedules send to.
+    pub fn schedule_targets(&self) -> Result<Targets, ConfigError> {
+        Ok(Targets {
             role: self.required("SCHEDULE_ROLE_ARN")?,
             normal: self.required("TASKS_QUEUE_ARN")?,
             high: self.required("TASKS_HIGH_QUEUE_ARN")?,
             undelivered: self.required("UNDELIVERED_QUEUE_ARN")?,
-        }))
+        })
     }
 
     /// The base URL that users are read through; without it users are only what was posted.
@@ -163,6 +163,11 @@ impl Config {
     pub fn json_logs(&self) -> bool {
         self.optional("AWS_LAMBDA_LOG_FORMAT")
             .is_some_and(|format| format.eq_ignore_ascii_case("json"))
+    }
+
+    /// The CloudWatch namespace of the service's metrics; without it none are written.
+    pub fn metrics_namespace(&self) -> Option<String> {
+        self.optional("METRICS_NAMESPACE").map(str::to_owned)
     }
 
     /// The least severe level that is logged (default `info`).

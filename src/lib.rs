@@ -3,7 +3,7 @@
 //! The modules in the order in which data flows through them:
 //!
 //! * [`config`] reads the environment, [`app`] builds a function's clients from it, [`log`] starts
-//!   the log.
+//!   the log; [`metrics`] counts what happens.
 //! * [`http`] takes a request apart, checks it as FastAPI does, and answers; [`json`] is JSON as
 //!   Python reads and writes it; [`routes`] answers what no route takes, [`docs`] shows the routes.
 //! * [`items`] and [`users`] are the domain; [`ids`] are their ids; [`fetch`] makes outbound calls.
@@ -23,6 +23,7 @@ pub mod items;
 pub mod jobs;
 pub mod json;
 pub mod log;
+pub mod metrics;
 pub mod profile;
 pub mod queue;
 pub mod routes;

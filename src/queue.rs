@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry as VisibilityEntry, MessageAttributeValue,
+    MessageSystemAttributeNameForSends as SystemAttribute, MessageSystemAttributeValue,
 };
 use uuid::Uuid;
 
@@ -18,6 +19,9 @@ const BATCH: usize = 10;
 const MAX_VISIBILITY: u64 = 43_200;
 /// SQS' longest delay of a message's first delivery.
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
+
+/// Where the Lambda runtime keeps the X-Ray trace of the present invocation.
+const TRACE_VARIABLE: &str = "_X_AMZN_TRACE_ID";
 
 /// What a queue, or the scheduler before it, did not do.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +70,10 @@ impl TaskQueue {
         // A caller's backlog keeps nobody else waiting: SQS delivers fairly between groups.
         let send = send.set_message_group_id(task.caller.as_deref().map(group));
         let send = send.set_delay_seconds((seconds > 0).then_some(seconds));
+        let send = match trace(std::env::var(TRACE_VARIABLE).ok()) {
+            Some(trace) => send.message_system_attributes(SystemAttribute::AwsTraceHeader, trace),
+            None => send,
+        };
         let sent = send.message_body(body).send().await;
         sent.map(drop)
             .map_err(|error| QueueError::Call(Box::new(error)))
@@ -116,6 +124,18 @@ impl TaskQueue {
 fn group(caller: &str) -> String {
     const CALLERS: Uuid = Uuid::from_u128(0x3f6c_1b52_7c0e_4c55_b6a1_6f0d_95e2_4b17);
     Uuid::new_v5(&CALLERS, caller.as_bytes()).to_string()
+}
+
+/// The X-Ray trace of the invocation that sends, as the message carries it: Lambda links the trace of
+/// the invocation that receives the message to it. SQS refuses a message with anything else in this
+/// place, so what does not look like a trace is left out.
+fn trace(header: Option<String>) -> Option<MessageSystemAttributeValue> {
+    let is_trace =
+        |header: &String| header.starts_with("Root=1-") && header.len() <= 256 && header.is_ascii();
+    let value = MessageSystemAttributeValue::builder()
+        .data_type("String")
+        .string_value(header.filter(is_trace)?);
+    value.build().ok()
 }
 
 /// Whether an ARN and a URL name the same queue: both end in its name.
@@ -207,6 +227,22 @@ mod tests {
         assert_ne!(group("ada"), group("grace"));
         let odd = group(&"ä b\n".repeat(100));
         assert!(odd.len() <= 128 && odd.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'));
+    }
+
+    #[test]
+    fn a_message_carries_its_sender_s_trace() {
+        let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+        let value = trace(Some(header.to_owned())).unwrap();
+        assert_eq!(value.string_value(), Some(header));
+        for other in [
+            "",
+            "Root=",
+            "Root=1-ä",
+            &format!("Root=1-{}", "0".repeat(256)),
+        ] {
+            assert!(trace(Some(other.to_owned())).is_none(), "{other}");
+        }
+        assert!(trace(None).is_none());
     }
 
     #[test]

@@ -22,11 +22,9 @@ use crate::tasks::task::{Priority, Task};
 /// time, and waits in the queue for the rest.
 const EARLY: Duration = Duration::from_secs(60);
 
-/// Where schedules are kept and what they send to.
+/// What schedules send to.
 #[derive(Debug, Clone)]
 pub struct Targets {
-    /// The name of the group of schedules.
-    pub group: String,
     /// The ARN of the role that lets the scheduler send to the queues.
     pub role: String,
     /// The ARN of the queue of most tasks.
@@ -37,17 +35,17 @@ pub struct Targets {
     pub undelivered: String,
 }
 
-/// Makes and deletes schedules.
+/// The schedules of tasks.
 #[derive(Debug, Clone)]
 pub struct Schedules {
     client: Client,
-    targets: Targets,
+    group: String,
 }
 
 impl Schedules {
-    /// Schedules that send to these queues.
-    pub fn new(client: Client, targets: Targets) -> Schedules {
-        Schedules { client, targets }
+    /// The schedules in the group of this name.
+    pub fn new(client: Client, group: String) -> Schedules {
+        Schedules { client, group }
     }
 
     /// Has a task's message sent shortly before `eta`, in milliseconds since the Unix epoch. Doing it
@@ -55,8 +53,8 @@ impl Schedules {
     ///
     /// # Errors
     /// When the scheduler does not answer; the schedule may be there all the same.
-    pub async fn create(&self, task: &Task, eta: u64) -> Result<(), QueueError> {
-        let create = self.creating(task, eta)?;
+    pub async fn create(&self, task: &Task, eta: u64, targets: &Targets) -> Result<(), QueueError> {
+        let create = self.creating(task, eta, targets)?;
         match create.send().await {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
@@ -74,7 +72,7 @@ impl Schedules {
         let delete = self
             .client
             .delete_schedule()
-            .group_name(&self.targets.group)
+            .group_name(&self.group)
             .name(name(id, fingerprint));
         match delete.send().await {
             Ok(_) => Ok(()),
@@ -85,18 +83,23 @@ impl Schedules {
         }
     }
 
-    fn creating(&self, task: &Task, eta: u64) -> Result<CreateScheduleFluentBuilder, QueueError> {
+    fn creating(
+        &self,
+        task: &Task,
+        eta: u64,
+        targets: &Targets,
+    ) -> Result<CreateScheduleFluentBuilder, QueueError> {
         let body = task
             .encode()
             .map_err(|error| QueueError::Call(error.into()))?;
         let queue = match task.options.priority {
-            Priority::Normal => &self.targets.normal,
-            Priority::High => &self.targets.high,
+            Priority::Normal => &targets.normal,
+            Priority::High => &targets.high,
         };
-        let undelivered = DeadLetterConfig::builder().arn(&self.targets.undelivered);
+        let undelivered = DeadLetterConfig::builder().arn(&targets.undelivered);
         let target = Target::builder()
             .arn(queue)
-            .role_arn(&self.targets.role)
+            .role_arn(&targets.role)
             .dead_letter_config(undelivered.build())
             .input(body);
         let exactly = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off);
@@ -104,7 +107,7 @@ impl Schedules {
         Ok(self
             .client
             .create_schedule()
-            .group_name(&self.targets.group)
+            .group_name(&self.group)
             .name(name(task.id, task.fingerprint.as_deref()))
             .schedule_expression(expression(eta))
             .flexible_time_window(exactly.build().map_err(broken)?)
@@ -171,6 +174,15 @@ mod tests {
         }
     }
 
+    fn targets() -> Targets {
+        Targets {
+            role: "arn:role".to_owned(),
+            normal: "arn:normal".to_owned(),
+            high: "arn:high".to_owned(),
+            undelivered: "arn:undelivered".to_owned(),
+        }
+    }
+
     fn schedules(answers: &Answers) -> Schedules {
         let connector = SharedHttpConnector::new(answers.clone());
         let config = aws_sdk_scheduler::Config::builder()
@@ -178,14 +190,7 @@ mod tests {
             .region(Region::new("eu-central-1"))
             .credentials_provider(Credentials::for_tests())
             .http_client(http_client_fn(move |_, _| connector.clone()));
-        let targets = Targets {
-            group: "tasks".to_owned(),
-            role: "arn:role".to_owned(),
-            normal: "arn:normal".to_owned(),
-            high: "arn:high".to_owned(),
-            undelivered: "arn:undelivered".to_owned(),
-        };
-        Schedules::new(Client::from_conf(config.build()), targets)
+        Schedules::new(Client::from_conf(config.build()), "tasks".to_owned())
     }
 
     fn answers(status: u16, error: &'static str) -> Answers {
@@ -208,7 +213,10 @@ mod tests {
     async fn a_schedule_sends_the_message_once_and_goes() {
         let answers = answers(200, "");
         let eta = 1_900_000_000_500;
-        schedules(&answers).create(&task(), eta).await.unwrap();
+        schedules(&answers)
+            .create(&task(), eta, &targets())
+            .await
+            .unwrap();
         let (uri, body) = answers.last.lock().unwrap().clone();
         assert!(
             uri.ends_with(&format!("/schedules/{}", Uuid::nil())),
@@ -227,11 +235,19 @@ mod tests {
     #[tokio::test]
     async fn what_is_done_already_is_no_failure() {
         let there = schedules(&answers(409, "ConflictException"));
-        there.create(&task(), 1_900_000_000_000).await.unwrap();
+        there
+            .create(&task(), 1_900_000_000_000, &targets())
+            .await
+            .unwrap();
         let gone = schedules(&answers(404, "ResourceNotFoundException"));
         gone.delete(Uuid::nil(), None).await.unwrap();
         let refused = schedules(&answers(400, "ValidationException"));
-        assert!(refused.create(&task(), 1_900_000_000_000).await.is_err());
+        assert!(
+            refused
+                .create(&task(), 1_900_000_000_000, &targets())
+                .await
+                .is_err()
+        );
         assert!(refused.delete(Uuid::nil(), None).await.is_err());
     }
 

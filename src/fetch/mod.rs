@@ -18,7 +18,7 @@
 //! addresses), `body` decompresses, `answer` reads within bounds, `many` does it for many URLs at once.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
@@ -33,6 +33,7 @@ pub use error::FetchError;
 pub use many::FetchMany;
 pub use target::MAX_URL;
 
+use crate::metrics;
 use client::{Clients, Network};
 use target::{Scope, Target};
 
@@ -152,6 +153,13 @@ impl Fetcher {
     ///
     /// See [`FetchError`]; each bound of the [`Limits`] has its own.
     pub async fn get(&self, url: &str) -> Result<Fetched, FetchError> {
+        let started = Instant::now();
+        let fetched = self.get_unmeasured(url).await;
+        self.count(fetched.as_ref().map(|fetched| fetched.status), started);
+        fetched
+    }
+
+    async fn get_unmeasured(&self, url: &str) -> Result<Fetched, FetchError> {
         let target = self.target(url)?;
         let whole = async {
             let (url, response) = self.follow(target).await?;
@@ -169,6 +177,13 @@ impl Fetcher {
     ///
     /// As [`Fetcher::get`], until the head of the answer is there.
     pub async fn open(&self, url: &str, max_body: u64) -> Result<Download, FetchError> {
+        let started = Instant::now();
+        let opened = self.open_unmeasured(url, max_body).await;
+        self.count(opened.as_ref().map(|opened| opened.status), started);
+        opened
+    }
+
+    async fn open_unmeasured(&self, url: &str, max_body: u64) -> Result<Download, FetchError> {
         let target = self.target(url)?;
         let limits = &self.shared.limits;
         let (url, response) = timeout(limits.timeout, self.follow(target))
@@ -187,6 +202,14 @@ impl Fetcher {
         I::Item: Into<String>,
     {
         FetchMany::new(self.clone(), urls.into_iter().map(Into::into))
+    }
+
+    fn count(&self, answered: Result<u16, &FetchError>, started: Instant) {
+        let target = match self.shared.scope {
+            Scope::Public(_) => "url",
+            Scope::Trusted(_) => "upstream",
+        };
+        metrics::called(target, answered, started.elapsed());
     }
 
     fn target(&self, url: &str) -> Result<Target, FetchError> {

@@ -6,8 +6,10 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::result::TaskError;
+use super::state::State;
 use super::task::Task;
 use crate::http::Chain;
+use crate::metrics;
 use crate::queue::DeadLetters;
 use crate::store::tasks::Rejected;
 use crate::store::{StoreError, TaskStore};
@@ -45,6 +47,8 @@ pub async fn put_aside(
     let task_id = owner.id();
     tracing::warn!(?task_id, reason = error.message, "a message is put aside");
     match reject(tasks, owner, error).await {
+        // The message's word for its job may be any.
+        Ok(Rejected::Written) if task_id.is_some() => metrics::reached("unknown", State::Failed),
         Ok(Rejected::Written) => {}
         Ok(Rejected::Ended) => return PutAside::Done,
         Ok(Rejected::Held { ends_in }) => return PutAside::Held(ends_in),

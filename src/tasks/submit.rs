@@ -8,8 +8,9 @@ use uuid::Uuid;
 use crate::http::{FieldError, HttpError};
 use crate::ids::now_ms;
 use crate::json::Json;
+use crate::metrics;
 use crate::queue::{MAX_DELAY, QueueError, TaskQueue};
-use crate::schedule::Schedules;
+use crate::schedule::{Schedules, Targets};
 use crate::store::tasks::{MAX_INPUT, Restarted, StoredInput, Submitted};
 use crate::store::{StoreError, TaskStore};
 use crate::tasks::request::IDEMPOTENCY_KEY;
@@ -20,7 +21,7 @@ use crate::tasks::task::Task;
 pub struct Submitter {
     queue: TaskQueue,
     tasks: TaskStore,
-    schedules: Option<Schedules>,
+    schedules: Option<(Schedules, Targets)>,
 }
 
 /// The largest input that travels in the message as well as it is stored: SQS counts a message of
@@ -56,7 +57,7 @@ impl Submitter {
 
     /// The same, with schedules for tasks that are not due for a while. Without, they wait in the
     /// queue.
-    pub fn with_schedules(self, schedules: Option<Schedules>) -> Submitter {
+    pub fn with_schedules(self, schedules: Option<(Schedules, Targets)>) -> Submitter {
         Submitter { schedules, ..self }
     }
 
@@ -106,7 +107,11 @@ impl Submitter {
     pub async fn run_again(&self, task: Task) -> Result<Restarted, SubmitError> {
         self.tasks.keep_input(&task).await?;
         self.queue.send(&task, Duration::ZERO).await?;
-        Ok(self.tasks.restart(&task).await?)
+        let restarted = self.tasks.restart(&task).await?;
+        if matches!(restarted, Restarted::Written) {
+            metrics::submitted(&task.job);
+        }
+        Ok(restarted)
     }
 
     async fn send(&self, mut task: Task) -> Result<(), SubmitError> {
@@ -117,13 +122,16 @@ impl Submitter {
         }
         let wait = task.options.wait(now_ms()).unwrap_or_default();
         match (&self.schedules, task.options.eta) {
-            (Some(schedules), Some(eta)) if wait > MAX_DELAY => {
-                schedules.create(&task, eta).await?;
+            (Some((schedules, targets)), Some(eta)) if wait > MAX_DELAY => {
+                schedules.create(&task, eta, targets).await?;
             }
             _ => self.queue.send(&task, wait).await?,
         }
         match self.tasks.submitted(&task).await? {
-            Submitted::Recorded => Ok(()),
+            Submitted::Recorded => {
+                metrics::submitted(&task.job);
+                Ok(())
+            }
             Submitted::Different => Err(SubmitError::Different),
         }
     }

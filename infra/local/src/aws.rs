@@ -92,6 +92,14 @@ impl Aws {
         read(request.send(body.to_string()), "Lambda")
     }
 
+    /// Changes something through Lambda's REST API.
+    ///
+    /// # Errors
+    /// As [`Aws::form`].
+    pub fn lambda_put(&self, path: &str, body: &Value) -> Result<(u16, String)> {
+        self.rest("lambda", "PUT", path, body.to_string())
+    }
+
     /// Reads from Lambda's REST API.
     ///
     /// # Errors

@@ -6,7 +6,8 @@
 //! 1. `sam` builds the functions and packs them,
 //! 2. the demo upstream and the AWS endpoints start, unless they run already,
 //! 3. `sam` deploys,
-//! 4. `routes` creates what the endpoints leave out of the HTTP API.
+//! 4. `routes` creates what the endpoints leave out of the HTTP API, and
+//!    `mappings` mends what they make of the queues' event source mappings.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,12 +28,17 @@ use crate::{cloudformation, functions, project, resources};
 
 pub use crate::template::STACK;
 
+mod mappings;
 mod routes;
 mod sam;
 
+/// The template's name for the log group of all functions.
+const LOG_GROUP: &str = "FunctionsLogGroup";
+
 /// What the endpoints load: besides the stack's own services those that a
 /// deployment goes through.
-const SERVICES: &str = "apigateway,cloudformation,dynamodb,iam,lambda,logs,s3,scheduler,sqs,sts";
+const SERVICES: &str =
+    "apigateway,cloudformation,dynamodb,iam,lambda,logs,monitoring,s3,scheduler,sqs,sts";
 
 /// What kind of deployment to make. The default is for tests: free ports and
 /// nothing printed.
@@ -61,6 +67,8 @@ pub struct Deployment {
     api: String,
     /// The physical name of each function by its binary's.
     functions: BTreeMap<String, String>,
+    /// The log group of all functions.
+    log_group: String,
     // Dropped in this order: what calls before what is called.
     emulator: Emulator,
     upstream: Upstream,
@@ -89,6 +97,7 @@ impl Drop for Folder {
 struct Deployed {
     api: String,
     functions: BTreeMap<String, String>,
+    log_group: String,
 }
 
 impl Deployment {
@@ -126,6 +135,7 @@ impl Deployment {
             port,
             api: deployed.api,
             functions: deployed.functions,
+            log_group: deployed.log_group,
             emulator,
             upstream,
             _unpacked: unpacked,
@@ -177,19 +187,13 @@ impl Deployment {
             .collect()
     }
 
-    /// All lines that the functions have written so far, each with its
-    /// function's name in front.
+    /// All lines that the functions have written so far, each with its log
+    /// stream in front.
     ///
     /// # Errors
     /// When the endpoints don't answer.
     pub fn logs(&self) -> Result<String> {
-        let mut text = String::new();
-        for (binary, name) in &self.functions {
-            for line in log_lines(&self.emulator.aws, name)? {
-                text.push_str(&format!("{binary} | {line}\n"));
-            }
-        }
-        Ok(text)
+        log_lines(&self.emulator.aws, &self.log_group)
     }
 
     /// An error if the AWS endpoints have ended by themselves.
@@ -316,6 +320,9 @@ fn deploy(
         let processed = cloudformation::processed_template(aws)?;
         routes::create(aws, &processed, &names)
     })?;
+    steps.run("concurrency of the queues' workers", || {
+        mappings::number_concurrency(aws)
+    })?;
     steps.run("expiry of rows", || {
         for (table, attribute) in template.ttl_attributes() {
             if let Some(table) = names.get(table) {
@@ -333,6 +340,7 @@ fn deploy(
     Ok(Deployed {
         api,
         functions: functions.collect(),
+        log_group: names.get(LOG_GROUP).cloned().unwrap_or_default(),
     })
 }
 
@@ -358,20 +366,20 @@ fn answers(api: &str, port: u16) -> Result<()> {
     )))
 }
 
-/// The lines of one function, from the log group that Lambda keeps for it.
-fn log_lines(aws: &Aws, function: &str) -> Result<Vec<String>> {
-    let mut lines = Vec::new();
-    let mut wanted = json!({"logGroupName": format!("/aws/lambda/{function}")});
+/// The lines of a log group, each with its stream in front.
+fn log_lines(aws: &Aws, group: &str) -> Result<String> {
+    let mut lines = String::new();
+    let mut wanted = json!({"logGroupName": group});
     loop {
-        let (status, text) = aws.logs("FilterLogEvents", &wanted)?;
-        // There is no group before the first invocation.
-        if text.contains("ResourceNotFoundException") {
-            return Ok(lines);
-        }
-        let text = expect("a look at the logs", (status, text))?;
+        let text = expect("a look at the logs", aws.logs("FilterLogEvents", &wanted)?)?;
         let page: Value = serde_json::from_str(&text).context("the logs")?;
         for event in page["events"].as_array().into_iter().flatten() {
-            lines.extend(event["message"].as_str().map(str::to_owned));
+            let text = |name: &str| event[name].as_str().unwrap_or_default();
+            lines.push_str(&format!(
+                "{} | {}\n",
+                text("logStreamName"),
+                text("message")
+            ));
         }
         match page["nextToken"].as_str() {
             Some(token) => wanted["nextToken"] = json!(token),

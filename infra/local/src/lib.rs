@@ -33,5 +33,5 @@ pub mod stack;
 pub mod template;
 pub mod upstream;
 
-pub use error::{Error, Result};
+pub use error::{Context, Error, Result};
 pub use stack::{Logs, Options, Stack};

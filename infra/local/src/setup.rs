@@ -73,6 +73,24 @@ pub fn sam() -> Result<PathBuf> {
     Ok(environment.program("sam"))
 }
 
+/// Makes sure of `cfn-lint`, which comes with [`sam`], and returns where it is.
+///
+/// # Errors
+/// As [`run_tools`].
+pub fn cfn_lint() -> Result<PathBuf> {
+    let environment = Environment::ready("test", &read_pins("requirements-test.txt")?)?;
+    Ok(environment.program("cfn-lint"))
+}
+
+/// Makes sure of `checkov`, which looks for what is unsafe, and returns where it is.
+///
+/// # Errors
+/// As [`run_tools`].
+pub fn checkov() -> Result<PathBuf> {
+    let environment = Environment::apart("checkov", &read_pins("requirements-checkov.txt")?)?;
+    Ok(environment.program("checkov"))
+}
+
 /// Makes sure of FastAPI, which this service is compared with, and returns the
 /// Python that has it.
 ///

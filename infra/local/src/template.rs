@@ -74,6 +74,12 @@ impl Template {
         Ok(Self { root })
     }
 
+    /// All of it.
+    #[must_use]
+    pub fn root(&self) -> &Value {
+        &self.root
+    }
+
     /// A CloudFormation template of the tables, queues and groups of schedules alone, with the
     /// outputs that [`crate::resources`] needs.
     #[must_use]
@@ -138,11 +144,14 @@ impl Template {
             for (name, event) in events.filter(|(_, event)| event["Type"] == "SQS") {
                 if let Some(event) = event["Properties"].as_object().filter(has_queue) {
                     let timeout = self.timeout(properties);
+                    let event = event.iter();
                     consumers.push(QueueConsumer {
                         binary: binary.clone(),
                         timeout,
                         name: name.clone(),
-                        event: event.clone(),
+                        event: event
+                            .map(|(key, value)| (key.clone(), self.by_default(value)))
+                            .collect(),
                     });
                 }
             }
@@ -179,6 +188,26 @@ impl Template {
                 let binary = resource["Metadata"]["BuildProperties"]["Binary"].as_str()?;
                 Some((binary.to_owned(), &resource["Properties"]))
             })
+    }
+
+    /// A value with parameters' defaults in place of references to them.
+    fn by_default(&self, value: &Value) -> Value {
+        match value {
+            Value::Object(fields) => {
+                let parameter = fields.get("Ref").and_then(Value::as_str);
+                let parameter = parameter.map(|name| &self.root["Parameters"][name]["Default"]);
+                match parameter {
+                    Some(default) if !default.is_null() => default.clone(),
+                    _ => {
+                        let fields = fields.iter();
+                        let fields =
+                            fields.map(|(key, value)| (key.clone(), self.by_default(value)));
+                        Value::Object(fields.collect())
+                    }
+                }
+            }
+            other => other.clone(),
+        }
     }
 
     fn timeout(&self, properties: &Value) -> u64 {
@@ -247,6 +276,7 @@ mod tests {
 
     const SMALL: &str = r"
 Globals: {Function: {Timeout: 29}}
+Parameters: {Workers: {Type: Number, Default: 7}}
 Resources:
   Rows:
     Type: AWS::DynamoDB::Table
@@ -266,7 +296,10 @@ Resources:
       Events:
         Tasks:
           Type: SQS
-          Properties: {Queue: !GetAtt Work.Arn, BatchSize: 10}
+          Properties:
+            Queue: !GetAtt Work.Arn
+            BatchSize: 10
+            ScalingConfig: {MaximumConcurrency: !Ref Workers}
 ";
 
     #[test]
@@ -299,6 +332,14 @@ Resources:
         let consumers = template.queue_consumers();
         assert_eq!(consumers.len(), 1);
         assert_eq!(consumers[0].event["BatchSize"], 10);
+        assert_eq!(
+            consumers[0].event["ScalingConfig"],
+            json!({"MaximumConcurrency": 7})
+        );
+        assert_eq!(
+            consumers[0].event["Queue"],
+            json!({"Fn::GetAtt": ["Work", "Arn"]})
+        );
         assert_eq!(template.ttl_attributes()["Rows"], "expires_at");
         assert_eq!(template.binaries()["HomeFunction"], "home_page");
     }

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use local_stack::{Error, Result, functions, process, project, setup};
+use local_stack::{Context, Error, Result, functions, process, project, setup};
 
 use crate::arguments::TestOptions;
 
@@ -30,12 +30,25 @@ const QUICK: [Step; 5] = [
 ];
 
 /// Checks that need the Python tools, and take longer.
-const FULL: [Step; 3] = [
+const FULL: [Step; 6] = [
     ("template.yaml", sam_validate),
+    ("CloudFormation's rules", cfn_lint),
+    ("gradual deployments", lint_gradual_deployment),
+    ("safety of the deployment", checkov),
     ("the running service", || Ok(cargo("test --quiet -p e2e"))),
     ("parity with FastAPI", || {
         Ok(cargo("test --quiet -p parity -- --nocapture"))
     }),
+];
+
+/// The templates that are deployed.
+const TEMPLATES: [&str; 2] = ["template.yaml", "infra/monitoring.yaml"];
+
+/// What runs at GitHub.
+const WORKFLOWS: [&str; 3] = [
+    ".github/workflows/deploy-one.yml",
+    ".github/workflows/deploy.yml",
+    ".github/workflows/test.yml",
 ];
 
 /// Checks of what Lambda runs, which only Linux does.
@@ -111,6 +124,50 @@ fn sam_validate() -> Result<Command> {
         .env("SAM_CLI_TELEMETRY", "0")
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test");
+    Ok(command)
+}
+
+fn cfn_lint() -> Result<Command> {
+    let mut command = Command::new(setup::cfn_lint()?);
+    command.current_dir(project::root());
+    command
+        .args(["--regions", "us-east-1", "--"])
+        .args(TEMPLATES);
+    Ok(command)
+}
+
+/// Lints the template as it is when `GradualDeployment` is set: SAM then adds resources that wait for
+/// others, and cfn-lint knows no other value of a parameter than its default.
+fn lint_gradual_deployment() -> Result<Command> {
+    let folder = project::target().join("lint");
+    for file in TEMPLATES {
+        let text = std::fs::read_to_string(project::root().join(file));
+        let text = text.context(format_args!("cannot read {file}"))?;
+        let gradual = text.replace("Default: none\n", "Default: Canary10Percent5Minutes\n");
+        if file == TEMPLATES[0] && gradual == text {
+            return Err(Error::new(format!("{file} has no GradualDeployment")));
+        }
+        let path = folder.join(file);
+        let parent = path.parent().unwrap_or(&folder);
+        let written = std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&path, gradual));
+        written.context(format_args!("cannot write {}", path.display()))?;
+    }
+    let mut command = Command::new(setup::cfn_lint()?);
+    command.current_dir(folder);
+    command.args(["--regions", "us-east-1", "--", TEMPLATES[0]]);
+    Ok(command)
+}
+
+/// All that it is to look at is in `infra/checkov.yaml`, above all that it calls nobody.
+fn checkov() -> Result<Command> {
+    let mut command = Command::new(setup::checkov()?);
+    command.current_dir(project::root());
+    command.args(["--config-file", "infra/checkov.yaml", "--file"]);
+    command.args(TEMPLATES).args(WORKFLOWS);
+    // Without these it has nobody to report to, whatever the terminal is set up for.
+    for name in ["BC_API_KEY", "PRISMA_API_URL", "CKV_OPENAI_API_KEY"] {
+        command.env_remove(name);
+    }
     Ok(command)
 }
 

@@ -18,9 +18,11 @@ use super::put_aside::{Owner, PutAside, put_aside};
 use super::registry::{AnyJob, Registry};
 use super::result::TaskError;
 use super::runner::Runner;
+use super::state::State;
 use super::task::Task;
 use crate::http::Chain;
 use crate::ids::now_ms;
+use crate::metrics;
 use crate::queue::{DeadLetters, TaskQueue};
 use crate::store::{ClaimOutcome, StoreError, TaskStore};
 use message::{Disposition, Message};
@@ -165,7 +167,10 @@ impl Executor {
         let now = now_ms();
         if task.options.have_expired(now) {
             match self.tasks.expire(task).await {
-                Ok(true) => return Disposition::Done,
+                Ok(true) => {
+                    metrics::reached(&task.job, State::Expired);
+                    return Disposition::Done;
+                }
                 // It began in time, and may have to be taken over; or it has ended.
                 Ok(false) => {}
                 Err(error) => return store_failed(task.id, &error),
@@ -184,7 +189,8 @@ impl Executor {
             .retry_policy()
             .with_max_retries(task.options.max_retries);
         let outcome = self.attempt(task, job, policy, &lease, until).await;
-        let disposition = self.settle(policy, &lease, outcome).await;
+        metrics::attempted(task, lease.attempt, started.elapsed());
+        let disposition = self.settle(&task.job, policy, &lease, outcome).await;
         tracing::info!(
             task_id = %task.id,
             job = task.job,

@@ -7,16 +7,19 @@ use uuid::Uuid;
 use super::attempt::Outcome;
 use super::message::Disposition;
 use super::{Executor, store_failed};
+use crate::metrics;
 use crate::store::tasks::TaskFailure;
 use crate::store::{Fenced, Lease, StoreError};
 use crate::tasks::job::JobError;
 use crate::tasks::result::TaskError;
 use crate::tasks::retry::RetryPolicy;
+use crate::tasks::state::State;
 
 impl Executor {
     /// Writes how an attempt ended, and says what becomes of the message.
     pub(super) async fn settle(
         &self,
+        job: &str,
         policy: RetryPolicy,
         lease: &Lease,
         outcome: Outcome,
@@ -28,21 +31,24 @@ impl Executor {
             Outcome::OutOfTime { has_saved: false } => {
                 self.fail(policy, lease, &out_of_time()).await
             }
-            Outcome::Cancelled => Ok((Fenced::Cancelled, Disposition::Done)),
-            Outcome::LeaseLost => Ok((Fenced::Lost, Disposition::Leave)),
+            Outcome::Cancelled => Ok((Fenced::Cancelled, State::Cancelled, Disposition::Done)),
+            Outcome::LeaseLost => Ok((Fenced::Lost, State::Running, Disposition::Leave)),
             Outcome::Unread(error) => Err(error),
         };
         let written = match written {
             // The job has stopped, or came to its end after it was cancelled: its result is nobody's.
-            Ok((Fenced::Cancelled, _)) => self
+            Ok((Fenced::Cancelled, ..)) => self
                 .tasks
                 .stop(lease)
                 .await
-                .map(|written| (written, Disposition::Done)),
+                .map(|written| (written, State::Cancelled, Disposition::Done)),
             written => written,
         };
         match written {
-            Ok((Fenced::Written, disposition)) => disposition,
+            Ok((Fenced::Written, state, disposition)) => {
+                metrics::reached(job, state);
+                disposition
+            }
             Ok(_) => {
                 // Our message may have been delivered to the worker that has the task now. Deleting
                 // it would take from that worker what brings the task back should it die too.
@@ -57,8 +63,8 @@ impl Executor {
         &self,
         lease: &Lease,
         result: &str,
-    ) -> Result<(Fenced, Disposition), StoreError> {
-        let written = match self.tasks.complete(lease, result).await {
+    ) -> Result<(Fenced, State, Disposition), StoreError> {
+        let (written, state) = match self.tasks.complete(lease, result).await {
             Err(StoreError::TooLarge) => {
                 let message = format!("the result has {} bytes, which is too large", result.len());
                 let error = TaskError {
@@ -69,11 +75,11 @@ impl Executor {
                     error: &error,
                     retry_in: None,
                 };
-                self.tasks.fail(lease, failure).await?
+                (self.tasks.fail(lease, failure).await?, State::Failed)
             }
-            written => written?,
+            written => (written?, State::Completed),
         };
-        Ok((written, Disposition::Done))
+        Ok((written, state, Disposition::Done))
     }
 
     async fn fail(
@@ -81,7 +87,7 @@ impl Executor {
         policy: RetryPolicy,
         lease: &Lease,
         error: &JobError,
-    ) -> Result<(Fenced, Disposition), StoreError> {
+    ) -> Result<(Fenced, State, Disposition), StoreError> {
         let told = TaskError {
             kind: error.kind().to_owned(),
             message: error.message().to_owned(),
@@ -92,15 +98,15 @@ impl Executor {
             retry_in,
         };
         let written = self.tasks.fail(lease, failure).await?;
-        Ok((
-            written,
-            retry_in.map_or(Disposition::Done, Disposition::Again),
-        ))
+        Ok(match retry_in {
+            Some(delay) => (written, State::Retrying, Disposition::Again(delay)),
+            None => (written, State::Failed, Disposition::Done),
+        })
     }
 
-    async fn hand_back(&self, lease: &Lease) -> Result<(Fenced, Disposition), StoreError> {
+    async fn hand_back(&self, lease: &Lease) -> Result<(Fenced, State, Disposition), StoreError> {
         let written = self.tasks.hand_back(lease).await?;
-        Ok((written, Disposition::Again(Duration::ZERO)))
+        Ok((written, State::Pending, Disposition::Again(Duration::ZERO)))
     }
 }
 

@@ -25,7 +25,7 @@ pub fn create(aws: &Aws, processed: &Value, names: &BTreeMap<String, String>) ->
     let mut wanted = BTreeMap::new();
     for (key, function) in route_keys(body) {
         let function = names.get(&function).ok_or_else(|| lacks(&function))?;
-        wanted.insert(key, function.clone());
+        wanted.insert(key, arn(function));
     }
     let integrations = converge_integrations(aws, api, &wanted)?;
     converge_routes(aws, api, &wanted, &integrations)?;
@@ -74,14 +74,23 @@ fn forms(method: &str, path: &str) -> Vec<String> {
     vec![format!("{method} {path}"), format!("{method} {path}/")]
 }
 
-/// The function in `arn:…:function path…/${Name.Arn}/invocations`.
+/// The function or its alias in `arn:…:function path…/${Name}/invocations`.
 fn function_of(operation: &Value) -> Option<String> {
     let uri = &operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"];
     let (_, rest) = uri.as_str()?.split_once("/functions/${")?;
-    Some(rest.split_once(".Arn}")?.0.to_owned())
+    let name = rest.split_once('}')?.0;
+    Some(name.strip_suffix(".Arn").unwrap_or(name).to_owned())
 }
 
-/// One integration for each function; its id by the function.
+/// The ARN of a function, of which CloudFormation tells the name, or of an alias, whose ARN it tells.
+fn arn(function: &str) -> String {
+    if function.starts_with("arn:") {
+        return function.to_owned();
+    }
+    format!("arn:aws:lambda:us-east-1:000000000000:function:{function}")
+}
+
+/// One integration for each function; its id by the function's ARN.
 fn converge_integrations(
     aws: &Aws,
     api: &str,
@@ -90,17 +99,15 @@ fn converge_integrations(
     let mut ids = BTreeMap::new();
     for integration in items(aws, api, "integrations")? {
         let uri = integration["integrationUri"].as_str().unwrap_or_default();
-        let function = uri.rsplit(':').next().unwrap_or_default();
         if let Some(id) = integration["integrationId"].as_str() {
-            ids.insert(function.to_owned(), id.to_owned());
+            ids.insert(uri.to_owned(), id.to_owned());
         }
     }
     for function in wanted.values() {
         if !ids.contains_key(function) {
             let body = json!({
                 "integrationType": "AWS_PROXY",
-                "integrationUri":
-                    format!("arn:aws:lambda:us-east-1:000000000000:function:{function}"),
+                "integrationUri": function,
                 "payloadFormatVersion": "2.0",
             });
             let made = call(aws, "POST", &format!("/{api}/integrations"), Some(&body))?;
@@ -158,7 +165,7 @@ mod tests {
 
     fn operation(function: &str) -> Value {
         let uri = format!(
-            "arn:${{AWS::Partition}}:apigateway:${{AWS::Region}}:lambda:path/2015-03-31/functions/${{{function}.Arn}}/invocations"
+            "arn:${{AWS::Partition}}:apigateway:${{AWS::Region}}:lambda:path/2015-03-31/functions/${{{function}}}/invocations"
         );
         json!({"x-amazon-apigateway-integration": {"uri": {"Fn::Sub": uri}}})
     }
@@ -166,8 +173,8 @@ mod tests {
     #[test]
     fn routes_are_made_of_the_body_in_both_forms() {
         let body = json!({"paths": {
-            "/": {"get": operation("Root")},
-            "/items/{item_id}": {"put": operation("Update"), "parameters": []},
+            "/": {"get": operation("Root.Arn")},
+            "/items/{item_id}": {"put": operation("UpdateAliaslive"), "parameters": []},
             "/any": {"x-amazon-apigateway-any-method": operation("Any")},
             "$default": {"x-amazon-apigateway-any-method": operation("Fallback")},
         }});
@@ -177,11 +184,18 @@ mod tests {
             ("ANY /any", "Any"),
             ("ANY /any/", "Any"),
             ("GET /", "Root"),
-            ("PUT /items/{item_id}", "Update"),
-            ("PUT /items/{item_id}/", "Update"),
+            ("PUT /items/{item_id}", "UpdateAliaslive"),
+            ("PUT /items/{item_id}/", "UpdateAliaslive"),
         ];
         let keys: Vec<(&str, &str)> = keys.iter().map(|(k, f)| (&**k, &**f)).collect();
         assert_eq!(keys, expected);
+    }
+
+    #[test]
+    fn functions_and_aliases_have_arns() {
+        let alias = "arn:aws:lambda:us-east-1:000000000000:function:f:live";
+        assert_eq!(arn(alias), alias);
+        assert_eq!(format!("{}:live", arn("f")), alias);
     }
 
     #[test]

@@ -35,7 +35,7 @@ fn op() -> impl Strategy<Value = Op> {
     let earlier = prop::bool::weighted(0.2);
     prop_oneof![
         1 => Just(Op::Submit),
-        6 => earlier.clone().prop_map(|earlier_run| Op::Claim { earlier_run }),
+        6 => earlier.prop_map(|earlier_run| Op::Claim { earlier_run }),
         1 => lease.clone().prop_map(Op::Extend),
         2 => lease.clone().prop_map(Op::Complete),
         3 => (lease.clone(), prop::option::weighted(0.7, 0u64..40_000))
@@ -43,7 +43,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => lease.clone().prop_map(Op::HandBack),
         2 => lease.prop_map(Op::Stop),
         1 => Just(Op::Cancel),
-        1 => earlier.clone().prop_map(|earlier_run| Op::Expire { earlier_run }),
+        1 => earlier.prop_map(|earlier_run| Op::Expire { earlier_run }),
         1 => earlier.prop_map(|earlier_run| Op::Reject { earlier_run }),
         3 => prop::bool::weighted(0.2).prop_map(|again| Op::Restart { again }),
         4 => prop_oneof![8 => 1u64..90_000, 1 => Just(KEPT + 1_000)].prop_map(Op::Pass),

@@ -12,6 +12,7 @@ mod docs;
 mod fetch;
 mod items;
 mod jobs;
+mod metrics;
 mod routes;
 mod schedules;
 mod service;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         schedules: go_with_their_tasks send_their_tasks_once;
         worker: a_killed_worker_does_not_lose_its_task a_duplicate_message_runs_once
             poison_is_put_aside what_a_queue_gives_up_on_is_failed_and_can_run_again;
+        metrics: count_tasks_and_calls_and_name_no_ids;
         // Last, since the tester may delete the users that other tests read.
         clients: a_validator_accepts_the_document a_generated_client_submits_a_task
             a_tester_finds_no_answer_outside_of_the_document;

@@ -67,6 +67,8 @@ impl Service {
             ("USERS_UPSTREAM_TIMEOUT_MS", UPSTREAM_TIMEOUT_MS.to_owned()),
             // As Lambda sets it where the template asks for JSON.
             ("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned()),
+            // As the template sets it to the stack's name.
+            ("METRICS_NAMESPACE", "e2e".to_owned()),
         ]);
         let stack = Stack::start(&Options {
             environment,
@@ -81,8 +83,8 @@ impl Service {
             parameters: variables([
                 ("LeaseSeconds", LEASE.as_secs().to_string()),
                 ("UsersFreshSeconds", FRESH.as_secs().to_string()),
+                ("UsersUpstreamTimeoutMs", UPSTREAM_TIMEOUT_MS.to_owned()),
             ]),
-            environment: variables([("USERS_UPSTREAM_TIMEOUT_MS", UPSTREAM_TIMEOUT_MS.to_owned())]),
             ..deploy::Options::default()
         })?;
         Ok(Service::new(Runs::Deployed(Box::new(deployment))))
@@ -161,7 +163,8 @@ impl Service {
         }
     }
 
-    /// Everything that the functions have logged, each line with its function in front.
+    /// Everything that the functions have logged, each line with its function or
+    /// its log stream in front.
     pub fn logs(&self) -> String {
         match &self.runs {
             Runs::Watched(stack) => stack.logs(),

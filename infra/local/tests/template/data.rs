@@ -1,0 +1,142 @@
+//! Tables and queues: what is kept, and how the numbers of a queue depend on each other.
+
+use serde_json::{Value, json};
+
+use crate::{list, resources, target, template};
+
+/// SQS' longest retention, in seconds.
+const LONGEST_RETENTION: u64 = 1_209_600;
+
+fn keep_in_production() -> Value {
+    json!({"Fn::If": ["IsProd", "Retain", "Delete"]})
+}
+
+#[test]
+fn tables_are_paid_by_use_encrypted_and_can_be_restored() {
+    let template = template();
+    let tables = resources(&template, "AWS::DynamoDB::Table");
+    assert!(tables.len() >= 3);
+    for (name, table) in tables {
+        let properties = &table["Properties"];
+        assert_eq!(properties["BillingMode"], "PAY_PER_REQUEST", "{name}");
+        assert_eq!(properties["SSESpecification"]["SSEEnabled"], true, "{name}");
+        let recovery = &properties["PointInTimeRecoverySpecification"];
+        assert_eq!(recovery["PointInTimeRecoveryEnabled"], true, "{name}");
+        assert_eq!(
+            properties["TimeToLiveSpecification"]["Enabled"], true,
+            "{name}"
+        );
+        let protected = json!({"Fn::If": ["IsProd", true, false]});
+        assert_eq!(properties["DeletionProtectionEnabled"], protected, "{name}");
+    }
+}
+
+#[test]
+fn what_holds_data_outlives_a_stack_in_production_and_is_named_by_its_stack() {
+    let template = template();
+    let mut kept = 0;
+    for (kind, named) in [
+        ("AWS::DynamoDB::Table", "TableName"),
+        ("AWS::SQS::Queue", "QueueName"),
+        ("AWS::Logs::LogGroup", "LogGroupName"),
+    ] {
+        for (name, resource) in resources(&template, kind) {
+            assert_eq!(resource["DeletionPolicy"], keep_in_production(), "{name}");
+            assert_eq!(
+                resource["UpdateReplacePolicy"],
+                keep_in_production(),
+                "{name}"
+            );
+            let text = resource["Properties"][named]["Fn::Sub"].as_str();
+            assert!(
+                text.is_some_and(|text| text.contains("${AWS::StackName}")),
+                "{name}"
+            );
+            kept += 1;
+        }
+    }
+    assert!(kept >= 8, "{kept}");
+}
+
+#[test]
+fn messages_stay_hidden_for_longer_than_a_batch_may_take() {
+    let template = template();
+    let queues = resources(&template, "AWS::SQS::Queue");
+    let consumers = template.queue_consumers();
+    assert!(!consumers.is_empty());
+    for consumer in consumers {
+        let queue = &queues[target(&consumer.event["Queue"]).unwrap()]["Properties"];
+        let visibility = queue["VisibilityTimeout"].as_u64().unwrap();
+        let window = consumer.event.get("MaximumBatchingWindowInSeconds");
+        let window = window.and_then(Value::as_u64).unwrap_or(0);
+        // Lambda's guide to SQS event sources: six times the function's time-out, and the window.
+        assert!(
+            visibility >= 6 * consumer.timeout + window,
+            "{}: {visibility}",
+            consumer.name
+        );
+        let reported = &consumer.event["FunctionResponseTypes"];
+        assert_eq!(
+            reported,
+            &json!(["ReportBatchItemFailures"]),
+            "{}",
+            consumer.name
+        );
+        assert!(!consumer.event["ScalingConfig"]["MaximumConcurrency"].is_null());
+    }
+}
+
+#[test]
+fn queues_are_encrypted_and_their_dead_letters_take_from_them_alone() {
+    let template = template();
+    let queues = resources(&template, "AWS::SQS::Queue");
+    for (name, queue) in &queues {
+        let properties = &queue["Properties"];
+        assert_eq!(properties["SqsManagedSseEnabled"], true, "{name}");
+        assert_eq!(
+            properties["MessageRetentionPeriod"], LONGEST_RETENTION,
+            "{name}"
+        );
+        // What nobody may redrive into says so.
+        assert!(!properties["RedriveAllowPolicy"].is_null(), "{name}");
+        let Some(dead_letters) = target(&properties["RedrivePolicy"]["deadLetterTargetArn"]) else {
+            continue;
+        };
+        assert_ne!(dead_letters, *name);
+        let allowed = &queues[dead_letters]["Properties"]["RedriveAllowPolicy"];
+        assert_eq!(allowed["redrivePermission"], "byQueue", "{dead_letters}");
+        // A queue's ARN ends in its name.
+        let own = properties["QueueName"]["Fn::Sub"].as_str().unwrap();
+        let mut sources =
+            list(&allowed["sourceQueueArns"]).filter_map(|arn| arn["Fn::Sub"].as_str());
+        assert!(
+            sources.any(|arn| arn.ends_with(&format!(":{own}"))),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_consumed_queue_gives_up_late_and_keeps_what_it_gives_up() {
+    let template = template();
+    let queues = resources(&template, "AWS::SQS::Queue");
+    for consumer in template.queue_consumers() {
+        let name = target(&consumer.event["Queue"]).unwrap();
+        let redrive = &queues[name]["Properties"]["RedrivePolicy"];
+        assert!(target(&redrive["deadLetterTargetArn"]).is_some(), "{name}");
+        // A throttled worker gives messages back unseen; Lambda's guide asks for five at least.
+        assert!(redrive["maxReceiveCount"].as_u64().unwrap() >= 5, "{name}");
+    }
+}
+
+#[test]
+fn a_record_outlives_every_copy_of_its_message() {
+    let template = template();
+    let retention = &template.root()["Parameters"]["RetentionSeconds"];
+    for name in ["Default", "MinValue"] {
+        assert!(
+            retention[name].as_u64().unwrap() >= LONGEST_RETENTION,
+            "{name}"
+        );
+    }
+}

@@ -1,0 +1,216 @@
+//! Functions: their binaries, routes, limits and rights.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::{file, functions, list, property, statements, target, template};
+
+/// What a function may do that only reads.
+const READS: [&str; 3] = [
+    "dynamodb:BatchGetItem",
+    "dynamodb:GetItem",
+    "dynamodb:Query",
+];
+
+#[test]
+fn every_binary_is_a_function_and_has_an_event() {
+    let template = template();
+    let manifest = file("Cargo.toml");
+    let binaries: Vec<&str> = manifest
+        .split("[[bin]]\nname = \"")
+        .skip(1)
+        .filter_map(|entry| entry.split('"').next())
+        .collect();
+    let declared: Vec<String> = template.root()["Resources"]
+        .as_object()
+        .unwrap()
+        .values()
+        .filter_map(|resource| resource["Metadata"]["BuildProperties"]["Binary"].as_str())
+        .map(str::to_owned)
+        .collect();
+    assert!(binaries.len() > 20);
+    assert_eq!(declared, binaries, "the same functions in the same order");
+    for (binary, properties) in functions(&template) {
+        let events = properties["Events"].as_object();
+        assert!(
+            events.is_some_and(|events| !events.is_empty()) || called_otherwise(&template, binary),
+            "nothing calls {binary}"
+        );
+    }
+}
+
+/// Whether something else in the template names a function, such as an API's authorizer.
+fn called_otherwise(template: &local_stack::template::Template, binary: &str) -> bool {
+    let binaries = template.binaries();
+    let name = binaries.iter().find(|(_, other)| **other == binary);
+    let name = name.map(|(name, _)| *name).unwrap_or_default();
+    let mut others = template.root()["Resources"].clone();
+    others.as_object_mut().unwrap().remove(name);
+    others.to_string().contains(&format!("\"{name}\""))
+        || others.to_string().contains(&format!("${{{name}."))
+}
+
+#[test]
+fn a_route_has_one_function_and_the_gateway_waits_for_it() {
+    let template = template();
+    let mut seen = BTreeSet::new();
+    for route in template.routes() {
+        assert!(
+            seen.insert((route.method, route.path.clone())),
+            "{}",
+            route.path
+        );
+        assert!(!route.path.ends_with('/') || route.path == "/");
+    }
+    assert!(
+        seen.contains(&("ANY".to_owned(), String::new())),
+        "$default"
+    );
+    let timeouts = template.timeouts();
+    for route in template.routes() {
+        // An HTTP API waits for 30 seconds.
+        assert!(timeouts[&route.function] < 30, "{}", route.function);
+    }
+}
+
+#[test]
+fn functions_name_what_they_may_do_and_to_what() {
+    let template = template();
+    for (binary, properties) in functions(&template) {
+        for statement in statements(properties) {
+            assert!(!statement.actions.is_empty() && !statement.resources.is_empty());
+            for action in &statement.actions {
+                assert!(!action.contains('*'), "{binary}: {action}");
+            }
+            for resource in &statement.resources {
+                let target = target(resource).unwrap_or_else(|| panic!("{binary}: {resource}"));
+                assert!(
+                    !template.root()["Resources"][target].is_null(),
+                    "{binary}: {target} is no resource of this stack"
+                );
+                // All of what is below a resource of this stack, as schedules are below their group.
+                let text = resource["Fn::Sub"].as_str().unwrap_or_default();
+                let all = text.matches('*').count();
+                assert!(
+                    all == 0 || (all == 1 && text.ends_with("}/*")),
+                    "{binary}: {resource}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reader_cannot_write() {
+    let template = template();
+    let routes = template.routes();
+    for (binary, properties) in functions(&template) {
+        let mut methods = routes
+            .iter()
+            .filter(|route| route.function == binary)
+            .peekable();
+        if methods.peek().is_none() || !methods.all(|route| route.method == "GET") {
+            continue;
+        }
+        for statement in statements(properties) {
+            // A user that was read from an upstream is kept.
+            if statement.condition == Some("HasUpstream") {
+                continue;
+            }
+            let writes: Vec<_> = statement
+                .actions
+                .iter()
+                .filter(|a| !READS.contains(a))
+                .collect();
+            assert!(writes.is_empty(), "{binary}: {writes:?}");
+        }
+    }
+}
+
+#[test]
+fn only_the_worker_may_hide_messages() {
+    let template = template();
+    let functions = functions(&template);
+    let may = functions.iter().filter(|(_, properties)| {
+        let mut statements = statements(properties).into_iter();
+        statements.any(|statement| statement.actions.contains("sqs:ChangeMessageVisibility"))
+    });
+    let may: Vec<_> = may.map(|(binary, _)| *binary).collect();
+    assert_eq!(may, ["worker"]);
+}
+
+/// What is named in a variable and cannot be used, or can be used and is not named, is a mistake.
+#[test]
+fn functions_have_rights_on_just_what_their_variables_and_events_name() {
+    let template = template();
+    let is_data = |name: &&str| {
+        let kind = &template.root()["Resources"][*name]["Type"];
+        kind == "AWS::DynamoDB::Table" || kind == "AWS::SQS::Queue"
+    };
+    for (binary, properties) in functions(&template) {
+        let variables = properties["Environment"]["Variables"].as_object();
+        // What is named by its ARN is the scheduler's to use, which has a role of its own.
+        let variables = variables
+            .into_iter()
+            .flatten()
+            .filter(|(name, _)| !name.ends_with("_ARN"))
+            .map(|(_, value)| value);
+        let events = properties["Events"].as_object().into_iter().flatten();
+        let events = events.map(|(_, event)| &event["Properties"]["Queue"]);
+        let named: BTreeSet<&str> = variables
+            .chain(events)
+            .filter_map(target)
+            .filter(is_data)
+            .collect();
+        let statements = statements(properties);
+        let usable = statements.iter().flat_map(|statement| &statement.resources);
+        let usable: BTreeSet<&str> = usable.filter_map(|r| target(r)).filter(is_data).collect();
+        assert_eq!(usable, named, "{binary}");
+    }
+}
+
+#[test]
+fn a_list_reads_the_indexes_that_there_are() {
+    let template = template();
+    let tables = crate::resources(&template, "AWS::DynamoDB::Table");
+    for (binary, properties) in functions(&template) {
+        for statement in statements(properties) {
+            for text in statement
+                .resources
+                .iter()
+                .filter_map(|r| r["Fn::Sub"].as_str())
+            {
+                let Some((table, index)) = text.split_once(".Arn}/index/") else {
+                    continue;
+                };
+                let table = tables[table.trim_start_matches("${")];
+                let mut indexes = list(&table["Properties"]["GlobalSecondaryIndexes"]);
+                assert!(indexes.any(|i| i["IndexName"] == index), "{binary}: {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn all_functions_are_traced_logged_and_called_by_an_alias() {
+    let template = template();
+    for (binary, properties) in functions(&template) {
+        let of = |name: &str| property(&template, properties, name);
+        assert_eq!(of("Tracing"), "Active", "{binary}");
+        assert_eq!(of("LoggingConfig")["LogFormat"], "JSON", "{binary}");
+        assert_eq!(
+            target(&of("LoggingConfig")["LogGroup"]),
+            Some("FunctionsLogGroup")
+        );
+        assert_eq!(of("AutoPublishAlias"), "live", "{binary}");
+        assert_eq!(of("Architectures")[0]["Ref"], "Architecture", "{binary}");
+        let memory = of("MemorySize").as_u64().unwrap();
+        assert!((128..=10_240).contains(&memory), "{binary}: {memory} MB");
+        assert_eq!(
+            properties["FunctionName"],
+            Value::Null,
+            "named by the stack"
+        );
+    }
+}

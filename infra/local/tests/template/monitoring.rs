@@ -1,0 +1,141 @@
+//! Alarms, the dashboard, and the settings of deployments.
+
+use std::collections::BTreeSet;
+
+use local_stack::template::Template;
+use serde_json::Value;
+
+use crate::{file, resources, template};
+
+fn monitoring() -> Template {
+    Template::parse(&file("infra/monitoring.yaml")).expect("infra/monitoring.yaml")
+}
+
+fn keys(value: &Value) -> BTreeSet<&str> {
+    let entries = value.as_object().into_iter().flatten();
+    entries.map(|(key, _)| key.as_str()).collect()
+}
+
+#[test]
+fn the_nested_template_gets_its_parameters() {
+    let (template, monitoring) = (template(), monitoring());
+    let nested = &template.root()["Resources"]["Monitoring"]["Properties"];
+    assert_eq!(nested["TemplateURL"], "infra/monitoring.yaml");
+    let declared = keys(&monitoring.root()["Parameters"]);
+    assert_eq!(keys(&nested["Parameters"]), declared);
+}
+
+#[test]
+fn every_alarm_is_told_and_explained() {
+    let monitoring = monitoring();
+    let operations = file("docs/OPERATIONS.md");
+    let dashboard = &monitoring.root()["Resources"]["Dashboard"]["Properties"]["DashboardBody"];
+    let alarms = resources(&monitoring, "AWS::CloudWatch::Alarm");
+    assert!(alarms.len() >= 8);
+    for (name, alarm) in alarms {
+        let properties = &alarm["Properties"];
+        for actions in ["AlarmActions", "OKActions"] {
+            assert_eq!(properties[actions]["Fn::If"][0], "HasTopic", "{name}");
+        }
+        assert_eq!(properties["TreatMissingData"], "notBreaching", "{name}");
+        assert!(
+            dashboard.to_string().contains(&format!("${{{name}.Arn}}")),
+            "{name}"
+        );
+        let told = properties["AlarmName"]["Fn::Sub"].as_str().unwrap();
+        let told = told.trim_start_matches("${Service}-");
+        assert!(
+            operations.contains(&format!("### `{told}`")),
+            "{told} is not explained"
+        );
+    }
+}
+
+#[test]
+fn the_dashboard_is_json_and_shows_metrics_that_there_are() {
+    let monitoring = monitoring();
+    let dashboard = &monitoring.root()["Resources"]["Dashboard"]["Properties"]["DashboardBody"];
+    let text = dashboard["Fn::Sub"].as_str().unwrap();
+    let body: Value = serde_json::from_str(text).expect("the dashboard's body");
+    assert!(body["widgets"].as_array().unwrap().len() >= 8);
+    let code = file("src/metrics.rs");
+    let mut shown = BTreeSet::new();
+    for part in text.split("MetricName=\\\"").skip(1) {
+        shown.insert(part.split('\\').next().unwrap());
+    }
+    for name in &shown {
+        assert!(
+            code.contains(&format!("(\"{name}\"")),
+            "nobody writes {name}"
+        );
+    }
+    for name in [
+        "TasksSubmitted",
+        "TasksFinished",
+        "TaskRetries",
+        "TaskWait",
+        "AttemptTime",
+        "UpstreamCalls",
+    ] {
+        assert!(shown.contains(name), "{name} is not shown");
+    }
+}
+
+#[test]
+fn every_way_of_deploying_is_one_that_codedeploy_has() {
+    let template = template();
+    let parameter = &template.root()["Parameters"]["GradualDeployment"]["AllowedValues"];
+    let allowed = parameter.as_array().into_iter().flatten();
+    let allowed: BTreeSet<&str> = allowed.filter_map(Value::as_str).collect();
+    let ways = &template.root()["Mappings"]["Deployments"];
+    assert_eq!(keys(ways), allowed);
+    for (name, way) in ways.as_object().unwrap() {
+        let gradual = if name == "none" { "false" } else { "true" };
+        assert_eq!(way["IsGradual"], gradual, "{name}");
+        assert!(name == "none" || way["Type"] == *name, "{name}");
+    }
+}
+
+#[test]
+fn a_gradual_deployment_is_stopped_by_alarms_that_there_are() {
+    let (template, monitoring) = (template(), monitoring());
+    let alarms = resources(&monitoring, "AWS::CloudWatch::Alarm").into_values();
+    let names = alarms.filter_map(|alarm| alarm["Properties"]["AlarmName"]["Fn::Sub"].as_str());
+    let names: Vec<String> = names
+        .map(|name| name.replace("${Service}", "${AWS::StackName}"))
+        .collect();
+    let preference = &template.root()["Globals"]["Function"]["DeploymentPreference"];
+    let stopping = preference["Alarms"].as_array().unwrap();
+    assert!(stopping.len() >= 2);
+    for alarm in stopping {
+        let name = alarm["Fn::Sub"].as_str().unwrap();
+        assert!(names.iter().any(|other| other == name), "{name}");
+    }
+}
+
+#[test]
+fn settings_of_deployments_are_parameters_of_the_template() {
+    let template = template();
+    let parameters = &template.root()["Parameters"];
+    let settings = file("samconfig.toml");
+    let mut found = 0;
+    for line in settings
+        .lines()
+        .filter(|line| line.starts_with("parameter_overrides"))
+    {
+        let overrides = line.split('"').nth(1).unwrap();
+        for (name, value) in overrides
+            .split_whitespace()
+            .filter_map(|pair| pair.split_once('='))
+        {
+            let parameter = &parameters[name];
+            assert!(!parameter.is_null(), "samconfig.toml names {name}");
+            if let Some(allowed) = parameter["AllowedValues"].as_array() {
+                let is_it = |one: &Value| one.to_string().trim_matches('"') == value;
+                assert!(allowed.iter().any(is_it), "{name}={value}");
+            }
+            found += 1;
+        }
+    }
+    assert!(found >= 3, "{found}");
+}
