@@ -34,6 +34,11 @@ async fn main() -> Result<(), Error> {
 pub async fn cancel_task(tasks: &TaskStore, request: Request) -> Result<Answer, HttpError> {
     let unknown = || HttpError::not_found("Task not found");
     let id = Uuid::parse_str(request.path_text("task_id")).map_err(|_| unknown())?;
+    if request.only_of().is_some() {
+        let record = tasks.peek(id).await?;
+        let record = record.filter(|record| request.may_see(record.caller.as_deref()));
+        record.ok_or_else(unknown)?;
+    }
     let status = match tasks.cancel(id).await? {
         // Whoever repeats a request whose answer was lost is told the same.
         Cancelled::Now | Cancelled::Ended(State::Cancelled) => StatusCode::OK,

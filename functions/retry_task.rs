@@ -39,7 +39,9 @@ pub async fn retry_task(
     let unknown = || HttpError::not_found("Task not found");
     let conflict = |detail: String| HttpError::new(StatusCode::CONFLICT, detail);
     let id = Uuid::parse_str(request.path_text("task_id")).map_err(|_| unknown())?;
-    let record = tasks.peek(id).await?.ok_or_else(unknown)?;
+    let record = tasks.peek(id).await?;
+    let record = record.filter(|record| request.may_see(record.caller.as_deref()));
+    let record = record.ok_or_else(unknown)?;
     if state::next(Some(record.state), Event::Restart).is_err() {
         return Err(conflict(format!("The task is {}", record.state)));
     }
