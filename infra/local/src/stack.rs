@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use crate::emulator::{self, Emulator};
 use crate::error::{Context, Result};
 use crate::functions::{self, Settings};
-use crate::gateway::Gateway;
+use crate::gateway::{Checkpoint, Gateway};
+use crate::keys::{self, Place};
 use crate::process::{self, Log, Process};
+use crate::security::Parameters;
 use crate::setup::{self, Tools};
 use crate::template::Template;
 use crate::upstream::Upstream;
@@ -19,6 +21,9 @@ pub const HTTP_PORT: u16 = 9000;
 pub const AWS_PORT: u16 = 4566;
 /// The default port of the demo upstream.
 pub const UPSTREAM_PORT: u16 = 9100;
+
+/// The `AuthMode` without keys.
+const OPEN: &str = "none";
 
 /// Where the functions' lines go. A file has them in any case; see
 /// [`Stack::logs`].
@@ -54,6 +59,13 @@ pub struct Options {
     /// Variables for the functions, besides those of `infra/local/env` or
     /// instead of them.
     pub environment: Vec<(String, String)>,
+    /// How callers prove who they are: the template's `AuthMode`, but for
+    /// `jwt`, which only API Gateway itself does. Other than `none`, the stack
+    /// has a key; see [`Stack::key`].
+    pub auth_mode: String,
+    /// How long a revoked key may still be taken: the template's
+    /// `KeyCacheSeconds`.
+    pub key_cache_seconds: u64,
     /// Where the functions' lines go.
     pub logs: Logs,
     /// Whether each step is told on the terminal.
@@ -72,9 +84,38 @@ impl Default for Options {
             concurrency: 1,
             delay: Duration::ZERO,
             environment: Vec::new(),
+            auth_mode: OPEN.to_owned(),
+            key_cache_seconds: 60,
             logs: Logs::File,
             progress: false,
         }
+    }
+}
+
+impl Options {
+    /// What the template's parameters are set to that the gateway depends on.
+    fn parameters(&self) -> Parameters {
+        let keep = self.key_cache_seconds.to_string();
+        let mut parameters = Parameters::from([
+            ("AuthMode".to_owned(), self.auth_mode.clone()),
+            ("KeyCacheSeconds".to_owned(), keep),
+        ]);
+        let open_docs = |(name, _): &&(String, String)| name == "OPEN_DOCS";
+        if let Some((_, value)) = self.environment.iter().find(open_docs) {
+            parameters.insert("OpenDocs".to_owned(), value.clone());
+        }
+        parameters
+    }
+
+    /// The variables for the functions, with those that the authentication needs.
+    fn all_variables(&self) -> Vec<(String, String)> {
+        let keep = self.key_cache_seconds.to_string();
+        let mut variables = self.environment.clone();
+        variables.extend([
+            ("AUTH_MODE".to_owned(), self.auth_mode.clone()),
+            ("KEY_CACHE_SECONDS".to_owned(), keep),
+        ]);
+        variables
     }
 }
 
@@ -84,6 +125,7 @@ pub struct Stack {
     template: Template,
     ports: Ports,
     log_file: PathBuf,
+    key: Option<String>,
     // Dropped in this order: what invokes and is invoked before what it needs.
     _gateway: Gateway,
     watcher: Process,
@@ -145,12 +187,23 @@ impl Stack {
         })?;
         let functions_url = format!("http://127.0.0.1:{}", ports.functions);
         let gateway = steps.run("HTTP API of template.yaml", || {
-            Gateway::start(ports.http, &functions_url, template.routes())
+            let checkpoint = template.security(&options.parameters());
+            let checkpoint = checkpoint.map(|found| Checkpoint::new(&template, found));
+            let routes = template.routes();
+            Gateway::start(ports.http, &functions_url, routes, checkpoint.transpose()?)
         })?;
+        let key = match options.auth_mode.as_str() {
+            OPEN => None,
+            _ => Some(steps.run("API key", || {
+                let place = Place::Local(format!("http://127.0.0.1:{}", ports.aws));
+                keys::create(&place, "local", "read,write,admin", &[])
+            })?),
+        };
         let stack = Self {
             template,
             ports,
             log_file,
+            key,
             _gateway: gateway,
             watcher,
             emulator,
@@ -166,6 +219,12 @@ impl Stack {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports.http)
+    }
+
+    /// A key with all scopes, made at the start; none where everybody gets in.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
     }
 
     /// Where AWS calls go.
@@ -247,7 +306,7 @@ fn watch(
     template: &Template,
     log: &Log,
 ) -> Result<Process> {
-    let environment = environment(ports, &options.environment)?;
+    let environment = environment(ports, &options.all_variables())?;
     let settings = Settings {
         cargo_lambda: &tools.cargo_lambda,
         runner,
