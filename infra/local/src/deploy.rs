@@ -314,7 +314,8 @@ fn deploy(
     let names = cloudformation::physical_names(aws)?;
     let api = steps.run("routes of the HTTP API", || {
         let processed = cloudformation::processed_template(aws)?;
-        routes::create(aws, &processed, &names)
+        let parameters = cloudformation::parameters(aws)?;
+        routes::create(aws, &processed, &names, &parameters)
     })?;
     steps.run("expiry of rows", || {
         for (table, attribute) in template.ttl_attributes() {
