@@ -35,7 +35,14 @@ fn functions() -> BTreeSet<String> {
 /// Functions that answer no documented route: as in FastAPI, the document and its pages are not in
 /// the document.
 fn undocumented(function: &str) -> bool {
-    let names = ["fallback", "worker", "openapi", "docs", "redoc"];
+    let names = [
+        "authorizer",
+        "fallback",
+        "worker",
+        "openapi",
+        "docs",
+        "redoc",
+    ];
     names.contains(&function)
 }
 
@@ -63,7 +70,7 @@ fn each_route_is_routed_locally_and_documented() {
         );
         let routed = router.contains(&function);
         assert!(
-            routed || function == "worker",
+            routed || ["authorizer", "worker"].contains(&&*function),
             "{function} has no route in Cargo.toml"
         );
     }
@@ -118,4 +125,32 @@ fn each_deployed_route_is_known_to_the_fallback() {
         count += 1;
     }
     assert!(count > 14, "{count}");
+}
+
+#[test]
+fn only_these_functions_answer_whom_they_do_not_know() {
+    for function in functions() {
+        let text = read(&format!("functions/{function}.rs"));
+        let access = match &*function {
+            "root" | "docs" | "redoc" | "openapi" => "Access::Documentation,",
+            "fallback" => "Access::Everybody,",
+            "authorizer" | "worker" => {
+                assert!(
+                    !text.contains("http::serve"),
+                    "{function} is asked by AWS alone"
+                );
+                continue;
+            }
+            _ => {
+                // The guard's own default is to let in callers alone.
+                assert!(text.contains("http::serve("), "{function}");
+                assert!(!text.contains("serve_to"), "{function} is open");
+                continue;
+            }
+        };
+        assert!(
+            text.contains(&format!("http::serve_to({access}")),
+            "{function}"
+        );
+    }
 }
