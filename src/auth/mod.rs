@@ -78,7 +78,7 @@ impl Scope {
 pub struct Scopes(Vec<Scope>);
 
 impl Scopes {
-    /// The scopes among these words, which may begin with `prefix`; other words mean nothing here.
+    /// The scopes among these words, whose names stand behind `prefix`; other words mean nothing here.
     pub fn among<'a>(words: impl Iterator<Item = &'a str>, prefix: &str) -> Scopes {
         let known = |word: &str| {
             let name = word.strip_prefix(prefix)?;

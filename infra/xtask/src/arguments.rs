@@ -27,6 +27,7 @@ cargo xtask deploy --local
   --upstream-port N   the demo upstream (default 9100)
   --release           optimized functions
   --delay MS          how long the demo upstream waits before it answers
+  --parameter N=V     sets the template's parameter N, such as AuthMode=none
 
 cargo xtask keys create --name NAME --scopes read,write,admin [--expires-days N]
 cargo xtask keys list
@@ -146,6 +147,7 @@ fn parse_deploy(parser: &mut Parser) -> std::result::Result<Command, lexopt::Err
             Arg::Long("delay") => {
                 options.delay = Duration::from_millis(parser.value()?.parse()?);
             }
+            Arg::Long("parameter") => options.parameters.push(pair(parser.value()?)?),
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             other => return Err(other.unexpected()),
         }
@@ -158,6 +160,15 @@ fn parse_deploy(parser: &mut Parser) -> std::result::Result<Command, lexopt::Err
         );
     }
     Ok(Command::Deploy(Box::new(options)))
+}
+
+/// A name and a value, with `=` between.
+fn pair(given: OsString) -> std::result::Result<(String, String), lexopt::Error> {
+    let given = given.string()?;
+    let (name, value) = given
+        .split_once('=')
+        .ok_or("a parameter is set as NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Takes out where the keys are; the rest is for the program that makes them.
@@ -228,12 +239,15 @@ mod tests {
 
     #[test]
     fn deploy_takes_its_options() {
-        let words = "deploy --local --aws-port 0 --upstream-port=9101 --release";
+        let words = "deploy --local --aws-port 0 --upstream-port=9101 --release \
+                     --parameter AuthMode=none";
         let Command::Deploy(options) = parse_words(words).unwrap() else {
             panic!("not deploy")
         };
         assert_eq!((options.aws_port, options.upstream_port), (0, 9101));
         assert!(options.release && options.progress);
+        let mode = ("AuthMode".to_owned(), "none".to_owned());
+        assert_eq!(options.parameters, [mode]);
     }
 
     #[test]
@@ -286,6 +300,7 @@ mod tests {
             "run --concurrency 0",
             "deploy",
             "deploy --local --data rows",
+            "deploy --local --parameter AuthMode",
         ] {
             let error = parse_words(words).unwrap_err().to_string();
             assert!(error.ends_with("(see `cargo xtask help`)"), "{error}");

@@ -31,7 +31,7 @@ fn told(url: &str, by_address: &str, port: u16) -> String {
     format!(
         "\nThe service is deployed at {url}\n\
          or, where names below localhost are not found, {by_address}\n\n\
-         It asks callers for a key. This makes one and shows it once:\n\n  \
+         Unless AuthMode says otherwise, it asks callers for a key. This makes one and shows it once:\n\n  \
          cargo xtask keys create --name me --scopes read,write --endpoint http://127.0.0.1:{port}\n\n  \
          export KEY=<that key>\n  \
          curl -X POST {url}/process/ -H \"x-api-key: $KEY\" -H 'content-type: application/json' -d '{{\"values\":[1,2,3]}}'\n  \
