@@ -91,8 +91,10 @@ fn time(seconds: u64) -> String {
     time.map_or(seconds.to_string(), |time| time.to_string())
 }
 
-/// The AWS SDK's own text is only the outermost cause.
+/// The AWS SDK's own text is only the outermost cause. What says the same as its cause is told once.
 fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    let causes = std::iter::successors(Some(error), |cause| (*cause).source());
+    let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.dedup();
+    texts.join(": ")
 }
