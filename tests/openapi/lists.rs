@@ -154,3 +154,20 @@ fn only_these_functions_answer_whom_they_do_not_know() {
         );
     }
 }
+
+#[test]
+fn each_function_that_reads_tasks_asks_whose_they_are() {
+    let mut readers = 0;
+    for function in functions() {
+        let text = read(&format!("functions/{function}.rs"));
+        let reads = ["tasks.get(", "tasks.peek(", "tasks.list(", "tasks.cancel("];
+        // Its id is made of the caller's name, so the task that it finds is the caller's.
+        if function == "create_task" || !reads.iter().any(|call| text.contains(call)) {
+            continue;
+        }
+        let asks = text.contains("request.may_see(") || text.contains("request.only_of()");
+        assert!(asks, "{function} shows tasks of all callers");
+        readers += 1;
+    }
+    assert_eq!(readers, 5);
+}
