@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 use crate::emulator::{self, Emulator};
 use crate::error::{Context, Result};
 use crate::functions::{self, Settings};
-use crate::gateway::{Checkpoint, Gateway};
+use crate::gateway::Gateway;
 use crate::keys::{self, Place};
 use crate::process::{self, Log, Process};
-use crate::security::Parameters;
 use crate::setup::{self, Tools};
 use crate::template::Template;
 use crate::upstream::Upstream;
 use crate::{project, resources};
+
+mod auth;
 
 /// The default port of HTTP requests.
 pub const HTTP_PORT: u16 = 9000;
@@ -92,33 +93,6 @@ impl Default for Options {
     }
 }
 
-impl Options {
-    /// What the template's parameters are set to that the gateway depends on.
-    fn parameters(&self) -> Parameters {
-        let keep = self.key_cache_seconds.to_string();
-        let mut parameters = Parameters::from([
-            ("AuthMode".to_owned(), self.auth_mode.clone()),
-            ("KeyCacheSeconds".to_owned(), keep),
-        ]);
-        let open_docs = |(name, _): &&(String, String)| name == "OPEN_DOCS";
-        if let Some((_, value)) = self.environment.iter().find(open_docs) {
-            parameters.insert("OpenDocs".to_owned(), value.clone());
-        }
-        parameters
-    }
-
-    /// The variables for the functions, with those that the authentication needs.
-    fn all_variables(&self) -> Vec<(String, String)> {
-        let keep = self.key_cache_seconds.to_string();
-        let mut variables = self.environment.clone();
-        variables.extend([
-            ("AUTH_MODE".to_owned(), self.auth_mode.clone()),
-            ("KEY_CACHE_SECONDS".to_owned(), keep),
-        ]);
-        variables
-    }
-}
-
 /// A running stack; dropping it stops what it started, and nothing else.
 #[derive(Debug)]
 pub struct Stack {
@@ -187,10 +161,7 @@ impl Stack {
         })?;
         let functions_url = format!("http://127.0.0.1:{}", ports.functions);
         let gateway = steps.run("HTTP API of template.yaml", || {
-            let checkpoint = template.security(&options.parameters());
-            let checkpoint = checkpoint.map(|found| Checkpoint::new(&template, found));
-            let routes = template.routes();
-            Gateway::start(ports.http, &functions_url, routes, checkpoint.transpose()?)
+            auth::gateway(ports.http, &functions_url, &template, &options.parameters())
         })?;
         let key = match options.auth_mode.as_str() {
             OPEN => None,

@@ -119,9 +119,12 @@ pub fn wrong_and_expired_keys_are_refused(service: &Service) {
 
 pub fn a_revoked_key_is_refused_in_time(service: &Service) {
     let key = service.new_key("revoked", "read");
-    let ask = || by(service, &key, "GET", "/items/", "");
+    is_refused_in_time(service, &key, || by(service, &key, "GET", "/items/", ""));
+}
+
+fn is_refused_in_time(service: &Service, key: &str, ask: impl Fn() -> Answer) {
     assert_eq!(ask().status, 200);
-    service.keys(&["revoke", id_of(&key)]);
+    service.keys(&["revoke", id_of(key)]);
     let revoked = Instant::now();
     loop {
         // What is asked before the time is over may be answered; what is asked later may not.
@@ -138,6 +141,22 @@ pub fn a_revoked_key_is_refused_in_time(service: &Service) {
             revoked.elapsed()
         );
     }
+}
+
+pub fn a_gateway_may_keep_what_it_is_told_of_a_key(service: &Service) {
+    let gateway = service.gateway_that_keeps_answers();
+    let url = format!("http://127.0.0.1:{}/items/", gateway.port());
+    let key = service.new_key("kept", "read");
+    let bearer = format!("Bearer {key}");
+    let ask = |method, headers: &[(&str, &str)]| service.bare(method, &url, headers, "{}");
+    // It refuses by itself whoever lacks the header that it keeps answers by.
+    let unauthorized = r#"{"message":"Unauthorized"}"#;
+    ask("GET", &[]).is(401, unauthorized);
+    ask("GET", &[("x-api-key", &key)]).is(401, unauthorized);
+    // What it keeps is the caller, who may not do at one route what is allowed at another.
+    assert_eq!(ask("GET", &[("authorization", &bearer)]).status, 200);
+    ask("POST", &[("authorization", &bearer)]).is(403, FORBIDDEN);
+    is_refused_in_time(service, &key, || ask("GET", &[("authorization", &bearer)]));
 }
 
 pub fn only_one_key_in_one_header_counts(service: &Service) {

@@ -61,7 +61,7 @@ fn main() -> ExitCode {
             poison_is_put_aside;
         auth: every_route_refuses_who_has_no_key a_key_is_taken_in_either_header
             the_documentation_is_open scopes_are_kept wrong_and_expired_keys_are_refused
-            a_revoked_key_is_refused_in_time only_one_key_in_one_header_counts
+            a_revoked_key_is_refused_in_time a_gateway_may_keep_what_it_is_told_of_a_key only_one_key_in_one_header_counts
             oversized_headers_let_nobody_in another_callers_task_is_unknown
             callers_idempotency_keys_do_not_meet keys_are_listed_without_their_secrets;
         // Last, since the tester may delete the users that other tests read.
@@ -108,7 +108,7 @@ fn main() -> ExitCode {
 
 /// What the local AWS endpoints do otherwise than API Gateway does, or where they are, so that no
 /// function could make these tests pass.
-const IMPOSSIBLE_WHEN_DEPLOYED: [(&str, &str); 5] = [
+const IMPOSSIBLE_WHEN_DEPLOYED: [(&str, &str); 6] = [
     (
         "routes::refuses_options",
         "OPTIONS is answered by the endpoints",
@@ -120,6 +120,10 @@ const IMPOSSIBLE_WHEN_DEPLOYED: [(&str, &str); 5] = [
     (
         "clients::a_tester_finds_no_answer_outside_of_the_document",
         "it would find what the endpoints answer themselves, such as to OPTIONS",
+    ),
+    (
+        "auth::a_gateway_may_keep_what_it_is_told_of_a_key",
+        "the deployment's gateway has one mode, and here that is the other",
     ),
     (
         "browser::docs_submit_a_task",

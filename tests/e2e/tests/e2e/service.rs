@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use local_stack::deploy::{self, Deployment};
+use local_stack::gateway::Gateway;
 use local_stack::keys::{self, Place};
 use local_stack::{Options, Stack};
 use serde_json::{Value, json};
@@ -244,6 +245,19 @@ impl Service {
             request.header(*name, *value)
         });
         self.ask(request.body(body.as_bytes().to_vec()))
+    }
+
+    /// Another gateway in front of the local stack's functions, which keeps the authorizer's answers.
+    pub fn gateway_that_keeps_answers(&self) -> Gateway {
+        let Runs::Watched(stack) = &self.runs else {
+            panic!("only the local stack has gateways of its own");
+        };
+        let options = Options {
+            auth_mode: "api-key-cached".to_owned(),
+            key_cache_seconds: KEY_CACHE.as_secs(),
+            ..Options::default()
+        };
+        stack.another_gateway(&options).expect("a gateway")
     }
 
     /// The key that requests have, where the service asks for one.
