@@ -41,6 +41,11 @@ pub async fn cancel_task(
 ) -> Result<Answer, HttpError> {
     let unknown = || HttpError::not_found("Task not found");
     let id = Uuid::parse_str(request.path_text("task_id")).map_err(|_| unknown())?;
+    if request.only_of().is_some() {
+        let record = tasks.peek(id).await?;
+        let record = record.filter(|record| request.may_see(record.caller.as_deref()));
+        record.ok_or_else(unknown)?;
+    }
     let cancelled = tasks.cancel(id).await?;
     let status = match cancelled {
         // Whoever repeats a request whose answer was lost is told the same.

@@ -1,7 +1,7 @@
 //! `GET /docs`: Swagger UI on the OpenAPI document; `GET /docs/{file}`: its files.
 
 use async_service::docs::Page;
-use async_service::http::{self, Answer, HttpError, Request};
+use async_service::http::{self, Access, Answer, HttpError, Request};
 use async_service::{App, Error};
 
 const ROUTE: &str = "/docs/{file}";
@@ -23,7 +23,7 @@ const PAGE: Page = Page {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     App::from_env()?;
-    http::serve(ROUTE, (), docs).await
+    http::serve_to(Access::Documentation, ROUTE, (), docs).await
 }
 
 async fn docs((): &(), request: Request) -> Result<Answer, HttpError> {

@@ -1,13 +1,14 @@
 //! `$default`: what no route takes, with FastAPI's 404, 405 and slash redirects.
 
-use async_service::http::{self, Answer, HttpError, Request};
+use async_service::http::{self, Access, Answer, HttpError, Request};
 use async_service::routes::Routes;
 use async_service::{App, Error};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
+    // It holds nothing of anybody's, and as in FastAPI tells everybody that a path is unknown.
     let routes = Routes::below(App::from_env()?.config().base_path());
-    http::serve("$default", routes, fallback).await
+    http::serve_to(Access::Everybody, "$default", routes, fallback).await
 }
 
 async fn fallback(routes: &Routes, request: Request) -> Result<Answer, HttpError> {

@@ -52,7 +52,7 @@ pub async fn list_tasks(
         job: request.query_text("job"),
         limit: limit.try_into().unwrap_or(1),
         after,
-        ..ListQuery::default()
+        caller: request.only_of(),
     };
     let (records, next) = tasks.list(&query).await?;
     let now = now_ms();

@@ -1,6 +1,6 @@
 //! `GET /openapi.json`: the OpenAPI document of all routes.
 
-use async_service::http::{self, Answer, HttpError, Request};
+use async_service::http::{self, Access, Answer, HttpError, Request};
 use async_service::{App, Error, docs};
 
 const ROUTE: &str = "/openapi.json";
@@ -8,7 +8,7 @@ const ROUTE: &str = "/openapi.json";
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     App::from_env()?;
-    http::serve(ROUTE, (), openapi).await
+    http::serve_to(Access::Documentation, ROUTE, (), openapi).await
 }
 
 async fn openapi((): &(), request: Request) -> Result<Answer, HttpError> {

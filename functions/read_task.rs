@@ -44,7 +44,9 @@ pub async fn read_task(tasks: &TaskStore, request: Request) -> Result<Answer, Ht
     let until = Instant::now() + wait;
     let mut pause = FIRST_PAUSE;
     loop {
-        let record = tasks.peek(id).await?.ok_or_else(unknown)?;
+        let record = tasks.peek(id).await?;
+        let record = record.filter(|record| request.may_see(record.caller.as_deref()));
+        let record = record.ok_or_else(unknown)?;
         let left = until.saturating_duration_since(Instant::now());
         if record.state.is_final() || left.is_zero() {
             break;

@@ -1,7 +1,7 @@
 //! `GET /redoc`: Redoc on the OpenAPI document; `GET /redoc/{file}`: its files.
 
 use async_service::docs::Page;
-use async_service::http::{self, Answer, HttpError, Request};
+use async_service::http::{self, Access, Answer, HttpError, Request};
 use async_service::{App, Error};
 
 const ROUTE: &str = "/redoc/{file}";
@@ -22,7 +22,7 @@ const PAGE: Page = Page {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     App::from_env()?;
-    http::serve(ROUTE, (), redoc).await
+    http::serve_to(Access::Documentation, ROUTE, (), redoc).await
 }
 
 async fn redoc((): &(), request: Request) -> Result<Answer, HttpError> {

@@ -58,6 +58,7 @@ pub async fn result(tasks: &TaskStore, request: Request) -> Result<Answer, HttpE
         Ok(id) => tasks.get(id).await?,
         Err(_) => None,
     };
+    let record = record.filter(|record| request.may_see(record.caller.as_deref()));
     let record = record.ok_or_else(|| HttpError::not_found("Task not found"))?;
     Ok(Answer::ok(&TaskResult::from(record)))
 }

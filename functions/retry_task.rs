@@ -38,6 +38,11 @@ pub async fn retry_task(
     let unknown = || HttpError::not_found("Task not found");
     let conflict = |detail: String| HttpError::new(StatusCode::CONFLICT, detail);
     let id = Uuid::parse_str(request.path_text("task_id")).map_err(|_| unknown())?;
+    if request.only_of().is_some() {
+        let record = tasks.peek(id).await?;
+        let record = record.filter(|record| request.may_see(record.caller.as_deref()));
+        record.ok_or_else(unknown)?;
+    }
     let task = match tasks.next_run(id).await? {
         NextRun::Ready(task) => *task,
         NextRun::Refused(state) => return Err(conflict(format!("The task is {state}"))),

@@ -1,6 +1,6 @@
 //! `GET /`: a greeting.
 
-use async_service::http::{self, Answer, HttpError, Request};
+use async_service::http::{self, Access, Answer, HttpError, Request};
 use async_service::{App, Error};
 use serde_json::json;
 
@@ -9,7 +9,7 @@ const ROUTE: &str = "/";
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     App::from_env()?;
-    http::serve(ROUTE, (), root).await
+    http::serve_to(Access::Documentation, ROUTE, (), root).await
 }
 
 /// A greeting.

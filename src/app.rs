@@ -11,13 +11,14 @@ use aws_config::{BehaviorVersion, Region};
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use crate::auth::authorizer::Authorizer;
 use crate::config::{Config, ConfigError};
 use crate::fetch::{Fetcher, Limits};
 use crate::log;
 use crate::metrics;
 use crate::queue::{DeadLetters, TaskQueue};
 use crate::schedule::{Schedules, Targets};
-use crate::store::{ItemStore, TaskStore, UserStore};
+use crate::store::{ApiKeyStore, ItemStore, TaskStore, UserStore};
 use crate::users::{Upstream, Users};
 
 /// One attempt of a call to AWS. DynamoDB and SQS answer in milliseconds; a connection that died
@@ -109,6 +110,22 @@ impl App {
         let schedules = self.schedules();
         let targets = schedules.map(|schedules| Ok((schedules, self.config.schedule_targets()?)));
         targets.transpose()
+    }
+
+    /// The table of API keys.
+    pub fn api_keys(&self) -> Result<ApiKeyStore, ConfigError> {
+        let table = self.config.api_keys_table()?;
+        Ok(ApiKeyStore::new(self.dynamodb(), table))
+    }
+
+    /// What knows callers by their keys.
+    pub fn authorizer(&self) -> Result<Authorizer, ConfigError> {
+        let keep = self.config.key_cache()?;
+        Ok(Authorizer::new(
+            self.config.auth_mode()?,
+            self.api_keys()?,
+            keep,
+        ))
     }
 
     /// The client for URLs that users name.

@@ -8,6 +8,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::auth::AuthMode;
 use crate::fetch::AllowList;
 use crate::schedule::Targets;
 
@@ -149,6 +150,40 @@ impl Config {
         }
     }
 
+    /// How callers prove who they are (default by API keys, so that a function which is told nothing
+    /// is closed).
+    pub fn auth_mode(&self) -> Result<AuthMode, ConfigError> {
+        const NAME: &str = "AUTH_MODE";
+        self.optional(NAME)
+            .map_or(Ok(AuthMode::default()), |mode| parse(NAME, mode))
+    }
+
+    /// The table of API keys.
+    pub fn api_keys_table(&self) -> Result<String, ConfigError> {
+        self.required("API_KEYS_TABLE")
+    }
+
+    /// How long a process uses what it has read of an API key (default 0 s: it reads each time).
+    pub fn key_cache(&self) -> Result<Duration, ConfigError> {
+        self.number("KEY_CACHE_SECONDS", 0).map(Duration::from_secs)
+    }
+
+    /// Whether the greeting and the documentation are for everybody (default false).
+    pub fn open_docs(&self) -> Result<bool, ConfigError> {
+        self.flag("OPEN_DOCS", false)
+    }
+
+    /// Whether callers see only the tasks that they submitted (default true).
+    pub fn own_tasks_only(&self) -> Result<bool, ConfigError> {
+        self.flag("OWN_TASKS_ONLY", true)
+    }
+
+    /// What stands before `read`, `write` and `admin` in a token's scopes, such as `tasks/`.
+    pub fn jwt_scope_prefix(&self) -> String {
+        let prefix = self.optional("JWT_SCOPE_PREFIX");
+        prefix.unwrap_or_default().to_owned()
+    }
+
     /// The region that requests are signed for.
     pub fn aws_region(&self) -> Result<String, ConfigError> {
         self.required("AWS_REGION")
@@ -190,6 +225,11 @@ impl Config {
     }
 
     fn number(&self, name: &'static str, default: u64) -> Result<u64, ConfigError> {
+        self.optional(name)
+            .map_or(Ok(default), |value| parse(name, value))
+    }
+
+    fn flag(&self, name: &'static str, default: bool) -> Result<bool, ConfigError> {
         self.optional(name)
             .map_or(Ok(default), |value| parse(name, value))
     }
@@ -251,6 +291,18 @@ mod tests {
     fn a_duration_of_zero_is_refused() {
         let config = Config::from([("RETENTION_SECONDS", "0")]);
         assert!(config.retention().is_err());
+    }
+
+    #[test]
+    fn what_is_not_said_is_closed() {
+        let config = Config::from([]);
+        assert_eq!(config.auth_mode(), Ok(AuthMode::ApiKey));
+        assert_eq!(config.open_docs(), Ok(false));
+        assert_eq!(config.own_tasks_only(), Ok(true));
+        let config = Config::from([("AUTH_MODE", "None"), ("OPEN_DOCS", "yes")]);
+        let error = config.auth_mode().unwrap_err().to_string();
+        assert!(error.contains("AUTH_MODE"), "{error}");
+        assert!(config.open_docs().is_err());
     }
 
     #[test]

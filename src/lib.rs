@@ -6,6 +6,7 @@
 //!   the log; [`metrics`] counts what happens.
 //! * [`http`] takes a request apart, checks it as FastAPI does, and answers; [`json`] is JSON as
 //!   Python reads and writes it; [`routes`] answers what no route takes, [`docs`] shows the routes.
+//! * [`auth`] knows callers, and refuses those who may not do what they ask for.
 //! * [`items`] and [`users`] are the domain; [`ids`] are their ids; [`fetch`] makes outbound calls.
 //! * [`tasks`] accepts and runs tasks: [`queue`] carries them, [`schedule`] keeps those of later,
 //!   [`jobs`] are the types of work, [`profile`] is the statistics of one of them.
@@ -14,6 +15,7 @@
 //! The functions themselves, one file each, are in `functions/`.
 
 pub mod app;
+pub mod auth;
 pub mod config;
 pub mod docs;
 pub mod fetch;

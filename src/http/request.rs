@@ -8,7 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+use super::HttpError;
 use super::params::{self, Checked};
+use crate::auth::guard::{Admitted, Guard};
 use crate::json::{Int, Json, Object};
 
 /// What Starlette encodes in the URL of a redirect: all but letters, digits and these.
@@ -29,7 +31,8 @@ pub struct Request {
     /// The route that the gateway matched, such as `/items/{item_id}`.
     pub route: &'static str,
     stage: Option<String>,
-    caller: Option<String>,
+    authorizer: Option<ApiGatewayRequestAuthorizer>,
+    admitted: Admitted,
     parameters: HashMap<String, String>,
     raw_query: String,
     query: Vec<(String, String)>,
@@ -58,7 +61,8 @@ impl Request {
             path: decode(&event.raw_path.unwrap_or_default()),
             route,
             stage: event.request_context.stage,
-            caller: event.request_context.authorizer.and_then(caller),
+            authorizer: event.request_context.authorizer,
+            admitted: Admitted::default(),
             parameters: parameters
                 .map(|(name, text)| (name, decode(&text)))
                 .collect(),
@@ -93,9 +97,28 @@ impl Request {
             .unwrap_or_default()
     }
 
-    /// Who makes the request, where the gateway has an authorizer that lets in only whom it knows.
+    /// The same request, once the guard knows who makes it and lets it through.
+    ///
+    /// # Errors
+    /// As [`Guard::admit`].
+    pub(super) fn admitted_by(mut self, guard: &Guard) -> Result<Request, HttpError> {
+        self.admitted = guard.admit(&self.method, self.authorizer.as_ref())?;
+        Ok(self)
+    }
+
+    /// Who makes the request, where the service knows its callers.
     pub fn caller(&self) -> Option<&str> {
-        self.caller.as_deref()
+        self.admitted.caller.as_deref()
+    }
+
+    /// The caller whose tasks alone may be seen; `None` for those of all callers.
+    pub fn only_of(&self) -> Option<&str> {
+        self.admitted.only_of.as_deref()
+    }
+
+    /// Whether the caller may see a task of `owner`.
+    pub fn may_see(&self, owner: Option<&str>) -> bool {
+        self.only_of().is_none_or(|caller| owner == Some(caller))
     }
 
     /// Whether FastAPI would match another route, or none: it looks for slashes after decoding, some
@@ -233,18 +256,6 @@ impl Request {
     }
 }
 
-/// Whom an authorizer let in: what a function of ours says of its `caller`, the subject of a JSON Web
-/// Token, or an AWS identity.
-fn caller(authorizer: ApiGatewayRequestAuthorizer) -> Option<String> {
-    let mut fields = authorizer.fields;
-    let named = fields.remove("caller");
-    let named = named.and_then(|name| name.as_str().map(str::to_owned));
-    let subject = || authorizer.jwt.and_then(|mut jwt| jwt.claims.remove("sub"));
-    let identity = || authorizer.iam.and_then(|iam| iam.user_arn);
-    let caller = named.or_else(subject).or_else(identity);
-    caller.filter(|name| !name.is_empty())
-}
-
 /// API Gateway decodes paths before it asks a function. What stands in for it may leave an escaped
 /// percent sign as it is; in a path from API Gateway itself there is none, but for one that was
 /// escaped three times.
@@ -316,27 +327,6 @@ mod tests {
         assert_eq!(text(Some("api"), "%2535"), "%35");
         // The watcher has not.
         assert_eq!(text(None, "a%20b%2535%ff"), "a b%35\u{fffd}");
-    }
-
-    #[test]
-    fn a_caller_is_whom_the_authorizer_names() {
-        let caller = |authorizer: &str| {
-            let text = format!(
-                r#"{{"requestContext":{{"http":{{"method":"GET"}},"authorizer":{authorizer}}}}}"#
-            );
-            let event: ApiGatewayV2httpRequest = serde_json::from_str(&text).unwrap();
-            let request = Request::from_event(event, "/");
-            request.caller().map(str::to_owned)
-        };
-        let named = caller(r#"{"lambda":{"caller":"ada","scopes":"read"}}"#);
-        assert_eq!(named.as_deref(), Some("ada"));
-        let token = caller(r#"{"jwt":{"claims":{"sub":"grace","aud":"x"},"scopes":null}}"#);
-        assert_eq!(token.as_deref(), Some("grace"));
-        let identity = caller(r#"{"iam":{"userArn":"arn:aws:iam::1:user/alan"}}"#);
-        assert_eq!(identity.as_deref(), Some("arn:aws:iam::1:user/alan"));
-        for nobody in ["{}", r#"{"lambda":null}"#, r#"{"lambda":{"caller":""}}"#] {
-            assert_eq!(caller(nobody), None, "{nobody}");
-        }
     }
 
     #[test]

@@ -9,12 +9,15 @@ use futures_util::future::LocalBoxFuture;
 use lambda_runtime::{LambdaEvent, service_fn};
 
 use super::{Answer, HttpError, Request};
+use crate::auth::guard::{Access, Guard};
+use crate::config::Config;
 
 /// Answers requests to `route` with `handler` until Lambda ends the process. `parts` is what the
-/// handler works with, built once per process.
+/// handler works with, built once per process. The handler is given only requests of callers who may
+/// make them.
 ///
 /// # Errors
-/// When the Lambda Runtime API cannot be reached.
+/// When the configuration of the access is wrong, or the Lambda Runtime API cannot be reached.
 pub async fn serve<P, H>(
     route: &'static str,
     parts: P,
@@ -23,17 +26,34 @@ pub async fn serve<P, H>(
 where
     H: AsyncFn(&P, Request) -> Result<Answer, HttpError>,
 {
+    serve_to(Access::Callers, route, parts, handler).await
+}
+
+/// As [`serve`], for those whom `access` says.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_to<P, H>(
+    access: Access,
+    route: &'static str,
+    parts: P,
+    handler: H,
+) -> Result<(), lambda_runtime::Error>
+where
+    H: AsyncFn(&P, Request) -> Result<Answer, HttpError>,
+{
+    let guard = &Guard::new(&Config::from_env(), access)?;
     let (parts, handler) = (&parts, &handler);
     let respond = async |event: LambdaEvent<ApiGatewayV2httpRequest>| {
         let request = Request::from_event(event.payload, route);
-        let answer = respond(parts, handler, request).await;
+        let answer = respond(guard, parts, handler, request).await;
         Ok::<ApiGatewayV2httpResponse, lambda_runtime::Error>(answer.into())
     };
     lambda_runtime::run(service_fn(respond)).await
 }
 
 /// One request to one answer, whatever the handler does.
-async fn respond<P, H>(parts: &P, handler: &H, request: Request) -> Answer
+async fn respond<P, H>(guard: &Guard, parts: &P, handler: &H, request: Request) -> Answer
 where
     H: AsyncFn(&P, Request) -> Result<Answer, HttpError>,
 {
@@ -43,10 +63,12 @@ where
     // state of its own that a panic could leave half changed.
     // Boxed, since the type of a future that calls the SDK is too deep for the compiler to lay
     // out within the runtime's own.
-    let handling: LocalBoxFuture<'_, _> = if request.is_misrouted() {
-        Box::pin(async { Err(HttpError::not_found("Not Found")) })
-    } else {
-        Box::pin(handler(parts, request))
+    let handling: LocalBoxFuture<'_, _> = match request.admitted_by(guard) {
+        Err(refusal) => Box::pin(async { Err(refusal) }),
+        Ok(request) if request.is_misrouted() => {
+            Box::pin(async { Err(HttpError::not_found("Not Found")) })
+        }
+        Ok(request) => Box::pin(handler(parts, request)),
     };
     let handled = AssertUnwindSafe(handling).catch_unwind().await;
     let answer = match handled {
@@ -88,6 +110,10 @@ fn bounded(answer: Answer) -> Answer {
 mod tests {
     use super::*;
 
+    fn open() -> Guard {
+        Guard::new(&Config::from([]), Access::Everybody).unwrap()
+    }
+
     #[tokio::test]
     async fn a_panic_is_one_requests_500() {
         let handler = async |_: &(), request: Request| -> Result<Answer, HttpError> {
@@ -99,23 +125,36 @@ mod tests {
             event.raw_path = Some(path.to_owned());
             Request::from_event(event, "/x")
         };
-        let answer = respond(&(), &handler, request("/x")).await;
+        let answer = respond(&open(), &(), &handler, request("/x")).await;
         assert_eq!(
             (answer.status().as_u16(), answer.body()),
             (500, "Internal Server Error")
         );
-        assert_eq!(respond(&(), &handler, request("")).await.body(), "1");
+        assert_eq!(
+            respond(&open(), &(), &handler, request("")).await.body(),
+            "1"
+        );
     }
 
     #[tokio::test]
     async fn an_answer_over_the_limit_says_so() {
         let quotes = "\"".repeat(3 * 1024 * 1024);
         let handler = async |_: &(), _| Ok(Answer::ok(&quotes));
-        let answer = respond(&(), &handler, Request::default()).await;
+        let answer = respond(&open(), &(), &handler, Request::default()).await;
         assert_eq!(answer.status(), 502);
         assert_eq!(
             answer.body(),
             r#"{"detail":"The answer is larger than 6 MB"}"#
         );
+    }
+
+    #[tokio::test]
+    async fn a_handler_is_not_asked_for_those_who_are_refused() {
+        let guard = Guard::new(&Config::from([]), Access::Callers).unwrap();
+        let handler = async |_: &(), _| -> Result<Answer, HttpError> { panic!("it was asked") };
+        let answer = respond(&guard, &(), &handler, Request::default()).await;
+        assert_eq!(answer.status(), 401);
+        assert_eq!(answer.body(), r#"{"detail":"Not authenticated"}"#);
+        assert_eq!(answer.headers()["www-authenticate"], "Bearer");
     }
 }

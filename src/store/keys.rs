@@ -16,7 +16,7 @@ pub const SHARDS: i64 = 4;
 
 /// The partition key of items and users.
 pub const SHARD: &str = "shard";
-/// The sort key of items and users; the partition key of tasks.
+/// The sort key of items and users; the partition key of tasks and of API keys.
 pub const ID: &str = "id";
 /// The sort key of tasks: 0 is the record.
 pub const PART: &str = "part";

@@ -2,6 +2,7 @@
 //!
 //! Each table has one type here, and each write is one conditional call that may be repeated.
 
+pub mod api_keys;
 mod cursor;
 mod documents;
 mod items;
@@ -11,6 +12,7 @@ pub mod tasks;
 pub(crate) mod testing;
 mod users;
 
+pub use api_keys::ApiKeyStore;
 pub use cursor::Cursor;
 pub use documents::Page;
 pub use items::ItemStore;

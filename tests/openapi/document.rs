@@ -1,5 +1,6 @@
 //! What the routes' descriptions become: one document with FastAPI's names and forms.
 
+use async_service::auth::Scope;
 use async_service::jobs::CATALOG;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::OpenApi;
@@ -13,6 +14,7 @@ pub fn of(routes: OpenApi) -> Value {
         for (method, operation) in members(operations) {
             assert!(METHODS.contains(&method.as_str()), "{method}");
             as_fastapi(path, method, operation);
+            security(path, method, operation);
         }
     }
     let mut schemas = routes["components"]["schemas"].take();
@@ -35,32 +37,52 @@ pub fn of(routes: OpenApi) -> Value {
             "schemas": schemas,
             "securitySchemes": security_schemes(),
         },
-        // Without a key is one of the ways.
-        "security": [{}, {"ApiKey": []}, {"Bearer": []}],
     })
 }
 
-/// What a caller may send along.
+/// What a caller sends along.
 fn security_schemes() -> Value {
-    let described = |what| {
-        format!(
-            "{what}, for deployments that have an authorizer in front of the service. The service \
-             itself asks for none and checks none."
-        )
-    };
     json!({
         "ApiKey": {
             "type": "apiKey",
             "in": "header",
             "name": "x-api-key",
-            "description": described("A key"),
+            "description": "An API key. A deployment may take tokens instead, or ask nobody.",
         },
         "Bearer": {
             "type": "http",
             "scheme": "bearer",
-            "description": described("A token"),
+            "description": "An API key, or a JSON Web Token where the deployment takes these.",
         },
     })
+}
+
+/// Who may call an operation: everybody reads the greeting, and all else needs the method's scope.
+fn security(path: &str, method: &str, operation: &mut Value) {
+    if path == "/" {
+        operation["security"] = json!([]);
+        return;
+    }
+    let method = method.to_uppercase().parse().unwrap();
+    let scope = Scope::of(&method).as_str();
+    operation["security"] = json!([{"ApiKey": [scope]}, {"Bearer": [scope]}]);
+    let refusal = |description: &str, detail: &str| {
+        json!({
+            "description": description,
+            "content": {"application/json": {
+                "schema": {"$ref": "#/components/schemas/ErrorDetail"},
+                "example": {"detail": detail},
+            }},
+        })
+    };
+    let answers = &mut operation["responses"];
+    let unknown = "No key or token, or one that is worth nothing";
+    answers["401"] = refusal(unknown, "Not authenticated");
+    answers["401"]["headers"] = json!({"WWW-Authenticate": {
+        "description": "The scheme to use", "schema": {"type": "string"}, "example": "Bearer",
+    }});
+    answers["403"] = refusal("The key or token lacks the scope", "Forbidden");
+    members(answers).sort_keys();
 }
 
 fn info() -> Value {

@@ -38,7 +38,7 @@ const CONSUMERS: [&str; 2] = ["worker", "dead_letter"];
 /// Functions that answer no documented route: as in FastAPI, the document and its pages are not in
 /// the document.
 fn undocumented(function: &str) -> bool {
-    let names = ["fallback", "openapi", "docs", "redoc"];
+    let names = ["authorizer", "fallback", "openapi", "docs", "redoc"];
     names.contains(&function) || CONSUMERS.contains(&function)
 }
 
@@ -66,7 +66,7 @@ fn each_route_is_routed_locally_and_documented() {
         );
         let routed = router.contains(&function);
         assert!(
-            routed || CONSUMERS.contains(&function.as_str()),
+            routed || function == "authorizer" || CONSUMERS.contains(&function.as_str()),
             "{function} has no route in Cargo.toml"
         );
     }
@@ -121,4 +121,55 @@ fn each_deployed_route_is_known_to_the_fallback() {
         count += 1;
     }
     assert!(count > 14, "{count}");
+}
+
+#[test]
+fn only_these_functions_answer_whom_they_do_not_know() {
+    for function in functions() {
+        let text = read(&format!("functions/{function}.rs"));
+        let access = match &*function {
+            "root" | "docs" | "redoc" | "openapi" => "Access::Documentation,",
+            "fallback" => "Access::Everybody,",
+            "authorizer" | "worker" | "dead_letter" => {
+                assert!(
+                    !text.contains("http::serve"),
+                    "{function} is asked by AWS alone"
+                );
+                continue;
+            }
+            _ => {
+                // The guard's own default is to let in callers alone.
+                assert!(text.contains("http::serve("), "{function}");
+                assert!(!text.contains("serve_to"), "{function} is open");
+                continue;
+            }
+        };
+        assert!(
+            text.contains(&format!("http::serve_to({access}")),
+            "{function}"
+        );
+    }
+}
+
+#[test]
+fn each_function_that_reads_tasks_asks_whose_they_are() {
+    let mut readers = 0;
+    for function in functions() {
+        let text = read(&format!("functions/{function}.rs"));
+        let reads = [
+            "tasks.get(",
+            "tasks.peek(",
+            "tasks.list(",
+            "tasks.cancel(",
+            "tasks.next_run(",
+        ];
+        // Its id is made of the caller's name, so the task that it finds is the caller's.
+        if function == "create_task" || !reads.iter().any(|call| text.contains(call)) {
+            continue;
+        }
+        let asks = text.contains("request.may_see(") || text.contains("request.only_of()");
+        assert!(asks, "{function} shows tasks of all callers");
+        readers += 1;
+    }
+    assert_eq!(readers, 5);
 }

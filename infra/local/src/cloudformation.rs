@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::aws::{Aws, expect};
 use crate::error::{Context, Result};
+use crate::security::Parameters;
 use crate::template::STACK;
 
 /// The stack's description, as the service's XML.
@@ -35,6 +36,14 @@ pub fn processed_template(aws: &Aws) -> Result<Value> {
     serde_json::from_str(&unescape(body)).context("the processed template is not JSON")
 }
 
+/// What the template's parameters are set to.
+///
+/// # Errors
+/// As [`describe`].
+pub fn parameters(aws: &Aws) -> Result<Parameters> {
+    Ok(pairs(&describe(aws)?, "ParameterKey", "ParameterValue"))
+}
+
 fn ask(aws: &Aws, action: &str, more: &[(&str, &str)]) -> Result<String> {
     let mut fields = vec![
         ("Action", action),
@@ -47,11 +56,15 @@ fn ask(aws: &Aws, action: &str, more: &[(&str, &str)]) -> Result<String> {
 }
 
 fn names(listing: &str) -> BTreeMap<String, String> {
+    pairs(listing, "LogicalResourceId", "PhysicalResourceId")
+}
+
+/// Two elements of each member that has both.
+fn pairs(listing: &str, key: &str, value: &str) -> BTreeMap<String, String> {
     let members = listing.split("<member>").skip(1);
     let pair = |member: &str| {
-        let logical = element(member, "LogicalResourceId")?;
-        let physical = element(member, "PhysicalResourceId")?;
-        Some((unescape(logical), unescape(physical)))
+        let (key, value) = (element(member, key)?, element(member, value)?);
+        Some((unescape(key), unescape(value)))
     };
     members.filter_map(pair).collect()
 }
@@ -111,6 +124,17 @@ mod tests {
         let names: Vec<(String, String)> = names(xml).into_iter().collect();
         let pairs = [("Api", "0a&1b"), ("Rows", "x-rows")];
         assert_eq!(names, pairs.map(|(a, b)| (a.to_owned(), b.to_owned())));
+    }
+
+    #[test]
+    fn parameters_are_read_beside_outputs() {
+        let xml = "<member><StackName>x</StackName><Parameters>\
+            <member><ParameterKey>AuthMode</ParameterKey><ParameterValue>none</ParameterValue>\
+            </member></Parameters><Outputs><member><OutputKey>A</OutputKey>\
+            <OutputValue>1</OutputValue></member></Outputs></member>";
+        let parameters = pairs(xml, "ParameterKey", "ParameterValue");
+        let parameters: Vec<_> = parameters.into_iter().collect();
+        assert_eq!(parameters, [("AuthMode".to_owned(), "none".to_owned())]);
     }
 
     #[test]

@@ -20,6 +20,10 @@ use crate::error::Result;
 use crate::http::{Body, Request, Response, Server};
 use crate::template::Route;
 
+mod checkpoint;
+
+pub use checkpoint::Checkpoint;
+
 /// API Gateway's largest request body.
 const LARGEST: usize = 10 * 1024 * 1024;
 
@@ -35,9 +39,13 @@ pub struct Gateway {
     server: Server,
 }
 
+/// What a function answered, if it did not fail.
+type Invoked = std::result::Result<Option<Value>, ureq::Error>;
+
 #[derive(Debug)]
 struct Api {
     routes: Vec<Route>,
+    checkpoint: Option<Checkpoint>,
     functions_url: String,
     agent: Agent,
     under_way: Mutex<HashMap<String, usize>>,
@@ -46,11 +54,17 @@ struct Api {
 
 impl Gateway {
     /// Serves `routes` on a loopback port, by invoking functions at
-    /// `functions_url`.
+    /// `functions_url`, with an authorizer before some of them if there is a
+    /// checkpoint.
     ///
     /// # Errors
     /// When the port can't be listened on.
-    pub fn start(port: u16, functions_url: &str, routes: Vec<Route>) -> Result<Self> {
+    pub fn start(
+        port: u16,
+        functions_url: &str,
+        routes: Vec<Route>,
+        checkpoint: Option<Checkpoint>,
+    ) -> Result<Self> {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(PATIENCE))
@@ -61,6 +75,7 @@ impl Gateway {
             .new_agent();
         let api = Api {
             routes,
+            checkpoint,
             functions_url: functions_url.to_owned(),
             agent,
             under_way: Mutex::default(),
@@ -88,17 +103,32 @@ impl Api {
         let Some((route, parameters)) = find(&self.routes, &request.method, &path) else {
             return message(404, "Not Found");
         };
-        let event = event(request, &path, route, parameters);
-        self.enter(&route.function);
-        let answer = self.invoke(&route.function, &event);
-        self.leave(&route.function);
-        answer.unwrap_or_else(|error| match error {
-            ureq::Error::Timeout(_) => message(503, "Service Unavailable"),
-            _ => message(500, "Internal Server Error"),
-        })
+        let mut event = event(request, &path, route, parameters);
+        if let Some(checkpoint) = &self.checkpoint
+            && checkpoint.stands_at(route)
+        {
+            let ask = |question: &Value| self.invoke(checkpoint.function(), question);
+            match checkpoint.who(&event, ask) {
+                Ok(context) => event["requestContext"]["authorizer"] = json!({"lambda": context}),
+                Err(refusal) => return refusal,
+            }
+        }
+        match self.invoke(&route.function, &event) {
+            Ok(Some(answer)) => response(&answer),
+            Err(ureq::Error::Timeout(_)) => message(503, "Service Unavailable"),
+            Ok(None) | Err(_) => message(500, "Internal Server Error"),
+        }
     }
 
-    fn invoke(&self, function: &str, event: &Value) -> std::result::Result<Response, ureq::Error> {
+    /// What a function answers; `None` where it fails.
+    fn invoke(&self, function: &str, event: &Value) -> Invoked {
+        self.enter(function);
+        let answer = self.invoke_now(function, event);
+        self.leave(function);
+        answer
+    }
+
+    fn invoke_now(&self, function: &str, event: &Value) -> Invoked {
         let url = format!(
             "{}/2015-03-31/functions/{function}/invocations",
             self.functions_url
@@ -109,11 +139,8 @@ impl Api {
             .with_config()
             .limit(u64::MAX)
             .read_to_vec()?;
-        if !answer.status().is_success() {
-            return Ok(message(500, "Internal Server Error"));
-        }
-        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-        Ok(response(&answer))
+        let answered = answer.status().is_success();
+        Ok(answered.then(|| serde_json::from_slice(&body).unwrap_or_default()))
     }
 
     /// Waits until the function may have one more invocation.
@@ -215,10 +242,7 @@ fn parameters(pattern: &str, path: &str) -> Option<Map<String, Value>> {
 
 /// API Gateway's event of payload format 2.0.
 fn event(request: &Request, path: &str, route: &Route, parameters: Map<String, Value>) -> Value {
-    let route_key = match route.path.as_str() {
-        "" => "$default".to_owned(),
-        path => format!("{} {path}", route.method),
-    };
+    let route_key = route.key();
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

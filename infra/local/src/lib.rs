@@ -10,7 +10,8 @@
 //!    [`template`] finds in `template.yaml`,
 //! 5. [`functions`] runs the functions under `cargo lambda watch`, each inside
 //!    [`runtime`], which does for it what Lambda does and the watcher does not,
-//! 6. [`gateway`] takes HTTP requests, as API Gateway does on AWS,
+//! 6. [`gateway`] takes HTTP requests, as API Gateway does on AWS, and has the
+//!    authorizer where [`security`] finds it; [`keys`] makes API keys,
 //! 7. [`resources`] connects the queue with the worker.
 //!
 //! [`deploy`] is the other way to run it: the real template, deployed into the
@@ -24,10 +25,12 @@ pub mod error;
 pub mod functions;
 pub mod gateway;
 pub mod http;
+pub mod keys;
 pub mod process;
 pub mod project;
 pub mod resources;
 pub mod runtime;
+pub mod security;
 pub mod setup;
 pub mod stack;
 pub mod template;

@@ -7,11 +7,14 @@ use crate::emulator::{self, Emulator};
 use crate::error::{Context, Result};
 use crate::functions::{self, Settings};
 use crate::gateway::Gateway;
+use crate::keys::{self, Place};
 use crate::process::{self, Log, Process};
 use crate::setup::{self, Tools};
 use crate::template::Template;
 use crate::upstream::Upstream;
 use crate::{project, resources};
+
+mod auth;
 
 /// The default port of HTTP requests.
 pub const HTTP_PORT: u16 = 9000;
@@ -19,6 +22,9 @@ pub const HTTP_PORT: u16 = 9000;
 pub const AWS_PORT: u16 = 4566;
 /// The default port of the demo upstream.
 pub const UPSTREAM_PORT: u16 = 9100;
+
+/// The `AuthMode` without keys.
+const OPEN: &str = "none";
 
 /// Where the functions' lines go. A file has them in any case; see
 /// [`Stack::logs`].
@@ -54,6 +60,13 @@ pub struct Options {
     /// Variables for the functions, besides those of `infra/local/env` or
     /// instead of them.
     pub environment: Vec<(String, String)>,
+    /// How callers prove who they are: the template's `AuthMode`, but for
+    /// `jwt`, which only API Gateway itself does. Other than `none`, the stack
+    /// has a key; see [`Stack::key`].
+    pub auth_mode: String,
+    /// How long a revoked key may still be taken: the template's
+    /// `KeyCacheSeconds`.
+    pub key_cache_seconds: u64,
     /// Where the functions' lines go.
     pub logs: Logs,
     /// Whether each step is told on the terminal.
@@ -72,6 +85,8 @@ impl Default for Options {
             concurrency: 1,
             delay: Duration::ZERO,
             environment: Vec::new(),
+            auth_mode: OPEN.to_owned(),
+            key_cache_seconds: 60,
             logs: Logs::File,
             progress: false,
         }
@@ -84,6 +99,7 @@ pub struct Stack {
     template: Template,
     ports: Ports,
     log_file: PathBuf,
+    key: Option<String>,
     // Dropped in this order: what invokes and is invoked before what it needs.
     _gateway: Gateway,
     watcher: Process,
@@ -145,12 +161,20 @@ impl Stack {
         })?;
         let functions_url = format!("http://127.0.0.1:{}", ports.functions);
         let gateway = steps.run("HTTP API of template.yaml", || {
-            Gateway::start(ports.http, &functions_url, template.routes())
+            auth::gateway(ports.http, &functions_url, &template, &options.parameters())
         })?;
+        let key = match options.auth_mode.as_str() {
+            OPEN => None,
+            _ => Some(steps.run("API key", || {
+                let place = Place::Local(format!("http://127.0.0.1:{}", ports.aws));
+                keys::create(&place, "local", "read,write,admin", &[])
+            })?),
+        };
         let stack = Self {
             template,
             ports,
             log_file,
+            key,
             _gateway: gateway,
             watcher,
             emulator,
@@ -166,6 +190,12 @@ impl Stack {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports.http)
+    }
+
+    /// A key with all scopes, made at the start; none where everybody gets in.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
     }
 
     /// Where AWS calls go.
@@ -247,7 +277,7 @@ fn watch(
     template: &Template,
     log: &Log,
 ) -> Result<Process> {
-    let environment = environment(ports, &options.environment)?;
+    let environment = environment(ports, &options.all_variables())?;
     let settings = Settings {
         cargo_lambda: &tools.cargo_lambda,
         runner,

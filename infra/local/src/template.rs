@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use yaml_serde::Value as Yaml;
 
 use crate::error::{Context, Error, Result};
+use crate::security::{Parameters, Security};
 
 /// The name of the local CloudFormation stack, which the template puts in
 /// front of the names of tables and queues.
@@ -48,6 +49,17 @@ pub struct Route {
     pub path: String,
     /// The name of the function's binary.
     pub function: String,
+}
+
+impl Route {
+    /// The key that API Gateway knows the route by.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match self.path.as_str() {
+            "" => "$default".to_owned(),
+            path => format!("{} {path}", self.method),
+        }
+    }
 }
 
 impl Template {
@@ -175,6 +187,16 @@ impl Template {
             }
         }
         routes
+    }
+
+    /// The authorizer of the HTTP API, and which routes have it.
+    #[must_use]
+    pub fn security(&self, parameters: &Parameters) -> Option<Security> {
+        let api = self
+            .resources()
+            .find(|(_, resource)| resource["Type"] == "AWS::Serverless::HttpApi");
+        let body = &api?.1["Properties"]["DefinitionBody"];
+        Security::of(&self.root, body, parameters)
     }
 
     fn resources(&self) -> impl Iterator<Item = (&String, &Value)> {

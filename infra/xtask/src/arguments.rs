@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
+use local_stack::keys::Place;
 use local_stack::{Error, Logs, Options, Result, deploy, stack};
 
 /// What `cargo xtask help` prints.
@@ -17,6 +18,7 @@ cargo xtask run    Runs the whole service on this machine; Ctrl-C stops it.
   --release           optimized functions
   --delay MS          how long the demo upstream waits before it answers
   --concurrency N     processes for each function (default 4)
+  --auth              asks callers for an API key, and prints a fresh one
 
 cargo xtask deploy --local
                    Deploys template.yaml into AWS endpoints on this machine,
@@ -25,6 +27,18 @@ cargo xtask deploy --local
   --upstream-port N   the demo upstream (default 9100)
   --release           optimized functions
   --delay MS          how long the demo upstream waits before it answers
+  --parameter N=V     sets the template's parameter N, such as AuthMode=none
+
+cargo xtask keys create --name NAME --scopes read,write,admin [--expires-days N]
+cargo xtask keys list
+cargo xtask keys revoke ID
+                   Makes an API key for a caller and shows it once, shows what
+                   is known of all keys, switches one off.
+  --local             in the AWS endpoints on this machine, at their default
+                      port (default)
+  --endpoint URL      in AWS endpoints at another address
+  --stack NAME        in that stack of the account whose credentials and
+                      region are in the environment
 
 cargo xtask test   Checks everything: format, lints, tests, documentation,
                    template.yaml, and the service from end to end, both
@@ -46,6 +60,8 @@ pub enum Command {
     Run(Box<Options>),
     /// Deploy the service on this machine.
     Deploy(Box<deploy::Options>),
+    /// Make, show or revoke API keys: where, and the words that say what.
+    Keys(Place, Vec<String>),
     /// Check everything.
     Test(TestOptions),
     /// Write the OpenAPI document.
@@ -72,6 +88,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command> {
             Some("run") => parse_run(&mut parser),
             Some("deploy") => parse_deploy(&mut parser),
             Some("test") => parse_test(&mut parser),
+            Some("keys") => parse_keys(&mut parser),
             Some("openapi") => Ok(Command::OpenApi),
             _ => Err(format!("unknown command {}", word.to_string_lossy()).into()),
         },
@@ -99,6 +116,7 @@ fn parse_run(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error>
             Arg::Long("upstream-port") => options.upstream_port = parser.value()?.parse()?,
             Arg::Long("data") => options.data = Some(absolute(parser.value()?)),
             Arg::Long("release") => options.release = true,
+            Arg::Long("auth") => options.auth_mode = "api-key".to_owned(),
             Arg::Long("delay") => {
                 options.delay = Duration::from_millis(parser.value()?.parse()?);
             }
@@ -129,6 +147,7 @@ fn parse_deploy(parser: &mut Parser) -> std::result::Result<Command, lexopt::Err
             Arg::Long("delay") => {
                 options.delay = Duration::from_millis(parser.value()?.parse()?);
             }
+            Arg::Long("parameter") => options.parameters.push(pair(parser.value()?)?),
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             other => return Err(other.unexpected()),
         }
@@ -141,6 +160,41 @@ fn parse_deploy(parser: &mut Parser) -> std::result::Result<Command, lexopt::Err
         );
     }
     Ok(Command::Deploy(Box::new(options)))
+}
+
+/// A name and a value, with `=` between.
+fn pair(given: OsString) -> std::result::Result<(String, String), lexopt::Error> {
+    let given = given.string()?;
+    let (name, value) = given
+        .split_once('=')
+        .ok_or("a parameter is set as NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Takes out where the keys are; the rest is for the program that makes them.
+fn parse_keys(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error> {
+    let mut place = Place::default();
+    let mut words = Vec::new();
+    let mut given = parser.raw_args()?;
+    while let Some(word) = given.next() {
+        let word = word.string()?;
+        let (option, attached) = match word.split_once('=') {
+            Some((option, value)) => (option, Some(value.to_owned())),
+            None => (word.as_str(), None),
+        };
+        let value = |given: &mut lexopt::RawArgs| match attached {
+            Some(value) => Ok(value),
+            None => given.next().ok_or("it lacks a value")?.string(),
+        };
+        match option {
+            "--local" => place = Place::default(),
+            "--endpoint" => place = Place::Local(value(&mut given)?),
+            "--stack" => place = Place::Account(value(&mut given)?),
+            "-h" | "--help" => return Ok(Command::Help),
+            _ => words.push(word),
+        }
+    }
+    Ok(Command::Keys(place, words))
 }
 
 fn parse_test(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error> {
@@ -185,12 +239,40 @@ mod tests {
 
     #[test]
     fn deploy_takes_its_options() {
-        let words = "deploy --local --aws-port 0 --upstream-port=9101 --release";
+        let words = "deploy --local --aws-port 0 --upstream-port=9101 --release \
+                     --parameter AuthMode=none";
         let Command::Deploy(options) = parse_words(words).unwrap() else {
             panic!("not deploy")
         };
         assert_eq!((options.aws_port, options.upstream_port), (0, 9101));
         assert!(options.release && options.progress);
+        let mode = ("AuthMode".to_owned(), "none".to_owned());
+        assert_eq!(options.parameters, [mode]);
+    }
+
+    #[test]
+    fn keys_are_somewhere() {
+        let local = "http://127.0.0.1:9001";
+        for (words, place, rest) in [
+            ("keys list", Place::default(), "list"),
+            ("keys list --local", Place::default(), "list"),
+            (
+                "keys --stack=x revoke 5",
+                Place::Account("x".to_owned()),
+                "revoke 5",
+            ),
+            (
+                &format!("keys create --name a --endpoint {local} --scopes read"),
+                Place::Local(local.to_owned()),
+                "create --name a --scopes read",
+            ),
+        ] {
+            let Command::Keys(found, words) = parse_words(words).unwrap() else {
+                panic!("not keys")
+            };
+            assert_eq!((found, words.join(" ")), (place, rest.to_owned()));
+        }
+        assert!(parse_words("keys list --stack").is_err());
     }
 
     #[test]
@@ -218,6 +300,7 @@ mod tests {
             "run --concurrency 0",
             "deploy",
             "deploy --local --data rows",
+            "deploy --local --parameter AuthMode",
         ] {
             let error = parse_words(words).unwrap_err().to_string();
             assert!(error.ends_with("(see `cargo xtask help`)"), "{error}");

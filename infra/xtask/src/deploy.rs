@@ -30,9 +30,12 @@ fn told(url: &str, by_address: &str, port: u16) -> String {
     let (settings, stack) = (deploy::aws_settings(port), deploy::STACK);
     format!(
         "\nThe service is deployed at {url}\n\
-         or, where names below localhost are not found, {by_address}\n\n  \
-         curl -X POST {url}/process/ -H 'content-type: application/json' -d '{{\"values\":[1,2,3]}}'\n  \
-         curl {url}/result/<task_id of that answer>\n\n\
+         or, where names below localhost are not found, {by_address}\n\n\
+         Unless AuthMode says otherwise, it asks callers for a key. This makes one and shows it once:\n\n  \
+         cargo xtask keys create --name me --scopes read,write --endpoint http://127.0.0.1:{port}\n\n  \
+         export KEY=<that key>\n  \
+         curl -X POST {url}/process/ -H \"x-api-key: $KEY\" -H 'content-type: application/json' -d '{{\"values\":[1,2,3]}}'\n  \
+         curl {url}/result/<task_id of that answer> -H \"x-api-key: $KEY\"\n\n\
          Its logs, and whatever else `sam` and `aws` can do:\n\n  \
          export {settings}\n  \
          .venv/bin/sam logs --stack-name {stack}\n\n"

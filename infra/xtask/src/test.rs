@@ -20,7 +20,7 @@ const QUICK: [Step; 5] = [
     }),
     ("tests of the service", || Ok(cargo("test --quiet"))),
     ("tests of the local stack", || {
-        Ok(cargo("test --quiet -p local-stack -p xtask"))
+        Ok(cargo("test --quiet -p local-stack -p xtask -p keys"))
     }),
     ("documentation", || {
         let mut command = cargo("doc --workspace --no-deps --quiet");
@@ -30,12 +30,17 @@ const QUICK: [Step; 5] = [
 ];
 
 /// Checks that need the Python tools, and take longer.
-const FULL: [Step; 6] = [
+const FULL: [Step; 7] = [
     ("template.yaml", sam_validate),
     ("CloudFormation's rules", cfn_lint),
     ("gradual deployments", lint_gradual_deployment),
     ("safety of the deployment", checkov),
     ("the running service", || Ok(cargo("test --quiet -p e2e"))),
+    ("the running service with keys", || {
+        let mut command = cargo("test --quiet -p e2e");
+        command.env("E2E_KEYS", "1");
+        Ok(command)
+    }),
     ("parity with FastAPI", || {
         Ok(cargo("test --quiet -p parity -- --nocapture"))
     }),

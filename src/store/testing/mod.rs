@@ -30,6 +30,7 @@ use crate::tasks::task::Task;
 pub const ITEMS: &str = "items";
 pub const USERS: &str = "users";
 pub const TASKS: &str = "tasks";
+pub const API_KEYS: &str = "keys";
 
 /// A property test of so many random cases, or of as many as `PROPTEST_CASES` says.
 pub fn cases(count: u32) -> proptest::test_runner::Config {
@@ -87,7 +88,7 @@ impl Rows {
 }
 
 /// The project's tables, as `template.yaml` has them.
-fn tables() -> [Value; 3] {
+fn tables() -> [Value; 4] {
     let key = |hash: &str, range: &str| {
         json!([
             {"AttributeName": hash, "KeyType": "HASH"},
@@ -126,7 +127,13 @@ fn tables() -> [Value; 3] {
             index("by_state", "state_shard"),
         ],
     });
-    [documents(ITEMS), documents(USERS), tasks]
+    let keys = json!({
+        "TableName": API_KEYS,
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "AttributeDefinitions": [attribute("id", "S")],
+    });
+    [documents(ITEMS), documents(USERS), tasks, keys]
 }
 
 /// Claims a task whatever its lease, as a worker does whose clock is ahead.
@@ -275,6 +282,7 @@ fn dispatch(db: &Database, operation: &str, body: &[u8]) -> Result<String, Dynox
         "UpdateItem" => run(body, |request| db.update_item(request)),
         "DeleteItem" => run(body, |request| db.delete_item(request)),
         "Query" => run(body, |request| db.query(request)),
+        "Scan" => run(body, |request| db.scan(request)),
         "TransactWriteItems" => run(body, |request| db.transact_write_items(request)),
         "BatchGetItem" => run(body, |request| db.batch_get_item(request)),
         other => panic!("the store calls {other}, which the test client does not know"),

@@ -1,6 +1,6 @@
 """Uses a client that was generated from openapi.json: creates an item, submits a task, and reads both.
 
-Arguments: the address of the service.
+Arguments: the address of the service, and an API key where it asks for one.
 """
 
 import sys
@@ -9,7 +9,7 @@ import time
 from generated.api.items import create_item_items_post, read_item_items_item_id_get
 from generated.api.tasks import process_process_post, result_result_task_id_get
 from generated.api.users import create_user_users_post
-from generated.client import Client
+from generated.client import AuthenticatedClient, Client
 from generated.models import (
     CreateItemItemsPostItem,
     HTTPValidationError,
@@ -18,7 +18,11 @@ from generated.models import (
     ResultStatus,
 )
 
-client = Client(base_url=sys.argv[1])
+address, *keys = sys.argv[1:]
+client = Client(base_url=address)
+if keys:
+    header = {"prefix": "", "auth_header_name": "x-api-key"}
+    client = AuthenticatedClient(base_url=address, token=keys[0], **header)
 
 item = CreateItemItemsPostItem.from_dict({"name": "Foo", "price": 1.5})
 created = create_item_items_post.sync(client=client, body=item)

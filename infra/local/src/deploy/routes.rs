@@ -4,7 +4,8 @@
 //! ignore, so they are created from it one by one. API Gateway takes no route
 //! that ends in a slash; whether it matches `/users/` to `/users` is told
 //! differently. Here each route exists in both forms, so that a client that
-//! calls either is answered by the function itself.
+//! calls either is answered by the function itself. The authorizer that a route
+//! has in the `Body` is created and attached, too.
 
 use std::collections::BTreeMap;
 
@@ -12,23 +13,57 @@ use serde_json::{Value, json};
 
 use crate::aws::{Aws, expect};
 use crate::error::{Context, Error, Result};
+use crate::security::{Parameters, Security, invoked};
+
+mod authorizer;
+
+use authorizer::Attached;
+
+/// What a route leads to.
+#[derive(Debug, Clone, PartialEq)]
+struct Wanted {
+    /// The function's physical name.
+    function: String,
+    /// Whether the authorizer is asked first.
+    authorized: bool,
+}
 
 /// Creates the routes of the API in the processed template, brings those that
 /// there are up to date, and returns the API's id.
 ///
 /// # Errors
 /// When there is no API, or the endpoints refuse.
-pub fn create(aws: &Aws, processed: &Value, names: &BTreeMap<String, String>) -> Result<String> {
+pub fn create(
+    aws: &Aws,
+    processed: &Value,
+    names: &BTreeMap<String, String>,
+    parameters: &Parameters,
+) -> Result<String> {
     let (name, body) = api_body(processed)?;
+    let security = Security::of(processed, body, parameters);
     let lacks = |name: &str| Error::new(format!("{name} was not created"));
     let api = names.get(name).ok_or_else(|| lacks(name))?;
     let mut wanted = BTreeMap::new();
     for (key, function) in route_keys(body) {
         let function = names.get(&function).ok_or_else(|| lacks(&function))?;
-        wanted.insert(key, arn(function));
+        let function = arn(function);
+        let authorized = security
+            .as_ref()
+            .is_some_and(|found| stands_at(found, &key));
+        wanted.insert(
+            key,
+            Wanted {
+                function,
+                authorized,
+            },
+        );
     }
     let integrations = converge_integrations(aws, api, &wanted)?;
-    converge_routes(aws, api, &wanted, &integrations)?;
+    let attached = match &security {
+        Some(found) => Some(authorizer::converge(aws, api, found, names)?),
+        None => None,
+    };
+    converge_routes(aws, api, &wanted, &integrations, attached.as_ref())?;
     Ok(api.clone())
 }
 
@@ -48,7 +83,8 @@ fn route_keys(body: &Value) -> Vec<(String, String)> {
     let mut keys = Vec::new();
     for (path, methods) in body["paths"].as_object().into_iter().flatten() {
         for (method, operation) in methods.as_object().into_iter().flatten() {
-            let Some(function) = function_of(operation) else {
+            let Some(function) = invoked(&operation["x-amazon-apigateway-integration"]["uri"])
+            else {
                 continue;
             };
             let method = match method.as_str() {
@@ -63,6 +99,12 @@ fn route_keys(body: &Value) -> Vec<(String, String)> {
     keys
 }
 
+/// Whether a route, in either form, has the authorizer.
+fn stands_at(security: &Security, key: &str) -> bool {
+    let without = key.strip_suffix('/').filter(|key| !key.ends_with(' '));
+    security.routes.contains(without.unwrap_or(key))
+}
+
 fn forms(method: &str, path: &str) -> Vec<String> {
     if path.trim_start_matches('/') == "$default" {
         return vec!["$default".to_owned()];
@@ -72,14 +114,6 @@ fn forms(method: &str, path: &str) -> Vec<String> {
     }
     let path = path.trim_end_matches('/');
     vec![format!("{method} {path}"), format!("{method} {path}/")]
-}
-
-/// The function or its alias in `arn:…:function path…/${Name}/invocations`.
-fn function_of(operation: &Value) -> Option<String> {
-    let uri = &operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"];
-    let (_, rest) = uri.as_str()?.split_once("/functions/${")?;
-    let name = rest.split_once('}')?.0;
-    Some(name.strip_suffix(".Arn").unwrap_or(name).to_owned())
 }
 
 /// The ARN of a function, of which CloudFormation tells the name, or of an alias, whose ARN it tells.
@@ -94,7 +128,7 @@ fn arn(function: &str) -> String {
 fn converge_integrations(
     aws: &Aws,
     api: &str,
-    wanted: &BTreeMap<String, String>,
+    wanted: &BTreeMap<String, Wanted>,
 ) -> Result<BTreeMap<String, String>> {
     let mut ids = BTreeMap::new();
     for integration in items(aws, api, "integrations")? {
@@ -103,7 +137,7 @@ fn converge_integrations(
             ids.insert(uri.to_owned(), id.to_owned());
         }
     }
-    for function in wanted.values() {
+    for Wanted { function, .. } in wanted.values() {
         if !ids.contains_key(function) {
             let body = json!({
                 "integrationType": "AWS_PROXY",
@@ -121,25 +155,36 @@ fn converge_integrations(
 fn converge_routes(
     aws: &Aws,
     api: &str,
-    wanted: &BTreeMap<String, String>,
+    wanted: &BTreeMap<String, Wanted>,
     integrations: &BTreeMap<String, String>,
+    attached: Option<&Attached>,
 ) -> Result<()> {
-    let target = |function: &String| format!("integrations/{}", integrations[function]);
+    let definition = |key: &str, wanted: &Wanted| {
+        let attached = attached.filter(|_| wanted.authorized);
+        json!({
+            "routeKey": key,
+            "target": format!("integrations/{}", integrations[&wanted.function]),
+            "authorizationType": attached.map_or("NONE", |attached| attached.kind),
+            "authorizerId": attached.map(|attached| &attached.id),
+        })
+    };
     let mut missing = wanted.clone();
     for route in items(aws, api, "routes")? {
         let text = |name: &str| route[name].as_str().unwrap_or_default();
-        let kept = missing
-            .get(text("routeKey"))
-            .is_some_and(|function| target(function) == text("target"));
-        if kept {
+        let is_so = |wanted: &Wanted| {
+            let definition = definition(text("routeKey"), wanted);
+            let mut parts = definition.as_object().into_iter().flatten();
+            parts.all(|(name, value)| route.get(name).unwrap_or(&Value::Null) == value)
+        };
+        if missing.get(text("routeKey")).is_some_and(is_so) {
             missing.remove(text("routeKey"));
         } else {
             let path = format!("/{api}/routes/{}", text("routeId"));
             call(aws, "DELETE", &path, None)?;
         }
     }
-    for (key, function) in missing {
-        let body = json!({"routeKey": key, "target": target(&function)});
+    for (key, wanted) in missing {
+        let body = definition(&key, &wanted);
         call(aws, "POST", &format!("/{api}/routes"), Some(&body))?;
     }
     Ok(())
@@ -202,5 +247,27 @@ mod tests {
     fn a_template_without_an_api_is_told() {
         let error = api_body(&json!({"Resources": {}})).unwrap_err();
         assert!(error.to_string().contains("no HTTP API"));
+    }
+
+    #[test]
+    fn both_forms_of_a_route_have_the_authorizer() {
+        let key = "GET /items".to_owned();
+        let security = Security {
+            name: "callers".to_owned(),
+            authorizer: crate::security::Authorizer::Tokens {
+                issuer: String::new(),
+                audience: Vec::new(),
+            },
+            routes: [key, "GET /".to_owned()].into(),
+        };
+        for (key, stands) in [
+            ("GET /items", true),
+            ("GET /items/", true),
+            ("GET /", true),
+            ("POST /items/", false),
+            ("$default", false),
+        ] {
+            assert_eq!(stands_at(&security, key), stands, "{key}");
+        }
     }
 }

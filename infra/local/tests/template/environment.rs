@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use crate::source::Source;
-use crate::{file, functions, property, template};
+use crate::{file, functions, template};
 
 /// Set by Lambda itself, or for people who look for a fault.
 fn comes_otherwise(name: &str) -> bool {
@@ -19,6 +21,7 @@ const LEFT_OUT: [(&str, &str); 1] = [
 #[test]
 fn a_function_has_just_the_variables_that_it_reads() {
     let (template, source) = (template(), Source::read());
+    let routes = template.routes();
     for (binary, properties) in functions(&template) {
         let text = file(&format!("functions/{binary}.rs"));
         let mut read = source.variables(&text);
@@ -27,10 +30,19 @@ fn a_function_has_just_the_variables_that_it_reads() {
         for (_, name) in LEFT_OUT.iter().filter(|(function, _)| *function == binary) {
             assert!(read.remove(*name), "{binary} does not read {name}");
         }
-        let globals = &template.root()["Globals"]["Function"]["Environment"]["Variables"];
-        let own = &property(&template, properties, "Environment")["Variables"];
-        let set = [globals, own].into_iter().filter_map(|set| set.as_object());
-        let set: BTreeSet<String> = set.flat_map(|set| set.keys().cloned()).collect();
+        let names = |set: &Value| -> BTreeSet<String> {
+            let set = set["Variables"].as_object().into_iter().flatten();
+            set.map(|(name, _)| name.clone()).collect()
+        };
+        let mut set = names(&properties["Environment"]);
+        // What is set for all functions is about who gets in, which only those with a route ask.
+        let for_all = names(&template.root()["Globals"]["Function"]["Environment"]);
+        let has_route = routes.iter().any(|route| route.function == binary);
+        set.extend(
+            for_all
+                .into_iter()
+                .filter(|name| has_route || read.contains(name)),
+        );
         assert_eq!(
             set, read,
             "{binary}: set by the template, and read by the code"

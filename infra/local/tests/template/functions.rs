@@ -47,7 +47,9 @@ fn called_otherwise(template: &local_stack::template::Template, binary: &str) ->
     let name = name.map(|(name, _)| *name).unwrap_or_default();
     let mut others = template.root()["Resources"].clone();
     others.as_object_mut().unwrap().remove(name);
-    others.to_string().contains(&format!("\"{name}\""))
+    let others = others.to_string();
+    let forms = [format!("\"{name}\""), format!("{name}Alias")];
+    forms.iter().any(|form| others.contains(form))
         || others.to_string().contains(&format!("${{{name}."))
 }
 

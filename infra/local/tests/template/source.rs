@@ -11,9 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::file;
 
 /// What calls name these files by, and where they are.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("App", "src/app.rs"),
     ("Config", "src/config.rs"),
+    ("Guard", "src/auth/guard.rs"),
     ("http", "src/http/serve.rs"),
     ("jobs", "src/jobs/mod.rs"),
     ("log", "src/log.rs"),

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use local_stack::{project, setup};
 
+use crate::auth::secret_of;
 use crate::service::Service;
 
 /// Cases for each operation of one run of the tester.
@@ -72,6 +73,7 @@ pub fn a_generated_client_submits_a_task(service: &Service) {
         tool("python")
             .arg(script)
             .arg(service.url())
+            .args(service.key())
             .env("PYTHONPATH", scratch())
             .env("PYTHONDONTWRITEBYTECODE", "1"),
     );
@@ -90,6 +92,11 @@ pub fn a_tester_finds_no_answer_outside_of_the_document(service: &Service) {
             .arg(document())
             .arg("--url")
             .arg(service.url())
+            .args(
+                service
+                    .key()
+                    .map(|key| format!("--header=x-api-key: {key}")),
+            )
             .args(["--max-examples", EXAMPLES])
             // Another seed finds other things: SCHEMATHESIS_SEED sets it.
             .args([
@@ -98,6 +105,29 @@ pub fn a_tester_finds_no_answer_outside_of_the_document(service: &Service) {
             ])
             .args(["--continue-on-failure", "--no-color"]),
     );
+}
+
+/// Whatever was sent before by the other tests, with keys in headers, queries and cookies.
+pub fn secrets_are_in_no_log(service: &Service) {
+    let key = service.key().expect("a key");
+    let wrong = format!("as_0123456789abcdef_{}", "Z".repeat(43));
+    let secrets = [secret_of(key), secret_of(&wrong)];
+    service.bare("GET", "/items/", &[("x-api-key", &wrong)], "");
+    let path = format!("/items/?x-api-key={key}");
+    service.bare("GET", &path, &[("cookie", key)], "");
+    let bearer = format!("Bearer {key}");
+    let broken = [("authorization", &*bearer), ("x-api-key", "x")];
+    service.bare("POST", "/tasks/", &broken, key);
+    service.get("/nope");
+    let logs = service.eventually("the refusal is logged", || {
+        let logs = service.logs();
+        logs.contains("0123456789abcdef").then_some(logs)
+    });
+    for secret in secrets {
+        assert!(!logs.contains(secret), "a secret is in the log");
+    }
+    let hashed = logs.lines().find(|line| line.contains("KeyHash"));
+    assert_eq!(hashed, None);
 }
 
 /// What the tester cannot know: a task and a URL that there are. And where it differs on purpose

@@ -1,10 +1,12 @@
 //! End-to-end tests: they start the service on free ports, talk HTTP to it as a client does, and
 //! leave nothing running.
 //!
-//! The service is the local stack, or with `E2E_DEPLOYED=1` the template deployed into local AWS
-//! endpoints. One of it serves all tests, one test after the other, since some of them make the
+//! The service is the local stack, open to everybody; or with `E2E_KEYS=1` the same asking for API
+//! keys, for the tests of these; or with `E2E_DEPLOYED=1` the template deployed into local AWS
+//! endpoints, which asks for keys too. One of it serves all tests, one test after the other, since some of them make the
 //! upstream fail or kill the worker.
 
+mod auth;
 mod bodies;
 mod browser;
 mod clients;
@@ -61,23 +63,37 @@ fn main() -> ExitCode {
         worker: a_killed_worker_does_not_lose_its_task a_duplicate_message_runs_once
             poison_is_put_aside what_a_queue_gives_up_on_is_failed_and_can_run_again;
         metrics: count_tasks_and_calls_and_name_no_ids;
+        auth: every_route_refuses_who_has_no_key a_key_is_taken_in_either_header
+            the_documentation_is_open scopes_are_kept wrong_and_expired_keys_are_refused
+            a_revoked_key_is_refused_in_time a_gateway_may_keep_what_it_is_told_of_a_key only_one_key_in_one_header_counts
+            oversized_headers_let_nobody_in another_callers_task_is_unknown
+            callers_idempotency_keys_do_not_meet keys_are_listed_without_their_secrets;
         // Last, since the tester may delete the users that other tests read.
         clients: a_validator_accepts_the_document a_generated_client_submits_a_task
-            a_tester_finds_no_answer_outside_of_the_document;
+            a_tester_finds_no_answer_outside_of_the_document secrets_are_in_no_log;
     };
     if arguments.list {
         return libtest_mimic::run(&arguments, trials(&tests, None)).exit_code();
     }
-    let deployed = std::env::var_os("E2E_DEPLOYED").is_some_and(|value| value == "1");
-    let tests = if deployed {
-        without_impossible(&tests)
-    } else {
-        tests.to_vec()
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| value == "1");
+    let (deployed, keys) = (is_set("E2E_DEPLOYED"), is_set("E2E_KEYS"));
+    let tests = match (deployed, keys) {
+        (true, _) => without(&tests, &IMPOSSIBLE_WHEN_DEPLOYED),
+        (false, true) => tests
+            .iter()
+            .filter(|(name, _)| is_of_keys(name))
+            .copied()
+            .collect(),
+        (false, false) => tests
+            .iter()
+            .filter(|(name, _)| !is_of_keys(name))
+            .copied()
+            .collect(),
     };
-    let service = if deployed {
-        Service::deploy()
-    } else {
-        Service::start()
+    let service = match (deployed, keys) {
+        (true, _) => Service::deploy(),
+        (false, true) => Service::start_with_keys(),
+        (false, false) => Service::start(),
     };
     let service = match service {
         Ok(service) => Arc::new(service),
@@ -96,7 +112,7 @@ fn main() -> ExitCode {
 
 /// What the local AWS endpoints do otherwise than API Gateway does, or where they are, so that no
 /// function could make these tests pass.
-const IMPOSSIBLE_WHEN_DEPLOYED: [(&str, &str); 5] = [
+const IMPOSSIBLE_WHEN_DEPLOYED: [(&str, &str); 6] = [
     (
         "routes::refuses_options",
         "OPTIONS is answered by the endpoints",
@@ -110,6 +126,10 @@ const IMPOSSIBLE_WHEN_DEPLOYED: [(&str, &str); 5] = [
         "it would find what the endpoints answer themselves, such as to OPTIONS",
     ),
     (
+        "auth::a_gateway_may_keep_what_it_is_told_of_a_key",
+        "the deployment's gateway has one mode, and here that is the other",
+    ),
+    (
         "browser::docs_submit_a_task",
         "the page's links lead to the root of a host, and the address has a prefix",
     ),
@@ -119,19 +139,29 @@ const IMPOSSIBLE_WHEN_DEPLOYED: [(&str, &str); 5] = [
     ),
 ];
 
-fn without_impossible(tests: &[(&'static str, Test)]) -> Vec<(&'static str, Test)> {
-    for (name, reason) in IMPOSSIBLE_WHEN_DEPLOYED {
+/// Whether a test needs a service that asks for keys. The tester is one, since it also finds a route
+/// that does not ask although the document says so.
+fn is_of_keys(name: &str) -> bool {
+    let others = [
+        "clients::a_tester_finds_no_answer_outside_of_the_document",
+        "clients::secrets_are_in_no_log",
+    ];
+    name.starts_with("auth::") || others.contains(&name)
+}
+
+fn without(
+    tests: &[(&'static str, Test)],
+    left_out: &[(&'static str, &'static str)],
+) -> Vec<(&'static str, Test)> {
+    for (name, reason) in left_out {
         assert!(
-            tests.iter().any(|(test, _)| *test == name),
+            tests.iter().any(|(test, _)| test == name),
             "{name} is no test"
         );
         println!("left out: {name}: {reason}");
     }
-    let possible = |(test, _): &&(&'static str, Test)| {
-        IMPOSSIBLE_WHEN_DEPLOYED
-            .iter()
-            .all(|(name, _)| name != test)
-    };
+    let possible =
+        |(test, _): &&(&'static str, Test)| left_out.iter().all(|(name, _)| name != test);
     tests.iter().filter(possible).copied().collect()
 }
 

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use local_stack::deploy::{self, Deployment};
+use local_stack::gateway::Gateway;
+use local_stack::keys::{self, Place};
 use local_stack::{Options, Stack};
 use serde_json::{Value, json};
 use ureq::Agent;
@@ -14,6 +16,8 @@ pub const LEASE: Duration = Duration::from_secs(3);
 pub const FRESH: Duration = Duration::from_secs(2);
 /// The group of the tasks' schedules.
 const SCHEDULES: &str = "async-service-tasks";
+/// How long a revoked key may still be taken.
+pub const KEY_CACHE: Duration = Duration::from_secs(2);
 /// How long the functions wait for the users' upstream.
 const UPSTREAM_TIMEOUT_MS: &str = "700";
 /// How long anything may take that a test waits for. Only a broken service needs all of it.
@@ -23,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Service {
     runs: Runs,
     agent: Agent,
+    /// A key with all scopes, which every request has that does not say otherwise.
+    key: Option<String>,
 }
 
 /// The service's two ways to run on one machine.
@@ -59,8 +65,17 @@ impl Answer {
 }
 
 impl Service {
-    /// Starts the local stack.
+    /// Starts the local stack, open to everybody.
     pub fn start() -> local_stack::Result<Service> {
+        Service::start_as("none")
+    }
+
+    /// Starts the local stack so that it asks for keys.
+    pub fn start_with_keys() -> local_stack::Result<Service> {
+        Service::start_as("api-key")
+    }
+
+    fn start_as(auth_mode: &str) -> local_stack::Result<Service> {
         let environment = variables([
             ("LEASE_SECONDS", LEASE.as_secs().to_string()),
             ("USERS_FRESH_SECONDS", FRESH.as_secs().to_string()),
@@ -72,9 +87,12 @@ impl Service {
         ]);
         let stack = Stack::start(&Options {
             environment,
+            auth_mode: auth_mode.to_owned(),
+            key_cache_seconds: KEY_CACHE.as_secs(),
             ..Options::default()
         })?;
-        Ok(Service::new(Runs::Watched(Box::new(stack))))
+        let key = stack.key().map(str::to_owned);
+        Ok(Service::new(Runs::Watched(Box::new(stack)), key))
     }
 
     /// Deploys the template.
@@ -84,13 +102,19 @@ impl Service {
                 ("LeaseSeconds", LEASE.as_secs().to_string()),
                 ("UsersFreshSeconds", FRESH.as_secs().to_string()),
                 ("UsersUpstreamTimeoutMs", UPSTREAM_TIMEOUT_MS.to_owned()),
+                ("KeyCacheSeconds", KEY_CACHE.as_secs().to_string()),
             ]),
             ..deploy::Options::default()
         })?;
-        Ok(Service::new(Runs::Deployed(Box::new(deployment))))
+        let place = Place::Local(deployment.aws_endpoint());
+        let key = keys::create(&place, "tester", "read,write,admin", &[])?;
+        Ok(Service::new(
+            Runs::Deployed(Box::new(deployment)),
+            Some(key),
+        ))
     }
 
-    fn new(runs: Runs) -> Service {
+    fn new(runs: Runs, key: Option<String>) -> Service {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(PATIENCE))
@@ -99,6 +123,7 @@ impl Service {
         Service {
             runs,
             agent: agent.into(),
+            key,
         }
     }
 
@@ -218,8 +243,61 @@ impl Service {
         self.ask(request.body(body.to_vec()))
     }
 
-    /// A request to the service, or to another place that is given as a whole URL.
+    /// A request with these headers alone, and so without the key that the others have.
+    pub fn bare(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let request = self.request_to(path).method(method);
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        });
+        self.ask(request.body(body.as_bytes().to_vec()))
+    }
+
+    /// Another gateway in front of the local stack's functions, which keeps the authorizer's answers.
+    pub fn gateway_that_keeps_answers(&self) -> Gateway {
+        let Runs::Watched(stack) = &self.runs else {
+            panic!("only the local stack has gateways of its own");
+        };
+        let options = Options {
+            auth_mode: "api-key-cached".to_owned(),
+            key_cache_seconds: KEY_CACHE.as_secs(),
+            ..Options::default()
+        };
+        stack.another_gateway(&options).expect("a gateway")
+    }
+
+    /// The key that requests have, where the service asks for one.
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// A new key.
+    pub fn new_key(&self, name: &str, scopes: &str) -> String {
+        keys::create(&self.place(), name, scopes, &[]).expect("a key")
+    }
+
+    /// What `cargo xtask keys` says.
+    pub fn keys(&self, words: &[&str]) -> String {
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        keys::output(&self.place(), &words).expect("the program for keys")
+    }
+
+    fn place(&self) -> Place {
+        Place::Local(self.aws_endpoint())
+    }
+
     fn request(&self, path: &str) -> ureq::http::request::Builder {
+        let request = self.request_to(path);
+        // The upstream is another service.
+        match &self.key {
+            Some(key) if !path.starts_with(&self.upstream_url()) => {
+                request.header("x-api-key", key)
+            }
+            _ => request,
+        }
+    }
+
+    /// A request to the service, or to another place that is given as a whole URL.
+    fn request_to(&self, path: &str) -> ureq::http::request::Builder {
         let own = self.url();
         // A deployed service does not know what stands in front of its paths, so its links lack it.
         let path = match &self.runs {
@@ -339,10 +417,22 @@ impl Service {
     }
 
     fn sqs(&self, operation: &str, wanted: Value) -> Value {
+        self.aws("sqs", &format!("AmazonSQS.{operation}"), wanted)
+    }
+
+    pub fn dynamodb(&self, operation: &str, wanted: Value) -> Value {
+        self.aws(
+            "dynamodb",
+            &format!("DynamoDB_20120810.{operation}"),
+            wanted,
+        )
+    }
+
+    fn aws(&self, service: &str, target: &str, wanted: Value) -> Value {
         let request = Request::post(self.aws_endpoint())
             .header("content-type", "application/x-amz-json-1.0")
-            .header("x-amz-target", format!("AmazonSQS.{operation}"))
-            .header("authorization", credential("sqs"));
+            .header("x-amz-target", target)
+            .header("authorization", credential(service));
         let answer = self.ask(request.body(wanted.to_string().into_bytes()));
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.json()

@@ -1,0 +1,18 @@
+//! What the gateway asks before a route's function: who makes a request.
+
+use async_service::auth::authorizer::{Authorizer, AuthorizerAnswer, AuthorizerRequest};
+use async_service::{App, Error};
+use lambda_runtime::{LambdaEvent, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let authorizer = App::from_env()?.authorizer()?;
+    lambda_runtime::run(service_fn(|event| authorize(&authorizer, event))).await
+}
+
+async fn authorize(
+    authorizer: &Authorizer,
+    event: LambdaEvent<AuthorizerRequest>,
+) -> Result<AuthorizerAnswer, Error> {
+    Ok(authorizer.answer(&event.payload).await?)
+}

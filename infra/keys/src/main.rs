@@ -1,0 +1,100 @@
+//! Creates, lists and revokes API keys, in the table that the environment names as the functions'
+//! does. `cargo xtask keys` sets that environment.
+
+use std::process::ExitCode;
+
+use async_service::auth::key::ApiKey;
+use async_service::ids::now_ms;
+use async_service::store::ApiKeyStore;
+use async_service::store::api_keys::{StoredKey, row_of};
+use async_service::{App, Error};
+use jiff::Timestamp;
+
+mod arguments;
+
+use arguments::{Command, NewKey};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", with_causes(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Error> {
+    let command = arguments::parse(std::env::args_os().skip(1))?;
+    let keys = App::from_env()?.api_keys()?;
+    match command {
+        Command::Create(new) => create(&keys, new).await,
+        Command::List => list(&keys).await,
+        Command::Revoke(id) => revoke(&keys, &id).await,
+    }
+}
+
+/// Prints the key alone on standard output, for a script to take; all else is for people.
+async fn create(keys: &ApiKeyStore, new: NewKey) -> Result<(), Error> {
+    let now = now_ms();
+    let end = new.days.map(|days| now / 1000 + days * 24 * 3600);
+    loop {
+        let key = ApiKey::generate().map_err(|_| "the system gives no random numbers")?;
+        let row = row_of(&key, &new.name, new.scopes.clone(), now, end);
+        // Another's id, which nobody will ever meet: 64 random bits.
+        if !keys.create(&row).await? {
+            continue;
+        }
+        println!("{}", key.reveal());
+        eprintln!("{}", line(&row, now));
+        eprintln!("This is the only time that the key is shown.");
+        return Ok(());
+    }
+}
+
+async fn list(keys: &ApiKeyStore) -> Result<(), Error> {
+    let now = now_ms();
+    for key in keys.list().await? {
+        println!("{}", line(&key, now));
+    }
+    Ok(())
+}
+
+async fn revoke(keys: &ApiKeyStore, id: &str) -> Result<(), Error> {
+    if !keys.revoke(id).await? {
+        return Err(format!("there is no key {id}").into());
+    }
+    eprintln!("{id} is revoked; it may be taken for KeyCacheSeconds more (60 by default)");
+    Ok(())
+}
+
+fn line(key: &StoredKey, now: u64) -> String {
+    let state = match key {
+        key if key.disabled => "revoked",
+        key if key.is_expired(now) => "expired",
+        _ => "active",
+    };
+    let end = key.expires_at.map_or("never".to_owned(), time);
+    format!(
+        "{}  {state}  {}  [{}]  made {}  ends {end}",
+        key.id,
+        key.name,
+        key.scopes,
+        time(key.created_at)
+    )
+}
+
+fn time(seconds: u64) -> String {
+    let time = i64::try_from(seconds).ok();
+    let time = time.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    time.map_or(seconds.to_string(), |time| time.to_string())
+}
+
+/// The AWS SDK's own text is only the outermost cause. What says the same as its cause is told once.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |cause| (*cause).source());
+    let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.dedup();
+    texts.join(": ")
+}

@@ -1,0 +1,215 @@
+//! The authorizer before the functions: an HTTP API asks it who makes a
+//! request, keeps what it says by the caller's header, and hands that on.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::{Invoked, message};
+use crate::error::{Error, Result};
+use crate::http::Response;
+use crate::security::{Authorizer, Security};
+use crate::template::{Route, Template};
+
+/// Where the authorizer is asked.
+#[derive(Debug)]
+pub struct Checkpoint {
+    routes: BTreeSet<String>,
+    function: String,
+    header: Option<String>,
+    keep: Duration,
+    kept: Mutex<HashMap<String, (Instant, Value)>>,
+}
+
+impl Checkpoint {
+    /// What `security` of `template` asks for.
+    ///
+    /// # Errors
+    /// When that is to check tokens, which only API Gateway itself does.
+    pub fn new(template: &Template, security: Security) -> Result<Self> {
+        let Authorizer::Function {
+            function,
+            header,
+            keep,
+        } = security.authorizer
+        else {
+            return Err(Error::new("only API Gateway itself checks tokens"));
+        };
+        let binaries = template.binaries();
+        // SAM names an alias after its function.
+        let name = function.split("Alias").next().unwrap_or_default();
+        let binary = binaries.get(name);
+        let binary = binary.ok_or_else(|| Error::new(format!("there is no {function}")))?;
+        Ok(Self {
+            routes: security.routes,
+            function: (*binary).to_owned(),
+            header,
+            keep: Duration::from_secs(keep),
+            kept: Mutex::default(),
+        })
+    }
+
+    /// The name of the authorizer's binary.
+    pub(super) fn function(&self) -> &str {
+        &self.function
+    }
+
+    pub(super) fn stands_at(&self, route: &Route) -> bool {
+        self.routes.contains(&route.key())
+    }
+
+    /// What is known of the caller, or the refusal, as an HTTP API words it.
+    pub(super) fn who(
+        &self,
+        event: &Value,
+        ask: impl FnOnce(&Value) -> Invoked,
+    ) -> std::result::Result<Value, Response> {
+        let identity = match &self.header {
+            None => None,
+            Some(header) => match event["headers"][header].as_str() {
+                None | Some("") => return Err(message(401, "Unauthorized")),
+                Some(value) => Some(value),
+            },
+        };
+        let kept = identity.and_then(|identity| self.kept(identity));
+        let answer = match kept {
+            Some(answer) => answer,
+            None => {
+                let failed = || message(500, "Internal Server Error");
+                let answer = ask(&question(event, identity)).ok().flatten();
+                let answer = answer.filter(|answer| answer["isAuthorized"].is_boolean());
+                let answer = answer.ok_or_else(failed)?;
+                self.keep(identity, &answer);
+                answer
+            }
+        };
+        match answer["isAuthorized"] == true {
+            true => Ok(answer["context"].clone()),
+            false => Err(message(403, "Forbidden")),
+        }
+    }
+
+    fn kept(&self, identity: &str) -> Option<Value> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let (until, answer) = kept.get(identity)?;
+        (Instant::now() < *until).then(|| answer.clone())
+    }
+
+    fn keep(&self, identity: Option<&str>, answer: &Value) {
+        if let Some(identity) = identity {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            kept.retain(|_, (until, _)| now < *until);
+            kept.insert(identity.to_owned(), (now + self.keep, answer.clone()));
+        }
+    }
+}
+
+/// The event of an authorizer: the function's without the body.
+fn question(event: &Value, identity: Option<&str>) -> Value {
+    let mut question = event.clone();
+    if let Some(question) = question.as_object_mut() {
+        question.remove("body");
+        question.remove("isBase64Encoded");
+        question.insert("type".to_owned(), json!("REQUEST"));
+        question.insert(
+            "identitySource".to_owned(),
+            json!(identity.map(|value| [value])),
+        );
+    }
+    question
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    fn checkpoint(header: Option<&str>, keep: Duration) -> Checkpoint {
+        Checkpoint {
+            routes: ["GET /items".to_owned()].into(),
+            function: "authorizer".to_owned(),
+            header: header.map(str::to_owned),
+            keep,
+            kept: Mutex::default(),
+        }
+    }
+
+    fn event(authorization: &str) -> Value {
+        json!({"headers": {"authorization": authorization}, "body": "private"})
+    }
+
+    #[test]
+    fn an_answer_is_kept_by_its_header_and_for_its_time() {
+        let asked = Cell::new(0);
+        let ask = |question: &Value| {
+            asked.set(asked.get() + 1);
+            assert!(question.get("body").is_none());
+            let caller = question["identitySource"][0].clone();
+            Ok(Some(
+                json!({"isAuthorized": true, "context": {"caller": caller}}),
+            ))
+        };
+        let long = checkpoint(Some("authorization"), Duration::from_secs(3600));
+        for (header, count) in [("ada", 1), ("ada", 1), ("eve", 2), ("ada", 2)] {
+            let who = long.who(&event(header), ask).ok().unwrap();
+            assert_eq!((&who["caller"], asked.get()), (&json!(header), count));
+        }
+        let short = checkpoint(Some("authorization"), Duration::ZERO);
+        for count in [3, 4] {
+            assert!(short.who(&event("ada"), ask).is_ok());
+            assert_eq!(asked.get(), count);
+        }
+    }
+
+    #[test]
+    fn without_a_header_to_keep_it_by_it_is_asked_each_time() {
+        let asked = Cell::new(0);
+        let point = checkpoint(None, Duration::from_secs(3600));
+        for _ in 0..2 {
+            let answer = point.who(&json!({"headers": {}}), |question| {
+                asked.set(asked.get() + 1);
+                assert_eq!(question["identitySource"], Value::Null);
+                Ok(Some(json!({"isAuthorized": true, "context": {}})))
+            });
+            assert_eq!(answer.ok(), Some(json!({})));
+        }
+        assert_eq!(asked.get(), 2);
+    }
+
+    #[test]
+    fn a_refusal_is_the_gateways_and_a_failure_lets_nobody_in() {
+        let status = |point: &Checkpoint, event: &Value, answer: Option<Value>| {
+            point
+                .who(event, |_| Ok(answer))
+                .err()
+                .map(|refusal| refusal.status)
+        };
+        let point = checkpoint(Some("authorization"), Duration::from_secs(3600));
+        let yes = Some(json!({"isAuthorized": true}));
+        assert_eq!(
+            status(&point, &json!({"headers": {}}), yes.clone()),
+            Some(401)
+        );
+        assert_eq!(status(&point, &event(""), yes), Some(401));
+        assert_eq!(status(&point, &event("a"), None), Some(500));
+        let unclear = Some(json!({"isAuthorized": "false"}));
+        assert_eq!(status(&point, &event("a"), unclear), Some(500));
+        let no = Some(json!({"isAuthorized": false}));
+        assert_eq!(status(&point, &event("a"), no), Some(403));
+    }
+
+    #[test]
+    fn it_stands_where_the_template_says() {
+        let point = checkpoint(None, Duration::ZERO);
+        let route = |path: &str| Route {
+            method: "GET".to_owned(),
+            path: path.to_owned(),
+            function: "any".to_owned(),
+        };
+        assert!(point.stands_at(&route("/items")));
+        assert!(!point.stands_at(&route("")) && !point.stands_at(&route("/docs")));
+    }
+}
