@@ -1,0 +1,109 @@
+//! The figures of a storm, as a table.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::clients::Submitted;
+use crate::fault::Fault;
+use crate::judge;
+use crate::observer::{Counts, Observer};
+
+/// What a storm was.
+pub struct Report<'a> {
+    pub seed: u64,
+    pub submitted: &'a Submitted,
+    pub killed: &'a BTreeMap<&'static str, u64>,
+    /// All records at the end.
+    pub records: &'a [Value],
+    pub counts: &'a Counts,
+    pub poison: usize,
+    /// How long the storm was, and all of it.
+    pub storm: Duration,
+    pub duration: Duration,
+}
+
+impl Report<'_> {
+    /// Prints it.
+    pub fn print(&self, observer: &Observer) {
+        println!("\n── storm, seed {} ──", self.seed);
+        let (storm, all) = (self.storm.as_secs_f64(), self.duration.as_secs_f64());
+        line("duration", &format!("{all:.1} s, of it storm {storm:.1} s"));
+        self.print_faults(observer);
+        line("killed", &pairs(self.killed));
+        let accepted = &self.submitted.accepted;
+        line("accepted", &accepted.len().to_string());
+        line(
+            "  by kind",
+            &pairs(&tally(accepted.iter().map(|task| task.order.kind.name()))),
+        );
+        line("not accepted, by status", &pairs(&self.submitted.refused));
+        line("poison and duplicates sent", &self.poison.to_string());
+        let states = self
+            .records
+            .iter()
+            .filter_map(|record| record["state"].as_str());
+        line("final states", &pairs(&tally(states)));
+        line("final writes", &self.final_writes());
+        line("writes to records", &pairs(&self.counts.writes));
+        line("calls", &pairs(&self.counts.calls));
+        let attempts = self
+            .records
+            .iter()
+            .map(|record| judge::outcomes(record).count());
+        line("tasks by attempts", &pairs(&tally(attempts)));
+        let outcomes = self.records.iter().flat_map(judge::outcomes);
+        line("attempts by outcome", &pairs(&tally(outcomes)));
+        println!();
+    }
+
+    fn print_faults(&self, observer: &Observer) {
+        let faults = observer.faults();
+        let total: u64 = faults.values().sum();
+        line("faults", &total.to_string());
+        for fault in Fault::ALL {
+            let of_it = faults.iter().filter(|((one, _), _)| *one == fault);
+            let of_it: BTreeMap<&str, u64> = of_it
+                .map(|((_, operation), count)| (operation.as_str(), *count))
+                .collect();
+            let count: u64 = of_it.values().sum();
+            line(
+                &format!("  {}", fault.name()),
+                &format!("{count}: {}", pairs(&of_it)),
+            );
+        }
+    }
+
+    fn final_writes(&self) -> String {
+        let runs = self
+            .records
+            .iter()
+            .filter_map(|record| record["run"].as_u64());
+        let writes: u64 = crate::call::FINAL
+            .iter()
+            .map(|state| self.counts.writes(state))
+            .sum();
+        format!("{writes} of {} runs", runs.sum::<u64>())
+    }
+}
+
+fn line(name: &str, value: &str) {
+    println!("{name:<28} {value}");
+}
+
+fn tally<K: Ord>(all: impl Iterator<Item = K>) -> BTreeMap<K, u64> {
+    let mut counts = BTreeMap::new();
+    for one in all {
+        *counts.entry(one).or_default() += 1;
+    }
+    counts
+}
+
+fn pairs<K: std::fmt::Display>(counts: &BTreeMap<K, u64>) -> String {
+    let pairs: Vec<String> = counts
+        .iter()
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    pairs.join(", ")
+}
