@@ -13,6 +13,10 @@ pub struct Call {
     pub operation: String,
     /// Whether it is to the table, and not to a queue.
     pub is_table: bool,
+    /// What all tries of the same call have in common.
+    pub invocation: String,
+    /// Whether this is the first of them.
+    pub is_first: bool,
     /// What it is about, where that is looked at.
     pub about: About,
 }
@@ -38,6 +42,7 @@ impl Call {
     pub fn read(request: &Request) -> Call {
         let target = request.header("x-amz-target").unwrap_or_default();
         let (service, operation) = target.split_once('.').unwrap_or(("", target));
+        let header = |name: &str| request.header(name).unwrap_or_default().to_owned();
         let body = || serde_json::from_slice::<Value>(&request.body).unwrap_or_default();
         let about = match operation {
             "UpdateItem" => update(&body()),
@@ -48,6 +53,8 @@ impl Call {
         Call {
             operation: operation.to_owned(),
             is_table: service.starts_with("DynamoDB"),
+            invocation: header("amz-sdk-invocation-id"),
+            is_first: header("amz-sdk-request").starts_with("attempt=1"),
             about,
         }
     }

@@ -83,30 +83,30 @@ const WEATHER: [(Fault, u32); 11] = [
     (Fault::RepeatedLast, 150),
 ];
 
-/// The same in an outage. A single fault is mended by the SDK's own retries; only so many in a row
-/// reach the program.
-const OUTAGE: [(Fault, u32); 6] = [
+/// How often each happens to a doomed call.
+const DOOM: [(Fault, u32); 7] = [
     (Fault::Throttled, 2_000),
     (Fault::Failed, 1_500),
     (Fault::Unavailable, 1_500),
     (Fault::Reset, 1_500),
-    (Fault::LostAnswer, 2_000),
-    (Fault::HalfAnswer, 500),
+    (Fault::LostAnswer, 2_500),
+    (Fault::HalfAnswer, 980),
+    (Fault::LateAnswer, 20),
 ];
 
-/// How many calls an outage lasts, and one in how many stretches of calls is one.
-const STRETCH: u64 = 24;
-const OUTAGE_IN: u32 = 20;
+/// One in how many first tries of a call is doomed.
+const DOOMED_IN: u32 = 100;
+
+/// Whether the call of this number is doomed: every further try of it fails too. Single faults are
+/// mended by the SDK's own retries; these reach the program.
+pub fn is_doomed(seed: u64, operation: &str, number: u64) -> bool {
+    random(seed, operation, number, "doom").u32(..DOOMED_IN) == 0
+}
 
 /// What happens to the call of this number of an operation: the same for the same seed.
-pub fn decide(seed: u64, operation: &str, number: u64) -> Option<Fault> {
-    let mut stretch = random(seed, operation, number / STRETCH, "stretch");
-    let mut call = random(seed, operation, number, "call");
-    let odds: &[(Fault, u32)] = match stretch.u32(..OUTAGE_IN) {
-        0 => &OUTAGE,
-        _ => &WEATHER,
-    };
-    let mut dice = call.u32(..10_000);
+pub fn decide(seed: u64, operation: &str, number: u64, is_doomed: bool) -> Option<Fault> {
+    let odds: &[(Fault, u32)] = if is_doomed { &DOOM } else { &WEATHER };
+    let mut dice = random(seed, operation, number, "call").u32(..10_000);
     for (fault, share) in odds {
         match dice.checked_sub(*share) {
             None => return Some(*fault),

@@ -1,7 +1,8 @@
 //! What stands between the functions and the AWS endpoints: it passes calls on, or does not.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ struct Passage {
     agent: Agent,
     seed: u64,
     stormy: AtomicBool,
+    /// Calls whose every try fails.
+    doomed: Mutex<HashSet<String>>,
     observer: Observer,
 }
 
@@ -46,6 +49,7 @@ impl Proxy {
             agent: agent.into(),
             seed,
             stormy: AtomicBool::new(false),
+            doomed: Mutex::default(),
             observer: Observer::new(),
         });
         let serving = Arc::clone(&passage);
@@ -73,9 +77,7 @@ impl Passage {
     fn answer(&self, request: &Request) -> Response {
         let call = Call::read(request);
         let number = self.observer.received(&call);
-        let stormy = self.stormy.load(Ordering::SeqCst);
-        let decided = stormy.then(|| fault::decide(self.seed, &call.operation, number));
-        let Some(fault) = decided.flatten() else {
+        let Some(fault) = self.decide(&call, number) else {
             return self.pass(request, &call);
         };
         self.observer.injected(&call, fault);
@@ -119,6 +121,19 @@ impl Passage {
                 self.pass(request, &call)
             }
         }
+    }
+
+    fn decide(&self, call: &Call, number: u64) -> Option<Fault> {
+        if !self.stormy.load(Ordering::SeqCst) {
+            return None;
+        }
+        let (seed, operation) = (self.seed, call.operation.as_str());
+        let mut doomed = self.doomed.lock().unwrap_or_else(PoisonError::into_inner);
+        if call.is_first && fault::is_doomed(seed, operation, number) {
+            doomed.insert(call.invocation.clone());
+        }
+        let is_doomed = doomed.contains(&call.invocation);
+        fault::decide(seed, operation, number, is_doomed)
     }
 
     /// Passes a call on, and notes what the endpoints say.

@@ -9,6 +9,7 @@ use crate::clients::Submitted;
 use crate::fault::Fault;
 use crate::judge;
 use crate::observer::{Counts, Observer};
+use crate::service::Service;
 
 /// What a storm was.
 pub struct Report<'a> {
@@ -19,19 +20,34 @@ pub struct Report<'a> {
     pub records: &'a [Value],
     pub counts: &'a Counts,
     pub poison: usize,
-    /// How long the storm was, and all of it.
-    pub storm: Duration,
-    pub duration: Duration,
+    /// How long it took until each of these was so.
+    pub times: &'a [(&'static str, Duration)],
 }
+
+/// What the functions log of faults that the SDK's retries did not mend, and of kills.
+const TROUBLE: [&str; 6] = [
+    "record could not be written",
+    "visibility stays as it is",
+    "a heartbeat failed",
+    "the lease was lost",
+    "could not be put aside",
+    "Runtime exited",
+];
 
 impl Report<'_> {
     /// Prints it.
-    pub fn print(&self, observer: &Observer) {
+    pub fn print(&self, service: &Service) {
+        let observer = service.observer();
         println!("\n── storm, seed {} ──", self.seed);
-        let (storm, all) = (self.storm.as_secs_f64(), self.duration.as_secs_f64());
-        line("duration", &format!("{all:.1} s, of it storm {storm:.1} s"));
+        let times = self.times.iter();
+        let times: Vec<String> = times
+            .map(|(what, time)| format!("{what} {:.1} s", time.as_secs_f64()))
+            .collect();
+        line("from the start until", &times.join(", "));
         self.print_faults(observer);
         line("killed", &pairs(self.killed));
+        let trouble = TROUBLE.map(|text| (text, service.lines_with(text)));
+        line("logged", &pairs(&BTreeMap::from(trouble)));
         let accepted = &self.submitted.accepted;
         line("accepted", &accepted.len().to_string());
         line(

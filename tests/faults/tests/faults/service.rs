@@ -15,7 +15,7 @@ pub const LEASE_SECONDS: u64 = 3;
 
 /// The queues' own visibility timeout, in seconds: what it costs when a worker dies before it has
 /// hidden its messages for one lease. The template's half hour would be a long test.
-const VISIBILITY_SECONDS: u64 = 30;
+const VISIBILITY_SECONDS: u64 = 20;
 
 /// Processes of each function.
 const CONCURRENCY: usize = 6;
@@ -101,6 +101,12 @@ impl Service {
         let logs = self.stack.logs();
         let lines: Vec<&str> = logs.lines().filter(|line| line.contains(text)).collect();
         lines[lines.len().saturating_sub(count)..].join("\n")
+    }
+
+    /// How many lines of the functions have this text.
+    pub fn lines_with(&self, text: &str) -> u64 {
+        let logs = self.stack.logs();
+        logs.lines().filter(|line| line.contains(text)).count() as u64
     }
 
     /// Asks the service; nothing where it does not answer in HTTP and JSON.

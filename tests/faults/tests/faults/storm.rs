@@ -39,14 +39,16 @@ pub fn run(service: &Service, seed: u64, tasks: u64) {
     let before = service.observer().counts();
     let known: HashSet<String> = ids(&service.list()).into_iter().collect();
     let (submitted, killed, messages) = storm(service, seed, tasks);
-    let storm = started.elapsed();
+    let mut times = vec![("the storm was over", started.elapsed())];
 
     let mut wrong = submitted.violations.clone();
     wrong.extend(settle(service, &submitted));
+    times.push(("the queues were empty", started.elapsed()));
     let listed: Vec<String> = ids(&service.list());
     let listed = listed.into_iter().filter(|id| !known.contains(id));
     let listed: Vec<String> = listed.collect();
     let records = read_all(service, &listed);
+    times.push(("all records were read", started.elapsed()));
     Report {
         seed,
         submitted: &submitted,
@@ -54,10 +56,9 @@ pub fn run(service: &Service, seed: u64, tasks: u64) {
         records: &records,
         counts: &service.observer().counts().since(&before),
         poison: messages.len(),
-        storm,
-        duration: started.elapsed(),
+        times: &times,
     }
-    .print(service.observer());
+    .print(service);
     wrong.extend(judge_lists(&submitted, &listed));
     wrong.extend(judge_records(service, &submitted, &messages, &records));
     wrong.extend(judge_dead_letters(service, &messages));
