@@ -1,4 +1,4 @@
-//! Processes that die, at times and of kinds that the seed decides.
+//! Processes that die or stand still, at times and of kinds that the seed decides.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,33 +8,60 @@ use std::time::{Duration, Instant};
 use local_stack::process;
 
 use crate::fault;
-use crate::service::Service;
+use crate::service::{LEASE_SECONDS, Service};
 
-/// How many milliseconds pass between two kills.
+/// How many milliseconds pass between two victims.
 const PAUSE: std::ops::Range<u64> = 300..2_000;
 
-/// The functions of which one process in so many kills is.
+/// The functions of which one process in so many victims is.
 const OTHERS: [&str; 4] = ["create_task", "cancel_task", "retry_task", "read_task"];
 const OTHER_IN: u32 = 6;
 
-/// Kills until it is told to stop, and counts by function.
-pub fn run(service: &Service, seed: u64, over: &AtomicBool) -> BTreeMap<&'static str, u64> {
+/// One in how many workers is frozen and not killed. It is thawed when others have taken its tasks
+/// over, and then goes on as if nothing had happened.
+const FROZEN_IN: u32 = 4;
+const FROZEN: Duration = Duration::from_secs(LEASE_SECONDS + 2);
+
+/// How often something was done to a process of a function.
+pub type Victims = BTreeMap<String, u64>;
+
+/// Kills and freezes until it is told to stop, and counts by function.
+pub fn run(service: &Service, seed: u64, over: &AtomicBool) -> Victims {
     let mut random = fault::random(seed, "kills", 0, "");
-    let mut killed = BTreeMap::new();
+    let mut victims = Victims::new();
+    let mut frozen: Vec<(Instant, u32)> = Vec::new();
+    let mut next = Instant::now();
     while !over.load(Ordering::SeqCst) {
-        let next = Instant::now() + Duration::from_millis(random.u64(PAUSE));
-        while Instant::now() < next && !over.load(Ordering::SeqCst) {
-            thread::sleep(Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(20));
+        thaw(&mut frozen, Instant::now());
+        if Instant::now() < next {
+            continue;
         }
+        next = Instant::now() + Duration::from_millis(random.u64(PAUSE));
         let function = match random.u32(..OTHER_IN) {
             0 => OTHERS[random.usize(..OTHERS.len())],
             _ => "worker",
         };
-        let pids = service.pids_of(function);
-        if let Some(pid) = random.choice(pids) {
+        let freezes = function == "worker" && random.u32(..FROZEN_IN) == 0;
+        let Some(pid) = random.choice(service.pids_of(function)) else {
+            continue;
+        };
+        if freezes {
+            process::freeze(pid);
+            frozen.push((Instant::now() + FROZEN, pid));
+            *victims.entry(format!("{function} frozen")).or_default() += 1;
+        } else {
             process::kill_now(pid);
-            *killed.entry(function).or_default() += 1;
+            *victims.entry(format!("{function} killed")).or_default() += 1;
         }
     }
-    killed
+    thaw(&mut frozen, Instant::now() + FROZEN);
+    victims
+}
+
+/// Thaws what is due. One that was killed meanwhile is gone, and its number not given anew so soon.
+fn thaw(frozen: &mut Vec<(Instant, u32)>, now: Instant) {
+    for (_, pid) in frozen.extract_if(.., |(due, _)| *due <= now) {
+        process::thaw(pid);
+    }
 }

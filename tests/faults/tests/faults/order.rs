@@ -108,7 +108,7 @@ impl Order {
         }
         match kind {
             Kind::Countdown => options["countdown"] = json!(random.u32(1..=5)),
-            Kind::Cancelled { .. } if random.bool() => options["countdown"] = json!(2),
+            Kind::Cancelled { after } if after % 3 == 0 => options["countdown"] = json!(2),
             Kind::Expires { at } => options["expires"] = json!(rfc3339(at)),
             _ => {}
         }
@@ -137,7 +137,7 @@ fn kind(random: &mut Rng) -> Kind {
         294..354 => Kind::Countdown,
         354..404 => Kind::Key,
         404..464 => Kind::Cancelled {
-            after: random.u64(..3_000),
+            after: random.u64(..4_000),
         },
         464..484 => Kind::Expires {
             at: now_ms() + random.u64(300..4_000),
@@ -164,7 +164,7 @@ fn work(
     };
     match kind {
         Kind::Source => {
-            let (records, delay) = (random.u64(10..300), random.u64(..300));
+            let (records, delay) = (random.u64(10..300), random.u64(..1_500));
             let path = format!("/data/large.jsonl?records={records}&delay_ms={delay}");
             file(path, Expected::Records(records))
         }
@@ -179,7 +179,8 @@ fn work(
             let path = format!("/flaky/{fails}/{number}.jsonl");
             file(path, Expected::Records(FLAKY_RECORDS))
         }
-        Kind::Cancelled { .. } if random.bool() => slow_file(2_500),
+        // A third of them run when they are cancelled, as a rule.
+        Kind::Cancelled { after } if after % 3 == 1 => slow_file(4_000),
         // Over 512 bytes an input has chunks of its own, over 60 KB it does not travel at all; so
         // many fields make a result of more than 16 KB.
         Kind::Large => {

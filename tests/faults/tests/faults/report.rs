@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::clients::Submitted;
 use crate::fault::Fault;
 use crate::judge;
+use crate::kills::Victims;
 use crate::observer::{Counts, Observer};
 use crate::service::Service;
 
@@ -15,7 +16,7 @@ use crate::service::Service;
 pub struct Report<'a> {
     pub seed: u64,
     pub submitted: &'a Submitted,
-    pub killed: &'a BTreeMap<&'static str, u64>,
+    pub victims: &'a Victims,
     /// All records at the end.
     pub records: &'a [Value],
     pub counts: &'a Counts,
@@ -45,7 +46,7 @@ impl Report<'_> {
             .collect();
         line("from the start until", &times.join(", "));
         self.print_faults(observer);
-        line("killed", &pairs(self.killed));
+        line("processes", &pairs(self.victims));
         let trouble = TROUBLE.map(|text| (text, service.lines_with(text)));
         line("logged", &pairs(&BTreeMap::from(trouble)));
         let accepted = &self.submitted.accepted;

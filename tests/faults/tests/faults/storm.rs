@@ -1,6 +1,6 @@
-//! The storm: load, faults and kills at once, and what must be true when it is over.
+//! The storm: load, faults and victims at once, and what must be true when it is over.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::clients::{Accepted, Clients, Submitted};
 use crate::fault;
 use crate::judge;
+use crate::kills::{self, Victims};
 use crate::poison::{self, Message};
 use crate::report::Report;
 use crate::service::Service;
@@ -38,7 +39,7 @@ pub fn run(service: &Service, seed: u64, tasks: u64) {
     let started = Instant::now();
     let before = service.observer().counts();
     let known: HashSet<String> = ids(&service.list()).into_iter().collect();
-    let (submitted, killed, messages) = storm(service, seed, tasks);
+    let (submitted, victims, messages) = storm(service, seed, tasks);
     let mut times = vec![("the storm was over", started.elapsed())];
 
     let mut wrong = submitted.violations.clone();
@@ -52,7 +53,7 @@ pub fn run(service: &Service, seed: u64, tasks: u64) {
     Report {
         seed,
         submitted: &submitted,
-        killed: &killed,
+        victims: &victims,
         records: &records,
         counts: &service.observer().counts().since(&before),
         poison: messages.len(),
@@ -72,14 +73,12 @@ pub fn run(service: &Service, seed: u64, tasks: u64) {
     );
 }
 
-type Killed = BTreeMap<&'static str, u64>;
-
 /// Lets everything happen at once, and ends it when most tasks have ended.
-fn storm(service: &Service, seed: u64, tasks: u64) -> (Submitted, Killed, Vec<Message>) {
+fn storm(service: &Service, seed: u64, tasks: u64) -> (Submitted, Victims, Vec<Message>) {
     let over = AtomicBool::new(false);
     service.set_stormy(true);
     let all = thread::scope(|scope| {
-        let killer = scope.spawn(|| crate::kills::run(service, seed, &over));
+        let killer = scope.spawn(|| kills::run(service, seed, &over));
         let poisoner = scope.spawn(|| send_poison(service, seed, &over));
         // Joined, so that a panic ends the others too.
         let clients = scope.spawn(|| Clients::new(service, seed, tasks).run());
@@ -95,7 +94,7 @@ fn storm(service: &Service, seed: u64, tasks: u64) -> (Submitted, Killed, Vec<Me
     });
     service.set_stormy(false);
     match all {
-        (Ok(submitted), Ok(killed), Ok(messages)) => (submitted, killed, messages),
+        (Ok(submitted), Ok(victims), Ok(messages)) => (submitted, victims, messages),
         _ => panic!("the storm broke off: a thread's message is above"),
     }
 }
