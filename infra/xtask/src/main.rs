@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask run`, `deploy`, `test` and `openapi`.
+//! The project's commands: `cargo xtask run`, `deploy`, `test`, `faults` and `openapi`.
 
 use std::process::ExitCode;
 
@@ -6,6 +6,7 @@ use local_stack::{Result, process};
 
 mod arguments;
 mod deploy;
+mod faults;
 mod openapi;
 mod run;
 mod test;
@@ -35,6 +36,7 @@ fn start() -> Result<()> {
         Command::Run(options) => run::run(&options),
         Command::Deploy(options) => deploy::run(&options),
         Command::Test(options) => test::run(options),
+        Command::Faults(options) => faults::run(options),
         Command::OpenApi => openapi::write(),
     }
 }

@@ -30,11 +30,14 @@ const QUICK: [Step; 5] = [
 ];
 
 /// Checks that need the Python tools, and take longer.
-const FULL: [Step; 3] = [
+const FULL: [Step; 4] = [
     ("template.yaml", sam_validate),
     ("the running service", || Ok(cargo("test --quiet -p e2e"))),
     ("parity with FastAPI", || {
         Ok(cargo("test --quiet -p parity -- --nocapture"))
+    }),
+    ("the delivery contract under faults", || {
+        Ok(cargo("test --quiet -p faults --test faults"))
     }),
 ];
 

@@ -17,10 +17,10 @@ const PAUSE: std::ops::Range<u64> = 300..2_000;
 const OTHERS: [&str; 4] = ["create_task", "cancel_task", "retry_task", "read_task"];
 const OTHER_IN: u32 = 6;
 
-/// One in how many workers is frozen and not killed. It is thawed when others have taken its tasks
-/// over, and then goes on as if nothing had happened.
-const FROZEN_IN: u32 = 4;
-const FROZEN: Duration = Duration::from_secs(LEASE_SECONDS + 2);
+/// One in how many workers is frozen and not killed, and for how many milliseconds. It is thawed when
+/// others have its tasks, and then goes on as if nothing had happened.
+const FROZEN_IN: u32 = 3;
+const FROZEN: std::ops::Range<u64> = LEASE_SECONDS * 1_000 + 300..LEASE_SECONDS * 1_000 + 3_000;
 
 /// How often something was done to a process of a function.
 pub type Victims = BTreeMap<String, u64>;
@@ -48,14 +48,18 @@ pub fn run(service: &Service, seed: u64, over: &AtomicBool) -> Victims {
         };
         if freezes {
             process::freeze(pid);
-            frozen.push((Instant::now() + FROZEN, pid));
+            let time = Duration::from_millis(random.u64(FROZEN));
+            frozen.push((Instant::now() + time, pid));
             *victims.entry(format!("{function} frozen")).or_default() += 1;
         } else {
             process::kill_now(pid);
             *victims.entry(format!("{function} killed")).or_default() += 1;
         }
     }
-    thaw(&mut frozen, Instant::now() + FROZEN);
+    thaw(
+        &mut frozen,
+        Instant::now() + Duration::from_millis(FROZEN.end),
+    );
     victims
 }
 
