@@ -11,7 +11,7 @@ use crate::fault;
 use crate::service::{LEASE_SECONDS, Service};
 
 /// How many milliseconds pass between two victims.
-const PAUSE: std::ops::Range<u64> = 300..2_000;
+const PAUSE: std::ops::Range<u64> = 200..1_500;
 
 /// The functions of which one process in so many victims is.
 const OTHERS: [&str; 4] = ["create_task", "cancel_task", "retry_task", "read_task"];

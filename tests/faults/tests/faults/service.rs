@@ -17,8 +17,8 @@ pub const LEASE_SECONDS: u64 = 3;
 /// hidden its messages for one lease. The template's half hour would be a long test.
 const VISIBILITY_SECONDS: u64 = 20;
 
-/// Processes of each function.
-const CONCURRENCY: usize = 6;
+/// Processes of each function: enough that a batch does not wait for long until a worker is free.
+const CONCURRENCY: usize = 12;
 
 /// The queues of tasks.
 const QUEUES: [&str; 2] = ["tasks", "tasks-high"];
