@@ -16,11 +16,15 @@ const CLIENTS: usize = 16;
 const TRIES: usize = 100;
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// How long a task may take to come to the point where a client has something to do about it.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// A task that was accepted.
 #[derive(Debug, Clone)]
 pub struct Accepted {
     pub id: String,
     pub order: Order,
+    accepted_at: Instant,
     /// The last clear answer to its cancellation.
     pub cancelled: Option<Cancelled>,
     /// Restarts that were asked for, and those that were answered with 202.
@@ -138,6 +142,7 @@ impl<'a> Clients<'a> {
             accepted.push(Accepted {
                 id,
                 order,
+                accepted_at: Instant::now(),
                 cancelled: None,
                 restarts_asked: 0,
                 restarts_told: 0,
@@ -183,6 +188,10 @@ impl<'a> Clients<'a> {
     fn follow_up(&self, at: usize) {
         let task = lock(&self.accepted).get(at).cloned();
         let Some(task) = task else { return };
+        if task.accepted_at.elapsed() > PATIENCE {
+            let what = task.order.kind.name();
+            return self.violated(format!("task {} ({what}) takes too long", task.id));
+        }
         match task.order.kind {
             Kind::Cancelled { .. } => self.cancel(at, &task),
             Kind::Missing { restarts } => self.restart(at, &task, restarts),

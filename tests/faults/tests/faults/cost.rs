@@ -32,7 +32,9 @@ pub fn of_a_small_task_is_four_calls(service: &Service) {
 
     let cost = service.observer().counts().since(&before);
     println!("{TASKS} small tasks cost: {:?}", cost.calls);
-    println!("  writes to their records: {:?}", cost.writes);
+    println!("  further tries of the SDK: {:?}", cost.tries);
+    let (writes, refused) = (&cost.writes, &cost.refused);
+    println!("  writes to their records: {writes:?}, refused: {refused:?}");
     println!(
         "  batches hidden: {}, of {:.1} messages each; hidden again: {}",
         cost.first_hides,

@@ -17,6 +17,8 @@ pub struct Observer {
 #[derive(Debug, Default)]
 struct Seen {
     counts: Counts,
+    /// By operation, how many calls have come in.
+    received: HashMap<String, u64>,
     faults: BTreeMap<(Fault, String), u64>,
     /// By task, the final states that the table took, in their order.
     endings: HashMap<String, Vec<String>>,
@@ -30,8 +32,12 @@ struct Seen {
 pub struct Counts {
     /// Calls that the functions made, by operation.
     pub calls: BTreeMap<String, u64>,
+    /// Further tries of such calls, which the SDK makes.
+    pub tries: BTreeMap<String, u64>,
     /// Writes to records that the table took, by what they did.
     pub writes: BTreeMap<String, u64>,
+    /// Writes to records that the table refused, since their condition did not hold.
+    pub refused: BTreeMap<String, u64>,
     /// Messages hidden for the first time under their receipt.
     pub first_hidden: u64,
     /// Calls that hid messages for the first time, and those that hid them again.
@@ -61,7 +67,9 @@ impl Counts {
         };
         Counts {
             calls: rest(&self.calls, &before.calls),
+            tries: rest(&self.tries, &before.tries),
             writes: rest(&self.writes, &before.writes),
+            refused: rest(&self.refused, &before.refused),
             first_hidden: self.first_hidden - before.first_hidden,
             first_hides: self.first_hides - before.first_hides,
             later_hides: self.later_hides - before.later_hides,
@@ -77,14 +85,18 @@ impl Observer {
         }
     }
 
-    /// Counts a call that a function made; its number among those of its operation, from 0.
+    /// Counts a call that came in; its number among those of its operation, from 0.
     pub fn received(&self, call: &Call) -> u64 {
         let mut seen = self.seen();
-        if let About::Messages(receipts) = &call.about {
+        let counts = match call.is_first {
+            true => &mut seen.counts.calls,
+            false => &mut seen.counts.tries,
+        };
+        *counts.entry(call.operation.clone()).or_default() += 1;
+        if let (About::Messages(receipts), true) = (&call.about, call.is_first) {
             seen.hidden(receipts);
         }
-        let count = seen.counts.calls.entry(call.operation.clone());
-        let count = count.or_default();
+        let count = seen.received.entry(call.operation.clone()).or_default();
         *count += 1;
         *count - 1
     }
@@ -108,7 +120,9 @@ impl Observer {
         let line = format!("{} {what}: {status}", self.now());
         let mut seen = self.seen();
         seen.stories.entry(id.clone()).or_default().push(line);
-        if status == 200 {
+        if status == 400 {
+            *seen.counts.refused.entry(what.clone()).or_default() += 1;
+        } else if status == 200 {
             *seen.counts.writes.entry(what.clone()).or_default() += 1;
             if FINAL.contains(&what.as_str()) {
                 let endings = seen.endings.entry(id.clone()).or_default();

@@ -64,7 +64,9 @@ impl Report<'_> {
         line("final states", &pairs(&tally(states)));
         line("final writes", &self.final_writes());
         line("writes to records", &pairs(&self.counts.writes));
+        line("  refused", &pairs(&self.counts.refused));
         line("calls", &pairs(&self.counts.calls));
+        line("  further tries", &pairs(&self.counts.tries));
         let attempts = self
             .records
             .iter()
