@@ -1,7 +1,7 @@
 //! The clients: they submit, cancel and restart tasks, and keep what they were told.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +17,13 @@ const TRIES: usize = 100;
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// How long a task may take to come to the point where a client has something to do about it.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// How many tasks may be open before the clients wait, and how often that is looked at. Without it
+/// they would submit faster than the workers work, and nothing would be under way when it is
+/// cancelled.
+const OPEN_TASKS: usize = 150;
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// A task that was accepted.
 #[derive(Debug, Clone)]
@@ -56,6 +62,8 @@ pub struct Clients<'a> {
     seed: u64,
     count: u64,
     next: AtomicU64,
+    /// Whether as many tasks are open as may be.
+    full: AtomicBool,
     later: Mutex<VecDeque<Later>>,
     /// What is to be done later, or is being done.
     open: AtomicUsize,
@@ -79,6 +87,7 @@ impl<'a> Clients<'a> {
             seed,
             count,
             next: AtomicU64::new(0),
+            full: AtomicBool::new(false),
             later: Mutex::default(),
             open: AtomicUsize::new(0),
             accepted: Mutex::default(),
@@ -90,8 +99,13 @@ impl<'a> Clients<'a> {
     /// Submits all, and sees to what is to be done about them.
     pub fn run(self) -> Submitted {
         thread::scope(|scope| {
-            for _ in 0..CLIENTS {
-                scope.spawn(|| self.client());
+            let clients: Vec<_> = (0..CLIENTS)
+                .map(|_| scope.spawn(|| self.client()))
+                .collect();
+            while clients.iter().any(|client| !client.is_finished()) {
+                thread::sleep(LOOK_EVERY);
+                self.full
+                    .store(self.open_tasks() >= OPEN_TASKS, Ordering::SeqCst);
             }
         });
         Submitted {
@@ -101,11 +115,22 @@ impl<'a> Clients<'a> {
         }
     }
 
+    /// How many tasks that were accepted have not ended yet.
+    fn open_tasks(&self) -> usize {
+        let accepted = lock(&self.accepted);
+        let ids = accepted.iter().map(|task| &task.id);
+        accepted.len() - self.service.observer().ended(ids)
+    }
+
     fn client(&self) {
         loop {
             if let Some(at) = self.due() {
                 self.follow_up(at);
                 self.open.fetch_sub(1, Ordering::SeqCst);
+                continue;
+            }
+            if self.full.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(20));
                 continue;
             }
             let number = self.next.fetch_add(1, Ordering::SeqCst);

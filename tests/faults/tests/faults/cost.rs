@@ -36,20 +36,20 @@ pub fn of_a_small_task_is_four_calls(service: &Service) {
     let (writes, refused) = (&cost.writes, &cost.refused);
     println!("  writes to their records: {writes:?}, refused: {refused:?}");
     println!(
-        "  batches hidden: {}, of {:.1} messages each; hidden again: {}",
-        cost.first_hides,
-        TASKS as f64 / cost.first_hides as f64,
-        cost.later_hides
+        "  batches hidden: {}, of {} messages; hidden again: {}",
+        cost.first_hides, cost.first_hidden, cost.later_hides
     );
     assert_eq!(cost.calls("SendMessage"), TASKS);
     assert_eq!(cost.calls("PutItem"), TASKS);
     assert_eq!(cost.writes("running"), TASKS, "claims");
     assert_eq!(cost.writes("completed"), TASKS, "results");
-    // A task that waits for a processor may need its lease extended; one that does not, does not.
+    // On a busy machine a task may need its lease extended, and an acknowledgement may be so late that
+    // the message has come again. Both are counted, and few.
     let heartbeats = cost.writes("heartbeat");
-    assert_eq!(cost.calls("UpdateItem"), 2 * TASKS + heartbeats);
+    let again = cost.first_hidden - TASKS;
+    assert_eq!(cost.calls("UpdateItem"), 2 * TASKS + heartbeats + again);
     assert!(heartbeats <= TASKS / 10, "{heartbeats} heartbeats");
-    assert_eq!(cost.first_hidden, TASKS, "each message is hidden once");
+    assert!(again <= TASKS / 10, "{again} messages came again");
     let hides = cost.calls("ChangeMessageVisibilityBatch");
     assert_eq!(hides, cost.first_hides + cost.later_hides);
     assert!(

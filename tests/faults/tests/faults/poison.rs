@@ -46,7 +46,7 @@ impl Message {
         }
     }
 
-    /// A text with a number, so that it is found again.
+    /// A text that is no task and names none.
     fn nonsense(text: String) -> Message {
         Message {
             body: text,

@@ -1,4 +1,4 @@
-//! The storm: load, faults and victims at once, and what must be true when it is over.
+//! The storm: load, faults and kills at once, and what must be true when it is over.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -99,7 +99,7 @@ fn storm(service: &Service, seed: u64, tasks: u64) -> (Submitted, Victims, Vec<M
     }
 }
 
-/// Sends a set of useless messages now and then, each between two good ones of other clients.
+/// Sends a set of useless messages, duplicates and good ones now and then.
 fn send_poison(service: &Service, seed: u64, over: &AtomicBool) -> Vec<Message> {
     let mut random = fault::random(seed, "poison", 0, "");
     let mut sent = Vec::new();
