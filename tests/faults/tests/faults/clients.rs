@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(240);
 /// How many tasks may be open before the clients wait, and how often that is looked at. Without it
 /// they would submit faster than the workers work, and nothing would be under way when it is
 /// cancelled.
-const OPEN_TASKS: usize = 150;
+const OPEN_TASKS: usize = 80;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// A task that was accepted.

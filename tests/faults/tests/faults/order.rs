@@ -139,7 +139,7 @@ fn kind(random: &mut Rng) -> Kind {
         464..524 => Kind::Countdown,
         524..574 => Kind::Key,
         574..634 => Kind::Cancelled {
-            after: random.u64(..4_000),
+            after: random.u64(500..5_000),
         },
         634..654 => Kind::Expires {
             at: now_ms() + random.u64(300..4_000),
@@ -182,7 +182,7 @@ fn work(
             file(path, Expected::Records(FLAKY_RECORDS))
         }
         // A third of them run when they are cancelled, as a rule.
-        Kind::Cancelled { after } if after % 3 == 1 => slow_file(4_000),
+        Kind::Cancelled { after } if after % 3 == 1 => slow_file(6_000),
         // Over 512 bytes an input has chunks of its own, over 60 KB it does not travel at all; so
         // many fields make a result of more than 16 KB.
         Kind::Large => {
