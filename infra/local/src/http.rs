@@ -60,6 +60,8 @@ pub enum Body {
     Pieces(Box<dyn Iterator<Item = Vec<u8>> + Send>),
     /// Less than was promised, and then the end of the connection.
     Broken,
+    /// No answer at all: the end of the connection.
+    Nothing,
 }
 
 /// One answer.
@@ -300,6 +302,9 @@ fn write_response(
     response: Response,
     head_only: bool,
 ) -> std::io::Result<()> {
+    if matches!(response.body, Body::Nothing) {
+        return Err(bad("not answered on purpose"));
+    }
     write!(
         writer,
         "HTTP/1.1 {} {}\r\n",
@@ -321,6 +326,8 @@ fn write_response(
             writer.flush()?;
             return Err(bad("broken off on purpose"));
         }
+        // Seen to before the head was written.
+        Body::Nothing => {}
         Body::Pieces(pieces) => {
             write!(writer, "transfer-encoding: chunked\r\n\r\n")?;
             if !head_only {

@@ -173,8 +173,22 @@ pub fn has_variable(pid: u32, name: &str, value: &str) -> bool {
 
 /// Sends SIGKILL to one process.
 pub fn kill_now(pid: u32) {
+    send(pid, Signal::SIGKILL);
+}
+
+/// Stops one process where it is, until [`thaw`].
+pub fn freeze(pid: u32) {
+    send(pid, Signal::SIGSTOP);
+}
+
+/// Lets a frozen process go on.
+pub fn thaw(pid: u32) {
+    send(pid, Signal::SIGCONT);
+}
+
+fn send(pid: u32, signal: Signal) {
     if let Ok(pid) = i32::try_from(pid) {
-        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        let _ = kill(Pid::from_raw(pid), signal);
     }
 }
 

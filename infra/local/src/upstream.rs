@@ -20,6 +20,9 @@ pub const USERS: u64 = 1000;
 /// How many records the data files have.
 pub const RECORDS: u64 = 5000;
 
+/// How many records a file has that is not there at first.
+pub const FLAKY_RECORDS: u64 = 20;
+
 /// The longest that a request is held, whatever it asks for.
 const LONGEST_DELAY: u64 = 120_000;
 
@@ -90,7 +93,7 @@ impl State {
         let active = self.active.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(active, Ordering::SeqCst);
         self.total.fetch_add(1, Ordering::SeqCst);
-        *lock(&self.paths).entry(request.path.clone()).or_default() += 1;
+        let asked = self.count(&request.path);
 
         let users = request.path.starts_with("/users");
         let mode = if users { *lock(&self.users) } else { Mode::Ok };
@@ -99,10 +102,18 @@ impl State {
             Mode::Error => Response::json(500, &json!({"detail": "the upstream has failed"})),
             // A length that never comes: the caller sees the connection break.
             Mode::Down => broken(),
-            Mode::Ok | Mode::Slow => route(request),
+            Mode::Ok | Mode::Slow => route(request, asked),
         };
         self.active.fetch_sub(1, Ordering::SeqCst);
         response
+    }
+
+    /// Counts a request for a path; how many there have been.
+    fn count(&self, path: &str) -> u64 {
+        let mut paths = lock(&self.paths);
+        let asked = paths.entry(path.to_owned()).or_default();
+        *asked += 1;
+        *asked
     }
 
     fn wait(&self, request: &Request, mode: Mode) {
@@ -162,7 +173,8 @@ impl State {
     }
 }
 
-fn route(request: &Request) -> Response {
+/// The answer to a request that is the `asked`th for its path.
+fn route(request: &Request, asked: u64) -> Response {
     let parts: Vec<&str> = request
         .path
         .split('/')
@@ -175,6 +187,7 @@ fn route(request: &Request) -> Response {
             number(n).map_or_else(not_found, |n| Response::json(200, &data::document(n)))
         }
         ["status", code] => status(code),
+        ["flaky", fails, _] => number(fails).map_or_else(not_found, |fails| flaky(asked, fails)),
         ["data", "people.csv"] => stream("text/csv", data::csv(RECORDS)),
         ["data", "people.jsonl"] => stream("application/jsonl", data::json_lines(RECORDS)),
         ["data", "large.jsonl"] => {
@@ -186,6 +199,14 @@ fn route(request: &Request) -> Response {
         }
         _ => not_found(),
     }
+}
+
+/// A data file that is there after so many requests in vain; each name has a count of its own.
+fn flaky(asked: u64, fails: u64) -> Response {
+    if asked <= fails {
+        return status("503");
+    }
+    stream("application/jsonl", data::json_lines(FLAKY_RECORDS))
 }
 
 fn list_users(request: &Request) -> Response {
@@ -327,6 +348,16 @@ mod tests {
         assert_eq!(csv.lines().count() as u64, RECORDS + 1);
         let (_, large) = get(&upstream, "/data/large.jsonl?records=20000");
         assert_eq!(large.lines().count(), 20_000);
+    }
+
+    #[test]
+    fn a_flaky_file_is_there_in_the_end() {
+        let upstream = Upstream::start(0, Duration::ZERO).unwrap();
+        let statuses = [1, 2, 3].map(|_| get(&upstream, "/flaky/2/a").0);
+        assert_eq!(statuses, [503, 503, 200]);
+        assert_eq!(get(&upstream, "/flaky/1/a").0, 503);
+        let (_, lines) = get(&upstream, "/flaky/0/b");
+        assert_eq!(lines.lines().count() as u64, FLAKY_RECORDS);
     }
 
     #[test]

@@ -45,6 +45,11 @@ cargo xtask test   Checks everything: format, lints, tests, documentation,
                    running and deployed.
   --quick             without template.yaml and the service
 
+cargo xtask faults Submits tasks while calls to AWS fail and processes die, and
+                   checks that each ended once, and truly.
+  --seed N            what is decided by chance (default: random, and printed)
+  --tasks N           how many (default 10000)
+
 cargo xtask openapi
                    Writes openapi.json anew, of the routes and the Rust types.
 
@@ -64,8 +69,19 @@ pub enum Command {
     Keys(Place, Vec<String>),
     /// Check everything.
     Test(TestOptions),
+    /// Try the delivery contract.
+    Faults(FaultOptions),
     /// Write the OpenAPI document.
     OpenApi,
+}
+
+/// How to try the delivery contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FaultOptions {
+    /// The seed of all that is decided by chance, where it is to be a certain one.
+    pub seed: Option<u64>,
+    /// How many tasks are submitted.
+    pub tasks: u64,
 }
 
 /// What to check.
@@ -89,6 +105,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command> {
             Some("deploy") => parse_deploy(&mut parser),
             Some("test") => parse_test(&mut parser),
             Some("keys") => parse_keys(&mut parser),
+            Some("faults") => parse_faults(&mut parser),
             Some("openapi") => Ok(Command::OpenApi),
             _ => Err(format!("unknown command {}", word.to_string_lossy()).into()),
         },
@@ -209,6 +226,22 @@ fn parse_test(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error
     Ok(Command::Test(options))
 }
 
+fn parse_faults(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error> {
+    let mut options = FaultOptions {
+        seed: None,
+        tasks: 10_000,
+    };
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("seed") => options.seed = Some(parser.value()?.parse()?),
+            Arg::Long("tasks") => options.tasks = parser.value()?.parse()?,
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Command::Faults(options))
+}
+
 /// A folder as seen from where the command was called.
 fn absolute(folder: OsString) -> PathBuf {
     std::path::absolute(&folder).unwrap_or_else(|_| folder.into())
@@ -276,6 +309,14 @@ mod tests {
     }
 
     #[test]
+    fn faults_take_their_options() {
+        let Command::Faults(options) = parse_words("faults --seed 7 --tasks=50").unwrap() else {
+            panic!("not faults")
+        };
+        assert_eq!((options.seed, options.tasks), (Some(7), 50));
+    }
+
+    #[test]
     fn test_and_help_are_known() {
         let quick = parse_words("test --quick").unwrap();
         assert!(matches!(quick, Command::Test(TestOptions { quick: true })));
@@ -301,6 +342,7 @@ mod tests {
             "deploy",
             "deploy --local --data rows",
             "deploy --local --parameter AuthMode",
+            "faults --seed x",
         ] {
             let error = parse_words(words).unwrap_err().to_string();
             assert!(error.ends_with("(see `cargo xtask help`)"), "{error}");

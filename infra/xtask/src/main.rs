@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask run`, `deploy`, `keys`, `test` and `openapi`.
+//! The project's commands: `cargo xtask run`, `deploy`, `keys`, `test`, `faults` and `openapi`.
 
 use std::process::ExitCode;
 
@@ -6,6 +6,7 @@ use local_stack::{Result, process};
 
 mod arguments;
 mod deploy;
+mod faults;
 mod keys;
 mod openapi;
 mod run;
@@ -37,6 +38,7 @@ fn start() -> Result<()> {
         Command::Deploy(options) => deploy::run(&options),
         Command::Keys(place, words) => keys::run(&place, &words),
         Command::Test(options) => test::run(options),
+        Command::Faults(options) => faults::run(options),
         Command::OpenApi => openapi::write(),
     }
 }

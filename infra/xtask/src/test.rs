@@ -30,7 +30,7 @@ const QUICK: [Step; 5] = [
 ];
 
 /// Checks that need the Python tools, and take longer.
-const FULL: [Step; 7] = [
+const FULL: [Step; 8] = [
     ("template.yaml", sam_validate),
     ("CloudFormation's rules", cfn_lint),
     ("gradual deployments", lint_gradual_deployment),
@@ -43,6 +43,9 @@ const FULL: [Step; 7] = [
     }),
     ("parity with FastAPI", || {
         Ok(cargo("test --quiet -p parity -- --nocapture"))
+    }),
+    ("the delivery contract under faults", || {
+        Ok(cargo("test --quiet -p faults --test faults"))
     }),
 ];
 

@@ -60,3 +60,15 @@ fn a_dropped_server_frees_its_port() {
             .is_err()
     );
 }
+
+#[test]
+fn no_answer_is_the_end_of_the_connection() {
+    let server = Server::start(0, |_: &Request| Response {
+        status: 200,
+        headers: Vec::new(),
+        body: Body::Nothing,
+    })
+    .unwrap();
+    let url = format!("http://127.0.0.1:{}/", server.port());
+    assert!(ureq::post(&url).send("x").is_err());
+}

@@ -1,0 +1,1 @@
+//! The tests of the delivery contract are in `tests/faults/`; `cargo xtask test` runs them.

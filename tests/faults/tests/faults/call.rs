@@ -1,0 +1,97 @@
+//! A call to AWS, as far as it matters here.
+
+use local_stack::http::Request;
+use serde_json::Value;
+
+/// States that a task ends in.
+pub const FINAL: [&str; 4] = ["completed", "failed", "cancelled", "expired"];
+
+/// A call that the functions made.
+#[derive(Debug)]
+pub struct Call {
+    /// Such as `UpdateItem`.
+    pub operation: String,
+    /// Whether it is to the table, and not to a queue.
+    pub is_table: bool,
+    /// What all tries of the same call have in common.
+    pub invocation: String,
+    /// Whether this is the first of them.
+    pub is_first: bool,
+    /// What it is about, where that is looked at.
+    pub about: About,
+}
+
+/// What a call is about.
+#[derive(Debug)]
+pub enum About {
+    /// It writes a task's record.
+    Record {
+        /// The task.
+        id: String,
+        /// What it does: the state that it sets, or `heartbeat`.
+        what: String,
+    },
+    /// It hides messages, named by their receipts.
+    Messages(Vec<String>),
+    /// Anything else.
+    Other,
+}
+
+impl Call {
+    /// Reads a call from its request.
+    pub fn read(request: &Request) -> Call {
+        let target = request.header("x-amz-target").unwrap_or_default();
+        let (service, operation) = target.split_once('.').unwrap_or(("", target));
+        let header = |name: &str| request.header(name).unwrap_or_default().to_owned();
+        let body = || serde_json::from_slice::<Value>(&request.body).unwrap_or_default();
+        let about = match operation {
+            "UpdateItem" => update(&body()),
+            "PutItem" => put(&body()),
+            "ChangeMessageVisibilityBatch" => hide(&body()),
+            _ => About::Other,
+        };
+        Call {
+            operation: operation.to_owned(),
+            is_table: service.starts_with("DynamoDB"),
+            invocation: header("amz-sdk-invocation-id"),
+            is_first: header("amz-sdk-request").starts_with("attempt=1"),
+            about,
+        }
+    }
+}
+
+/// The table's updates are all made in `src/store/tasks/update.rs`, with a placeholder `:x` for
+/// the value that an attribute `x` is set to.
+fn update(body: &Value) -> About {
+    let values = &body["ExpressionAttributeValues"];
+    let what = match values[":state"]["S"].as_str() {
+        Some(state) => state,
+        None if values[":cancel_requested_at"].is_object() => "request to stop",
+        None => "heartbeat",
+    };
+    About::Record {
+        id: text(&body["Key"]["id"]["S"]),
+        what: what.to_owned(),
+    }
+}
+
+/// A row of another part than 0 is a chunk of an input, a result, or what a job saved.
+fn put(body: &Value) -> About {
+    let row = &body["Item"];
+    match row["part"]["N"].as_str() {
+        Some("0") => About::Record {
+            id: text(&row["id"]["S"]),
+            what: format!("put {}", text(&row["state"]["S"])),
+        },
+        _ => About::Other,
+    }
+}
+
+fn hide(body: &Value) -> About {
+    let entries = body["Entries"].as_array().into_iter().flatten();
+    About::Messages(entries.map(|entry| text(&entry["ReceiptHandle"])).collect())
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,80 @@
+//! What a task costs in calls to AWS.
+
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::service::Service;
+
+/// How many tasks are counted.
+const TASKS: u64 = 200;
+
+/// How long they may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One send, one put, two updates, its share of hiding its batch, and no read.
+pub fn of_a_small_task_is_four_calls(service: &Service) {
+    // The first call of a function starts it, and the first batch a worker.
+    submit(service, 0);
+    assert!(service.eventually(PATIENCE, || service.queued() == 0));
+
+    let before = service.observer().counts();
+    thread::scope(|scope| {
+        for client in 0..8 {
+            scope.spawn(move || (0..TASKS / 8).for_each(|n| submit(service, client * 1000 + n)));
+        }
+    });
+    // Nothing is asked of the service meanwhile, since it would ask the table.
+    let ended = || service.observer().counts().writes("completed") - before.writes("completed");
+    let in_time = service.eventually(PATIENCE, || ended() == TASKS && service.queued() == 0);
+    assert!(in_time, "only {} tasks have completed", ended());
+
+    let cost = service.observer().counts().since(&before);
+    println!("{TASKS} small tasks cost: {:?}", cost.calls);
+    println!("  further tries of the SDK: {:?}", cost.tries);
+    let (writes, refused) = (&cost.writes, &cost.refused);
+    println!("  writes to their records: {writes:?}, refused: {refused:?}");
+    println!(
+        "  batches hidden: {}, of {} messages; hidden again: {}",
+        cost.first_hides, cost.first_hidden, cost.later_hides
+    );
+    assert_eq!(cost.calls("SendMessage"), TASKS);
+    assert_eq!(cost.calls("PutItem"), TASKS);
+    assert_eq!(cost.writes("running"), TASKS, "claims");
+    assert_eq!(cost.writes("completed"), TASKS, "results");
+    // On a busy machine a task may need its lease extended, and an acknowledgement may be so late that
+    // the message has come again. Both are counted, and few.
+    let heartbeats = cost.writes("heartbeat");
+    let again = cost.first_hidden - TASKS;
+    assert_eq!(cost.calls("UpdateItem"), 2 * TASKS + heartbeats + again);
+    assert!(heartbeats <= TASKS / 10, "{heartbeats} heartbeats");
+    assert!(again <= TASKS / 10, "{again} messages came again");
+    let hides = cost.calls("ChangeMessageVisibilityBatch");
+    assert_eq!(hides, cost.first_hides + cost.later_hides);
+    assert!(
+        cost.later_hides <= cost.first_hides,
+        "{} hidden again",
+        cost.later_hides
+    );
+    let other = cost.calls.keys().filter(|operation| {
+        !matches!(
+            operation.as_str(),
+            "SendMessage" | "PutItem" | "UpdateItem" | "ChangeMessageVisibilityBatch"
+        )
+    });
+    let other: Vec<&String> = other.collect();
+    assert!(
+        other.is_empty(),
+        "calls that no small task needs: {other:?}"
+    );
+}
+
+fn submit(service: &Service, n: u64) {
+    let task = json!({"job": "process_data", "input": {"values": [n, n + 1, n + 2]}});
+    let answer = service.ask("POST", "/tasks/", None, &task.to_string());
+    assert!(
+        answer.as_ref().is_some_and(|answer| answer.status == 202),
+        "{answer:?}"
+    );
+}

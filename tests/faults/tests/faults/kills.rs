@@ -1,0 +1,71 @@
+//! Processes that die or stand still, at times and of kinds that the seed decides.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use local_stack::process;
+
+use crate::fault;
+use crate::service::{LEASE_SECONDS, Service};
+
+/// How many milliseconds pass between two victims.
+const PAUSE: std::ops::Range<u64> = 200..1_500;
+
+/// The functions of which one process in so many victims is.
+const OTHERS: [&str; 4] = ["create_task", "cancel_task", "retry_task", "read_task"];
+const OTHER_IN: u32 = 6;
+
+/// One in how many workers is frozen and not killed, and for how many milliseconds. It is thawed when
+/// others have its tasks, and then goes on as if nothing had happened.
+const FROZEN_IN: u32 = 3;
+const FROZEN: std::ops::Range<u64> = LEASE_SECONDS * 1_000 + 300..LEASE_SECONDS * 1_000 + 3_000;
+
+/// How often something was done to a process of a function.
+pub type Victims = BTreeMap<String, u64>;
+
+/// Kills and freezes until it is told to stop, and counts by function.
+pub fn run(service: &Service, seed: u64, over: &AtomicBool) -> Victims {
+    let mut random = fault::random(seed, "kills", 0, "");
+    let mut victims = Victims::new();
+    let mut frozen: Vec<(Instant, u32)> = Vec::new();
+    let mut next = Instant::now();
+    while !over.load(Ordering::SeqCst) {
+        thread::sleep(Duration::from_millis(20));
+        thaw(&mut frozen, Instant::now());
+        if Instant::now() < next {
+            continue;
+        }
+        next = Instant::now() + Duration::from_millis(random.u64(PAUSE));
+        let function = match random.u32(..OTHER_IN) {
+            0 => OTHERS[random.usize(..OTHERS.len())],
+            _ => "worker",
+        };
+        let freezes = function == "worker" && random.u32(..FROZEN_IN) == 0;
+        let Some(pid) = random.choice(service.pids_of(function)) else {
+            continue;
+        };
+        if freezes {
+            process::freeze(pid);
+            let time = Duration::from_millis(random.u64(FROZEN));
+            frozen.push((Instant::now() + time, pid));
+            *victims.entry(format!("{function} frozen")).or_default() += 1;
+        } else {
+            process::kill_now(pid);
+            *victims.entry(format!("{function} killed")).or_default() += 1;
+        }
+    }
+    thaw(
+        &mut frozen,
+        Instant::now() + Duration::from_millis(FROZEN.end),
+    );
+    victims
+}
+
+/// Thaws what is due. One that was killed meanwhile is gone, and its number not given anew so soon.
+fn thaw(frozen: &mut Vec<(Instant, u32)>, now: Instant) {
+    for (_, pid) in frozen.extract_if(.., |(due, _)| *due <= now) {
+        process::thaw(pid);
+    }
+}

@@ -1,0 +1,184 @@
+//! What the proxy saw: it alone knows which writes were accepted.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::call::{About, Call, FINAL};
+use crate::fault::Fault;
+
+/// Counts calls, and keeps what was written to each task's record.
+#[derive(Debug)]
+pub struct Observer {
+    started: Instant,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    counts: Counts,
+    /// By operation, how many calls have come in.
+    received: HashMap<String, u64>,
+    faults: BTreeMap<(Fault, String), u64>,
+    /// By task, the final states that the table took, in their order.
+    endings: HashMap<String, Vec<String>>,
+    /// By task, all that was tried on its record, for whoever looks for a mistake.
+    stories: HashMap<String, Vec<String>>,
+    receipts: HashSet<String>,
+}
+
+/// How often things happened.
+#[derive(Debug, Default, Clone)]
+pub struct Counts {
+    /// Calls that the functions made, by operation.
+    pub calls: BTreeMap<String, u64>,
+    /// Further tries of such calls, which the SDK makes.
+    pub tries: BTreeMap<String, u64>,
+    /// Writes to records that the table took, by what they did.
+    pub writes: BTreeMap<String, u64>,
+    /// Writes to records that the table refused, since their condition did not hold.
+    pub refused: BTreeMap<String, u64>,
+    /// Messages hidden for the first time under their receipt.
+    pub first_hidden: u64,
+    /// Calls that hid messages for the first time, and those that hid them again.
+    pub first_hides: u64,
+    /// Calls that hid messages that were hidden before.
+    pub later_hides: u64,
+}
+
+impl Counts {
+    /// How often a function made this call.
+    pub fn calls(&self, operation: &str) -> u64 {
+        self.calls.get(operation).copied().unwrap_or(0)
+    }
+
+    /// How often a record was written so.
+    pub fn writes(&self, what: &str) -> u64 {
+        self.writes.get(what).copied().unwrap_or(0)
+    }
+
+    /// What came on top of an earlier count.
+    pub fn since(&self, before: &Counts) -> Counts {
+        let rest = |now: &BTreeMap<String, u64>, then: &BTreeMap<String, u64>| {
+            now.iter()
+                .map(|(name, count)| (name.clone(), count - then.get(name).unwrap_or(&0)))
+                .filter(|(_, count)| *count > 0)
+                .collect()
+        };
+        Counts {
+            calls: rest(&self.calls, &before.calls),
+            tries: rest(&self.tries, &before.tries),
+            writes: rest(&self.writes, &before.writes),
+            refused: rest(&self.refused, &before.refused),
+            first_hidden: self.first_hidden - before.first_hidden,
+            first_hides: self.first_hides - before.first_hides,
+            later_hides: self.later_hides - before.later_hides,
+        }
+    }
+}
+
+impl Observer {
+    pub fn new() -> Observer {
+        Observer {
+            started: Instant::now(),
+            seen: Mutex::default(),
+        }
+    }
+
+    /// Counts a call that came in; its number among those of its operation, from 0.
+    pub fn received(&self, call: &Call) -> u64 {
+        let mut seen = self.seen();
+        let counts = match call.is_first {
+            true => &mut seen.counts.calls,
+            false => &mut seen.counts.tries,
+        };
+        *counts.entry(call.operation.clone()).or_default() += 1;
+        if let (About::Messages(receipts), true) = (&call.about, call.is_first) {
+            seen.hidden(receipts);
+        }
+        let count = seen.received.entry(call.operation.clone()).or_default();
+        *count += 1;
+        *count - 1
+    }
+
+    /// Counts a fault.
+    pub fn injected(&self, call: &Call, fault: Fault) {
+        let mut seen = self.seen();
+        let key = (fault, call.operation.clone());
+        *seen.faults.entry(key).or_default() += 1;
+        if let About::Record { id, what } = &call.about {
+            let line = format!("{} {what}: {}", self.now(), fault.name());
+            seen.stories.entry(id.clone()).or_default().push(line);
+        }
+    }
+
+    /// Notes what the table said to a write.
+    pub fn answered(&self, call: &Call, status: u16) {
+        let About::Record { id, what } = &call.about else {
+            return;
+        };
+        let line = format!("{} {what}: {status}", self.now());
+        let mut seen = self.seen();
+        seen.stories.entry(id.clone()).or_default().push(line);
+        if status == 400 {
+            *seen.counts.refused.entry(what.clone()).or_default() += 1;
+        } else if status == 200 {
+            *seen.counts.writes.entry(what.clone()).or_default() += 1;
+            if FINAL.contains(&what.as_str()) {
+                let endings = seen.endings.entry(id.clone()).or_default();
+                endings.push(what.clone());
+            }
+        }
+    }
+
+    /// All counts so far.
+    pub fn counts(&self) -> Counts {
+        self.seen().counts.clone()
+    }
+
+    /// All faults so far, with the operations that they were of.
+    pub fn faults(&self) -> BTreeMap<(Fault, String), u64> {
+        self.seen().faults.clone()
+    }
+
+    /// The final states that the table took for a task.
+    pub fn endings(&self, id: &str) -> Vec<String> {
+        self.seen().endings.get(id).cloned().unwrap_or_default()
+    }
+
+    /// How many of these tasks have ended at least once.
+    pub fn ended<'a>(&self, ids: impl Iterator<Item = &'a String>) -> usize {
+        let seen = self.seen();
+        ids.filter(|id| seen.endings.contains_key(*id)).count()
+    }
+
+    /// What was tried on a task's record.
+    pub fn story(&self, id: &str) -> String {
+        let seen = self.seen();
+        seen.stories
+            .get(id)
+            .map_or_else(String::new, |lines| lines.join("\n"))
+    }
+
+    fn now(&self) -> String {
+        format!("{:9.3} s", self.started.elapsed().as_secs_f64())
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn hidden(&mut self, receipts: &[String]) {
+        let new = receipts
+            .iter()
+            .filter(|receipt| self.receipts.insert((*receipt).clone()));
+        let new = new.count() as u64;
+        self.counts.first_hidden += new;
+        match new {
+            0 => self.counts.later_hides += 1,
+            _ => self.counts.first_hides += 1,
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Messages that are no tasks, and duplicates of such as are.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use serde_json::{Value, json};
+
+use crate::service::Service;
+
+/// How long the queue may take to be empty.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A message that is put into the queue past the functions.
+#[derive(Debug, Clone)]
+pub struct Message {
+    pub body: String,
+    /// The task that it names.
+    pub id: Option<String>,
+    /// The type of the error that its task fails with; without one, it is good.
+    pub fails: Option<&'static str>,
+    /// Whether it is to be sent twice.
+    pub twice: bool,
+}
+
+impl Message {
+    fn good(random: &mut Rng, twice: bool) -> Message {
+        let id = uuid(random);
+        let body = json!({"v": 1, "id": id, "job": "process_data", "submitted_at": 1,
+            "options": {"max_retries": 20}, "input": {"values": [1, 2, 3]}});
+        Message {
+            body: body.to_string(),
+            id: Some(id),
+            fails: None,
+            twice,
+        }
+    }
+
+    fn bad(random: &mut Rng, change: impl FnOnce(&mut Value), fails: &'static str) -> Message {
+        let good = Message::good(random, false);
+        let mut body: Value = serde_json::from_str(&good.body).expect("a task");
+        change(&mut body);
+        Message {
+            body: body.to_string(),
+            fails: Some(fails),
+            ..good
+        }
+    }
+
+    /// A text that is no task and names none.
+    fn nonsense(text: String) -> Message {
+        Message {
+            body: text,
+            id: None,
+            fails: Some(""),
+            twice: false,
+        }
+    }
+
+    /// Whether it must end in the dead-letter queue.
+    pub fn is_poison(&self) -> bool {
+        self.fails.is_some()
+    }
+}
+
+/// One of each kind, in an order that the generator decides.
+pub fn messages(random: &mut Rng) -> Vec<Message> {
+    let unknown = |task: &mut Value| task["job"] = json!("no_such_job");
+    let later = |task: &mut Value| task["v"] = json!(99);
+    let timeless = |task: &mut Value| task["submitted_at"] = json!("yesterday");
+    let salt = random.u32(..);
+    let mut messages = vec![
+        // SQS takes no message that is quite empty.
+        Message::nonsense(" ".repeat(1 + salt as usize % 500)),
+        Message::nonsense(format!("this is no task: {salt}")),
+        Message::nonsense(format!(r#"{{"v":1,"job":"process_data","salt":{salt}}}"#)),
+        Message::bad(random, unknown, "UnknownJob"),
+        Message::bad(random, later, "Malformed"),
+        Message::bad(random, timeless, "Malformed"),
+        Message::good(random, true),
+        Message::good(random, false),
+        Message::good(random, false),
+    ];
+    random.shuffle(&mut messages);
+    messages
+}
+
+fn uuid(random: &mut Rng) -> String {
+    let (a, b) = (random.u64(..), random.u64(..));
+    format!(
+        "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+        a >> 32,
+        a >> 16 & 0xffff,
+        a & 0xfff,
+        b >> 52,
+        b & 0xffff_ffff_ffff
+    )
+}
+
+/// Without any faults: a batch of one message of each kind.
+pub fn is_put_aside_and_its_neighbours_run(service: &Service) {
+    service.take_dead_letters();
+    let messages = messages(&mut Rng::with_seed(1));
+    let mut bodies: Vec<String> = messages.iter().map(|one| one.body.clone()).collect();
+    let doubles = messages.iter().filter(|one| one.twice);
+    bodies.extend(doubles.map(|one| one.body.clone()));
+    service.send_together(&bodies);
+    assert!(
+        service.eventually(PATIENCE, || service.queued() == 0),
+        "the queue keeps {} messages",
+        service.queued()
+    );
+    for message in &messages {
+        let Some(id) = &message.id else { continue };
+        let task = service.task(id);
+        let end = message.fails.map_or("completed", |_| "failed");
+        assert_eq!(task["state"], end, "{task}");
+        assert_eq!(
+            task["error"]["type"].as_str(),
+            message.fails.filter(|kind| !kind.is_empty()),
+            "{task}"
+        );
+        assert_eq!(service.observer().endings(id), [end], "{task}");
+        // What cannot be worked on is not begun; a duplicate is not begun again.
+        let attempts = usize::from(!message.is_poison());
+        assert_eq!(
+            task["attempts"].as_array().map(Vec::len),
+            Some(attempts),
+            "{task}"
+        );
+    }
+    let mut kept = service.take_dead_letters();
+    assert!(
+        kept.iter().all(|(_, reason)| !reason.is_empty()),
+        "{kept:?}"
+    );
+    kept.sort();
+    let kept: Vec<String> = kept.into_iter().map(|(body, _)| body).collect();
+    let poison = messages.into_iter().filter(Message::is_poison);
+    let mut poison: Vec<String> = poison.map(|message| message.body).collect();
+    poison.sort();
+    assert_eq!(kept, poison);
+}

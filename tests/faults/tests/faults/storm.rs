@@ -1,0 +1,242 @@
+//! The storm: load, faults and kills at once, and what must be true when it is over.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::clients::{Accepted, Clients, Submitted};
+use crate::fault;
+use crate::judge;
+use crate::kills::{self, Victims};
+use crate::poison::{self, Message};
+use crate::report::Report;
+use crate::service::Service;
+
+/// The share of the tasks that end in the storm, so that the workers are under fire for most of
+/// the work; and how long that may take after the last submission.
+const IN_STORM: f64 = 0.95;
+const STORM_PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long the rest may take when the storm is over: the longest backoffs, and a queue that is
+/// still to be worked on.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// How long it is between two sets of useless messages.
+const POISON_EVERY: Duration = Duration::from_secs(8);
+
+/// How many records are read at once.
+const READERS: usize = 12;
+
+/// How many violations are told in full.
+const TOLD: usize = 20;
+
+/// Submits `tasks` tasks in a storm, and judges what came of them.
+pub fn run(service: &Service, seed: u64, tasks: u64) {
+    let started = Instant::now();
+    let before = service.observer().counts();
+    let known: HashSet<String> = ids(&service.list()).into_iter().collect();
+    let (submitted, victims, messages) = storm(service, seed, tasks);
+    let mut times = vec![("the storm was over", started.elapsed())];
+
+    let mut wrong = submitted.violations.clone();
+    wrong.extend(settle(service));
+    times.push(("the queues were empty", started.elapsed()));
+    let listed: Vec<String> = ids(&service.list());
+    let listed = listed.into_iter().filter(|id| !known.contains(id));
+    let listed: Vec<String> = listed.collect();
+    let records = read_all(service, &listed);
+    times.push(("all records were read", started.elapsed()));
+    Report {
+        seed,
+        submitted: &submitted,
+        victims: &victims,
+        records: &records,
+        counts: &service.observer().counts().since(&before),
+        poison: messages.len(),
+        times: &times,
+    }
+    .print(service);
+    wrong.extend(judge_lists(&submitted, &listed));
+    wrong.extend(judge_records(service, &submitted, &messages, &records));
+    wrong.extend(judge_dead_letters(service, &messages));
+    for violation in wrong.iter().take(TOLD) {
+        println!("✗ {violation}\n");
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} violations; repeat with FAULTS_SEED={seed} FAULTS_TASKS={tasks}",
+        wrong.len()
+    );
+}
+
+/// Lets everything happen at once, and ends it when most tasks have ended.
+fn storm(service: &Service, seed: u64, tasks: u64) -> (Submitted, Victims, Vec<Message>) {
+    let over = AtomicBool::new(false);
+    service.set_stormy(true);
+    let all = thread::scope(|scope| {
+        let killer = scope.spawn(|| kills::run(service, seed, &over));
+        let poisoner = scope.spawn(|| send_poison(service, seed, &over));
+        // Joined, so that a panic ends the others too.
+        let clients = scope.spawn(|| Clients::new(service, seed, tasks).run());
+        let submitted = clients.join();
+        if let Ok(submitted) = &submitted {
+            let enough = submitted.accepted.len() as f64 * IN_STORM;
+            service.eventually(STORM_PATIENCE, || {
+                ended(service, submitted) as f64 >= enough
+            });
+        }
+        over.store(true, Ordering::SeqCst);
+        (submitted, killer.join(), poisoner.join())
+    });
+    service.set_stormy(false);
+    match all {
+        (Ok(submitted), Ok(victims), Ok(messages)) => (submitted, victims, messages),
+        _ => panic!("the storm broke off: a thread's message is above"),
+    }
+}
+
+/// Sends a set of useless messages, duplicates and good ones now and then.
+fn send_poison(service: &Service, seed: u64, over: &AtomicBool) -> Vec<Message> {
+    let mut random = fault::random(seed, "poison", 0, "");
+    let mut sent = Vec::new();
+    let mut next = Instant::now();
+    while !over.load(Ordering::SeqCst) {
+        if Instant::now() < next {
+            thread::sleep(Duration::from_millis(20));
+            continue;
+        }
+        for message in poison::messages(&mut random) {
+            for _ in 0..=usize::from(message.twice) {
+                service.send(&message.body);
+            }
+            sent.push(message);
+        }
+        next = Instant::now() + POISON_EVERY;
+    }
+    sent
+}
+
+fn ended(service: &Service, submitted: &Submitted) -> usize {
+    let ids = submitted.accepted.iter().map(|task| &task.id);
+    service.observer().ended(ids)
+}
+
+/// Waits until nothing is left to be done: as long as a task has not ended, there is a message of it.
+fn settle(service: &Service) -> Option<String> {
+    let is_empty = service.eventually(PATIENCE, || service.queued() == 0);
+    (!is_empty).then(|| format!("the queues keep {} messages", service.queued()))
+}
+
+fn ids(records: &[Value]) -> Vec<String> {
+    let ids = records
+        .iter()
+        .filter_map(|record| record["task_id"].as_str());
+    ids.map(str::to_owned).collect()
+}
+
+/// The records of these tasks, each asked for by itself.
+fn read_all(service: &Service, ids: &[String]) -> Vec<Value> {
+    let next = AtomicUsize::new(0);
+    let records = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..READERS {
+            scope.spawn(|| {
+                while let Some(id) = ids.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    let record = service.task(id);
+                    records.lock().expect("records").push(record);
+                }
+            });
+        }
+    });
+    records.into_inner().expect("records")
+}
+
+/// Every task that was accepted is in the list, and every one once.
+fn judge_lists(submitted: &Submitted, listed: &[String]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let once: HashSet<&String> = listed.iter().collect();
+    if once.len() != listed.len() {
+        let twice = listed.len() - once.len();
+        wrong.push(format!("{twice} tasks are listed twice"));
+    }
+    for task in &submitted.accepted {
+        if !once.contains(&task.id) {
+            wrong.push(format!("task {} is accepted and not listed", task.id));
+        }
+    }
+    wrong
+}
+
+fn judge_records(
+    service: &Service,
+    submitted: &Submitted,
+    messages: &[Message],
+    records: &[Value],
+) -> Vec<String> {
+    let accepted = submitted.accepted.iter();
+    let accepted: HashMap<&str, &Accepted> =
+        accepted.map(|task| (task.id.as_str(), task)).collect();
+    let sent = messages.iter();
+    let sent: HashMap<&str, &Message> = sent
+        .filter_map(|one| Some((one.id.as_deref()?, one)))
+        .collect();
+    let mut wrong = Vec::new();
+    for record in records {
+        let id = record["task_id"].as_str().unwrap_or_default();
+        let task = accepted.get(id);
+        let mut found = judge::faults_of(record, &service.observer().endings(id));
+        if let Some(task) = task {
+            found.extend(judge::faults_of_accepted(task, record));
+        }
+        if let Some(message) = sent.get(id) {
+            found.extend(judge::faults_of_message(message, record));
+        }
+        if !found.is_empty() {
+            wrong.push(tell(service, id, &found, record));
+        }
+    }
+    for id in sent
+        .keys()
+        .filter(|id| records.iter().all(|record| record["task_id"] != **id))
+    {
+        wrong.push(format!(
+            "the message of task {id} was sent, and there is no record of it"
+        ));
+    }
+    wrong
+}
+
+/// A violation, with all that is known of it.
+fn tell(service: &Service, id: &str, found: &[String], record: &Value) -> String {
+    format!(
+        "task {id}: {}\n{record:#}\nwhat was written to it, and what went wrong:\n{}\nthe last lines about it:\n{}",
+        found.join("; "),
+        service.observer().story(id),
+        service.last_lines_with(id, 20)
+    )
+}
+
+/// The dead-letter queue has all that is poison, each with its reason, and nothing else. A call that
+/// was repeated may have put one into it more than once.
+fn judge_dead_letters(service: &Service, messages: &[Message]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let kept = service.take_dead_letters();
+    let poison = messages.iter().filter(|message| message.is_poison());
+    let poison: HashSet<&str> = poison.map(|message| message.body.as_str()).collect();
+    for (body, reason) in &kept {
+        if !poison.contains(body.as_str()) {
+            wrong.push(format!("the dead-letter queue has {body}, for {reason:?}"));
+        } else if reason.is_empty() {
+            wrong.push(format!("the dead-letter queue tells no reason for {body}"));
+        }
+    }
+    let kept: HashSet<&str> = kept.iter().map(|(body, _)| body.as_str()).collect();
+    for body in poison.difference(&kept) {
+        wrong.push(format!("the dead-letter queue lacks {body:?}"));
+    }
+    wrong
+}
