@@ -7,6 +7,7 @@
 //! upstream fail or kill the worker.
 
 mod auth;
+mod aws;
 mod bodies;
 mod browser;
 mod clients;

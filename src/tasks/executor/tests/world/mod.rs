@@ -15,7 +15,7 @@ use super::*;
 use crate::ids::clock;
 use crate::store::tasks::{Cancelled, NextRun, Restarted};
 use crate::store::testing::{Gate, Rows, Side};
-use crate::tasks::submit::SubmitError;
+use crate::tasks::submit::{SubmitError, Submitter};
 use crate::tasks::task::Options;
 use queue::Queue;
 
