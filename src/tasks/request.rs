@@ -254,7 +254,9 @@ fn options(body: &Object, now: u64) -> Found<Options> {
         let reason = "a task may wait for a year at most";
         errors.push(conflict(loc("eta"), reason, value("eta")));
     }
-    if expires.is_some_and(|expires| begins.is_some_and(|begins| expires <= begins)) {
+    // Also where both have passed: it is a mistake of the caller's, and not a task that came too late.
+    let due = due.or(eta);
+    if expires.is_some_and(|expires| due.is_some_and(|due| expires <= due)) {
         let reason = "the task would expire before it may begin";
         errors.push(conflict(loc("expires"), reason, value("expires")));
     }

@@ -153,6 +153,10 @@ fn all_that_is_wrong_is_told() {
             vec!["expires value_error"],
         ),
         (
+            r#"{"eta":"2020-01-01T00:00:00Z","expires":"2019-01-01T00:00:00Z"}"#,
+            vec!["expires value_error"],
+        ),
+        (
             r#"{"max_retries":-1,"time_limit":0}"#,
             vec![
                 "max_retries greater_than_equal",
