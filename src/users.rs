@@ -76,7 +76,11 @@ pub struct User {
 impl NewUser {
     /// Reads a user from a request's body, with all that is wrong with it.
     pub fn read(request: &Request) -> Checked<NewUser> {
-        let object = request.body_json()?.into_object().map_err(|other| {
+        request.body_as(NewUser::check)
+    }
+
+    fn check(value: Json) -> Checked<NewUser> {
+        let object = value.into_object().map_err(|other| {
             let msg = "Input should be a valid dictionary or object to extract fields from";
             FieldError::new("model_attributes_type", ["body".into()], msg, other)
         })?;

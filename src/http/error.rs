@@ -73,6 +73,12 @@ impl FieldError {
         self
     }
 
+    /// Whether what it echoes has a U+FFFD, which stands for half a character too.
+    pub(super) fn echoes_replacement(&self) -> bool {
+        let text = self.input.to_text().unwrap_or_default();
+        text.contains('\u{fffd}')
+    }
+
     /// Something required that is not there.
     pub fn missing(loc: impl IntoIterator<Item = Loc>, input: impl Into<Json>) -> FieldError {
         FieldError::new("missing", loc, "Field required", input)

@@ -45,7 +45,7 @@ fn this_service_answers_as_fastapi_does() {
         found: Vec::new(),
     };
     let seed = number("PARITY_SEED", 1);
-    let count = number("PARITY_REQUESTS", 2_500);
+    let count = number("PARITY_REQUESTS", 5_000);
     println!("PARITY_SEED={seed} PARITY_REQUESTS={count}");
     comparison.table();
     comparison.random(seed, count);

@@ -268,12 +268,14 @@ fn content_types() -> Vec<Request> {
 /// Pydantic's model.
 #[rustfmt::skip]
 fn users() -> Vec<Request> {
-    let bodies: [&[u8]; 22] = [
+    let bodies: [&[u8]; 28] = [
         b"{}", br#"{"name":"a"}"#, br#"{"email":"a"}"#, br#"{"name":1,"email":null}"#, br#"{"name":["a"],"email":{"b":1}}"#,
         br#"{"name":1.0,"email":true}"#, br#"{"email":1}"#, br#"{"name":"","email":""}"#, br#"{"Name":"a","EMAIL":"b"}"#,
         br#"{"name":"a","email":"b","id":"x"}"#, br#"{"x":{"y":[1e5]},"name":"a","email":"b","name":"c"}"#, b"[]",
         br#"[{"name":"a","email":"b"}]"#, b"null", br#""name""#, b"5", br#"{"name":NaN,"email":"b"}"#, br#"{"name":"\ud800","email":"b"}"#,
         br#"{"name":"a","email":"b","x":NaN}"#, br#"{"name":"a","email":"b","x":"\ud800"}"#, br#"{"name":"a","x":1e16,"x":-0.0}"#,
+        br#"{"name":0,"email":"b","x":"\ud800"}"#, br#"{"":{"\ude00":0},"email":"","name":0}"#, br#"{"name":"a","x":"\ud800"}"#,
+        br#"{"name":"\ufffd","email":0,"x":"\ud800"}"#, br#"{"name":5,"email":"b","x":NaN}"#, br#"{"name":0,"email":"\ud800"}"#,
         br#"{"model_config":1,"name":"a","email":"b","__class__":2,"self":3}"#,
     ];
     let mut requests: Vec<Request> = bodies.iter().map(|body| post("/users/", body)).collect();
