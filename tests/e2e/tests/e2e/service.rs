@@ -93,9 +93,10 @@ impl Service {
         Ok(Service::new(Runs::Watched(Box::new(stack)), key))
     }
 
-    /// Deploys the template.
+    /// Deploys the template, with the functions as they are for an account.
     pub fn deploy() -> local_stack::Result<Service> {
         let deployment = Deployment::start(&deploy::Options {
+            release: true,
             parameters: variables([
                 ("LeaseSeconds", LEASE.as_secs().to_string()),
                 ("UsersFreshSeconds", FRESH.as_secs().to_string()),
@@ -110,6 +111,20 @@ impl Service {
             Runs::Deployed(Box::new(deployment)),
             Some(key),
         ))
+    }
+
+    /// Deploys once more, with a parameter that all functions are told changed.
+    pub fn deploy_again(&self, parameter: &str, value: &str) -> local_stack::Result<()> {
+        let Runs::Deployed(deployment) = &self.runs else {
+            panic!("it is not deployed");
+        };
+        deploy::update(&deploy::Options {
+            aws_port: deployment.port(),
+            release: true,
+            parameters: variables([(parameter, value.to_owned())]),
+            ..deploy::Options::default()
+        })
+        .map(drop)
     }
 
     fn new(runs: Runs, key: Option<String>) -> Service {
