@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry as VisibilityEntry, MessageAttributeValue,
@@ -144,7 +145,19 @@ fn is_arn_of(arn: &str, url: &str) -> bool {
     name == end
 }
 
-fn encode(task: &Task) -> Result<String, QueueError> {
+/// What a consumer answers to a batch: the ids of the messages that are to be delivered again.
+pub fn again(ids: impl IntoIterator<Item = String>) -> SqsBatchResponse {
+    let mut response = SqsBatchResponse::default();
+    for id in ids {
+        let mut failure = BatchItemFailure::default();
+        failure.item_identifier = id;
+        response.batch_item_failures.push(failure);
+    }
+    response
+}
+
+/// A task's message.
+pub(crate) fn encode(task: &Task) -> Result<String, QueueError> {
     let body = task
         .encode()
         .map_err(|error| QueueError::Call(error.into()))?;

@@ -14,7 +14,7 @@ use aws_sdk_scheduler::types::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::queue::QueueError;
+use crate::queue::{QueueError, encode};
 use crate::tasks::task::{Priority, Task};
 
 /// How long before a task's time its message is sent. A schedule runs within the minute after its
@@ -89,9 +89,7 @@ impl Schedules {
         eta: u64,
         targets: &Targets,
     ) -> Result<CreateScheduleFluentBuilder, QueueError> {
-        let body = task
-            .encode()
-            .map_err(|error| QueueError::Call(error.into()))?;
+        let body = encode(task)?;
         let queue = match task.options.priority {
             Priority::Normal => &targets.normal,
             Priority::High => &targets.high,

@@ -161,8 +161,13 @@ pub(super) fn body(request: &Request) -> Checked<(Json, bool)> {
 
 /// A body whose texts can be echoed. Python fails when it encodes half a character.
 pub(super) fn echoable((value, lone_surrogates): (Json, bool)) -> Checked<Json> {
-    if !lone_surrogates {
-        return Ok(value);
+    writable(lone_surrogates).map(|()| value)
+}
+
+/// Whether an answer can be written that echoes a text of the body, if it echoes half a character.
+pub(super) fn writable(half_a_character: bool) -> Checked<()> {
+    if !half_a_character {
+        return Ok(());
     }
     Err(Rejection::Last(Box::new(HttpError::new(
         http::StatusCode::UNPROCESSABLE_ENTITY,

@@ -245,17 +245,13 @@ impl Request {
     /// so a body that has one is refused, unless what `read` finds wrong can be written without it.
     pub fn body_as<T>(&self, read: impl FnOnce(Json) -> Checked<T>) -> Checked<T> {
         let (value, lone_surrogates) = params::body(self)?;
-        match read(value) {
-            Err(Rejection::Fields(errors)) if lone_surrogates => {
-                let echoes = errors.iter().any(FieldError::echoes_replacement);
-                params::echoable((Json::Null, echoes))?;
-                Err(Rejection::Fields(errors))
-            }
-            read => {
-                params::echoable((Json::Null, lone_surrogates))?;
-                read
-            }
-        }
+        let read = read(value);
+        let echoes = match &read {
+            Err(Rejection::Fields(errors)) => errors.iter().any(FieldError::echoes_replacement),
+            _ => true,
+        };
+        params::writable(lone_surrogates && echoes)?;
+        read
     }
 
     /// The body as a JSON object (FastAPI's `dict`).

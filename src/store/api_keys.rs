@@ -1,7 +1,5 @@
 //! The table of API keys.
 
-use std::collections::HashMap;
-
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -96,19 +94,11 @@ impl ApiKeyStore {
 
     /// All keys, oldest first. It reads the whole table, which is for the command line alone.
     pub async fn list(&self) -> Result<Vec<StoredKey>, StoreError> {
+        let scan = self.client.scan().table_name(&self.table);
+        let mut rows = scan.into_paginator().items().send();
         let mut found = Vec::new();
-        let mut from: Option<HashMap<String, AttributeValue>> = None;
-        loop {
-            let scan = self.client.scan().table_name(&self.table);
-            let page = scan.set_exclusive_start_key(from).send().await;
-            let page = page.map_err(call_error)?;
-            for row in page.items() {
-                found.push(stored(row)?);
-            }
-            from = page.last_evaluated_key;
-            if from.is_none() {
-                break;
-            }
+        while let Some(row) = rows.next().await {
+            found.push(stored(&row.map_err(call_error)?)?);
         }
         found.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         Ok(found)

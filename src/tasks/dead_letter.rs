@@ -2,13 +2,13 @@
 //! or that could not be delivered at their time. Their tasks fail with that reason, so that no task
 //! waits for a message that will not come.
 
-use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsMessage};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsMessage};
 use futures_util::future::join_all;
 
 use super::put_aside::{Owner, PutAside, put_aside};
 use super::result::TaskError;
 use super::task::Task;
-use crate::queue::DeadLetters;
+use crate::queue::{self, DeadLetters};
 use crate::store::TaskStore;
 
 /// Takes what the queues give up on.
@@ -25,15 +25,9 @@ impl DeadLetterHandler {
     /// again, because a worker has their task or a part of AWS does not answer.
     pub async fn run_batch(&self, records: Vec<SqsMessage>) -> SqsBatchResponse {
         let handled = join_all(records.iter().map(|record| self.handle(record))).await;
-        let mut response = SqsBatchResponse::default();
-        for (record, handled) in records.into_iter().zip(handled) {
-            if handled != PutAside::Done {
-                let mut failure = BatchItemFailure::default();
-                failure.item_identifier = record.message_id.unwrap_or_default();
-                response.batch_item_failures.push(failure);
-            }
-        }
-        response
+        let left = records.into_iter().zip(handled);
+        let left = left.filter(|(_, handled)| *handled != PutAside::Done);
+        queue::again(left.map(|(record, _)| record.message_id.unwrap_or_default()))
     }
 
     async fn handle(&self, record: &SqsMessage) -> PutAside {

@@ -10,7 +10,7 @@ mod settle;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsMessage};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsMessage};
 use futures_util::future::join_all;
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ use super::task::Task;
 use crate::http::Chain;
 use crate::ids::now_ms;
 use crate::metrics;
-use crate::queue::{DeadLetters, TaskQueue};
+use crate::queue::{self, DeadLetters, TaskQueue};
 use crate::store::{ClaimOutcome, StoreError, TaskStore};
 use message::{Disposition, Message};
 
@@ -72,15 +72,9 @@ impl Executor {
             dispositions = deliveries => dispositions,
             never = self.keep_hidden(&messages) => never,
         };
-        let mut response = SqsBatchResponse::default();
-        for (message, disposition) in messages.iter().zip(dispositions) {
-            if disposition != Disposition::Done {
-                let mut failure = BatchItemFailure::default();
-                failure.item_identifier.clone_from(&message.id);
-                response.batch_item_failures.push(failure);
-            }
-        }
-        response
+        let left = messages.into_iter().zip(dispositions);
+        let left = left.filter(|(_, disposition)| *disposition != Disposition::Done);
+        queue::again(left.map(|(message, _)| message.id))
     }
 
     /// One message, from its body to what becomes of it.

@@ -44,15 +44,20 @@ impl HttpConnector for Calls {
     }
 }
 
+/// The real client on what stands for SQS.
+fn sqs_client(endpoint: impl HttpConnector + 'static) -> aws_sdk_sqs::Client {
+    let connector = SharedHttpConnector::new(endpoint);
+    let config = aws_sdk_sqs::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(Credentials::for_tests())
+        .http_client(http_client_fn(move |_, _| connector.clone()));
+    aws_sdk_sqs::Client::from_conf(config.build())
+}
+
 impl Calls {
     fn client(&self) -> aws_sdk_sqs::Client {
-        let connector = SharedHttpConnector::new(self.clone());
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(Credentials::for_tests())
-            .http_client(http_client_fn(move |_, _| connector.clone()));
-        aws_sdk_sqs::Client::from_conf(config.build())
+        sqs_client(self.clone())
     }
 
     fn of(&self, operation: &str) -> Vec<Value> {

@@ -297,3 +297,12 @@ async fn go_on<T>(stopped: Stopped<T>, dies: bool) -> Option<T> {
     stopped.gate.open();
     Some(stopped.running.await.unwrap())
 }
+
+/// Runs a world: all who are in it share a thread, and the clock that is the thread's own.
+fn on_one_thread<T>(world: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, world)
+}

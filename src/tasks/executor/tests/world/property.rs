@@ -231,12 +231,7 @@ impl Plan {
 }
 
 fn run(ops: Vec<Op>, dies: bool) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, async {
+    on_one_thread(async {
         let mut world = World::new();
         for (number, op) in ops.into_iter().enumerate() {
             world.step(number, op).await;

@@ -3,10 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
@@ -38,16 +35,10 @@ struct Sent {
 impl Queue {
     /// A client whose calls go through `gate`.
     pub fn client(&self, gate: &Gate) -> aws_sdk_sqs::Client {
-        let connector = SharedHttpConnector::new(Endpoint {
+        sqs_client(Endpoint {
             queue: self.clone(),
             gate: gate.clone(),
-        });
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(Credentials::for_tests())
-            .http_client(http_client_fn(move |_, _| connector.clone()));
-        aws_sdk_sqs::Client::from_conf(config.build())
+        })
     }
 
     /// Delivers up to `count` messages, from the one with this number on; only visible ones, unless

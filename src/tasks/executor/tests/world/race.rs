@@ -125,12 +125,7 @@ fn every_order(
     set_up: impl AsyncFn(&mut World) -> Vec<Racer>,
     judge: impl AsyncFn(&World),
 ) -> usize {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, async {
+    on_one_thread(async {
         let (mut order, mut count) = (Order::default(), 0);
         loop {
             let mut world = World::new();
