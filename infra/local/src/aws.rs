@@ -150,6 +150,20 @@ impl Aws {
         self.rest("s3", "PUT", &format!("/{name}"), String::new())
     }
 
+    /// Calls SQS.
+    ///
+    /// # Errors
+    /// As [`Aws::form`].
+    pub fn sqs(&self, action: &str, body: &Value) -> Result<(u16, String)> {
+        let request = self
+            .agent
+            .post(format!("{}/", self.endpoint))
+            .header("authorization", self.credential("sqs"))
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-target", format!("AmazonSQS.{action}"));
+        read(request.send(body.to_string()), "SQS")
+    }
+
     /// Calls `CloudWatch` Logs.
     ///
     /// # Errors

@@ -240,6 +240,16 @@ fn parameters(pattern: &str, path: &str) -> Option<Map<String, Value>> {
     Some(found)
 }
 
+/// The name of the function that answers a request where there is no authorizer, and the event that
+/// it is given; nothing where the gateway answers itself.
+#[must_use]
+pub fn invocation(routes: &[Route], request: &Request) -> Option<(String, Value)> {
+    let path = decoded_path(&request.path)?;
+    let (route, parameters) = find(routes, &request.method, &path)?;
+    let event = event(request, &path, route, parameters);
+    Some((route.function.clone(), event))
+}
+
 /// API Gateway's event of payload format 2.0.
 fn event(request: &Request, path: &str, route: &Route, parameters: Map<String, Value>) -> Value {
     let route_key = route.key();

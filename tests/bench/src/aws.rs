@@ -1,0 +1,151 @@
+//! The AWS endpoint that the functions call: an embedded DynamoDB in this process, and before the
+//! local SQS a proxy. Neither is counted: only the functions' processes are.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use dynoxide::{Database, DynoxideError};
+use local_stack::http::{Request, Response, Server};
+use local_stack::template::Template;
+use local_stack::{Context, Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use ureq::Agent;
+
+/// A running endpoint.
+pub struct Endpoint {
+    server: Server,
+    database: Arc<Database>,
+    calls: Arc<AtomicU64>,
+}
+
+impl Endpoint {
+    /// Serves the template's tables, empty. Other calls go on to `others`, such as
+    /// `http://127.0.0.1:4566`.
+    ///
+    /// # Errors
+    /// When the template has a table that the database does not take.
+    pub fn start(template: &Template, others: Option<String>) -> Result<Endpoint> {
+        let database = Database::memory().context("cannot start the database")?;
+        for definition in tables(template) {
+            let request = serde_json::from_value(definition).context("a table")?;
+            database.create_table(request).context("a table")?;
+        }
+        let database = Arc::new(database);
+        let calls = Arc::new(AtomicU64::new(0));
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(30)))
+            .build()
+            .new_agent();
+        let (rows, count) = (Arc::clone(&database), Arc::clone(&calls));
+        let server = Server::start(0, move |request: &Request| {
+            count.fetch_add(1, Ordering::Relaxed);
+            let target = request.header("x-amz-target").unwrap_or_default();
+            match target.strip_prefix("DynamoDB_20120810.") {
+                Some(operation) => dynamodb(&rows, operation, &request.body),
+                None => forward(&agent, others.as_deref(), request),
+            }
+        })?;
+        Ok(Endpoint {
+            server,
+            database,
+            calls,
+        })
+    }
+
+    /// Its port on loopback.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.server.port()
+    }
+
+    /// The rows, for filling tables faster than through a socket.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// How many calls there have been.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+}
+
+/// The template's tables by their names in the local stack, as `CreateTable` takes them.
+fn tables(template: &Template) -> Vec<Value> {
+    let resources = template.root()["Resources"].as_object();
+    let tables = resources.into_iter().flatten().filter_map(|(_, resource)| {
+        let properties = &resource["Properties"];
+        let name = match &properties["TableName"] {
+            Value::String(name) => name.as_str(),
+            joined => joined["Fn::Sub"].as_str()?,
+        };
+        (resource["Type"] == "AWS::DynamoDB::Table").then(|| {
+            let mut table = json!({
+                "TableName": name.replace("${AWS::StackName}", "async-service"),
+                "BillingMode": "PAY_PER_REQUEST",
+                "KeySchema": properties["KeySchema"],
+                "AttributeDefinitions": properties["AttributeDefinitions"],
+            });
+            if let Some(indexes) = properties.get("GlobalSecondaryIndexes") {
+                table["GlobalSecondaryIndexes"] = indexes.clone();
+            }
+            table
+        })
+    });
+    tables.collect()
+}
+
+fn dynamodb(db: &Database, operation: &str, body: &[u8]) -> Response {
+    let answer = match operation {
+        "GetItem" => run(body, |request| db.get_item(request)),
+        "PutItem" => run(body, |request| db.put_item(request)),
+        "UpdateItem" => run(body, |request| db.update_item(request)),
+        "DeleteItem" => run(body, |request| db.delete_item(request)),
+        "Query" => run(body, |request| db.query(request)),
+        "TransactWriteItems" => run(body, |request| db.transact_write_items(request)),
+        "BatchGetItem" => run(body, |request| db.batch_get_item(request)),
+        other => Err(format!("{other} is not served")),
+    };
+    match answer {
+        Ok(Ok(text)) => Response::new(200, JSON, text),
+        Ok(Err(error)) => Response::new(error.status_code(), JSON, error.to_json()),
+        Err(reason) => Response::json(400, &json!({"message": reason})),
+    }
+}
+
+const JSON: &str = "application/x-amz-json-1.0";
+
+type Answer = std::result::Result<std::result::Result<String, DynoxideError>, String>;
+
+fn run<Q: DeserializeOwned, A: Serialize>(
+    body: &[u8],
+    operation: impl FnOnce(Q) -> std::result::Result<A, DynoxideError>,
+) -> Answer {
+    let request = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    match operation(request) {
+        Ok(answer) => serde_json::to_string(&answer).map(Ok).map_err(|error| error.to_string()),
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+/// The same call to the endpoint behind this one.
+fn forward(agent: &Agent, to: Option<&str>, request: &Request) -> Response {
+    let to = to.ok_or_else(|| Error::new("no endpoint for this call"));
+    let sent = to.and_then(|to| {
+        let url = format!("{to}{}", request.path);
+        let framing = ["host", "content-length", "connection", "transfer-encoding"];
+        let headers = request.headers.iter();
+        let headers = headers.filter(|(name, _)| !framing.contains(&name.as_str()));
+        let call = headers.fold(agent.post(url), |call, (name, value)| call.header(name, value));
+        let mut answer = call.send(&request.body[..]).context("no answer")?;
+        let status = answer.status().as_u16();
+        let body = answer.body_mut().read_to_vec().context("no answer")?;
+        Ok::<Response, Error>(Response::new(status, JSON, body))
+    });
+    sent.unwrap_or_else(|error| Response::json(500, &json!({"message": error.to_string()})))
+}

@@ -1,0 +1,7 @@
+//! Measures this service side by side with what it replaces.
+
+pub mod aws;
+pub mod runtime;
+pub mod stage;
+pub mod usage;
+pub mod workload;

@@ -1,0 +1,283 @@
+//! What the functions work with while they are measured: tables, queues, an upstream, and functions
+//! that prepare what the measured one needs.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use local_stack::emulator::{self, Emulator};
+use local_stack::http::Request;
+use local_stack::process::Log;
+use local_stack::template::{Route, Template};
+use local_stack::upstream::Upstream;
+use local_stack::{Context, Error, Result, functions, gateway, project, resources, setup};
+use serde_json::{Value, json};
+
+use crate::aws::Endpoint;
+use crate::runtime::{Answer, Function, Program};
+
+/// The surroundings of a measured function.
+pub struct Stage {
+    endpoint: Endpoint,
+    emulator: Emulator,
+    upstream: Upstream,
+    template: Template,
+    routes: Vec<Route>,
+    executables: PathBuf,
+    /// The port of the emulator.
+    port: u16,
+    helpers: HashMap<String, Function>,
+    is_drained: bool,
+    completed: Option<String>,
+}
+
+impl Stage {
+    /// Starts them, with the executables of the functions below a folder as `cargo lambda build`
+    /// leaves them there.
+    ///
+    /// # Errors
+    /// When a part of the local stack does not come up.
+    pub fn start(executables: &Path) -> Result<Stage> {
+        let template = Template::read(&project::root().join("template.yaml"))?;
+        let tools = setup::run_tools()?;
+        let runner = functions::build_runner()?;
+        let port = project::claim_port(0, "the AWS endpoints", "try again")?;
+        let log = Log::create(&project::scratch(port).join("ministack.log"), false)?;
+        let emulator = Emulator::start(
+            &emulator::Settings {
+                program: &tools.ministack,
+                runner: &runner,
+                port,
+                services: emulator::SERVICES,
+                data: None,
+                environment: &[],
+            },
+            &log,
+        )?;
+        resources::create_storage(&emulator.aws, &template)?;
+        let endpoint = Endpoint::start(&template, Some(format!("http://127.0.0.1:{port}")))?;
+        Ok(Stage {
+            endpoint,
+            emulator,
+            upstream: Upstream::start(0, Duration::ZERO)?,
+            routes: template.routes(),
+            template,
+            executables: executables.to_owned(),
+            port,
+            helpers: HashMap::new(),
+            is_drained: false,
+            completed: None,
+        })
+    }
+
+    /// Every function of the template by its executable's name.
+    #[must_use]
+    pub fn functions(&self) -> Vec<String> {
+        let binaries = self.template.binaries();
+        binaries.values().map(|name| (*name).to_owned()).collect()
+    }
+
+    /// The program of a function.
+    ///
+    /// # Errors
+    /// When the checked-in environment cannot be read.
+    pub fn program(&self, name: &str) -> Result<Program> {
+        let environment = self.environment()?;
+        Ok(Program::function(&self.executable(name), name, &environment))
+    }
+
+    /// Where a function's executable is.
+    #[must_use]
+    pub fn executable(&self, name: &str) -> PathBuf {
+        self.executables.join(name).join("bootstrap")
+    }
+
+    /// The environment of the local stack, with the ports of this one.
+    fn environment(&self) -> Result<Vec<(String, String)>> {
+        let path = project::root().join("infra/local/env");
+        let text = std::fs::read_to_string(&path).context("cannot read infra/local/env")?;
+        let text = text
+            .replace(":4566", &format!(":{}", self.endpoint.port()))
+            .replace(":9100", &format!(":{}", self.upstream.port()));
+        let mut environment = functions::parse_env(&text);
+        environment.push(("METRICS_NAMESPACE".to_owned(), "async-service".to_owned()));
+        Ok(environment)
+    }
+
+    /// The upstream's URL.
+    #[must_use]
+    pub fn upstream(&self) -> String {
+        format!("http://127.0.0.1:{}", self.upstream.port())
+    }
+
+    /// The endpoint of AWS calls.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The emulator behind it, that has the queues.
+    #[must_use]
+    pub fn emulator(&self) -> &Emulator {
+        &self.emulator
+    }
+
+    /// The event of an HTTP request, and the function that it is for.
+    ///
+    /// # Errors
+    /// When there is no such route.
+    pub fn event(&self, method: &str, target: &str, body: Option<&str>) -> Result<(String, String)> {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let headers = [
+            ("host", "api.example.com"),
+            ("accept", "application/json"),
+            ("user-agent", "client/1.0"),
+            ("content-type", "application/json"),
+            ("x-forwarded-for", "192.0.2.1"),
+            ("x-forwarded-proto", "https"),
+        ];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let request = Request {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: query.to_owned(),
+            headers: headers.into(),
+            body: body.unwrap_or_default().into(),
+        };
+        let invocation = gateway::invocation(&self.routes, &request);
+        let (function, event) =
+            invocation.ok_or_else(|| Error::new(format!("no route for {method} {target}")))?;
+        Ok((function, event.to_string()))
+    }
+
+    /// Makes a request to the functions of this stage, which start as they are needed; what they
+    /// answer.
+    ///
+    /// # Errors
+    /// When a function fails, or answers with an error.
+    pub fn ask(&mut self, method: &str, target: &str, body: Option<&str>) -> Result<Value> {
+        let (name, event) = self.event(method, target, body)?;
+        let answer = http_answer(&self.helper(&name)?.invoke(event.as_bytes())?)?;
+        if answer.0 >= 400 {
+            return Err(Error::new(format!("{method} {target}: {} {}", answer.0, answer.1)));
+        }
+        Ok(answer.1)
+    }
+
+    /// A function of this stage, started when it is first needed.
+    fn helper(&mut self, name: &str) -> Result<&mut Function> {
+        if !self.helpers.contains_key(name) {
+            let (function, _) = Function::start(&self.program(name)?)?;
+            self.helpers.insert(name.to_owned(), function);
+        }
+        let gone = || Error::new(format!("{name} is gone"));
+        self.helpers.get_mut(name).ok_or_else(gone)
+    }
+
+    /// Messages that wait in the queue of tasks, at most ten, as SQS hands them to a function.
+    ///
+    /// # Errors
+    /// When the queue does not answer.
+    pub fn receive(&self) -> Result<Vec<Value>> {
+        let request = json!({
+            "QueueUrl": self.queue(),
+            "MaxNumberOfMessages": 10,
+            "WaitTimeSeconds": 1,
+            "AttributeNames": ["All"],
+        });
+        let answer = self.sqs("ReceiveMessage", &request)?;
+        let messages = answer["Messages"].as_array().cloned().unwrap_or_default();
+        Ok(messages.iter().map(record).collect())
+    }
+
+    /// Takes messages out of the queue, by their receipts.
+    ///
+    /// # Errors
+    /// When the queue does not answer.
+    pub fn delete(&self, records: &[Value]) -> Result<()> {
+        let entries = records.iter().enumerate();
+        let entries = entries.map(|(at, record)| {
+            json!({"Id": at.to_string(), "ReceiptHandle": record["receiptHandle"]})
+        });
+        let entries: Vec<Value> = entries.collect();
+        if !entries.is_empty() {
+            let request = json!({"QueueUrl": self.queue(), "Entries": entries});
+            self.sqs("DeleteMessageBatch", &request)?;
+        }
+        Ok(())
+    }
+
+    /// Takes everything out of the queue.
+    ///
+    /// # Errors
+    /// When the queue does not answer.
+    pub fn drain(&mut self) -> Result<()> {
+        if self.is_drained {
+            return Ok(());
+        }
+        self.sqs("PurgeQueue", &json!({"QueueUrl": self.queue()}))?;
+        self.is_drained = true;
+        Ok(())
+    }
+
+    /// The id of a task that has completed: the same one each time.
+    ///
+    /// # Errors
+    /// When it does not complete.
+    pub fn completed_task(&mut self) -> Result<String> {
+        if let Some(id) = &self.completed {
+            return Ok(id.clone());
+        }
+        self.is_drained = false;
+        self.drain()?;
+        let task = self.ask("POST", "/process/", Some(r#"{"values":[1,2,3]}"#))?;
+        let records = self.receive()?;
+        self.delete(&records)?;
+        let event = json!({"Records": records}).to_string();
+        self.helper("worker")?.invoke(event.as_bytes())?;
+        let id = task["task_id"].as_str().unwrap_or_default().to_owned();
+        let result = self.ask("GET", &format!("/result/{id}"), None)?;
+        if result["status"] != "completed" {
+            return Err(Error::new(format!("the task has not completed: {result}")));
+        }
+        self.completed = Some(id.clone());
+        Ok(id)
+    }
+
+    fn queue(&self) -> String {
+        format!("http://127.0.0.1:{}/000000000000/async-service-tasks", self.port)
+    }
+
+    fn sqs(&self, action: &str, request: &Value) -> Result<Value> {
+        let answer = self.emulator.aws.sqs(action, request)?;
+        let text = local_stack::aws::expect(action, answer)?;
+        serde_json::from_str(&text).context(action)
+    }
+}
+
+/// A received message as a function gets it.
+fn record(message: &Value) -> Value {
+    json!({
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message["Attributes"],
+        "messageAttributes": {},
+        "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:async-service-tasks",
+        "awsRegion": "us-east-1",
+    })
+}
+
+/// The status and the body of a function's answer to an HTTP request.
+///
+/// # Errors
+/// When it is none.
+pub fn http_answer(answer: &Answer) -> Result<(u64, Value)> {
+    let value: Value = serde_json::from_slice(&answer.body).context("not JSON")?;
+    let status = value["statusCode"].as_u64();
+    let status = status.ok_or_else(|| Error::new("an answer without a status"))?;
+    let body = value["body"].as_str().unwrap_or_default();
+    Ok((status, serde_json::from_str(body).unwrap_or(Value::Null)))
+}

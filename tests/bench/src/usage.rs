@@ -1,0 +1,154 @@
+//! What a process has used, as the kernel counts it.
+
+use std::fs;
+use std::ops::{AddAssign, Sub};
+use std::time::Duration;
+
+use local_stack::{Context, Error, Result};
+
+/// CPU time of all threads that a process has now, to the nanosecond: `stat` counts in ticks of ten
+/// milliseconds. Threads that have ended are not in it.
+///
+/// # Errors
+/// When the process is gone, or the kernel keeps no such account (Linux does).
+pub fn cpu(pid: u32) -> Result<Duration> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).context("cannot read CPU time")?;
+    let mut total = Duration::ZERO;
+    for thread in threads.flatten() {
+        // A thread may end between the list and the look.
+        let Ok(text) = fs::read_to_string(thread.path().join("schedstat")) else {
+            continue;
+        };
+        let spent = text.split_whitespace().next();
+        let spent: Option<u64> = spent.and_then(|text| text.parse().ok());
+        total += Duration::from_nanos(spent.unwrap_or_default());
+    }
+    Ok(total)
+}
+
+/// CPU time of a process and all below it.
+///
+/// # Errors
+/// As [`cpu`], for the process itself.
+pub fn cpu_of_family(pid: u32) -> Result<Duration> {
+    let mut total = cpu(pid)?;
+    for child in family(pid) {
+        // One that has ended meanwhile has no account any more.
+        total.add_assign(cpu(child).unwrap_or_default());
+    }
+    Ok(total)
+}
+
+/// The processes below one.
+#[must_use]
+pub fn family(pid: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    let mut open = vec![pid];
+    while let Some(parent) = open.pop() {
+        let threads = fs::read_dir(format!("/proc/{parent}/task"));
+        for thread in threads.into_iter().flatten().flatten() {
+            let text = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            let children = text.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok());
+            open.extend(children.clone());
+            found.extend(children);
+        }
+    }
+    found
+}
+
+/// A process' memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Bytes that are in memory.
+    pub resident: u64,
+    /// The same, with each page that several processes share divided among them.
+    pub proportional: u64,
+}
+
+impl AddAssign for Memory {
+    fn add_assign(&mut self, other: Memory) {
+        self.resident += other.resident;
+        self.proportional += other.proportional;
+    }
+}
+
+/// The memory of a process.
+///
+/// # Errors
+/// When it is gone, or this is no Linux.
+pub fn memory(pid: u32) -> Result<Memory> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"));
+    let text = text.context("cannot read memory")?;
+    let field = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name));
+        let kilobytes = line.and_then(|line| line.split_whitespace().nth(1));
+        let kilobytes: Option<u64> = kilobytes.and_then(|text| text.parse().ok());
+        kilobytes.map(|kilobytes| kilobytes * 1024)
+    };
+    match (field("Rss:"), field("Pss:")) {
+        (Some(resident), Some(proportional)) => Ok(Memory {
+            resident,
+            proportional,
+        }),
+        _ => Err(Error::new("cannot read memory")),
+    }
+}
+
+/// The memory of a process and all below it.
+///
+/// # Errors
+/// As [`memory`], for the process itself.
+pub fn memory_of_family(pid: u32) -> Result<Memory> {
+    let mut total = memory(pid)?;
+    for child in family(pid) {
+        total += memory(child).unwrap_or_default();
+    }
+    Ok(total)
+}
+
+/// CPU time since an earlier look at several processes.
+#[derive(Debug)]
+pub struct Meter {
+    pids: Vec<u32>,
+    before: Duration,
+}
+
+impl Meter {
+    /// Begins to count for these processes and those below them.
+    ///
+    /// # Errors
+    /// As [`cpu`].
+    pub fn start(pids: impl IntoIterator<Item = u32>) -> Result<Meter> {
+        let pids: Vec<u32> = pids.into_iter().collect();
+        let before = total(&pids)?;
+        Ok(Meter { pids, before })
+    }
+
+    /// What they have used since.
+    ///
+    /// # Errors
+    /// As [`cpu`].
+    pub fn read(&self) -> Result<Duration> {
+        Ok(total(&self.pids)?.sub(self.before))
+    }
+}
+
+fn total(pids: &[u32]) -> Result<Duration> {
+    pids.iter().map(|pid| cpu_of_family(*pid)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_counted() {
+        let meter = Meter::start([std::process::id()]).unwrap();
+        let mut sum = 0_u64;
+        while meter.read().unwrap() < Duration::from_millis(5) {
+            sum = std::hint::black_box(sum.wrapping_add(1));
+        }
+        let memory = memory(std::process::id()).unwrap();
+        assert!(memory.resident >= memory.proportional && memory.proportional > 0);
+    }
+}

@@ -1,0 +1,192 @@
+//! What each function is asked while it is measured.
+
+use std::fmt::Write as _;
+
+use local_stack::{Error, Result};
+use serde_json::{Value, json};
+
+use crate::stage::Stage;
+
+/// How an event of a function is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    /// The same request each time.
+    Request(&'static str, &'static str, Option<&'static str>),
+    /// The same, with what [`Prepared`] has in the place of `{id}`.
+    Prepared(Prepare, &'static str, &'static str, Option<&'static str>),
+    /// The gateway's question to the authorizer.
+    Authorizer,
+    /// One message of the queue.
+    Message,
+}
+
+/// What is made anew before each invocation, by other functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Prepare {
+    Item,
+    User,
+    Task,
+    CompletedTask,
+    CancelledTask,
+}
+
+/// A function's work while it is measured.
+#[derive(Debug)]
+pub struct Workload {
+    /// The function.
+    pub function: &'static str,
+    /// What an invocation does, for a reader.
+    pub what: &'static str,
+    ask: Ask,
+}
+
+const USER: &str = r#"{"name":"Ada","email":"ada@example.com"}"#;
+const ITEM: &str = r#"{"name":"Lamp","price":12.5,"tags":["a","b"],"size":{"w":1,"h":2}}"#;
+const DATA: &str = r#"{"values":[1,2,3]}"#;
+const TASK: &str = r#"{"job":"process_data","input":{"values":[1,2,3]}}"#;
+
+const fn request(
+    function: &'static str,
+    what: &'static str,
+    method: &'static str,
+    target: &'static str,
+    body: Option<&'static str>,
+) -> Workload {
+    let ask = Ask::Request(method, target, body);
+    Workload { function, what, ask }
+}
+
+const fn prepared(
+    function: &'static str,
+    what: &'static str,
+    (prepare, method): (Prepare, &'static str),
+    target: &'static str,
+    body: Option<&'static str>,
+) -> Workload {
+    let ask = Ask::Prepared(prepare, method, target, body);
+    Workload { function, what, ask }
+}
+
+/// One for each function, in the order of the template.
+pub const WORKLOADS: [Workload; 27] = [
+    request("root", "greets", "GET", "/", None),
+    request("list_items", "1 Query", "GET", "/items/?limit=10", None),
+    request("create_item", "1 PutItem", "POST", "/items/", Some(ITEM)),
+    prepared("read_item", "1 GetItem", (Prepare::Item, "GET"), "/items/{id}?q=x", None),
+    prepared("update_item", "1 UpdateItem", (Prepare::Item, "PUT"), "/items/{id}", Some(ITEM)),
+    prepared("delete_item", "1 DeleteItem", (Prepare::Item, "DELETE"), "/items/{id}", None),
+    request("list_users", "1 Query", "GET", "/users/?limit=10", None),
+    request("create_user", "1 PutItem", "POST", "/users/", Some(USER)),
+    prepared("read_user", "1 GetItem", (Prepare::User, "GET"), "/users/{id}", None),
+    prepared("update_user", "1 UpdateItem", (Prepare::User, "PUT"), "/users/{id}", Some(USER)),
+    prepared("delete_user", "1 UpdateItem", (Prepare::User, "DELETE"), "/users/{id}", None),
+    request("fetch", "1 request to another service", "GET", "/fetch/?url={upstream}/users/1", None),
+    request("process", "1 SendMessage, 1 PutItem", "POST", "/process/", Some(DATA)),
+    prepared("result", "1 GetItem", (Prepare::CompletedTask, "GET"), "/result/{id}", None),
+    request("create_task", "1 SendMessage, 1 PutItem", "POST", "/tasks/", Some(TASK)),
+    request("list_tasks", "Queries", "GET", "/tasks/?limit=10", None),
+    prepared("read_task", "1 GetItem", (Prepare::CompletedTask, "GET"), "/tasks/{id}", None),
+    prepared("cancel_task", "1 UpdateItem", (Prepare::Task, "DELETE"), "/tasks/{id}", None),
+    prepared(
+        "retry_task",
+        "reads, 1 SendMessage, 1 UpdateItem",
+        (Prepare::CancelledTask, "POST"),
+        "/tasks/{id}/retry",
+        None,
+    ),
+    request("list_jobs", "no I/O", "GET", "/jobs/", None),
+    request("openapi", "no I/O, 120 KB", "GET", "/openapi.json", None),
+    request("docs", "no I/O", "GET", "/docs", None),
+    request("redoc", "no I/O", "GET", "/redoc", None),
+    request("fallback", "no I/O", "GET", "/nothing", None),
+    Workload { function: "authorizer", what: "no I/O", ask: Ask::Authorizer },
+    Workload {
+        function: "worker",
+        what: "a batch of one task: 2 UpdateItem, 1 ChangeMessageVisibilityBatch",
+        ask: Ask::Message,
+    },
+    Workload {
+        function: "dead_letter",
+        what: "one message: 1 UpdateItem, 1 SendMessage",
+        ask: Ask::Message,
+    },
+];
+
+impl Workload {
+    /// The workload of a function.
+    ///
+    /// # Errors
+    /// When it has none: each function needs one.
+    pub fn of(function: &str) -> Result<&'static Workload> {
+        let found = WORKLOADS.iter().find(|workload| workload.function == function);
+        found.ok_or_else(|| Error::new(format!("nothing says what to ask {function}")))
+    }
+
+    /// The next event, after what it needs has been prepared.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn event(&self, stage: &mut Stage) -> Result<String> {
+        match self.ask {
+            Ask::Request(method, target, body) => {
+                let target = target.replace("{upstream}", &stage.upstream());
+                stage.event(method, &target, body).map(|(_, event)| event)
+            }
+            Ask::Prepared(prepare, method, target, body) => {
+                let id = prepare.make(stage)?;
+                let target = target.replace("{id}", &id);
+                stage.event(method, &target, body).map(|(_, event)| event)
+            }
+            Ask::Authorizer => authorizer(stage),
+            Ask::Message => message(stage),
+        }
+    }
+}
+
+impl Prepare {
+    fn make(self, stage: &mut Stage) -> Result<String> {
+        match self {
+            Prepare::Item => Ok(id_of(&stage.ask("POST", "/items/", Some(ITEM))?["item_id"])),
+            Prepare::User => Ok(id_of(&stage.ask("POST", "/users/", Some(USER))?["id"])),
+            Prepare::Task => {
+                let task = stage.ask("POST", "/process/", Some(DATA))?;
+                Ok(id_of(&task["task_id"]))
+            }
+            Prepare::CompletedTask => stage.completed_task(),
+            Prepare::CancelledTask => {
+                let id = Prepare::Task.make(stage)?;
+                stage.ask("DELETE", &format!("/tasks/{id}"), None)?;
+                Ok(id)
+            }
+        }
+    }
+}
+
+fn id_of(value: &Value) -> String {
+    let mut text = String::new();
+    let _ = match value.as_str() {
+        Some(id) => text.write_str(id),
+        None => write!(text, "{value}"),
+    };
+    text
+}
+
+fn authorizer(stage: &Stage) -> Result<String> {
+    let (_, event) = stage.event("GET", "/", None)?;
+    let mut event: Value = serde_json::from_str(&event).unwrap_or_default();
+    event["type"] = json!("REQUEST");
+    event["routeArn"] = json!("arn:aws:execute-api:us-east-1:000000000000:local/$default/GET/");
+    Ok(event.to_string())
+}
+
+/// An event of one message, whose task is fresh.
+fn message(stage: &mut Stage) -> Result<String> {
+    stage.drain()?;
+    Prepare::Task.make(stage)?;
+    let records = stage.receive()?;
+    if records.len() != 1 {
+        return Err(Error::new(format!("{} messages where one was sent", records.len())));
+    }
+    stage.delete(&records)?;
+    Ok(json!({"Records": records}).to_string())
+}
