@@ -18,7 +18,7 @@ const ROUTE: &str = "/tasks/{task_id}";
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
     app.metrics();
-    let parts = (app.tasks()?, app.schedules());
+    let parts = (app.tasks()?, app.schedules()?);
     http::serve(ROUTE, parts, cancel_task).await
 }
 

@@ -189,6 +189,21 @@ impl Config {
         self.required("AWS_REGION")
     }
 
+    /// The name of the key that requests are signed with.
+    pub fn aws_access_key_id(&self) -> Result<String, ConfigError> {
+        self.required("AWS_ACCESS_KEY_ID")
+    }
+
+    /// The key that requests are signed with.
+    pub fn aws_secret_access_key(&self) -> Result<String, ConfigError> {
+        self.required("AWS_SECRET_ACCESS_KEY")
+    }
+
+    /// What proves that the key is of a role: the key of a user has none.
+    pub fn aws_session_token(&self) -> Option<String> {
+        self.optional("AWS_SESSION_TOKEN").map(str::to_owned)
+    }
+
     /// Another endpoint for all AWS calls, such as a local emulator's.
     pub fn aws_endpoint_url(&self) -> Option<String> {
         self.optional("AWS_ENDPOINT_URL").map(str::to_owned)

@@ -2,7 +2,8 @@
 //!
 //! The modules in the order in which data flows through them:
 //!
-//! * [`config`] reads the environment, [`app`] builds a function's clients from it, [`log`] starts
+//! * [`config`] reads the environment, [`app`] builds a function's clients from it, those of
+//!   [`aws`] among them, [`log`] starts
 //!   the log; [`metrics`] counts what happens.
 //! * [`http`] takes a request apart, checks it as FastAPI does, and answers; [`json`] is JSON as
 //!   Python reads and writes it; [`routes`] answers what no route takes, [`docs`] shows the routes.
@@ -16,6 +17,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod aws;
 pub mod config;
 pub mod docs;
 pub mod fetch;

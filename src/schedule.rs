@@ -186,7 +186,7 @@ mod tests {
         let config = aws_sdk_scheduler::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("eu-central-1"))
-            .credentials_provider(Credentials::for_tests())
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
             .http_client(http_client_fn(move |_, _| connector.clone()));
         Schedules::new(Client::from_conf(config.build()), "tasks".to_owned())
     }

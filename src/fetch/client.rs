@@ -7,12 +7,12 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::dns::Resolve;
 use reqwest::{Certificate, Client, Response};
 
+use super::Limits;
 use super::address::is_forbidden;
 use super::body::ENCODINGS;
 use super::error::FetchError;
 use super::resolve::{Checked, Rule, System};
 use super::target::{Route, Target};
-use super::{Limits, MAX_HEAD};
 
 const USER_AGENT: &str = concat!("async-service/", env!("CARGO_PKG_VERSION"));
 
@@ -121,7 +121,6 @@ impl Clients {
             .connect_timeout(self.connect_timeout)
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(self.pool_per_host)
-            .http2_max_header_list_size(MAX_HEAD as u32)
             .build()
             .map_err(|error| {
                 tracing::error!(%error, "the HTTP client could not be made");

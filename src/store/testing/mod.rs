@@ -78,7 +78,7 @@ impl Rows {
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("eu-central-1"))
-            .credentials_provider(Credentials::for_tests())
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
             .http_client(Embedded {
                 rows: self.clone(),
                 gate: gate.clone(),

@@ -128,7 +128,9 @@ fn run<Q: DeserializeOwned, A: Serialize>(
 ) -> Answer {
     let request = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     match operation(request) {
-        Ok(answer) => serde_json::to_string(&answer).map(Ok).map_err(|error| error.to_string()),
+        Ok(answer) => serde_json::to_string(&answer)
+            .map(Ok)
+            .map_err(|error| error.to_string()),
         Err(error) => Ok(Err(error)),
     }
 }
@@ -141,7 +143,9 @@ fn forward(agent: &Agent, to: Option<&str>, request: &Request) -> Response {
         let framing = ["host", "content-length", "connection", "transfer-encoding"];
         let headers = request.headers.iter();
         let headers = headers.filter(|(name, _)| !framing.contains(&name.as_str()));
-        let call = headers.fold(agent.post(url), |call, (name, value)| call.header(name, value));
+        let call = headers.fold(agent.post(url), |call, (name, value)| {
+            call.header(name, value)
+        });
         let mut answer = call.send(&request.body[..]).context("no answer")?;
         let status = answer.status().as_u16();
         let body = answer.body_mut().read_to_vec().context("no answer")?;

@@ -222,10 +222,16 @@ impl Api {
         let deadline = SystemTime::now() + TIMEOUT;
         let deadline = deadline.duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut response = Response::new(200, "application/json", event.body);
-        let arn = format!("arn:aws:lambda:us-east-1:000000000000:function:{}", self.name);
+        let arn = format!(
+            "arn:aws:lambda:us-east-1:000000000000:function:{}",
+            self.name
+        );
         for (name, value) in [
             ("lambda-runtime-aws-request-id", event.id),
-            ("lambda-runtime-deadline-ms", deadline.as_millis().to_string()),
+            (
+                "lambda-runtime-deadline-ms",
+                deadline.as_millis().to_string(),
+            ),
             ("lambda-runtime-invoked-function-arn", arn),
             ("lambda-runtime-trace-id", TRACE.to_owned()),
         ] {

@@ -83,7 +83,11 @@ impl Stage {
     /// When the checked-in environment cannot be read.
     pub fn program(&self, name: &str) -> Result<Program> {
         let environment = self.environment()?;
-        Ok(Program::function(&self.executable(name), name, &environment))
+        Ok(Program::function(
+            &self.executable(name),
+            name,
+            &environment,
+        ))
     }
 
     /// Where a function's executable is.
@@ -126,7 +130,12 @@ impl Stage {
     ///
     /// # Errors
     /// When there is no such route.
-    pub fn event(&self, method: &str, target: &str, body: Option<&str>) -> Result<(String, String)> {
+    pub fn event(
+        &self,
+        method: &str,
+        target: &str,
+        body: Option<&str>,
+    ) -> Result<(String, String)> {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let headers = [
             ("host", "api.example.com"),
@@ -159,7 +168,10 @@ impl Stage {
         let (name, event) = self.event(method, target, body)?;
         let answer = http_answer(&self.helper(&name)?.invoke(event.as_bytes())?)?;
         if answer.0 >= 400 {
-            return Err(Error::new(format!("{method} {target}: {} {}", answer.0, answer.1)));
+            return Err(Error::new(format!(
+                "{method} {target}: {} {}",
+                answer.0, answer.1
+            )));
         }
         Ok(answer.1)
     }
@@ -196,9 +208,9 @@ impl Stage {
     /// When the queue does not answer.
     pub fn delete(&self, records: &[Value]) -> Result<()> {
         let entries = records.iter().enumerate();
-        let entries = entries.map(|(at, record)| {
-            json!({"Id": at.to_string(), "ReceiptHandle": record["receiptHandle"]})
-        });
+        let entries = entries.map(
+            |(at, record)| json!({"Id": at.to_string(), "ReceiptHandle": record["receiptHandle"]}),
+        );
         let entries: Vec<Value> = entries.collect();
         if !entries.is_empty() {
             let request = json!({"QueueUrl": self.queue(), "Entries": entries});
@@ -245,7 +257,10 @@ impl Stage {
     }
 
     fn queue(&self) -> String {
-        format!("http://127.0.0.1:{}/000000000000/async-service-tasks", self.port)
+        format!(
+            "http://127.0.0.1:{}/000000000000/async-service-tasks",
+            self.port
+        )
     }
 
     fn sqs(&self, action: &str, request: &Value) -> Result<Value> {

@@ -48,7 +48,9 @@ pub fn family(pid: u32) -> Vec<u32> {
         let threads = fs::read_dir(format!("/proc/{parent}/task"));
         for thread in threads.into_iter().flatten().flatten() {
             let text = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-            let children = text.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok());
+            let children = text
+                .split_whitespace()
+                .filter_map(|pid| pid.parse::<u32>().ok());
             open.extend(children.clone());
             found.extend(children);
         }

@@ -53,7 +53,11 @@ const fn request(
     body: Option<&'static str>,
 ) -> Workload {
     let ask = Ask::Request(method, target, body);
-    Workload { function, what, ask }
+    Workload {
+        function,
+        what,
+        ask,
+    }
 }
 
 const fn prepared(
@@ -64,7 +68,11 @@ const fn prepared(
     body: Option<&'static str>,
 ) -> Workload {
     let ask = Ask::Prepared(prepare, method, target, body);
-    Workload { function, what, ask }
+    Workload {
+        function,
+        what,
+        ask,
+    }
 }
 
 /// One for each function, in the order of the template.
@@ -72,21 +80,93 @@ pub const WORKLOADS: [Workload; 27] = [
     request("root", "greets", "GET", "/", None),
     request("list_items", "1 Query", "GET", "/items/?limit=10", None),
     request("create_item", "1 PutItem", "POST", "/items/", Some(ITEM)),
-    prepared("read_item", "1 GetItem", (Prepare::Item, "GET"), "/items/{id}?q=x", None),
-    prepared("update_item", "1 UpdateItem", (Prepare::Item, "PUT"), "/items/{id}", Some(ITEM)),
-    prepared("delete_item", "1 DeleteItem", (Prepare::Item, "DELETE"), "/items/{id}", None),
+    prepared(
+        "read_item",
+        "1 GetItem",
+        (Prepare::Item, "GET"),
+        "/items/{id}?q=x",
+        None,
+    ),
+    prepared(
+        "update_item",
+        "1 UpdateItem",
+        (Prepare::Item, "PUT"),
+        "/items/{id}",
+        Some(ITEM),
+    ),
+    prepared(
+        "delete_item",
+        "1 DeleteItem",
+        (Prepare::Item, "DELETE"),
+        "/items/{id}",
+        None,
+    ),
     request("list_users", "1 Query", "GET", "/users/?limit=10", None),
     request("create_user", "1 PutItem", "POST", "/users/", Some(USER)),
-    prepared("read_user", "1 GetItem", (Prepare::User, "GET"), "/users/{id}", None),
-    prepared("update_user", "1 UpdateItem", (Prepare::User, "PUT"), "/users/{id}", Some(USER)),
-    prepared("delete_user", "1 UpdateItem", (Prepare::User, "DELETE"), "/users/{id}", None),
-    request("fetch", "1 request to another service", "GET", "/fetch/?url={upstream}/users/1", None),
-    request("process", "1 SendMessage, 1 PutItem", "POST", "/process/", Some(DATA)),
-    prepared("result", "1 GetItem", (Prepare::CompletedTask, "GET"), "/result/{id}", None),
-    request("create_task", "1 SendMessage, 1 PutItem", "POST", "/tasks/", Some(TASK)),
+    prepared(
+        "read_user",
+        "1 GetItem",
+        (Prepare::User, "GET"),
+        "/users/{id}",
+        None,
+    ),
+    prepared(
+        "update_user",
+        "1 UpdateItem",
+        (Prepare::User, "PUT"),
+        "/users/{id}",
+        Some(USER),
+    ),
+    prepared(
+        "delete_user",
+        "1 UpdateItem",
+        (Prepare::User, "DELETE"),
+        "/users/{id}",
+        None,
+    ),
+    request(
+        "fetch",
+        "1 request to another service",
+        "GET",
+        "/fetch/?url={upstream}/users/1",
+        None,
+    ),
+    request(
+        "process",
+        "1 SendMessage, 1 PutItem",
+        "POST",
+        "/process/",
+        Some(DATA),
+    ),
+    prepared(
+        "result",
+        "1 GetItem",
+        (Prepare::CompletedTask, "GET"),
+        "/result/{id}",
+        None,
+    ),
+    request(
+        "create_task",
+        "1 SendMessage, 1 PutItem",
+        "POST",
+        "/tasks/",
+        Some(TASK),
+    ),
     request("list_tasks", "Queries", "GET", "/tasks/?limit=10", None),
-    prepared("read_task", "1 GetItem", (Prepare::CompletedTask, "GET"), "/tasks/{id}", None),
-    prepared("cancel_task", "1 UpdateItem", (Prepare::Task, "DELETE"), "/tasks/{id}", None),
+    prepared(
+        "read_task",
+        "1 GetItem",
+        (Prepare::CompletedTask, "GET"),
+        "/tasks/{id}",
+        None,
+    ),
+    prepared(
+        "cancel_task",
+        "1 UpdateItem",
+        (Prepare::Task, "DELETE"),
+        "/tasks/{id}",
+        None,
+    ),
     prepared(
         "retry_task",
         "reads, 1 SendMessage, 1 UpdateItem",
@@ -99,7 +179,11 @@ pub const WORKLOADS: [Workload; 27] = [
     request("docs", "no I/O", "GET", "/docs", None),
     request("redoc", "no I/O", "GET", "/redoc", None),
     request("fallback", "no I/O", "GET", "/nothing", None),
-    Workload { function: "authorizer", what: "no I/O", ask: Ask::Authorizer },
+    Workload {
+        function: "authorizer",
+        what: "no I/O",
+        ask: Ask::Authorizer,
+    },
     Workload {
         function: "worker",
         what: "a batch of one task: 2 UpdateItem, 1 ChangeMessageVisibilityBatch",
@@ -118,7 +202,9 @@ impl Workload {
     /// # Errors
     /// When it has none: each function needs one.
     pub fn of(function: &str) -> Result<&'static Workload> {
-        let found = WORKLOADS.iter().find(|workload| workload.function == function);
+        let found = WORKLOADS
+            .iter()
+            .find(|workload| workload.function == function);
         found.ok_or_else(|| Error::new(format!("nothing says what to ask {function}")))
     }
 
@@ -182,10 +268,16 @@ fn authorizer(stage: &Stage) -> Result<String> {
 /// An event of one message, whose task is fresh.
 fn message(stage: &mut Stage) -> Result<String> {
     stage.drain()?;
-    Prepare::Task.make(stage)?;
+    let batch: usize = std::env::var("BATCH").map_or(1, |b| b.parse().unwrap());
+    for _ in 0..batch {
+        Prepare::Task.make(stage)?;
+    }
     let records = stage.receive()?;
-    if records.len() != 1 {
-        return Err(Error::new(format!("{} messages where one was sent", records.len())));
+    if records.len() != batch {
+        return Err(Error::new(format!(
+            "{} messages where one was sent",
+            records.len()
+        )));
     }
     stage.delete(&records)?;
     Ok(json!({"Records": records}).to_string())

@@ -50,7 +50,7 @@ fn sqs_client(endpoint: impl HttpConnector + 'static) -> aws_sdk_sqs::Client {
     let config = aws_sdk_sqs::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-central-1"))
-        .credentials_provider(Credentials::for_tests())
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
         .http_client(http_client_fn(move |_, _| connector.clone()));
     aws_sdk_sqs::Client::from_conf(config.build())
 }

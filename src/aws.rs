@@ -1,0 +1,177 @@
+//! The configuration of the AWS SDK, put together by hand.
+//!
+//! The SDK's own loader brings profiles, SSO and the instance metadata service, none of which Lambda
+//! has. Its own HTTP client brings HTTP/2, which neither DynamoDB nor SQS speaks, and by default the
+//! system's certificates, whose reading takes most of a small function's start.
+
+use std::error::Error;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Credentials, IdentityCache, Region, SharedCredentialsProvider,
+    StalledStreamProtectionConfig,
+};
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::retries::ErrorKind;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_types::SdkConfig;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::{Client, Error as ClientError, connect};
+use hyper_util::rt::TokioExecutor;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::config::{Config, ConfigError};
+
+/// One attempt of a call to AWS. DynamoDB and SQS answer in milliseconds; a connection that died
+/// unseen must not eat a request's whole time.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long opening a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How often a call is tried in all.
+const ATTEMPTS: u32 = 4;
+
+/// What AWS endpoints' certificates are signed by. Fewer than the system trusts.
+const ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
+
+/// What every client of an AWS service is made of, with one pool of connections for all.
+///
+/// # Errors
+/// When the region or the credentials are missing.
+pub fn config(config: &Config) -> Result<SdkConfig, ConfigError> {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT);
+    let aws = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(config.aws_region()?))
+        .credentials_provider(SharedCredentialsProvider::new(credentials(config)?))
+        // They never change in the life of a process.
+        .identity_cache(IdentityCache::no_cache())
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .timeout_config(timeouts.build())
+        // It watches the speed of long streams, and each of these calls is a few kilobytes within
+        // the attempt's time.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .http_client(SharedHttpClient::new(Pool::new()));
+    let aws = match config.aws_endpoint_url() {
+        Some(url) => aws.endpoint_url(url),
+        None => aws,
+    };
+    Ok(aws.build())
+}
+
+/// The credentials of the function's role, which Lambda puts into the environment of each process.
+fn credentials(config: &Config) -> Result<Credentials, ConfigError> {
+    Ok(Credentials::new(
+        config.aws_access_key_id()?,
+        config.aws_secret_access_key()?,
+        config.aws_session_token(),
+        None,
+        "environment",
+    ))
+}
+
+/// The connections to AWS.
+#[derive(Debug, Clone)]
+struct Pool(Client<HttpsConnector<connect::HttpConnector>, SdkBody>);
+
+impl Pool {
+    fn new() -> Pool {
+        let mut tcp = connect::HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls())
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        Pool(Client::builder(TokioExecutor::new()).build(connector))
+    }
+}
+
+fn tls() -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(ROOTS).flatten());
+    let provider = rustls::crypto::ring::default_provider();
+    let builder = ClientConfig::builder_with_provider(provider.into());
+    match builder.with_safe_default_protocol_versions() {
+        Ok(builder) => builder.with_root_certificates(roots).with_no_client_auth(),
+        // Ring has what the default versions of TLS need.
+        Err(error) => unreachable!("{error}"),
+    }
+}
+
+impl HttpClient for Pool {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        Some(ConnectorMetadata::new("hyper", None))
+    }
+}
+
+impl HttpConnector for Pool {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let request = match request.try_into_http1x() {
+            Ok(request) => request,
+            Err(error) => {
+                return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into())));
+            }
+        };
+        let response = self.0.request(request);
+        HttpConnectorFuture::new(async move {
+            let response = response.await.map_err(failure)?;
+            let response = response.map(SdkBody::from_body_1_x);
+            HttpResponse::try_from(response)
+                .map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+}
+
+/// What went wrong, as the SDK's retries want to know it.
+fn failure(error: ClientError) -> ConnectorError {
+    let cause = error
+        .source()
+        .and_then(|cause| cause.downcast_ref::<hyper::Error>());
+    let is_timeout = cause.is_some_and(hyper::Error::is_timeout);
+    let is_user = cause.is_some_and(hyper::Error::is_user);
+    match error {
+        error if is_timeout => ConnectorError::timeout(error.into()),
+        error if is_user => ConnectorError::user(error.into()),
+        // No connection, or one that ended: nothing was answered, and each write may be repeated.
+        error if error.is_connect() || cause_is_transport(&error) => {
+            ConnectorError::io(error.into())
+        }
+        error => ConnectorError::other(error.into(), Some(ErrorKind::TransientError)),
+    }
+}
+
+fn cause_is_transport(error: &ClientError) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.is::<std::io::Error>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
