@@ -101,6 +101,16 @@ pub fn python_with_fastapi() -> Result<PathBuf> {
     Ok(environment.program("python"))
 }
 
+/// Makes sure of what this service is measured against, and returns the Python
+/// that has it.
+///
+/// # Errors
+/// As [`run_tools`].
+pub fn bench_peers() -> Result<PathBuf> {
+    let environment = Environment::apart("bench", &read_pins("requirements-bench.txt")?)?;
+    Ok(environment.program("python"))
+}
+
 /// Makes sure of the tools that ask the service by its OpenAPI document, and
 /// returns the folder of their programs.
 ///
@@ -319,6 +329,14 @@ mod tests {
     fn pins_are_read_without_comments() {
         assert_eq!(parse_pins("# why\na==1\n\n  b==2\n"), ["a==1", "b==2"]);
         assert_eq!(read_pins("requirements.txt").unwrap().len(), 2);
+    }
+
+    #[test]
+    fn what_is_compared_is_what_is_measured() {
+        let measured = read_pins("requirements-bench.txt").unwrap();
+        for pin in read_pins("requirements-parity.txt").unwrap() {
+            assert!(measured.contains(&pin), "{pin}");
+        }
     }
 
     #[test]
