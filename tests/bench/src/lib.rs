@@ -2,6 +2,7 @@
 
 pub mod aws;
 pub mod runtime;
+pub mod series;
 pub mod stage;
 pub mod usage;
 pub mod workload;

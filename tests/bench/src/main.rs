@@ -31,7 +31,12 @@ fn main() -> Result<()> {
         colds.sort();
         let (mut f, _) = Function::start(&program)?;
         let start_cpu = bench::usage::cpu(f.pid())?;
-        let event = workload.event(&mut stage)?;
+        let batch: usize = std::env::var("BATCH").map_or(1, |b| b.parse().unwrap());
+        let event = if batch > 1 {
+            serde_json::json!({"Records": stage.fresh_messages(batch)?}).to_string()
+        } else {
+            workload.event(&mut stage)?
+        };
         let first = f.invoke(event.as_bytes())?;
         println!(
             "{}",
@@ -43,7 +48,12 @@ fn main() -> Result<()> {
         let mut warm = vec![];
         let mut cpu = std::time::Duration::ZERO;
         for _ in 0..n {
-            let event = workload.event(&mut stage)?;
+            let batch: usize = std::env::var("BATCH").map_or(1, |b| b.parse().unwrap());
+            let event = if batch > 1 {
+                serde_json::json!({"Records": stage.fresh_messages(batch)?}).to_string()
+            } else {
+                workload.event(&mut stage)?
+            };
             let meter = Meter::start([f.pid()])?;
             let a = f.invoke(event.as_bytes())?;
             std::thread::sleep(std::time::Duration::from_micros(300));

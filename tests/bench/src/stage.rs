@@ -219,6 +219,30 @@ impl Stage {
         Ok(())
     }
 
+    /// Messages of so many fresh tasks, at most ten, which are taken out of the queue.
+    ///
+    /// # Errors
+    /// When they don't arrive.
+    pub fn fresh_messages(&mut self, count: usize) -> Result<Vec<Value>> {
+        self.drain()?;
+        for _ in 0..count {
+            self.ask("POST", "/process/", Some(r#"{"values":[1,2,3]}"#))?;
+        }
+        let mut records = Vec::new();
+        for _ in 0..10 {
+            let received = self.receive()?;
+            self.delete(&received)?;
+            records.extend(received);
+            if records.len() == count {
+                return Ok(records);
+            }
+        }
+        let arrived = records.len();
+        Err(Error::new(format!(
+            "{arrived} messages where {count} were sent"
+        )))
+    }
+
     /// Takes everything out of the queue.
     ///
     /// # Errors

@@ -267,18 +267,6 @@ fn authorizer(stage: &Stage) -> Result<String> {
 
 /// An event of one message, whose task is fresh.
 fn message(stage: &mut Stage) -> Result<String> {
-    stage.drain()?;
-    let batch: usize = std::env::var("BATCH").map_or(1, |b| b.parse().unwrap());
-    for _ in 0..batch {
-        Prepare::Task.make(stage)?;
-    }
-    let records = stage.receive()?;
-    if records.len() != batch {
-        return Err(Error::new(format!(
-            "{} messages where one was sent",
-            records.len()
-        )));
-    }
-    stage.delete(&records)?;
+    let records = stage.fresh_messages(1)?;
     Ok(json!({"Records": records}).to_string())
 }
