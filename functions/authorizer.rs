@@ -6,7 +6,9 @@ use lambda_runtime::{LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let authorizer = App::from_env()?.authorizer()?;
+    let app = App::from_env()?;
+    let authorizer = app.authorizer()?;
+    app.connect().await;
     lambda_runtime::run(service_fn(|event| authorize(&authorizer, event))).await
 }
 

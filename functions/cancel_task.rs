@@ -19,7 +19,7 @@ async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
     app.metrics();
     let parts = (app.tasks()?, app.schedules()?);
-    http::serve(ROUTE, parts, cancel_task).await
+    http::serve(&app, ROUTE, parts, cancel_task).await
 }
 
 /// Cancels a task: at once where no worker has it; else its worker stops it within a heartbeat. A

@@ -10,8 +10,9 @@ const ROUTE: &str = "/items";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let items = App::from_env()?.items()?;
-    http::serve(ROUTE, items, create_item).await
+    let app = App::from_env()?;
+    let items = app.items()?;
+    http::serve(&app, ROUTE, items, create_item).await
 }
 
 /// Stores any JSON object under a new id.

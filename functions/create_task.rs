@@ -19,7 +19,7 @@ async fn main() -> Result<(), Error> {
     let tasks = app.tasks()?;
     let submitter = Submitter::new(app.queue()?, tasks.clone());
     let parts = (submitter.with_schedules(app.scheduling()?), tasks);
-    http::serve(ROUTE, parts, create_task).await
+    http::serve(&app, ROUTE, parts, create_task).await
 }
 
 /// Queues a task of any job. With an `Idempotency-Key` it may be repeated: the same request is answered

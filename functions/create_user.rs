@@ -10,8 +10,9 @@ const ROUTE: &str = "/users";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let users = App::from_env()?.users()?;
-    http::serve(ROUTE, users, create_user).await
+    let app = App::from_env()?;
+    let users = app.users()?;
+    http::serve(&app, ROUTE, users, create_user).await
 }
 
 /// Stores a user under a new id. Whatever it has beside a name and an email is kept.

@@ -13,6 +13,7 @@ async fn main() -> Result<(), Error> {
         tasks: app.tasks()?,
         dead_letters: app.dead_letters()?,
     };
+    app.connect().await;
     lambda_runtime::run(service_fn(|event| take(&handler, event))).await
 }
 

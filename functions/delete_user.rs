@@ -9,8 +9,9 @@ const ROUTE: &str = "/users/{user_id}";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let users = App::from_env()?.users()?;
-    http::serve(ROUTE, users, delete_user).await
+    let app = App::from_env()?;
+    let users = app.users()?;
+    http::serve(&app, ROUTE, users, delete_user).await
 }
 
 /// Deletes a user, also one that the upstream still has.

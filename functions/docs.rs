@@ -22,8 +22,8 @@ const PAGE: Page = Page {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    App::from_env()?;
-    http::serve_to(Access::Documentation, ROUTE, (), docs).await
+    let app = App::from_env()?;
+    http::serve_to(&app, Access::Documentation, ROUTE, (), docs).await
 }
 
 async fn docs((): &(), request: Request) -> Result<Answer, HttpError> {

@@ -7,8 +7,9 @@ use async_service::{App, Error};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     // It holds nothing of anybody's, and as in FastAPI tells everybody that a path is unknown.
-    let routes = Routes::below(App::from_env()?.config().base_path());
-    http::serve_to(Access::Everybody, "$default", routes, fallback).await
+    let app = App::from_env()?;
+    let routes = Routes::below(app.config().base_path());
+    http::serve_to(&app, Access::Everybody, "$default", routes, fallback).await
 }
 
 async fn fallback(routes: &Routes, request: Request) -> Result<Answer, HttpError> {

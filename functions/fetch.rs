@@ -9,8 +9,9 @@ const ROUTE: &str = "/fetch";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let fetcher = App::from_env()?.fetcher()?;
-    http::serve(ROUTE, fetcher, fetch).await
+    let app = App::from_env()?;
+    let fetcher = app.fetcher()?;
+    http::serve(&app, ROUTE, fetcher, fetch).await
 }
 
 /// Fetches a URL and answers its JSON. No URL that leads into a private network is fetched.

@@ -12,8 +12,9 @@ const ROUTE: &str = "/items";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let items = App::from_env()?.items()?;
-    http::serve(ROUTE, items, list_items).await
+    let app = App::from_env()?;
+    let items = app.items()?;
+    http::serve(&app, ROUTE, items, list_items).await
 }
 
 /// A page of items in the order of their ids. The `Link` header leads to the next page.

@@ -9,8 +9,8 @@ const ROUTE: &str = "/jobs";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    App::from_env()?;
-    http::serve(ROUTE, (), list_jobs).await
+    let app = App::from_env()?;
+    http::serve(&app, ROUTE, (), list_jobs).await
 }
 
 /// The jobs that a task can be submitted of, with the JSON Schema of their input and output.

@@ -19,8 +19,9 @@ const MAX_LIMIT: i64 = 100;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let parts = (App::from_env()?.tasks()?, Cursor::of("tasks"));
-    http::serve(ROUTE, parts, list_tasks).await
+    let app = App::from_env()?;
+    let parts = (app.tasks()?, Cursor::of("tasks"));
+    http::serve(&app, ROUTE, parts, list_tasks).await
 }
 
 /// Tasks, newest first, without their results and attempts. The `Link` header leads to the next page; a

@@ -12,8 +12,9 @@ const ROUTE: &str = "/users";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let users = App::from_env()?.users()?;
-    http::serve(ROUTE, users, list_users).await
+    let app = App::from_env()?;
+    let users = app.users()?;
+    http::serve(&app, ROUTE, users, list_users).await
 }
 
 /// A page of the users that are stored here, in the order of their ids, with a `Link` header to the

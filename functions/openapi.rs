@@ -7,8 +7,8 @@ const ROUTE: &str = "/openapi.json";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    App::from_env()?;
-    http::serve_to(Access::Documentation, ROUTE, (), openapi).await
+    let app = App::from_env()?;
+    http::serve_to(&app, Access::Documentation, ROUTE, (), openapi).await
 }
 
 async fn openapi((): &(), request: Request) -> Result<Answer, HttpError> {

@@ -15,7 +15,7 @@ const ROUTE: &str = "/process";
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
     let submitter = Submitter::new(app.queue()?, app.tasks()?);
-    http::serve(ROUTE, submitter, process).await
+    http::serve(&app, ROUTE, submitter, process).await
 }
 
 /// Queues a `process_data` task for any JSON object: a profile of it, or of the CSV, TSV or JSON Lines

@@ -10,8 +10,9 @@ const ROUTE: &str = "/items/{item_id}";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let items = App::from_env()?.items()?;
-    http::serve(ROUTE, items, read_item).await
+    let app = App::from_env()?;
+    let items = app.items()?;
+    http::serve(&app, ROUTE, items, read_item).await
 }
 
 /// The id, the query, and the item that is stored under the id, or null.

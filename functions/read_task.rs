@@ -20,8 +20,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let tasks = App::from_env()?.tasks()?;
-    http::serve(ROUTE, tasks, read_task).await
+    let app = App::from_env()?;
+    let tasks = app.tasks()?;
+    http::serve(&app, ROUTE, tasks, read_task).await
 }
 
 /// All that is known of a task. With `wait`, the answer comes when the task has ended, or after so many

@@ -21,8 +21,8 @@ const PAGE: Page = Page {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    App::from_env()?;
-    http::serve_to(Access::Documentation, ROUTE, (), redoc).await
+    let app = App::from_env()?;
+    http::serve_to(&app, Access::Documentation, ROUTE, (), redoc).await
 }
 
 async fn redoc((): &(), request: Request) -> Result<Answer, HttpError> {

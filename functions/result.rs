@@ -11,8 +11,9 @@ const ROUTE: &str = "/result/{task_id}";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let tasks = App::from_env()?.tasks()?;
-    http::serve(ROUTE, tasks, result).await
+    let app = App::from_env()?;
+    let tasks = app.tasks()?;
+    http::serve(&app, ROUTE, tasks, result).await
 }
 
 /// What became of a task: it is pending, or it has ended.

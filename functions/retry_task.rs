@@ -16,7 +16,7 @@ async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
     let tasks = app.tasks()?;
     let parts = (Submitter::new(app.queue()?, tasks.clone()), tasks);
-    http::serve(ROUTE, parts, retry_task).await
+    http::serve(&app, ROUTE, parts, retry_task).await
 }
 
 /// Runs a failed, cancelled or expired task again, at once and under the same id.

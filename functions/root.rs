@@ -8,8 +8,8 @@ const ROUTE: &str = "/";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    App::from_env()?;
-    http::serve_to(Access::Documentation, ROUTE, (), root).await
+    let app = App::from_env()?;
+    http::serve_to(&app, Access::Documentation, ROUTE, (), root).await
 }
 
 /// A greeting.

@@ -10,8 +10,9 @@ const ROUTE: &str = "/users/{user_id}";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let users = App::from_env()?.users()?;
-    http::serve(ROUTE, users, update_user).await
+    let app = App::from_env()?;
+    let users = app.users()?;
+    http::serve(&app, ROUTE, users, update_user).await
 }
 
 /// Replaces a user. From then on the upstream is not asked for it.

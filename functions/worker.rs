@@ -18,6 +18,7 @@ async fn main() -> Result<(), Error> {
         lease: app.config().lease()?,
         worker: app.config().worker_name(),
     };
+    app.connect().await;
     lambda_runtime::run(service_fn(|event| work(&executor, event))).await
 }
 

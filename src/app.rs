@@ -1,12 +1,13 @@
 //! What a function works with: clients that are built once per cold start and shared by every
 //! invocation of the process.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 
-use aws_types::SdkConfig;
+use futures_util::future::{LocalBoxFuture, join_all};
 
 use crate::auth::authorizer::Authorizer;
-use crate::aws;
+use crate::aws::Aws;
 use crate::config::{Config, ConfigError};
 use crate::fetch::{Fetcher, Limits};
 use crate::log;
@@ -21,7 +22,9 @@ use crate::users::{Upstream, Users};
 pub struct App {
     config: Config,
     /// Made for the first part that calls AWS; a function without one is not even linked with it.
-    aws: OnceCell<SdkConfig>,
+    aws: OnceCell<Aws>,
+    /// What opens the connections that the parts built so far will use, by the endpoints.
+    opening: RefCell<BTreeMap<String, LocalBoxFuture<'static, ()>>>,
 }
 
 impl App {
@@ -32,8 +35,17 @@ impl App {
     pub fn from_env() -> Result<App, ConfigError> {
         let config = Config::from_env();
         log::init(&config);
-        let aws = OnceCell::new();
-        Ok(App { config, aws })
+        Ok(App {
+            config,
+            aws: OnceCell::new(),
+            opening: RefCell::default(),
+        })
+    }
+
+    /// Opens the connections that the parts built so far will use; see [`Aws::open`].
+    pub async fn connect(&self) {
+        let opening = self.opening.take();
+        join_all(opening.into_values()).await;
     }
 
     /// The configuration.
@@ -94,7 +106,8 @@ impl App {
         let Some(group) = self.config.schedule_group() else {
             return Ok(None);
         };
-        let client = aws_sdk_scheduler::Client::new(self.aws()?);
+        // Few tasks have one, so its connection waits for the first.
+        let client = aws_sdk_scheduler::Client::new(&self.aws()?.config);
         Ok(Some(Schedules::new(client, group)))
     }
 
@@ -131,18 +144,28 @@ impl App {
     }
 
     fn dynamodb(&self) -> Result<aws_sdk_dynamodb::Client, ConfigError> {
-        Ok(aws_sdk_dynamodb::Client::new(self.aws()?))
+        let aws = self.aws_for("dynamodb")?;
+        Ok(aws_sdk_dynamodb::Client::new(&aws.config))
     }
 
     fn sqs(&self) -> Result<aws_sdk_sqs::Client, ConfigError> {
-        Ok(aws_sdk_sqs::Client::new(self.aws()?))
+        let aws = self.aws_for("sqs")?;
+        Ok(aws_sdk_sqs::Client::new(&aws.config))
     }
 
-    fn aws(&self) -> Result<&SdkConfig, ConfigError> {
+    fn aws_for(&self, service: &str) -> Result<&Aws, ConfigError> {
+        let aws = self.aws()?;
+        let endpoint = aws.endpoint(service);
+        let opening = Box::pin(aws.open(&endpoint));
+        self.opening.borrow_mut().insert(endpoint, opening);
+        Ok(aws)
+    }
+
+    fn aws(&self) -> Result<&Aws, ConfigError> {
         if let Some(aws) = self.aws.get() {
             return Ok(aws);
         }
-        let aws = aws::config(&self.config)?;
+        let aws = Aws::new(&self.config)?;
         Ok(self.aws.get_or_init(|| aws))
     }
 }

@@ -13,6 +13,7 @@ use aws_sdk_dynamodb::config::{
     BehaviorVersion, Credentials, IdentityCache, Region, SharedCredentialsProvider,
     StalledStreamProtectionConfig,
 };
+use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
@@ -24,6 +25,7 @@ use aws_smithy_runtime_api::client::retries::ErrorKind;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_types::SdkConfig;
+use http_body_util::BodyExt;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client, Error as ClientError, connect};
 use hyper_util::rt::TokioExecutor;
@@ -40,17 +42,71 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long opening a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long a start waits for a connection that is opened beforehand.
+const OPENING: Duration = Duration::from_millis(500);
+
 /// How often a call is tried in all.
 const ATTEMPTS: u32 = 4;
 
 /// What AWS endpoints' certificates are signed by. Fewer than the system trusts.
 const ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
 
-/// What every client of an AWS service is made of, with one pool of connections for all.
-///
-/// # Errors
-/// When the region or the credentials are missing.
-pub fn config(config: &Config) -> Result<SdkConfig, ConfigError> {
+/// What a client of an AWS service is made of: one for all of them, with one pool of connections.
+pub struct Aws {
+    /// The SDK's configuration.
+    pub config: SdkConfig,
+    pool: Pool,
+}
+
+impl Aws {
+    /// Puts it together.
+    ///
+    /// # Errors
+    /// When the region or the credentials are missing.
+    pub fn new(config: &Config) -> Result<Aws, ConfigError> {
+        let pool = Pool::empty();
+        let config = sdk_config(config, pool.clone())?;
+        Ok(Aws { config, pool })
+    }
+
+    /// Where a service is called, such as `dynamodb`.
+    pub fn endpoint(&self, service: &str) -> String {
+        let region = self.config.region().map_or("", Region::as_ref);
+        let domain = match region.starts_with("cn-") {
+            true => "amazonaws.com.cn",
+            false => "amazonaws.com",
+        };
+        let usual = || format!("https://{service}.{region}.{domain}");
+        self.config.endpoint_url().map_or_else(usual, str::to_owned)
+    }
+
+    /// Opens a connection that the first call then finds. A function starts with all the CPU that
+    /// there is, and gets its memory's share of it from the first event on, so that a handshake is
+    /// many times cheaper before. What is asked is nobody's: `GET /` of AWS' endpoints is not signed.
+    /// That it fails is no harm, since a call opens what it needs.
+    pub fn open(&self, endpoint: &str) -> impl Future<Output = ()> + use<> {
+        let request = http::Request::get(format!("{endpoint}/")).body(SdkBody::empty());
+        let client = self.pool.0.clone();
+        async move {
+            let Ok(request) = request else { return };
+            let opening = async {
+                let body = client.request(request).await?.into_body();
+                // A connection is used again when its answer is read to the end.
+                body.collect()
+                    .await
+                    .map(drop)
+                    .map_err(Into::<BoxError>::into)
+            };
+            match tokio::time::timeout(OPENING, opening).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "no connection was opened beforehand"),
+                Err(_) => tracing::debug!("no connection was opened in time"),
+            }
+        }
+    }
+}
+
+fn sdk_config(config: &Config, pool: Pool) -> Result<SdkConfig, ConfigError> {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT);
@@ -65,7 +121,7 @@ pub fn config(config: &Config) -> Result<SdkConfig, ConfigError> {
         // It watches the speed of long streams, and each of these calls is a few kilobytes within
         // the attempt's time.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .http_client(SharedHttpClient::new(Pool::new()));
+        .http_client(SharedHttpClient::new(pool));
     let aws = match config.aws_endpoint_url() {
         Some(url) => aws.endpoint_url(url),
         None => aws,
@@ -89,7 +145,7 @@ fn credentials(config: &Config) -> Result<Credentials, ConfigError> {
 struct Pool(Client<HttpsConnector<connect::HttpConnector>, SdkBody>);
 
 impl Pool {
-    fn new() -> Pool {
+    fn empty() -> Pool {
         let mut tcp = connect::HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -175,3 +231,6 @@ fn cause_is_transport(error: &ClientError) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,8 @@ use std::io::Write;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
 use crate::config::Config;
 use crate::fetch::FetchError;
@@ -35,30 +36,59 @@ pub fn submitted(job: &str) {
     emit(&[Set::of(&[("Job", job)], &[count("TasksSubmitted")])]);
 }
 
-/// A task of this job came to a state: `TasksFinished` where it is a final one, `TaskRetries` where
-/// the task waits for another attempt.
+/// A task of this job came to a state without an attempt; see [`attempted`].
 pub fn reached(job: &str, state: State) {
-    if state.is_final() {
-        let dimensions = [("Job", job), ("State", state.as_str())];
-        emit(&[Set::of(&dimensions, &[count("TasksFinished")])]);
-    } else if state == State::Retrying {
-        emit(&[Set::of(&[("Job", job)], &[count("TaskRetries")])]);
+    let dimensions = [("Job", job), ("State", state.as_str())];
+    let metrics = [reaching(state)];
+    emit(reached_by(&dimensions, &metrics).as_slice());
+}
+
+/// What a task's coming to a state counts as: `TasksFinished` where it is a final one, `TaskRetries`
+/// where the task waits for another attempt.
+fn reaching(state: State) -> Metric {
+    match state {
+        State::Retrying => count("TaskRetries"),
+        _ => count("TasksFinished"),
     }
 }
 
-/// An attempt of a task ended after this time: `AttemptTime`. Its first one of all has also waited:
-/// `TaskWait` is the time from when it could begin, at the earliest, to when it began.
-pub fn attempted(task: &Task, attempt: u32, time: Duration) {
-    let dimensions = [("Job", task.job.as_str())];
-    let took = milliseconds("AttemptTime", time);
-    if attempt > 1 || task.run > 1 {
-        return emit(&[Set::of(&dimensions, &[took])]);
+/// That a task came to a state, where that is counted. `dimensions` are the job and the state.
+fn reached_by<'a>(
+    dimensions: &'a [(&'static str, &'a str); 2],
+    metrics: &'a [Metric],
+) -> Option<Set<'a>> {
+    let [_, (_, state)] = dimensions;
+    match State::from_name(state)? {
+        state if state.is_final() => Some(Set::of(dimensions, metrics)),
+        State::Retrying => Some(Set::of(&dimensions[..1], metrics)),
+        _ => None,
     }
+}
+
+/// An attempt of a task, which began at `began` in milliseconds since the Unix epoch, ended after
+/// `time`, and the task came to a state, if it still was this attempt's: `AttemptTime`. Its first
+/// attempt of all has also waited: `TaskWait` is the time from when it could begin, at the earliest,
+/// to when it began.
+pub fn attempted(task: &Task, attempt: u32, began: u64, time: Duration, state: Option<State>) {
+    let job = ("Job", task.job.as_str());
     let due = task.options.eta.unwrap_or(0).max(task.submitted_at);
-    let waited = now_ms().saturating_sub(due);
-    let waited = Duration::from_millis(waited).saturating_sub(time);
-    let metrics = [took, milliseconds("TaskWait", waited)];
-    emit(&[Set::of(&dimensions, &metrics)]);
+    let waited = Duration::from_millis(began.saturating_sub(due));
+    let times = [
+        milliseconds("AttemptTime", time),
+        milliseconds("TaskWait", waited),
+    ];
+    let is_first = attempt == 1 && task.run == 1;
+    let times = &times[..if is_first { 2 } else { 1 }];
+    let attempted = Set::of(std::slice::from_ref(&job), times);
+    let Some(state) = state else {
+        return emit(&[attempted]);
+    };
+    // In one line: of a small task, the log is not the least of its costs.
+    let (dimensions, metrics) = ([job, ("State", state.as_str())], [reaching(state)]);
+    match reached_by(&dimensions, &metrics) {
+        Some(reached) => emit(&[attempted, reached]),
+        None => emit(&[attempted]),
+    }
 }
 
 /// A call to another service ended, with a status or without: `UpstreamCalls` by what became of it,
@@ -111,41 +141,108 @@ impl<'a> Set<'a> {
 }
 
 fn emit(sets: &[Set]) {
-    if let Some(namespace) = NAMESPACE.get() {
-        let line = line(namespace, now_ms(), sets);
-        // A log that cannot be written has nobody to be told to.
-        let _ = writeln!(std::io::stdout().lock(), "{line}");
+    let Some(namespace) = NAMESPACE.get().filter(|_| !sets.is_empty()) else {
+        return;
+    };
+    let line = Line {
+        namespace,
+        now: now_ms(),
+        sets,
+    };
+    let mut text = Vec::with_capacity(512);
+    // A log that cannot be written has nobody to be told to.
+    if serde_json::to_writer(&mut text, &line).is_ok() {
+        text.push(b'\n');
+        let _ = std::io::stdout().lock().write_all(&text);
     }
 }
 
-fn line(namespace: &str, now: u64, sets: &[Set]) -> Value {
-    let directives: Vec<Value> = sets.iter().map(|set| directive(namespace, set)).collect();
-    let mut root = Map::new();
-    let meta = json!({"Timestamp": now, "CloudWatchMetrics": directives});
-    root.insert("_aws".to_owned(), meta);
-    for set in sets {
-        for (name, value) in set.dimensions {
-            root.insert((*name).to_owned(), json!(value));
-        }
-        for (name, _, value) in set.metrics {
-            root.insert((*name).to_owned(), json!(value));
-        }
-    }
-    Value::Object(root)
+/// A line of the log. It is written as it is serialized, without a tree of values in between.
+struct Line<'a> {
+    namespace: &'a str,
+    now: u64,
+    sets: &'a [Set<'a>],
 }
 
-fn directive(namespace: &str, set: &Set) -> Value {
-    let names: Vec<&str> = set.dimensions.iter().map(|(name, _)| *name).collect();
-    let metrics = set.metrics.iter();
-    let metrics: Vec<Value> = metrics
-        .map(|(name, unit, _)| json!({"Name": name, "Unit": unit}))
-        .collect();
-    json!({"Namespace": namespace, "Dimensions": [names], "Metrics": metrics})
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let meta = Meta {
+            timestamp: self.now,
+            directives: self
+                .sets
+                .iter()
+                .map(|set| set.directive(self.namespace))
+                .collect(),
+        };
+        let mut line = serializer.serialize_map(None)?;
+        line.serialize_entry("_aws", &meta)?;
+        for (at, set) in self.sets.iter().enumerate() {
+            // What sets share is named once.
+            let named = |name: &str| {
+                let mut before = self.sets[..at].iter().flat_map(|set| set.dimensions);
+                before.any(|(other, _)| *other == name)
+            };
+            for (name, value) in set.dimensions.iter().filter(|(name, _)| !named(name)) {
+                line.serialize_entry(name, value)?;
+            }
+            for (name, _, value) in set.metrics {
+                line.serialize_entry(name, value)?;
+            }
+        }
+        line.end()
+    }
+}
+
+#[derive(Serialize)]
+struct Meta<'a> {
+    #[serde(rename = "Timestamp")]
+    timestamp: u64,
+    #[serde(rename = "CloudWatchMetrics")]
+    directives: Vec<Directive<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive<'a> {
+    namespace: &'a str,
+    dimensions: [Vec<&'static str>; 1],
+    metrics: Vec<Definition>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Definition {
+    name: &'static str,
+    unit: &'static str,
+}
+
+impl Set<'_> {
+    fn directive<'a>(&self, namespace: &'a str) -> Directive<'a> {
+        let metrics = self.metrics.iter();
+        Directive {
+            namespace,
+            dimensions: [self.dimensions.iter().map(|(name, _)| *name).collect()],
+            metrics: metrics
+                .map(|(name, unit, _)| Definition { name, unit })
+                .collect(),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+
+    fn value(now: u64, sets: &[Set]) -> Value {
+        let line = Line {
+            namespace: "shop",
+            now,
+            sets,
+        };
+        serde_json::to_value(&line).unwrap()
+    }
 
     /// What the specification of the format asks of a line, of what is used here.
     fn check(line: &Value) {
@@ -167,8 +264,7 @@ mod tests {
     fn a_line_is_in_the_embedded_metric_format() {
         let dimensions = [("Outcome", "ok"), ("Target", "url")];
         let took = milliseconds("UpstreamTime", Duration::from_millis(40));
-        let line = line(
-            "shop",
+        let line = value(
             1_700_000_000_000,
             &[
                 Set::of(&dimensions, &[count("UpstreamCalls")]),
@@ -189,6 +285,40 @@ mod tests {
             })
         );
         assert!(!line.to_string().contains('\n'));
+    }
+
+    #[test]
+    fn what_sets_share_is_named_once() {
+        let times = [milliseconds("AttemptTime", Duration::from_millis(7))];
+        let (dimensions, ends) = (
+            [("Job", "j"), ("State", "completed")],
+            [count("TasksFinished")],
+        );
+        let reached = reached_by(&dimensions, &ends).unwrap();
+        let sets = [Set::of(&dimensions[..1], &times), reached];
+        let line = Line {
+            namespace: "shop",
+            now: 1,
+            sets: &sets,
+        };
+        let text = serde_json::to_string(&line).unwrap();
+        assert_eq!(text.matches(r#""Job":"#).count(), 1, "{text}");
+        let line = value(1, &sets);
+        check(&line);
+        assert_eq!(line["TasksFinished"], 1);
+        assert_eq!(line["AttemptTime"], 7);
+    }
+
+    #[test]
+    fn only_ends_and_retries_are_counted() {
+        let counted = |state: State| {
+            let (dimensions, metrics) =
+                ([("Job", "j"), ("State", state.as_str())], [reaching(state)]);
+            reached_by(&dimensions, &metrics).map(|set| (set.dimensions.len(), set.metrics[0].0))
+        };
+        assert_eq!(counted(State::Failed), Some((2, "TasksFinished")));
+        assert_eq!(counted(State::Retrying), Some((1, "TaskRetries")));
+        assert_eq!(counted(State::Pending), None);
     }
 
     #[test]

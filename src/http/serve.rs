@@ -9,16 +9,17 @@ use futures_util::future::LocalBoxFuture;
 use lambda_runtime::{LambdaEvent, service_fn};
 
 use super::{Answer, HttpError, Request};
+use crate::App;
 use crate::auth::guard::{Access, Guard};
-use crate::config::Config;
 
 /// Answers requests to `route` with `handler` until Lambda ends the process. `parts` is what the
-/// handler works with, built once per process. The handler is given only requests of callers who may
+/// handler works with, built by `app` once per process. The handler is given only requests of callers who may
 /// make them.
 ///
 /// # Errors
 /// When the configuration of the access is wrong, or the Lambda Runtime API cannot be reached.
 pub async fn serve<P, H>(
+    app: &App,
     route: &'static str,
     parts: P,
     handler: H,
@@ -26,7 +27,7 @@ pub async fn serve<P, H>(
 where
     H: AsyncFn(&P, Request) -> Result<Answer, HttpError>,
 {
-    serve_to(Access::Callers, route, parts, handler).await
+    serve_to(app, Access::Callers, route, parts, handler).await
 }
 
 /// As [`serve`], for those whom `access` says.
@@ -34,6 +35,7 @@ where
 /// # Errors
 /// As [`serve`].
 pub async fn serve_to<P, H>(
+    app: &App,
     access: Access,
     route: &'static str,
     parts: P,
@@ -42,7 +44,8 @@ pub async fn serve_to<P, H>(
 where
     H: AsyncFn(&P, Request) -> Result<Answer, HttpError>,
 {
-    let guard = &Guard::new(&Config::from_env(), access)?;
+    let guard = &Guard::new(app.config(), access)?;
+    app.connect().await;
     let (parts, handler) = (&parts, &handler);
     let respond = async |event: LambdaEvent<ApiGatewayV2httpRequest>| {
         let request = Request::from_event(event.payload, route);
@@ -109,6 +112,7 @@ fn bounded(answer: Answer) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     fn open() -> Guard {
         Guard::new(&Config::from([]), Access::Everybody).unwrap()

@@ -145,7 +145,7 @@ fn only_these_functions_answer_whom_they_do_not_know() {
             }
         };
         assert!(
-            text.contains(&format!("http::serve_to({access}")),
+            text.contains(&format!("http::serve_to(&app, {access}")),
             "{function}"
         );
     }

@@ -80,7 +80,7 @@ impl TaskStore {
         for _ in 0..3 {
             let token = Uuid::new_v4().to_string();
             let claim = self.claiming(task, lease, worker, &token, now);
-            let refused = match claim.send().await? {
+            let refused = match claim.send_and_read().await? {
                 Ok(row) => return Ok(ClaimOutcome::Claimed(lease_of(task.id, &row, token)?)),
                 Err(row) => row,
             };

@@ -1,7 +1,6 @@
 //! One edge of a task's record, as one conditional update.
 
 use std::collections::HashMap;
-use std::fmt::Display;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemOutput;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -18,17 +17,24 @@ use crate::tasks::state::{Event, State};
 use crate::tasks::task::Task;
 
 /// An update being put together. Every name is written as a placeholder, so that none can be one
-/// of DynamoDB's reserved words.
+/// of DynamoDB's reserved words. The texts grow piece by piece: a task has two of these, and putting
+/// them together of many small strings was a tenth of what a task costs.
 pub(super) struct Update {
     builder: UpdateItemFluentBuilder,
     creates: bool,
-    names: HashMap<String, String>,
+    names: Vec<&'static str>,
     values: HashMap<String, AttributeValue>,
-    conditions: Vec<String>,
-    sets: Vec<String>,
-    removes: Vec<String>,
-    adds: Vec<String>,
+    conditions: String,
+    sets: String,
+    removes: String,
+    adds: String,
 }
+
+/// About as many values as an update has.
+const VALUES: usize = 32;
+
+/// About as many bytes as a clause has.
+const CLAUSE: usize = 512;
 
 impl TaskStore {
     /// An update on the condition that the record's state allows `event`; where the event may begin
@@ -43,62 +49,68 @@ impl TaskStore {
         let mut update = Update {
             builder,
             creates: event.creates(),
-            names: HashMap::new(),
-            values: HashMap::new(),
-            conditions: Vec::new(),
-            sets: Vec::new(),
-            removes: Vec::new(),
-            adds: Vec::new(),
+            names: Vec::with_capacity(VALUES),
+            values: HashMap::with_capacity(VALUES),
+            conditions: String::with_capacity(CLAUSE),
+            sets: String::with_capacity(CLAUSE),
+            removes: String::new(),
+            adds: String::new(),
         };
-        let mut allowed = Vec::new();
+        update.name(STATE);
         for state in event.sources() {
-            allowed.push(update.value(&format!("is_{state}"), text(state.as_str())));
+            let before = match update.conditions.is_empty() {
+                true => "#state IN (:is_",
+                false => ", :is_",
+            };
+            push(&mut update.conditions, &[before, state.as_str()]);
+            update.value(&["is_", state.as_str()], text(state.as_str()));
         }
-        let state = update.name(STATE);
-        update.when(format!("{state} IN ({})", allowed.join(", ")))
+        update.conditions.push(')');
+        update
     }
 }
 
 impl Update {
     /// Demands this too, of a record that there is already.
-    pub fn when(mut self, condition: impl Into<String>) -> Update {
-        self.conditions.push(condition.into());
+    fn when(mut self, condition: &[&str]) -> Update {
+        self.conditions.push_str(" AND ");
+        push(&mut self.conditions, condition);
         self
     }
 
     /// Demands that an attribute equals `value`.
-    pub fn when_is(mut self, attribute: &str, value: AttributeValue) -> Update {
-        let (name, value) = (
-            self.name(attribute),
-            self.value(&format!("{attribute}_was"), value),
-        );
-        self.when(format!("{name} = {value}"))
+    pub fn when_is(mut self, attribute: &'static str, value: AttributeValue) -> Update {
+        self.name(attribute);
+        self.value(&[attribute, "_was"], value);
+        self.when(&["#", attribute, " = :", attribute, "_was"])
     }
 
     /// Demands that an attribute is not there.
-    pub fn when_none(mut self, attribute: &str) -> Update {
-        let name = self.name(attribute);
-        self.when(format!("attribute_not_exists({name})"))
+    pub fn when_none(mut self, attribute: &'static str) -> Update {
+        self.name(attribute);
+        self.when(&["attribute_not_exists(#", attribute, ")"])
     }
 
     /// Demands that an attribute is there.
-    pub fn when_some(mut self, attribute: &str) -> Update {
-        let name = self.name(attribute);
-        self.when(format!("attribute_exists({name})"))
+    pub fn when_some(mut self, attribute: &'static str) -> Update {
+        self.name(attribute);
+        self.when(&["attribute_exists(#", attribute, ")"])
     }
 
     /// Demands that no worker holds the task at the time `now`.
     pub fn when_free(mut self, now: u64) -> Update {
-        let (state, until) = (self.name(STATE), self.name(LEASE_UNTIL));
-        let running = self.value("held", text(State::Running.as_str()));
-        let now = self.value("at", number(now));
-        self.when(format!("({state} <> {running} OR {until} < {now})"))
+        self.name(LEASE_UNTIL);
+        self.value(&["held"], text(State::Running.as_str()));
+        self.value(&["at"], number(now));
+        self.when(&["(#state <> :held OR #", LEASE_UNTIL, " < :at)"])
     }
 
     /// Demands that the next attempt, if one is set for a later time, is due at the time `now`.
     pub fn when_due(mut self, now: u64) -> Update {
-        let (next, now) = (self.name(NEXT_AT), self.value("due", number(now)));
-        self.when(format!("(attribute_not_exists({next}) OR {next} <= {now})"))
+        self.name(NEXT_AT);
+        self.value(&["due"], number(now));
+        let next = NEXT_AT;
+        self.when(&["(attribute_not_exists(#", next, ") OR #", next, " <= :due)"])
     }
 
     /// Demands that the record is of the same submission as `task`, where one is told from another.
@@ -119,17 +131,21 @@ impl Update {
     }
 
     /// Sets an attribute.
-    pub fn set(mut self, attribute: &str, value: AttributeValue) -> Update {
-        let (name, value) = (self.name(attribute), self.value(attribute, value));
-        self.sets.push(format!("{name} = {value}"));
+    pub fn set(mut self, attribute: &'static str, value: AttributeValue) -> Update {
+        self.name(attribute);
+        self.value(&[attribute], value);
+        let assignment = ["#", attribute, " = :", attribute];
+        add_part(&mut self.sets, &assignment);
         self
     }
 
     /// Sets an attribute that is not there yet.
-    pub fn set_once(mut self, attribute: &str, value: AttributeValue) -> Update {
-        let (name, value) = (self.name(attribute), self.value(attribute, value));
-        self.sets
-            .push(format!("{name} = if_not_exists({name}, {value})"));
+    pub fn set_once(mut self, attribute: &'static str, value: AttributeValue) -> Update {
+        self.name(attribute);
+        self.value(&[attribute], value);
+        let name = attribute;
+        let assignment = ["#", name, " = if_not_exists(#", name, ", :", name, ")"];
+        add_part(&mut self.sets, &assignment);
         self
     }
 
@@ -143,81 +159,137 @@ impl Update {
 
     /// Appends to the list of attempts.
     pub fn append_history(mut self, entry: AttributeValue) -> Update {
-        let name = self.name(HISTORY);
-        let none = self.value("none", AttributeValue::L(Vec::new()));
-        let entry = self.value("entry", AttributeValue::L(vec![entry]));
-        self.sets.push(format!(
-            "{name} = list_append(if_not_exists({name}, {none}), {entry})"
-        ));
+        self.name(HISTORY);
+        self.value(&["none"], AttributeValue::L(Vec::new()));
+        self.value(&["entry"], AttributeValue::L(vec![entry]));
+        let name = HISTORY;
+        let longer = [
+            "#",
+            name,
+            " = list_append(if_not_exists(#",
+            name,
+            ", :none), :entry)",
+        ];
+        add_part(&mut self.sets, &longer);
         self
     }
 
     /// Sets a member of an attempt's entry in the history; attempts count from 1.
-    pub fn set_history(mut self, attempt: u32, member: &str, value: AttributeValue) -> Update {
-        let (list, name) = (self.name(HISTORY), self.name(member));
-        let value = self.value(&format!("history_{member}"), value);
-        let at = attempt.saturating_sub(1);
-        self.sets.push(format!("{list}[{at}].{name} = {value}"));
+    pub fn set_history(
+        mut self,
+        attempt: u32,
+        member: &'static str,
+        value: AttributeValue,
+    ) -> Update {
+        self.name(HISTORY);
+        self.name(member);
+        self.value(&["history_", member], value);
+        let at = attempt.saturating_sub(1).to_string();
+        let assignment = [
+            "#",
+            HISTORY,
+            "[",
+            &at,
+            "].#",
+            member,
+            " = :history_",
+            member,
+        ];
+        add_part(&mut self.sets, &assignment);
         self
     }
 
     /// Removes an attribute.
-    pub fn remove(mut self, attribute: &str) -> Update {
-        let name = self.name(attribute);
-        self.removes.push(name);
+    pub fn remove(mut self, attribute: &'static str) -> Update {
+        self.name(attribute);
+        add_part(&mut self.removes, &["#", attribute]);
         self
     }
 
     /// Adds to a number.
-    pub fn add(mut self, attribute: &str, count: impl Display) -> Update {
-        let (name, value) = (self.name(attribute), self.value(attribute, number(count)));
-        self.adds.push(format!("{name} {value}"));
+    pub fn add(mut self, attribute: &'static str, count: impl ToString) -> Update {
+        self.name(attribute);
+        self.value(&[attribute], number(count));
+        add_part(&mut self.adds, &["#", attribute, " :", attribute]);
         self
     }
 
     /// Writes; a refusal is the row that the condition did not hold for.
-    pub async fn send(self) -> Result<Result<Row, Row>, StoreError> {
-        let clauses = [
-            ("SET", self.sets),
-            ("REMOVE", self.removes),
-            ("ADD", self.adds),
-        ];
-        let expression: Vec<String> = clauses
-            .into_iter()
-            .filter(|(_, parts)| !parts.is_empty())
-            .map(|(verb, parts)| format!("{verb} {}", parts.join(", ")))
-            .collect();
-        let allowed = self.conditions.join(" AND ");
-        let mut names = self.names;
-        let condition = match self.creates {
-            true => {
-                names.insert("#id".to_owned(), ID.to_owned());
-                format!("attribute_not_exists(#id) OR ({allowed})")
-            }
-            false => allowed,
-        };
-        let update = self
-            .builder
-            .set_expression_attribute_names(Some(names))
-            .set_expression_attribute_values(Some(self.values))
-            .update_expression(expression.join(" "))
-            .condition_expression(condition)
-            .return_values(ReturnValue::AllNew);
-        match update.send().await {
+    pub async fn send(self) -> Result<Result<(), Row>, StoreError> {
+        let sent = self.request().send().await;
+        sent.map_or_else(|error| refused_by(error).map(Err), |_| Ok(Ok(())))
+    }
+
+    /// Writes, and reads the row as it then is.
+    pub async fn send_and_read(self) -> Result<Result<Row, Row>, StoreError> {
+        let sent = self.request().return_values(ReturnValue::AllNew).send();
+        match sent.await {
             Ok(UpdateItemOutput { attributes, .. }) => Ok(Ok(attributes.unwrap_or_default())),
             Err(error) => refused_by(error).map(Err),
         }
     }
 
-    fn name(&mut self, attribute: &str) -> String {
-        let name = format!("#{attribute}");
-        self.names.insert(name.clone(), attribute.to_owned());
-        name
+    fn request(mut self) -> UpdateItemFluentBuilder {
+        let condition = match self.creates {
+            true => {
+                self.name(ID);
+                joined(&[
+                    "attribute_not_exists(#",
+                    ID,
+                    ") OR (",
+                    &self.conditions,
+                    ")",
+                ])
+            }
+            false => self.conditions,
+        };
+        let clauses = [
+            ("SET ", self.sets),
+            (" REMOVE ", self.removes),
+            (" ADD ", self.adds),
+        ];
+        let mut expression = String::with_capacity(2 * CLAUSE);
+        for (verb, parts) in clauses.iter().filter(|(_, parts)| !parts.is_empty()) {
+            push(&mut expression, &[verb, parts]);
+        }
+        let names = self.names.iter();
+        let names = names.map(|name| (joined(&["#", name]), (*name).to_owned()));
+        self.builder
+            .set_expression_attribute_names(Some(names.collect()))
+            .set_expression_attribute_values(Some(self.values))
+            .update_expression(expression)
+            .condition_expression(condition)
     }
 
-    fn value(&mut self, name: &str, value: AttributeValue) -> String {
-        let name = format!(":{name}");
-        self.values.insert(name.clone(), value);
-        name
+    /// Notes that the expressions have a name, as `#` and the name.
+    fn name(&mut self, attribute: &'static str) {
+        if !self.names.contains(&attribute) {
+            self.names.push(attribute);
+        }
     }
+
+    /// Notes a value, as `:` and its name, which is given in parts.
+    fn value(&mut self, name: &[&str], value: AttributeValue) {
+        let mut key = joined(&[":"]);
+        push(&mut key, name);
+        self.values.insert(key, value);
+    }
+}
+
+fn push(text: &mut String, parts: &[&str]) {
+    parts.iter().for_each(|part| text.push_str(part));
+}
+
+fn joined(parts: &[&str]) -> String {
+    let mut text = String::with_capacity(24);
+    push(&mut text, parts);
+    text
+}
+
+/// Adds to a clause, whose parts have commas between them.
+fn add_part(clause: &mut String, parts: &[&str]) {
+    if !clause.is_empty() {
+        clause.push_str(", ");
+    }
+    push(clause, parts);
 }

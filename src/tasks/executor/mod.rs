@@ -178,13 +178,14 @@ impl Executor {
             Ok(ClaimOutcome::Held { ends_in }) => return Disposition::Again(ends_in),
             Err(error) => return store_failed(task.id, &error),
         };
-        let started = Instant::now();
+        let (began, started) = (now_ms(), Instant::now());
         let policy = job
             .retry_policy()
             .with_max_retries(task.options.max_retries);
         let outcome = self.attempt(task, job, policy, &lease, until).await;
-        metrics::attempted(task, lease.attempt, started.elapsed());
-        let disposition = self.settle(&task.job, policy, &lease, outcome).await;
+        let took = started.elapsed();
+        let (disposition, state) = self.settle(policy, &lease, outcome).await;
+        metrics::attempted(task, lease.attempt, began, took, state);
         tracing::info!(
             task_id = %task.id,
             job = task.job,

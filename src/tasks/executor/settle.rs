@@ -7,7 +7,6 @@ use uuid::Uuid;
 use super::attempt::Outcome;
 use super::message::Disposition;
 use super::{Executor, store_failed};
-use crate::metrics;
 use crate::store::tasks::TaskFailure;
 use crate::store::{Fenced, Lease, StoreError};
 use crate::tasks::job::JobError;
@@ -16,14 +15,14 @@ use crate::tasks::retry::RetryPolicy;
 use crate::tasks::state::State;
 
 impl Executor {
-    /// Writes how an attempt ended, and says what becomes of the message.
+    /// Writes how an attempt ended, and says what becomes of the message, and to which state the task
+    /// came, if it still was this attempt's.
     pub(super) async fn settle(
         &self,
-        job: &str,
         policy: RetryPolicy,
         lease: &Lease,
         outcome: Outcome,
-    ) -> Disposition {
+    ) -> (Disposition, Option<State>) {
         let written = match outcome {
             Outcome::Finished(Ok(result)) => self.complete(lease, &result).await,
             Outcome::Finished(Err(error)) => self.fail(policy, lease, &error).await,
@@ -45,17 +44,14 @@ impl Executor {
             written => written,
         };
         match written {
-            Ok((Fenced::Written, state, disposition)) => {
-                metrics::reached(job, state);
-                disposition
-            }
+            Ok((Fenced::Written, state, disposition)) => (disposition, Some(state)),
             Ok(_) => {
                 // Our message may have been delivered to the worker that has the task now. Deleting
                 // it would take from that worker what brings the task back should it die too.
                 tracing::warn!(task_id = %lease.id, attempt = lease.attempt, "the lease was lost");
-                Disposition::Leave
+                (Disposition::Leave, None)
             }
-            Err(error) => store_failed(lease.id, &error),
+            Err(error) => (store_failed(lease.id, &error), None),
         }
     }
 

@@ -25,7 +25,7 @@ fn a_function_has_just_the_variables_that_it_reads() {
     for (binary, properties) in functions(&template) {
         let text = file(&format!("functions/{binary}.rs"));
         let mut read = source.variables(&text);
-        assert!(read.contains("AWS_REGION"), "{binary} builds no App");
+        assert!(read.contains("RUST_LOG"), "{binary} builds no App");
         read.retain(|name| !comes_otherwise(name));
         for (_, name) in LEFT_OUT.iter().filter(|(function, _)| *function == binary) {
             assert!(read.remove(*name), "{binary} does not read {name}");

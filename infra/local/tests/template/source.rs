@@ -11,8 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::file;
 
 /// What calls name these files by, and where they are.
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     ("App", "src/app.rs"),
+    ("Aws", "src/aws.rs"),
     ("Config", "src/config.rs"),
     ("Guard", "src/auth/guard.rs"),
     ("http", "src/http/serve.rs"),

@@ -1,0 +1,135 @@
+//! The connections, against a server that behaves as its script says.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+
+/// A server that gives each connection, one after the other, the answers of its list, and then closes
+/// it. Returns its URL, and how many connections there were.
+async fn server(connections: Vec<Vec<&'static str>>) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let count = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&count);
+    tokio::spawn(async move {
+        for answers in connections {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            counting.fetch_add(1, Ordering::SeqCst);
+            let mut request = [0; 4096];
+            for answer in answers {
+                let _ = stream.read(&mut request).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        }
+    });
+    (url, count)
+}
+
+async fn call(pool: &Pool, url: &str) -> Result<u16, ConnectorError> {
+    let mut request = HttpRequest::get(url).unwrap();
+    request.headers_mut().insert("x-test", "1");
+    let response = pool.call(request).await?;
+    let status = response.status().as_u16();
+    response.into_body().collect().await.unwrap();
+    Ok(status)
+}
+
+fn aws(endpoint: Option<&str>, region: &str) -> Aws {
+    let config = Config::from([
+        ("AWS_REGION", region),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_ENDPOINT_URL", endpoint.unwrap_or_default()),
+    ]);
+    Aws::new(&config).unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_serves_many_calls() {
+    let (url, connections) = server(vec![vec![OK, OK, OK]]).await;
+    let pool = Pool::empty();
+    for _ in 0..3 {
+        assert_eq!(call(&pool, &url).await.unwrap(), 200);
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_unused_is_no_error() {
+    let (url, connections) = server(vec![vec![OK], vec![OK]]).await;
+    let pool = Pool::empty();
+    assert_eq!(call(&pool, &url).await.unwrap(), 200);
+    while connections.load(Ordering::SeqCst) < 1 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(call(&pool, &url).await.unwrap(), 200);
+    assert_eq!(connections.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn the_retries_are_told_what_went_wrong() {
+    let pool = Pool::empty();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    assert!(call(&pool, &nobody).await.unwrap_err().is_io());
+
+    let (url, _) = server(vec![vec![""]]).await;
+    let ended = call(&pool, &url).await.unwrap_err();
+    assert!(
+        ended.is_io() || ended.as_other() == Some(ErrorKind::TransientError),
+        "{ended:?}"
+    );
+
+    let (url, _) = server(vec![vec!["SSH-2.0-OpenSSH\r\n\r\n"]]).await;
+    let garbage = call(&pool, &url).await.unwrap_err();
+    assert_eq!(garbage.as_other(), Some(ErrorKind::TransientError));
+}
+
+#[tokio::test]
+async fn the_first_call_finds_a_connection() {
+    let (url, connections) = server(vec![vec![OK, OK]]).await;
+    let aws = aws(Some(&url), "eu-central-1");
+    aws.open(&aws.endpoint("dynamodb")).await;
+    assert_eq!(call(&aws.pool, &url).await.unwrap(), 200);
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_start_goes_on_without_an_endpoint() {
+    let (url, _) = server(vec![vec![""]]).await;
+    aws(None, "eu-central-1").open(&url).await;
+    aws(None, "eu-central-1").open("no url").await;
+}
+
+#[test]
+fn endpoints_are_those_of_the_region() {
+    let usual = aws(None, "eu-central-1").endpoint("dynamodb");
+    assert_eq!(usual, "https://dynamodb.eu-central-1.amazonaws.com");
+    let china = aws(None, "cn-north-1").endpoint("sqs");
+    assert_eq!(china, "https://sqs.cn-north-1.amazonaws.com.cn");
+    let local = aws(Some("http://127.0.0.1:4566"), "us-east-1").endpoint("sqs");
+    assert_eq!(local, "http://127.0.0.1:4566");
+}
+
+#[test]
+fn every_root_is_one() {
+    let certificates = CertificateDer::pem_slice_iter(ROOTS).filter(Result::is_ok);
+    assert_eq!(certificates.count(), 5);
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(ROOTS).flatten());
+    assert_eq!(roots.len(), 5);
+}
+
+#[test]
+fn without_credentials_it_says_which_are_missing() {
+    let config = Config::from([("AWS_REGION", "eu-central-1")]);
+    let error = Aws::new(&config).err().unwrap().to_string();
+    assert!(error.contains("AWS_ACCESS_KEY_ID"), "{error}");
+}
