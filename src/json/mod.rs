@@ -12,6 +12,8 @@
 //! Values also pass through `serde_json`, inside other types, without losing the form of a number.
 
 mod decode;
+mod flat;
+mod nesting;
 mod number;
 mod object;
 mod parse;
@@ -19,8 +21,10 @@ mod serde_impl;
 mod string;
 #[cfg(test)]
 pub(crate) mod tests;
+mod tree;
 mod write;
 
+pub(crate) use flat::{Cell, Flat, Part, Row, Span};
 pub use number::Int;
 pub use object::{Iter as ObjectIter, Object};
 pub use parse::{MAX_DEPTH, MAX_INT_DIGITS, ParseError, parse, parse_lossy, parse_str};

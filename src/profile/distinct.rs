@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hasher as _};
 
 use super::Budget;
-use crate::json::{Int, Json};
+use super::value::Value;
+use crate::json::Int;
 
 /// Up to how many different values the number is exact. (Values are told apart by 64 bits of
 /// their hash; that two of 10,000 share them has a probability of 3·10⁻¹².)
@@ -130,17 +131,17 @@ fn full(mut share: f64) -> f64 {
 }
 
 /// A hash of a scalar by which equal values are equal: `1` and `1.0` are, `1` and `true` are not.
-pub(super) fn hash(value: &Json) -> u64 {
+pub(super) fn hash(value: &Value<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
     match value {
-        Json::Bool(value) => hasher.write(&[b'b', u8::from(*value)]),
-        Json::String(text) => {
+        Value::Bool(value) => hasher.write(&[b'b', u8::from(*value)]),
+        Value::Text(text) => {
             hasher.write_u8(b's');
             hasher.write(text.as_bytes());
         }
-        Json::Int(int) => hash_int(int, &mut hasher),
-        Json::Float(number) => hash_float(*number, &mut hasher),
-        Json::Null | Json::Array(_) | Json::Object(_) => {}
+        Value::Int(int) => hash_int(int, &mut hasher),
+        Value::Float(number) => hash_float(*number, &mut hasher),
+        Value::Null | Value::Array(_) | Value::Object(_) => {}
     }
     hasher.finish()
 }

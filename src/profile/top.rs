@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::Budget;
+use super::value::Value;
 use crate::json::Json;
 
 /// How many different values of a field are counted, exactly.
@@ -48,7 +49,7 @@ pub(super) struct Frequent {
 }
 
 impl Top {
-    pub fn add(&mut self, hash: u64, value: &Json, budget: &mut Budget) {
+    pub fn add(&mut self, hash: u64, value: &Value<'_>, budget: &mut Budget) {
         if let Some(counter) = self.counters.get_mut(&hash) {
             counter.count += 1;
             return;
@@ -61,7 +62,7 @@ impl Top {
             }
         }
         self.next += 1;
-        let (value, cut) = shorten(value, KEPT_CHARACTERS);
+        let (value, cut) = shortened(value);
         self.counters.insert(
             hash,
             Counter {
@@ -147,6 +148,17 @@ pub(super) fn shorten(value: &Json, limit: usize) -> (Json, bool) {
     match short {
         Some(short) => (Json::String(short), true),
         None => (value.clone(), false),
+    }
+}
+
+/// The same for a value that may be long and is about to be kept.
+fn shortened(value: &Value<'_>) -> (Json, bool) {
+    match value {
+        Value::Text(text) => match cut(text, KEPT_CHARACTERS) {
+            Some(short) => (Json::String(short), true),
+            None => (Json::from(*text), false),
+        },
+        value => shorten(&value.to_json(), KEPT_CHARACTERS),
     }
 }
 

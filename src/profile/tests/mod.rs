@@ -3,6 +3,7 @@
 mod differential;
 mod readers;
 mod reference;
+mod short_way;
 
 use super::*;
 use crate::json::{self, Json};
