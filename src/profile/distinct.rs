@@ -1,7 +1,8 @@
 //! How many different values there are: exact for a bounded number, then HyperLogLog.
 
-use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hasher as _};
+
+use foldhash::HashSet;
 
 use super::Budget;
 use super::value::Value;
@@ -23,7 +24,7 @@ pub(super) enum Distinct {
 
 impl Default for Distinct {
     fn default() -> Distinct {
-        Distinct::Exact(HashSet::new())
+        Distinct::Exact(HashSet::default())
     }
 }
 

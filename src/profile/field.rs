@@ -114,8 +114,11 @@ impl Field {
         }
         let hash = distinct::hash(value);
         let scalars = self.scalars.get_or_insert_default();
-        scalars.distinct.add(hash, budget);
-        scalars.top.add(hash, value, budget);
+        // What has a counter is known as a distinct value since it got one.
+        if !scalars.top.count(hash) {
+            scalars.distinct.add(hash, budget);
+            scalars.top.add(hash, value, budget);
+        }
     }
 }
 
