@@ -104,7 +104,9 @@ impl Wide {
 fn scaled(mut value: f64, mut exponent: i32) -> f64 {
     while exponent != 0 {
         let step = exponent.clamp(-512, 512);
-        value *= 2_f64.powi(step);
+        // The bits of 2 to this power: no multiplications, for this is done with every value.
+        let biased = u64::try_from(step + 1023).unwrap_or_default();
+        value *= f64::from_bits(biased << 52);
         exponent -= step;
     }
     value
