@@ -45,7 +45,7 @@ pub(crate) struct Span {
 
 impl Span {
     /// A piece of the document.
-    pub fn new(start: usize, end: usize) -> Span {
+    fn new(start: usize, end: usize) -> Span {
         let is_own = false;
         let [start, end] = [start, end].map(|at| u32::try_from(at).unwrap_or(u32::MAX));
         Span { start, end, is_own }
@@ -137,23 +137,23 @@ impl Flat {
         self.parts.push(part);
     }
 
-    fn int(&mut self, int: &Int) -> Part {
-        match int.as_i64() {
-            Some(small) => Part::Int(small),
-            None => Part::BigInt(self.keep(&int.to_string())),
+    fn part(&mut self, value: Scalar) -> Part {
+        match value {
+            Scalar::Null => Part::Null,
+            Scalar::Bool(value) => Part::Bool(value),
+            Scalar::Int(int) => match int.as_i64() {
+                Some(small) => Part::Int(small),
+                None => Part::BigInt(self.keep(&int.to_string())),
+            },
+            Scalar::Float(number) => Part::Float(number),
+            Scalar::String(literal) => Part::String(self.span(literal)),
         }
     }
 }
 
 impl Sink for Flat {
     fn scalar(&mut self, value: Scalar) {
-        let part = match value {
-            Scalar::Null => Part::Null,
-            Scalar::Bool(value) => Part::Bool(value),
-            Scalar::Int(int) => self.int(&int),
-            Scalar::Float(number) => Part::Float(number),
-            Scalar::String(literal) => Part::String(self.span(literal)),
-        };
+        let part = self.part(value);
         self.push(part);
     }
 
@@ -215,27 +215,14 @@ impl Row {
     }
 
     /// The cells of the next row, one for each column.
-    pub fn fill(&mut self, cells: impl Iterator<Item = Cell>) -> &Flat {
+    pub fn fill(&mut self, cells: impl Iterator<Item = Scalar>) -> &Flat {
         self.flat.own.truncate(self.names);
         for (column, cell) in cells.enumerate() {
-            let part = match cell {
-                Cell::Empty => Part::Null,
-                Cell::Int(int) => self.flat.int(&int),
-                Cell::Float(number) => Part::Float(number),
-                Cell::Text(span) => Part::String(span),
-            };
+            let part = self.flat.part(cell);
             if let Some(place) = self.flat.parts.get_mut(2 + 2 * column) {
                 *place = part;
             }
         }
         &self.flat
     }
-}
-
-/// What stands in a cell.
-pub(crate) enum Cell {
-    Empty,
-    Int(Int),
-    Float(f64),
-    Text(Span),
 }

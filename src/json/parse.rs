@@ -87,6 +87,13 @@ pub fn parse_str(text: &str) -> Result<Json, ParseError> {
     Parser::new(text).tree().and_then(whole)
 }
 
+/// Reads a text that is one scalar and nothing else.
+pub(crate) fn read_scalar(text: &str) -> Option<Scalar> {
+    let mut parser = Parser::new(text);
+    let scalar = parser.scalar().ok()?;
+    (parser.at == text.len() && !parser.lone_surrogates).then_some(scalar)
+}
+
 /// The value, unless a half of a character was replaced in it.
 fn whole((value, lone_surrogates): (Json, bool)) -> Result<Json, ParseError> {
     match lone_surrogates {
@@ -107,7 +114,7 @@ pub(super) trait Sink {
 }
 
 /// A value that contains no others.
-pub(super) enum Scalar {
+pub(crate) enum Scalar {
     Null,
     Bool(bool),
     Int(Int),

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// What a string literal stands for.
-pub(super) enum Literal {
+pub(crate) enum Literal {
     /// What stands between the quotes, as offsets in bytes.
     Plain(Range<usize>),
     /// A literal with escapes, undone.

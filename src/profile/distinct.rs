@@ -182,12 +182,14 @@ fn hash_float(number: f64, hasher: &mut DefaultHasher) {
 }
 
 /// The integer that a float without fraction equals.
-#[allow(clippy::cast_possible_truncation)] // checked before
+#[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)] // that is what is asked
 pub(super) fn whole(number: f64) -> Option<Int> {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0; // 2^63
-    match number {
-        _ if !number.is_finite() || number.fract() != 0.0 => None,
-        _ if number.abs() < LIMIT => Some(Int::from(number as i64)),
-        _ => Int::from_decimal(&format!("{number:.0}")),
+    if number.abs() < LIMIT {
+        let cut = number as i64;
+        return (cut as f64 == number).then(|| Int::from(cut));
     }
+    // All doubles of this size are whole.
+    let text = number.is_finite().then(|| format!("{number:.0}"))?;
+    Int::from_decimal(&text)
 }

@@ -124,7 +124,11 @@ impl Field {
 
 impl Texts {
     fn add(&mut self, text: &str) {
-        self.lengths.add(text.chars().count() as u64);
+        let characters = match text.is_ascii() {
+            true => text.len(),
+            false => text.chars().count(),
+        };
+        self.lengths.add(characters as u64);
         // An ellipsis sorts after what texts usually go on with; among texts that share so many
         // characters, either is as good an example.
         let kept = || cut(text, ORDERED_CHARACTERS).unwrap_or_else(|| text.to_owned());

@@ -24,6 +24,18 @@ impl Wide {
         }
     }
 
+    /// An integer, exact.
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // the rest is `low`
+    pub fn from_i64(value: i64) -> Wide {
+        let high = value as f64;
+        // Rounding moves an integer by 512 at most.
+        let low = (i128::from(value) - high as i128) as i64;
+        Wide {
+            high,
+            low: low as f64,
+        }
+    }
+
     /// An integer, exact up to 106 bits.
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // the rest is `low`
     pub fn from_i128(value: i128) -> Wide {

@@ -3,7 +3,7 @@
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 use super::{Form, Record, RecordErrors};
-use crate::json::{self, Cell, Json, Row, Span};
+use crate::json::{self, Literal, Row, Scalar};
 
 /// How many columns a table may have.
 const MAX_COLUMNS: usize = 10_000;
@@ -183,17 +183,17 @@ fn names(cells: &[&str]) -> Vec<String> {
 
 /// A cell's value: nothing is `null`, what JSON calls a number is one (spaces around it aside),
 /// anything else is text; so `007`, `+5` and `1e999` stay as they are.
-fn value(start: usize, cell: &str) -> Cell {
+fn value(start: usize, cell: &str) -> Scalar {
     if cell.is_empty() {
-        return Cell::Empty;
+        return Scalar::Null;
     }
     let trimmed = cell.trim();
     if trimmed.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
-        match json::parse_str(trimmed) {
-            Ok(Json::Int(int)) => return Cell::Int(int),
-            Ok(Json::Float(number)) if number.is_finite() => return Cell::Float(number),
+        match json::read_scalar(trimmed) {
+            Some(Scalar::Int(int)) => return Scalar::Int(int),
+            Some(Scalar::Float(number)) if number.is_finite() => return Scalar::Float(number),
             _ => {}
         }
     }
-    Cell::Text(Span::new(start, start + cell.len()))
+    Scalar::String(Literal::Plain(start..start + cell.len()))
 }
