@@ -91,8 +91,8 @@ impl Default for Limits {
     }
 }
 
-/// Fetches URLs. Cheap to make and to clone: clones share one connection pool, and the HTTP client
-/// with the system's certificates is only made at the first fetch.
+/// Fetches URLs. Cheap to make and to clone: clones share one connection pool, the HTTP client is
+/// only made at the first fetch, and the system's certificates are only read for the first of `https`.
 ///
 /// A fetcher belongs to one Tokio runtime, since the runtime drives its pooled connections.
 #[derive(Clone)]
