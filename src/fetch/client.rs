@@ -10,7 +10,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Response};
 use super::address::is_forbidden;
 use super::body::ENCODINGS;
 use super::error::FetchError;
-use super::resolve::{Checked, Rule, System};
+use super::resolve::{Checked, Rule, System, Together};
 use super::target::{Route, Target};
 use super::{Limits, MAX_HEAD};
 
@@ -62,8 +62,12 @@ struct BySchemes {
 
 impl Clients {
     pub(super) fn new(limits: &Limits, network: Network) -> Self {
+        let resolver = Arc::new(Together::new(network.resolver));
         Self {
-            network,
+            network: Network {
+                resolver,
+                ..network
+            },
             connect_timeout: limits.connect_timeout,
             pool_per_host: limits.per_host_concurrency.max(1),
             checked: BySchemes::default(),
