@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::dns::Resolve;
-use reqwest::{Certificate, Client, Response};
+use reqwest::{Certificate, Client, ClientBuilder, Response};
 
 use super::Limits;
 use super::address::is_forbidden;
 use super::body::ENCODINGS;
 use super::error::FetchError;
-use super::resolve::{Checked, Rule, System};
+use super::resolve::{Checked, Rule, System, Together};
 use super::target::{Route, Target};
 
 const USER_AGENT: &str = concat!("async-service/", env!("CARGO_PKG_VERSION"));
@@ -48,18 +48,30 @@ pub(super) struct Clients {
     network: Network,
     connect_timeout: Duration,
     pool_per_host: usize,
-    checked: OnceLock<Result<Client, FetchError>>,
-    open: OnceLock<Result<Client, FetchError>>,
+    checked: BySchemes,
+    open: BySchemes,
+}
+
+/// The client for `http` trusts no certificate, and so need not read any: that is nine tenths of what
+/// making a client costs, and of what a first fetch does.
+#[derive(Default)]
+struct BySchemes {
+    http: OnceLock<Result<Client, FetchError>>,
+    https: OnceLock<Result<Client, FetchError>>,
 }
 
 impl Clients {
     pub(super) fn new(limits: &Limits, network: Network) -> Self {
+        let resolver = Arc::new(Together::new(network.resolver));
         Self {
-            network,
+            network: Network {
+                resolver,
+                ..network
+            },
             connect_timeout: limits.connect_timeout,
             pool_per_host: limits.per_host_concurrency.max(1),
-            checked: OnceLock::new(),
-            open: OnceLock::new(),
+            checked: BySchemes::default(),
+            open: BySchemes::default(),
         }
     }
 
@@ -69,7 +81,7 @@ impl Clients {
 
     /// Makes one request, without following a redirect.
     pub(super) async fn send(&self, target: &Target) -> Result<Response, FetchError> {
-        let client = self.client(target.route)?;
+        let client = self.client(target)?;
         let response = client.get(target.url.clone()).send().await?;
         self.check_peer(target.route, &response)?;
         Ok(response)
@@ -86,30 +98,46 @@ impl Clients {
         }
     }
 
-    fn client(&self, route: Route) -> Result<&Client, FetchError> {
-        let made = match route {
-            Route::Checked => self.checked.get_or_init(|| {
-                let inner = self.network.resolver.clone();
-                self.build(Arc::new(Checked {
-                    inner,
-                    is_forbidden: self.rule(),
-                }))
+    fn client(&self, target: &Target) -> Result<&Client, FetchError> {
+        let clients = match target.route {
+            Route::Checked => &self.checked,
+            Route::Open => &self.open,
+        };
+        let made = match target.url.scheme() {
+            "https" => clients.https.get_or_init(|| {
+                let roots = self.network.extra_roots.iter().cloned();
+                // Reads the system's certificates (or those of `SSL_CERT_FILE`), which takes
+                // milliseconds.
+                self.build(target.route, |client| client.tls_certs_merge(roots))
             }),
-            Route::Open => self
-                .open
-                .get_or_init(|| self.build(self.network.resolver.clone())),
+            _ => clients
+                .http
+                .get_or_init(|| self.build(target.route, |client| client.tls_certs_only([]))),
         };
         made.as_ref().map_err(Clone::clone)
     }
 
-    /// Reads the system's certificates (or those of `SSL_CERT_FILE`), which takes milliseconds.
-    fn build(&self, resolver: Arc<dyn Resolve>) -> Result<Client, FetchError> {
+    fn resolver(&self, route: Route) -> Arc<dyn Resolve> {
+        let inner = self.network.resolver.clone();
+        match route {
+            Route::Open => inner,
+            Route::Checked => Arc::new(Checked {
+                inner,
+                is_forbidden: self.rule(),
+            }),
+        }
+    }
+
+    fn build(
+        &self,
+        route: Route,
+        trust: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Result<Client, FetchError> {
         // The client takes the process's provider and has none of its own. An error only means
         // that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Client::builder()
-            .dns_resolver(resolver)
-            .tls_certs_merge(self.network.extra_roots.iter().cloned())
+        trust(Client::builder())
+            .dns_resolver(self.resolver(route))
             .user_agent(USER_AGENT)
             .default_headers(HeaderMap::from_iter([
                 (ACCEPT, ACCEPT_JSON_FIRST),
@@ -126,5 +154,20 @@ impl Clients {
                 tracing::error!(%error, "the HTTP client could not be made");
                 FetchError::Setup
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_are_read_for_https_alone() {
+        let clients = Clients::new(&Limits::default(), Network::default());
+        let url = "http://127.0.0.1/".parse().unwrap();
+        let route = Route::Open;
+        assert!(clients.client(&Target { url, route }).is_ok());
+        assert!(clients.open.http.get().is_some() && clients.open.https.get().is_none());
+        assert!(clients.checked.http.get().is_none() && clients.checked.https.get().is_none());
     }
 }

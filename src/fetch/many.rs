@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
 use tokio::task::{Id, JoinError, JoinSet};
+use url::Url;
 
 use super::answer::Fetched;
 use super::error::FetchError;
@@ -36,7 +37,7 @@ pub struct FetchMany {
 
 #[derive(Default)]
 struct Host {
-    waiting: VecDeque<(usize, String)>,
+    waiting: VecDeque<(usize, Url)>,
     running: usize,
 }
 
@@ -59,23 +60,25 @@ impl FetchMany {
 
     fn add(&mut self, place: usize, url: String) {
         self.left += 1;
-        match host_key(&url) {
-            Err(error) => self.refused.push_back((place, error)),
-            Ok(key) => match self.hosts.get_mut(key.as_str()) {
-                Some(host) => host.waiting.push_back((place, url)),
-                None => {
-                    let key: Arc<str> = key.into();
-                    let waiting = VecDeque::from([(place, url)]);
-                    self.hosts.insert(
-                        key.clone(),
-                        Host {
-                            waiting,
-                            running: 0,
-                        },
-                    );
-                    self.ready.push_back(key);
-                }
-            },
+        let url = match target::parse(&url) {
+            Ok(url) => url,
+            Err(error) => return self.refused.push_back((place, error)),
+        };
+        let key = host_key(&url);
+        match self.hosts.get_mut(key.as_str()) {
+            Some(host) => host.waiting.push_back((place, url)),
+            None => {
+                let key: Arc<str> = key.into();
+                let waiting = VecDeque::from([(place, url)]);
+                self.hosts.insert(
+                    key.clone(),
+                    Host {
+                        waiting,
+                        running: 0,
+                    },
+                );
+                self.ready.push_back(key);
+            }
         }
     }
 
@@ -146,7 +149,7 @@ impl Stream for FetchMany {
     }
 }
 
-async fn fetch(fetcher: Fetcher, url: String) -> Result<Fetched, FetchError> {
+async fn fetch(fetcher: Fetcher, url: Url) -> Result<Fetched, FetchError> {
     // The wait for a place that another stream holds does not count as the host's slowness. The
     // semaphore is never closed.
     let _place = fetcher
@@ -155,7 +158,7 @@ async fn fetch(fetcher: Fetcher, url: String) -> Result<Fetched, FetchError> {
         .acquire()
         .await
         .map_err(|_| FetchError::Setup)?;
-    fetcher.get(&url).await
+    fetcher.get_parsed(Ok(url)).await
 }
 
 /// A fetch that panicked is one failed URL, not the end of all others.
@@ -166,8 +169,7 @@ fn died(lost: &JoinError) -> FetchError {
 
 /// URLs of one host and port share that host's places. Redirects are not known beforehand and
 /// count for the host that they came from.
-fn host_key(url: &str) -> Result<String, FetchError> {
-    let url = target::parse(url)?;
+fn host_key(url: &Url) -> String {
     let port = url.port_or_known_default().unwrap_or_default();
-    Ok(format!("{}:{port}", url.host_str().unwrap_or_default()))
+    format!("{}:{port}", url.host_str().unwrap_or_default())
 }

@@ -25,6 +25,7 @@ use http::{HeaderMap, StatusCode};
 use reqwest::Response;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use url::Url;
 
 pub use address::is_forbidden;
 pub use allow::{AllowList, BadAllowEntry};
@@ -91,8 +92,8 @@ impl Default for Limits {
     }
 }
 
-/// Fetches URLs. Cheap to make and to clone: clones share one connection pool, and the HTTP client
-/// with the system's certificates is only made at the first fetch.
+/// Fetches URLs. Cheap to make and to clone: clones share one connection pool, the HTTP client is
+/// only made at the first fetch, and the system's certificates are only read for the first of `https`.
 ///
 /// A fetcher belongs to one Tokio runtime, since the runtime drives its pooled connections.
 #[derive(Clone)]
@@ -153,14 +154,19 @@ impl Fetcher {
     ///
     /// See [`FetchError`]; each bound of the [`Limits`] has its own.
     pub async fn get(&self, url: &str) -> Result<Fetched, FetchError> {
+        self.get_parsed(target::parse(url)).await
+    }
+
+    async fn get_parsed(&self, url: Result<Url, FetchError>) -> Result<Fetched, FetchError> {
         let started = Instant::now();
         let fetched = self.get_unmeasured(url).await;
         self.count(fetched.as_ref().map(|fetched| fetched.status), started);
         fetched
     }
 
-    async fn get_unmeasured(&self, url: &str) -> Result<Fetched, FetchError> {
-        let target = self.target(url)?;
+    async fn get_unmeasured(&self, url: Result<Url, FetchError>) -> Result<Fetched, FetchError> {
+        let Shared { scope, clients, .. } = &*self.shared;
+        let target = Target::admit(url?, scope, clients.rule())?;
         let whole = async {
             let (url, response) = self.follow(target).await?;
             answer::read(url, response, self.shared.limits.max_body).await
@@ -217,7 +223,7 @@ impl Fetcher {
     }
 
     /// Requests a target and what it redirects to, until an answer is not a redirect.
-    async fn follow(&self, mut target: Target) -> Result<(url::Url, Response), FetchError> {
+    async fn follow(&self, mut target: Target) -> Result<(Url, Response), FetchError> {
         let Shared {
             limits,
             scope,

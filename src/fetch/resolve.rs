@@ -3,9 +3,14 @@
 //! The client connects to the very addresses that this resolver returns, so there is no second
 //! look-up between the check and the connection that a rebinding name could answer differently.
 
+use std::collections::HashMap;
+use std::error::Error as StdError;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::FutureExt;
+use futures_util::future::{Shared, WeakShared};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// Says whether an address must not be connected to.
@@ -34,6 +39,70 @@ impl Resolve for System {
             // Port 0 stands for the port of the URL.
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             Ok(Box::new(found.collect::<Vec<_>>().into_iter()) as Addrs)
+        })
+    }
+}
+
+/// What a look-up found, for all who wait for it.
+type Found = Result<Vec<SocketAddr>, Failed>;
+type LookUp = Pin<Box<dyn Future<Output = Found> + Send>>;
+
+/// A look-up's error.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(transparent)]
+struct Failed(Arc<dyn StdError + Send + Sync>);
+
+/// From so many look-ups on, those that nobody waits for any more are forgotten.
+const REMEMBERED: usize = 128;
+
+/// Wraps a resolver and asks it once for all connections to a name that are opened at the same time.
+/// Nothing is kept beyond that: who asks later gets a new answer.
+pub(super) struct Together {
+    inner: Arc<dyn Resolve>,
+    under_way: Mutex<HashMap<String, WeakShared<LookUp>>>,
+}
+
+impl Together {
+    pub(super) fn new(inner: Arc<dyn Resolve>) -> Self {
+        Self {
+            inner,
+            under_way: Mutex::default(),
+        }
+    }
+
+    /// The look-up that others wait for, or a new one.
+    fn look_up(&self, name: Name) -> Shared<LookUp> {
+        let mut under_way = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = under_way.get(name.as_str()).and_then(WeakShared::upgrade);
+        if let Some(known) = known.filter(|known| known.peek().is_none()) {
+            return known;
+        }
+        if under_way.len() >= REMEMBERED {
+            under_way.retain(|_, look_up| look_up.upgrade().is_some());
+        }
+        let key = name.as_str().to_owned();
+        let asked = self.inner.resolve(name);
+        let look_up: LookUp = Box::pin(async move {
+            let found = asked.await.map_err(|error| Failed(error.into()))?;
+            Ok(found.collect())
+        });
+        let look_up = look_up.shared();
+        if let Some(weak) = look_up.downgrade() {
+            under_way.insert(key, weak);
+        }
+        look_up
+    }
+}
+
+impl Resolve for Together {
+    fn resolve(&self, name: Name) -> Resolving {
+        let look_up = self.look_up(name);
+        Box::pin(async move {
+            let found = look_up.await?;
+            Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
 }

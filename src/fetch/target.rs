@@ -57,7 +57,8 @@ impl Target {
         self.url.join(to).map_err(unparsable)
     }
 
-    fn admit(mut url: Url, scope: &Scope, rule: Rule) -> Result<Self, FetchError> {
+    /// The same for one that was parsed already.
+    pub(super) fn admit(mut url: Url, scope: &Scope, rule: Rule) -> Result<Self, FetchError> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(FetchError::UnsupportedScheme);
         }

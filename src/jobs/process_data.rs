@@ -120,7 +120,7 @@ impl ProcessData {
                 }
             };
             records.feed(&chunk, |record| {
-                profiler.record(&record);
+                profiler.record(record);
                 count += 1;
             });
             context.progress(bytes, download.content_length, format!("{count} records"));
@@ -134,7 +134,7 @@ impl ProcessData {
                     .map(|f| (f, Records::new(f)))
             })
             .ok_or_else(unknown_format)?;
-        let errors = records.finish(|record| profiler.record(&record));
+        let errors = records.finish(|record| profiler.record(record));
         let source = Source {
             url: download.url,
             format: name_of(format),

@@ -12,6 +12,8 @@
 //! Values also pass through `serde_json`, inside other types, without losing the form of a number.
 
 mod decode;
+mod flat;
+mod nesting;
 mod number;
 mod object;
 mod parse;
@@ -19,11 +21,15 @@ mod serde_impl;
 mod string;
 #[cfg(test)]
 pub(crate) mod tests;
+mod tree;
 mod write;
 
+pub(crate) use flat::{Flat, Part, Row};
 pub use number::Int;
 pub use object::{Iter as ObjectIter, Object};
 pub use parse::{MAX_DEPTH, MAX_INT_DIGITS, ParseError, parse, parse_lossy, parse_str};
+pub(crate) use parse::{Scalar, read_scalar};
+pub(crate) use string::Literal;
 pub use write::NotFinite;
 
 /// One JSON value.

@@ -1,10 +1,13 @@
 //! The decoder: the grammar, words and positions of CPython 3.11's `json.loads`.
 //!
-//! It keeps its own stack of open containers, so that a deep text cannot exhaust the thread's.
+//! What it reads goes to a [`Sink`], which makes of it what is needed. The parser does not call itself
+//! for what is nested, so that a deep text cannot exhaust the thread's stack.
 
 use super::decode::{Text, decode};
-use super::string::{Fault, read_string};
-use super::{Int, Json, Object};
+use super::nesting::Nesting;
+use super::string::{Fault, Literal, read_string};
+use super::tree::{Tree, has_replacement};
+use super::{Int, Json};
 
 /// How deep arrays and objects may nest.
 ///
@@ -63,12 +66,9 @@ pub fn parse_lossy(bytes: &[u8]) -> Result<(Json, bool), ParseError> {
     } = decode(bytes).ok_or(ParseError::Unreadable {
         reason: "the bytes are not Unicode text",
     })?;
-    Parser {
-        text: &text,
-        at: 0,
-        lone_surrogates,
-    }
-    .document()
+    let mut parser = Parser::new(&text);
+    parser.lone_surrogates = lone_surrogates;
+    parser.tree()
 }
 
 /// Reads one JSON document from text, as `json.loads(str)` does.
@@ -84,13 +84,14 @@ pub fn parse_str(text: &str) -> Result<Json, ParseError> {
             position: 0,
         });
     }
-    Parser {
-        text,
-        at: 0,
-        lone_surrogates: false,
-    }
-    .document()
-    .and_then(whole)
+    Parser::new(text).tree().and_then(whole)
+}
+
+/// Reads a text that is one scalar and nothing else.
+pub(crate) fn read_scalar(text: &str) -> Option<Scalar> {
+    let mut parser = Parser::new(text);
+    let scalar = parser.scalar().ok()?;
+    (parser.at == text.len() && !parser.lone_surrogates).then_some(scalar)
 }
 
 /// The value, unless a half of a character was replaced in it.
@@ -101,82 +102,111 @@ fn whole((value, lone_surrogates): (Json, bool)) -> Result<Json, ParseError> {
     }
 }
 
-struct Parser<'a> {
+/// Takes up what a text consists of, in its order.
+pub(super) trait Sink {
+    fn scalar(&mut self, value: Scalar);
+    fn begin_array(&mut self);
+    fn begin_object(&mut self);
+    /// The key of the member whose value comes next.
+    fn key(&mut self, key: Literal);
+    /// The innermost array or object has ended.
+    fn end(&mut self);
+}
+
+/// A value that contains no others.
+pub(crate) enum Scalar {
+    Null,
+    Bool(bool),
+    Int(Int),
+    Float(f64),
+    String(Literal),
+}
+
+pub(super) struct Parser<'a> {
     text: &'a str,
     /// The offset in bytes of what is read next.
     at: usize,
     /// Whether a surrogate without its other half was met so far.
-    lone_surrogates: bool,
+    pub lone_surrogates: bool,
+    open: Nesting,
 }
 
-/// A container whose end has not been read yet.
-enum Open {
-    Array(Vec<Json>),
-    /// The object so far, and the key whose value is read next.
-    Object(Object, String),
-}
-
-impl Parser<'_> {
-    fn document(mut self) -> Result<(Json, bool), ParseError> {
-        self.skip_space();
-        let value = self.value()?;
-        self.skip_space();
-        if self.at < self.text.len() {
-            return Err(self.syntax("Extra data"));
+impl<'a> Parser<'a> {
+    pub fn new(text: &'a str) -> Parser<'a> {
+        Parser {
+            text,
+            at: 0,
+            lone_surrogates: false,
+            open: Nesting::default(),
         }
+    }
+
+    /// The whole document as one value.
+    fn tree(mut self) -> Result<(Json, bool), ParseError> {
+        let mut tree = Tree::new(self.text);
+        self.document(&mut tree)?;
+        let value = tree.value();
         let lone_surrogates = self.lone_surrogates && has_replacement(&value);
         Ok((value, lone_surrogates))
     }
 
-    fn value(&mut self) -> Result<Json, ParseError> {
-        let mut stack = Vec::new();
+    pub fn document(&mut self, sink: &mut impl Sink) -> Result<(), ParseError> {
+        self.skip_space();
+        self.value(sink)?;
+        self.skip_space();
+        if self.at < self.text.len() {
+            return Err(self.syntax("Extra data"));
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, sink: &mut impl Sink) -> Result<(), ParseError> {
         loop {
-            let begun = match self.peek() {
-                Some(b'[') => self.begin_array(&mut stack)?,
-                Some(b'{') => self.begin_object(&mut stack)?,
-                _ => Some(self.scalar()?),
-            };
-            let Some(mut value) = begun else { continue };
-            loop {
-                let Some(open) = stack.last_mut() else {
-                    return Ok(value);
-                };
-                match self.put(open, value)? {
-                    None => break,
-                    Some(ended) => value = ended,
+            let has_ended = match self.peek() {
+                Some(b'[') => self.begin_array(sink)?,
+                Some(b'{') => self.begin_object(sink)?,
+                _ => {
+                    sink.scalar(self.scalar()?);
+                    true
                 }
-                stack.pop();
+            };
+            if has_ended && self.end(sink)? {
+                return Ok(());
             }
         }
     }
 
-    /// Reads `[`; answers the array when it is empty, else opens it.
-    fn begin_array(&mut self, stack: &mut Vec<Open>) -> Result<Option<Json>, ParseError> {
-        self.check_depth(stack)?;
+    /// Reads `[`; answers whether the array has ended already.
+    fn begin_array(&mut self, sink: &mut impl Sink) -> Result<bool, ParseError> {
+        self.check_depth()?;
+        sink.begin_array();
         self.at += 1;
         self.skip_space();
         if self.take(b']') {
-            return Ok(Some(Json::Array(Vec::new())));
+            sink.end();
+            return Ok(true);
         }
-        stack.push(Open::Array(Vec::new()));
-        Ok(None)
+        self.open.push(false);
+        Ok(false)
     }
 
-    /// Reads `{`; answers the object when it is empty, else opens it and reads its first key.
-    fn begin_object(&mut self, stack: &mut Vec<Open>) -> Result<Option<Json>, ParseError> {
-        self.check_depth(stack)?;
+    /// Reads `{` and the first key; answers whether the object has ended already.
+    fn begin_object(&mut self, sink: &mut impl Sink) -> Result<bool, ParseError> {
+        self.check_depth()?;
+        sink.begin_object();
         self.at += 1;
         self.skip_space();
         if self.take(b'}') {
-            return Ok(Some(Json::Object(Object::new())));
+            sink.end();
+            return Ok(true);
         }
-        let key = self.key()?;
-        stack.push(Open::Object(Object::new(), key));
-        Ok(None)
+        sink.key(self.key()?);
+        self.open.push(true);
+        Ok(false)
     }
 
-    fn check_depth(&self, stack: &[Open]) -> Result<(), ParseError> {
-        if stack.len() < MAX_DEPTH {
+    fn check_depth(&self) -> Result<(), ParseError> {
+        if self.open.depth() < MAX_DEPTH {
             return Ok(());
         }
         Err(ParseError::Unreadable {
@@ -184,28 +214,22 @@ impl Parser<'_> {
         })
     }
 
-    /// Puts a finished value into the innermost container and reads on to the next value's
-    /// beginning (`None`) or over the container's end (the container).
-    fn put(&mut self, open: &mut Open, value: Json) -> Result<Option<Json>, ParseError> {
-        self.skip_space();
-        match open {
-            Open::Array(values) => {
-                values.push(value);
-                if self.take(b']') {
-                    return Ok(Some(Json::Array(std::mem::take(values))));
-                }
+    /// Reads on after a value, over the ends of containers, to the next value's beginning. Answers
+    /// whether the outermost value has ended.
+    fn end(&mut self, sink: &mut impl Sink) -> Result<bool, ParseError> {
+        while let Some(is_object) = self.open.innermost() {
+            self.skip_space();
+            if !self.take(if is_object { b'}' } else { b']' }) {
                 self.comma()?;
-            }
-            Open::Object(object, key) => {
-                object.insert(std::mem::take(key), value);
-                if self.take(b'}') {
-                    return Ok(Some(Json::Object(std::mem::take(object))));
+                if is_object {
+                    sink.key(self.key()?);
                 }
-                self.comma()?;
-                *key = self.key()?;
+                return Ok(false);
             }
+            sink.end();
+            self.open.pop();
         }
-        Ok(None)
+        Ok(true)
     }
 
     /// Reads a comma and the space after it.
@@ -218,7 +242,7 @@ impl Parser<'_> {
     }
 
     /// Reads a key, its colon and the space after.
-    fn key(&mut self) -> Result<String, ParseError> {
+    fn key(&mut self) -> Result<Literal, ParseError> {
         if self.peek() != Some(b'"') {
             return Err(self.syntax("Expecting property name enclosed in double quotes"));
         }
@@ -231,7 +255,7 @@ impl Parser<'_> {
         Ok(key)
     }
 
-    fn string(&mut self) -> Result<String, ParseError> {
+    fn string(&mut self) -> Result<Literal, ParseError> {
         match read_string(self.text, self.at) {
             Ok(read) => {
                 self.at = read.end;
@@ -245,20 +269,20 @@ impl Parser<'_> {
         }
     }
 
-    fn scalar(&mut self) -> Result<Json, ParseError> {
+    fn scalar(&mut self) -> Result<Scalar, ParseError> {
         match self.peek() {
-            Some(b'"') => Ok(Json::String(self.string()?)),
+            Some(b'"') => Ok(Scalar::String(self.string()?)),
             Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b'n') => self.word("null", Json::Null),
-            Some(b't') => self.word("true", Json::Bool(true)),
-            Some(b'f') => self.word("false", Json::Bool(false)),
-            Some(b'N') => self.word("NaN", Json::Float(f64::NAN)),
-            Some(b'I') => self.word("Infinity", Json::Float(f64::INFINITY)),
+            Some(b'n') => self.word("null", Scalar::Null),
+            Some(b't') => self.word("true", Scalar::Bool(true)),
+            Some(b'f') => self.word("false", Scalar::Bool(false)),
+            Some(b'N') => self.word("NaN", Scalar::Float(f64::NAN)),
+            Some(b'I') => self.word("Infinity", Scalar::Float(f64::INFINITY)),
             _ => Err(self.no_value()),
         }
     }
 
-    fn word(&mut self, word: &str, value: Json) -> Result<Json, ParseError> {
+    fn word(&mut self, word: &str, value: Scalar) -> Result<Scalar, ParseError> {
         if !self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
             return Err(self.no_value());
         }
@@ -266,7 +290,7 @@ impl Parser<'_> {
         Ok(value)
     }
 
-    fn number(&mut self) -> Result<Json, ParseError> {
+    fn number(&mut self) -> Result<Scalar, ParseError> {
         let start = self.at;
         let negative = self.take(b'-');
         let whole = self.at;
@@ -275,7 +299,7 @@ impl Parser<'_> {
             Some(b'0') => self.at += 1,
             _ => {
                 self.at = start;
-                return self.word("-Infinity", Json::Float(f64::NEG_INFINITY));
+                return self.word("-Infinity", Scalar::Float(f64::NEG_INFINITY));
             }
         }
         let digits = self.at - whole;
@@ -283,13 +307,11 @@ impl Parser<'_> {
             // The grammar was checked, so this cannot fail; too large a number is infinite, as in
             // Python.
             let number = self.text[start..self.at].parse();
-            return number.map(Json::Float).map_err(|_| self.no_value());
+            return number.map(Scalar::Float).map_err(|_| self.no_value());
         }
         if digits < 19 {
-            return Ok(Json::from(small(
-                negative,
-                &self.text.as_bytes()[whole..self.at],
-            )));
+            let digits = &self.text.as_bytes()[whole..self.at];
+            return Ok(Scalar::Int(small(negative, digits).into()));
         }
         if digits > MAX_INT_DIGITS {
             return Err(ParseError::Unreadable {
@@ -297,7 +319,7 @@ impl Parser<'_> {
             });
         }
         let int = Int::from_decimal(&self.text[start..self.at]);
-        int.map(Json::Int).ok_or_else(|| self.no_value())
+        int.map(Scalar::Int).ok_or_else(|| self.no_value())
     }
 
     /// Reads a fraction if there is one; a dot without a digit is left for whoever reads next.
@@ -356,23 +378,6 @@ impl Parser<'_> {
         let position = before.filter(|byte| !(0x80..0xC0).contains(*byte)).count();
         ParseError::Syntax { message, position }
     }
-}
-
-/// Whether U+FFFD is anywhere in a value. One that was put in the place of half a character is gone
-/// when its member was replaced by a later one of the same key.
-fn has_replacement(value: &Json) -> bool {
-    let is_in = |text: &str| text.contains(char::REPLACEMENT_CHARACTER);
-    let mut waiting = vec![value];
-    while let Some(value) = waiting.pop() {
-        match value {
-            Json::String(text) if is_in(text) => return true,
-            Json::Array(values) => waiting.extend(values),
-            Json::Object(object) if object.keys().any(|key| is_in(key)) => return true,
-            Json::Object(object) => waiting.extend(object.values()),
-            _ => {}
-        }
-    }
-    false
 }
 
 /// The value of at most 18 digits.

@@ -1,8 +1,28 @@
 //! String literals: finding their end fast, and undoing escapes.
 
+use std::ops::Range;
+
+/// What a string literal stands for.
+pub(crate) enum Literal {
+    /// What stands between the quotes, as offsets in bytes.
+    Plain(Range<usize>),
+    /// A literal with escapes, undone.
+    Unescaped(String),
+}
+
+impl Literal {
+    /// The value of a literal of `text`.
+    pub fn into_string(self, text: &str) -> String {
+        match self {
+            Literal::Plain(place) => text.get(place).unwrap_or_default().to_owned(),
+            Literal::Unescaped(value) => value,
+        }
+    }
+}
+
 /// A string literal that was read.
 pub(super) struct Read {
-    pub value: String,
+    pub value: Literal,
     /// The offset in bytes after the closing quote.
     pub end: usize,
     pub lone_surrogates: bool,
@@ -22,9 +42,8 @@ pub(super) fn read_string(text: &str, begin: usize) -> Result<Read, Fault> {
     let start = begin + 1;
     let stop = find_special(text.as_bytes(), start);
     if text.as_bytes().get(stop) == Some(&b'"') {
-        let value = text[start..stop].to_owned();
         return Ok(Read {
-            value,
+            value: Literal::Plain(start..stop),
             end: stop + 1,
             lone_surrogates: false,
         });
@@ -41,17 +60,19 @@ fn read_escaped(text: &str, begin: usize) -> Result<Read, Fault> {
         at: begin,
     };
     let mut read = Read {
-        value: String::new(),
+        value: Literal::Plain(0..0),
         end: begin + 1,
         lone_surrogates: false,
     };
+    let mut value = String::new();
     loop {
         let stop = find_special(bytes, read.end);
-        read.value.push_str(&text[read.end..stop]);
+        value.push_str(&text[read.end..stop]);
         match bytes.get(stop) {
             None => return Err(unterminated),
             Some(b'"') => {
                 read.end = stop + 1;
+                read.value = Literal::Unescaped(value);
                 return Ok(read);
             }
             Some(b'\\') => {}
@@ -65,7 +86,7 @@ fn read_escaped(text: &str, begin: usize) -> Result<Read, Fault> {
         let plain = match bytes.get(stop + 1) {
             None => return Err(unterminated),
             Some(b'u') => {
-                read_unicode_escape(bytes, stop, &mut read)?;
+                read_unicode_escape(bytes, stop, &mut value, &mut read)?;
                 continue;
             }
             Some(b'b') => '\u{8}',
@@ -81,30 +102,35 @@ fn read_escaped(text: &str, begin: usize) -> Result<Read, Fault> {
                 });
             }
         };
-        read.value.push(plain);
+        value.push(plain);
         read.end = stop + 2;
     }
 }
 
 /// Reads `\uXXXX` at `at`, with the second half of a pair when one follows.
-fn read_unicode_escape(bytes: &[u8], at: usize, read: &mut Read) -> Result<(), Fault> {
+fn read_unicode_escape(
+    bytes: &[u8],
+    at: usize,
+    value: &mut String,
+    read: &mut Read,
+) -> Result<(), Fault> {
     let first = four_hex_digits(bytes, at)?;
     read.end = at + 6;
     if let Some(character) = char::from_u32(first) {
-        read.value.push(character);
+        value.push(character);
         return Ok(());
     }
     if first < 0xDC00 && bytes[read.end..].starts_with(b"\\u") {
         let second = four_hex_digits(bytes, read.end)?;
         if (0xDC00..0xE000).contains(&second) {
             let joined = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
-            read.value.extend(char::from_u32(joined));
+            value.extend(char::from_u32(joined));
             read.end += 6;
             return Ok(());
         }
     }
     read.lone_surrogates = true;
-    read.value.push(char::REPLACEMENT_CHARACTER);
+    value.push(char::REPLACEMENT_CHARACTER);
     Ok(())
 }
 

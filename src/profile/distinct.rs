@@ -1,10 +1,12 @@
 //! How many different values there are: exact for a bounded number, then HyperLogLog.
 
-use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hasher as _};
 
+use foldhash::HashSet;
+
 use super::Budget;
-use crate::json::{Int, Json};
+use super::value::Value;
+use crate::json::Int;
 
 /// Up to how many different values the number is exact. (Values are told apart by 64 bits of
 /// their hash; that two of 10,000 share them has a probability of 3·10⁻¹².)
@@ -22,7 +24,7 @@ pub(super) enum Distinct {
 
 impl Default for Distinct {
     fn default() -> Distinct {
-        Distinct::Exact(HashSet::new())
+        Distinct::Exact(HashSet::default())
     }
 }
 
@@ -130,17 +132,17 @@ fn full(mut share: f64) -> f64 {
 }
 
 /// A hash of a scalar by which equal values are equal: `1` and `1.0` are, `1` and `true` are not.
-pub(super) fn hash(value: &Json) -> u64 {
+pub(super) fn hash(value: &Value<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
     match value {
-        Json::Bool(value) => hasher.write(&[b'b', u8::from(*value)]),
-        Json::String(text) => {
+        Value::Bool(value) => hasher.write(&[b'b', u8::from(*value)]),
+        Value::Text(text) => {
             hasher.write_u8(b's');
             hasher.write(text.as_bytes());
         }
-        Json::Int(int) => hash_int(int, &mut hasher),
-        Json::Float(number) => hash_float(*number, &mut hasher),
-        Json::Null | Json::Array(_) | Json::Object(_) => {}
+        Value::Int(int) => hash_int(int, &mut hasher),
+        Value::Float(number) => hash_float(*number, &mut hasher),
+        Value::Null | Value::Array(_) | Value::Object(_) => {}
     }
     hasher.finish()
 }
@@ -180,12 +182,14 @@ fn hash_float(number: f64, hasher: &mut DefaultHasher) {
 }
 
 /// The integer that a float without fraction equals.
-#[allow(clippy::cast_possible_truncation)] // checked before
+#[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)] // that is what is asked
 pub(super) fn whole(number: f64) -> Option<Int> {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0; // 2^63
-    match number {
-        _ if !number.is_finite() || number.fract() != 0.0 => None,
-        _ if number.abs() < LIMIT => Some(Int::from(number as i64)),
-        _ => Int::from_decimal(&format!("{number:.0}")),
+    if number.abs() < LIMIT {
+        let cut = number as i64;
+        return (cut as f64 == number).then(|| Int::from(cut));
     }
+    // All doubles of this size are whole.
+    let text = number.is_finite().then(|| format!("{number:.0}"))?;
+    Int::from_decimal(&text)
 }

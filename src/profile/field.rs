@@ -4,7 +4,7 @@ use super::Budget;
 use super::distinct::{self, Distinct};
 use super::numbers::Numbers;
 use super::top::{Top, cut};
-use crate::json::Json;
+use super::value::Value;
 
 /// Up to how many characters the first and last texts in order are compared and kept.
 const ORDERED_CHARACTERS: usize = 200;
@@ -74,54 +74,61 @@ impl Spread {
 }
 
 impl Field {
-    pub fn add(&mut self, value: &Json, budget: &mut Budget) {
+    pub fn add(&mut self, value: &Value<'_>, budget: &mut Budget) {
         self.count += 1;
         match value {
-            Json::Null => {
+            Value::Null => {
                 self.nulls += 1;
                 return;
             }
-            Json::Array(values) => {
+            Value::Array(count) => {
                 self.types.array += 1;
-                self.empty += u64::from(values.is_empty());
-                self.items.add(values.len() as u64);
+                self.empty += u64::from(*count == 0);
+                self.items.add(*count as u64);
                 return;
             }
-            Json::Object(object) => {
+            Value::Object(count) => {
                 self.types.object += 1;
-                self.empty += u64::from(object.is_empty());
+                self.empty += u64::from(*count == 0);
                 return;
             }
-            Json::Bool(_) => self.types.boolean += 1,
-            Json::Int(int) => {
+            Value::Bool(_) => self.types.boolean += 1,
+            Value::Int(int) => {
                 self.types.integer += 1;
                 self.numbers.get_or_insert_default().add_int(int, budget);
             }
-            Json::Float(number) => {
+            Value::Float(number) => {
                 self.types.number += 1;
                 self.numbers
                     .get_or_insert_default()
                     .add_float(*number, budget);
             }
-            Json::String(text) => {
+            Value::Text(text) => {
                 self.types.string += 1;
                 self.empty += u64::from(text.is_empty());
                 self.texts.get_or_insert_default().add(text);
             }
         }
-        if matches!(value, Json::Float(number) if !number.is_finite()) {
+        if matches!(value, Value::Float(number) if !number.is_finite()) {
             return;
         }
         let hash = distinct::hash(value);
         let scalars = self.scalars.get_or_insert_default();
-        scalars.distinct.add(hash, budget);
-        scalars.top.add(hash, value, budget);
+        // What has a counter is known as a distinct value since it got one.
+        if !scalars.top.count(hash) {
+            scalars.distinct.add(hash, budget);
+            scalars.top.add(hash, value, budget);
+        }
     }
 }
 
 impl Texts {
     fn add(&mut self, text: &str) {
-        self.lengths.add(text.chars().count() as u64);
+        let characters = match text.is_ascii() {
+            true => text.len(),
+            false => text.chars().count(),
+        };
+        self.lengths.add(characters as u64);
         // An ellipsis sorts after what texts usually go on with; among texts that share so many
         // characters, either is as good an example.
         let kept = || cut(text, ORDERED_CHARACTERS).unwrap_or_else(|| text.to_owned());

@@ -28,6 +28,8 @@ pub mod records;
 mod tests;
 mod top;
 mod tree;
+mod value;
+mod walk;
 
 pub use distinct::EXACT_DISTINCT;
 pub use output::{

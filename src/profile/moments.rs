@@ -24,6 +24,18 @@ impl Wide {
         }
     }
 
+    /// An integer, exact.
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // the rest is `low`
+    pub fn from_i64(value: i64) -> Wide {
+        let high = value as f64;
+        // Rounding moves an integer by 512 at most.
+        let low = (i128::from(value) - high as i128) as i64;
+        Wide {
+            high,
+            low: low as f64,
+        }
+    }
+
     /// An integer, exact up to 106 bits.
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // the rest is `low`
     pub fn from_i128(value: i128) -> Wide {
@@ -104,7 +116,9 @@ impl Wide {
 fn scaled(mut value: f64, mut exponent: i32) -> f64 {
     while exponent != 0 {
         let step = exponent.clamp(-512, 512);
-        value *= 2_f64.powi(step);
+        // The bits of 2 to this power: no multiplications, for this is done with every value.
+        let biased = u64::try_from(step + 1023).unwrap_or_default();
+        value *= f64::from_bits(biased << 52);
         exponent -= step;
     }
     value

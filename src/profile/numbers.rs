@@ -31,12 +31,13 @@ impl Numbers {
             self.too_large += 1;
             return;
         }
-        let exact = match value.as_i64() {
-            Some(small) => Some(i128::from(small)),
-            None => value.to_string().parse().ok(),
-        };
-        self.moments
-            .add(exact.map_or_else(|| Wide::new(nearest), Wide::from_i128));
+        self.moments.add(match value.as_i64() {
+            Some(small) => Wide::from_i64(small),
+            None => {
+                let exact = value.to_string().parse().map(Wide::from_i128);
+                exact.unwrap_or_else(|_| Wide::new(nearest))
+            }
+        });
         self.finite(nearest, budget);
     }
 

@@ -1,6 +1,8 @@
 //! Quantiles: exact for a bounded number of values, then a t-digest.
 
+use std::cmp::Ordering;
 use std::f64::consts::PI;
+use std::iter::from_fn;
 
 use super::Budget;
 
@@ -126,12 +128,13 @@ impl Digest {
         if self.buffer.is_empty() {
             return;
         }
-        let mut all = std::mem::take(&mut self.centroids);
-        all.extend(self.buffer.drain(..).map(|value| (value, 1.0)));
-        all.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let total: f64 = all.iter().map(|centroid| centroid.1).sum();
+        self.buffer.sort_unstable_by(f64::total_cmp);
+        let old = std::mem::take(&mut self.centroids);
+        self.centroids.reserve_exact(old.len() + BUFFER);
+        let weights = old.iter().map(|centroid| centroid.1);
+        let total = weights.sum::<f64>() + self.buffer.len() as f64;
         let (mut before, mut limit) = (0.0, total * next_limit(0.0));
-        for (mean, weight) in all {
+        for (mean, weight) in in_order(&old, &self.buffer) {
             match self.centroids.last_mut() {
                 Some(last) if before + last.1 + weight <= limit => {
                     let sum = last.1 + weight;
@@ -145,6 +148,7 @@ impl Digest {
                 }
             }
         }
+        self.buffer.clear();
     }
 
     /// The value at `share`: a line through the centroids' middles and both extremes.
@@ -172,13 +176,29 @@ impl Digest {
     }
 }
 
-/// The share at which a centroid that begins at the share `from` must end.
+/// Centroids and single values, both ascending, as one sequence of centroids. Among equals, the
+/// centroids come first.
+fn in_order(centroids: &[(f64, f64)], values: &[f64]) -> impl Iterator<Item = (f64, f64)> {
+    let mut centroids = centroids.iter().copied().peekable();
+    let mut values = values.iter().copied().peekable();
+    from_fn(move || match (centroids.peek(), values.peek()) {
+        (Some(centroid), Some(value)) if centroid.0.total_cmp(value) != Ordering::Greater => {
+            centroids.next()
+        }
+        (Some(_), None) => centroids.next(),
+        _ => values.next().map(|value| (value, 1.0)),
+    })
+}
+
+/// The share at which a centroid that begins at the share `from` must end: one step further on the
+/// scale `asin(2q - 1)`. The sine of the sum of two angles needs neither of them.
 fn next_limit(from: f64) -> f64 {
-    let scale = COMPRESSION / (2.0 * PI);
-    let next = scale * (2.0 * from.clamp(0.0, 1.0) - 1.0).asin() + 1.0;
-    if next >= COMPRESSION / 4.0 {
-        1.0
-    } else {
-        ((next / scale).sin() + 1.0) / 2.0
+    const STEP: f64 = 2.0 * PI / COMPRESSION;
+    let sine = 2.0 * from.clamp(0.0, 1.0) - 1.0;
+    let (sine_of_step, cosine_of_step) = STEP.sin_cos();
+    if sine >= cosine_of_step {
+        return 1.0;
     }
+    let next = sine * cosine_of_step + (1.0 - sine * sine).sqrt() * sine_of_step;
+    (next + 1.0) / 2.0
 }

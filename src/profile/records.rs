@@ -6,20 +6,22 @@
 //! let mut profiler = Profiler::new();
 //! let mut records = Records::new(Format::JsonLines);
 //! for chunk in [&b"{\"a\":1}\n{\"a\""[..], b":2}\n"] {
-//!     records.feed(chunk, |record| profiler.record(&record));
+//!     records.feed(chunk, |record| profiler.record(record));
 //! }
-//! let errors = records.finish(|record| profiler.record(&record));
+//! let errors = records.finish(|record| profiler.record(record));
 //! assert_eq!((errors.count, profiler.finish().records), (0, 2));
 //! ```
 
 mod lines;
+mod record;
 mod table;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::json::Json;
 use lines::Lines;
+pub(in crate::profile) use record::Form;
+pub use record::Record;
 use table::Table;
 
 /// How long a line of JSON, or a row of a table, may be, in bytes.
@@ -184,7 +186,7 @@ impl Records {
     }
 
     /// Takes up the next bytes and hands over the records that are complete.
-    pub fn feed(&mut self, chunk: &[u8], mut each: impl FnMut(Json)) {
+    pub fn feed(&mut self, chunk: &[u8], mut each: impl FnMut(Record<'_>)) {
         let Some(mut start) = self.start.take() else {
             return self.reader.feed(chunk, &mut each);
         };
@@ -199,7 +201,7 @@ impl Records {
 
     /// Hands over a last record without an end of line, and answers what could not be read.
     #[must_use]
-    pub fn finish(mut self, mut each: impl FnMut(Json)) -> RecordErrors {
+    pub fn finish(mut self, mut each: impl FnMut(Record<'_>)) -> RecordErrors {
         if let Some(start) = self.start.take() {
             self.reader.feed(&start, &mut each);
         }
@@ -220,7 +222,7 @@ impl Records {
 }
 
 impl Reader {
-    fn feed(&mut self, chunk: &[u8], each: &mut dyn FnMut(Json)) {
+    fn feed(&mut self, chunk: &[u8], each: &mut dyn FnMut(Record<'_>)) {
         match self {
             Reader::Lines(lines) => lines.feed(chunk, each),
             Reader::Table(table) => table.feed(chunk, each),

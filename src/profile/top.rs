@@ -1,8 +1,9 @@
 //! The most frequent values in bounded memory: exact while there are few different ones.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use super::Budget;
+use super::value::Value;
 use crate::json::Json;
 
 /// How many different values of a field are counted, exactly.
@@ -25,6 +26,8 @@ pub(super) struct Top {
     counters: HashMap<u64, Counter>,
     /// How much was taken off every counter.
     taken: u64,
+    /// No counter's `sum` is less.
+    least: u64,
     /// Numbers the counters by first sight, for a stable order among equals.
     next: u64,
     /// How many counters came from the shared budget.
@@ -35,7 +38,9 @@ pub(super) struct Top {
 struct Counter {
     value: Json,
     cut: bool,
-    count: u64,
+    /// The count and what was taken off before its value came, so that what is taken off all need
+    /// not be taken off each: a counter is at zero when this is no more than [`Top::taken`].
+    sum: u64,
     first: u64,
 }
 
@@ -48,11 +53,14 @@ pub(super) struct Frequent {
 }
 
 impl Top {
-    pub fn add(&mut self, hash: u64, value: &Json, budget: &mut Budget) {
-        if let Some(counter) = self.counters.get_mut(&hash) {
-            counter.count += 1;
-            return;
-        }
+    /// Counts a value that is counted already; `false` where it is not.
+    pub fn count(&mut self, hash: u64) -> bool {
+        let counter = self.counters.get_mut(&hash);
+        counter.map(|counter| counter.sum += 1).is_some()
+    }
+
+    /// Takes up a value that is not counted yet.
+    pub fn add(&mut self, hash: u64, value: &Value<'_>, budget: &mut Budget) {
         if !self.may_grow(budget) {
             self.give_back(budget);
             if !self.may_grow(budget) {
@@ -61,13 +69,15 @@ impl Top {
             }
         }
         self.next += 1;
-        let (value, cut) = shorten(value, KEPT_CHARACTERS);
+        let sum = self.taken + 1;
+        self.least = self.least.min(sum);
+        let (value, cut) = shortened(value);
         self.counters.insert(
             hash,
             Counter {
                 value,
                 cut,
-                count: 1,
+                sum,
                 first: self.next,
             },
         );
@@ -96,13 +106,9 @@ impl Top {
         if self.counters.len() <= COUNTERS_OF_MANY {
             return;
         }
-        let mut counts: Vec<u64> = self
-            .counters
-            .values()
-            .map(|counter| counter.count)
-            .collect();
-        counts.sort_unstable_by_key(|count| std::cmp::Reverse(*count));
-        self.take_off(counts[COUNTERS_OF_MANY]);
+        let mut sums: Vec<u64> = self.counters.values().map(|counter| counter.sum).collect();
+        sums.sort_unstable_by_key(|sum| std::cmp::Reverse(*sum));
+        self.take_off(sums[COUNTERS_OF_MANY] - self.taken);
         self.counters.shrink_to(COUNTERS_OF_MANY);
         let keeps = self.borrowed.min(COUNTERS_OF_MANY - COUNTED_ALWAYS);
         budget.counters += self.borrowed - keeps;
@@ -111,10 +117,18 @@ impl Top {
 
     fn take_off(&mut self, count: u64) {
         self.taken += count;
+        if self.least > self.taken {
+            return;
+        }
+        let (taken, mut least) = (self.taken, u64::MAX);
         self.counters.retain(|_, counter| {
-            counter.count = counter.count.saturating_sub(count);
-            counter.count > 0
+            let stays = counter.sum > taken;
+            if stays {
+                least = least.min(counter.sum);
+            }
+            stays
         });
+        self.least = least;
     }
 
     /// By how much a count is too low at most.
@@ -125,13 +139,13 @@ impl Top {
     /// The most frequent values first, ties by first sight. Only values that are certain to be
     /// more frequent than every value that is not counted.
     pub fn most_frequent(&self, limit: usize) -> Vec<Frequent> {
-        let certain = |counter: &&Counter| counter.count > self.taken;
+        let certain = |counter: &&Counter| counter.sum - self.taken > self.taken;
         let mut counters: Vec<&Counter> = self.counters.values().filter(certain).collect();
-        counters.sort_by_key(|counter| (std::cmp::Reverse(counter.count), counter.first));
+        counters.sort_by_key(|counter| (std::cmp::Reverse(counter.sum), counter.first));
         let frequent = |counter: &Counter| Frequent {
             value: counter.value.clone(),
             cut: counter.cut,
-            count: counter.count,
+            count: counter.sum - self.taken,
         };
         counters.into_iter().take(limit).map(frequent).collect()
     }
@@ -150,8 +164,22 @@ pub(super) fn shorten(value: &Json, limit: usize) -> (Json, bool) {
     }
 }
 
+/// The same for a value that may be long and is about to be kept.
+fn shortened(value: &Value<'_>) -> (Json, bool) {
+    match value {
+        Value::Text(text) => match cut(text, KEPT_CHARACTERS) {
+            Some(short) => (Json::String(short), true),
+            None => (Json::from(*text), false),
+        },
+        value => shorten(&value.to_json(), KEPT_CHARACTERS),
+    }
+}
+
 /// The first `limit` characters and an ellipsis, when `text` has more.
 pub(super) fn cut(text: &str, limit: usize) -> Option<String> {
+    if text.len() <= limit {
+        return None;
+    }
     let (end, _) = text.char_indices().nth(limit)?;
     Some(format!("{}…", &text[..end]))
 }

@@ -6,6 +6,9 @@ use std::slice;
 use super::distinct::{Distinct, hash_text};
 use super::field::Field;
 use super::output::{FieldProfile, Profile};
+use super::records::{Form, Record};
+use super::value::Value;
+use super::walk::Walk;
 use super::{Budget, path};
 use crate::json::{Json, ObjectIter};
 
@@ -13,28 +16,35 @@ use crate::json::{Json, ObjectIter};
 pub const MAX_FIELDS: usize = 1_000;
 
 /// The place of the records themselves.
-const RECORD: usize = 0;
+pub(super) const RECORD: usize = 0;
 
 /// Takes up values and answers their [`Profile`].
 #[derive(Debug, Clone)]
 pub struct Profiler {
-    nodes: Vec<Node>,
+    pub(super) nodes: Vec<Node>,
     budget: Budget,
     /// Fields beyond [`MAX_FIELDS`], by hashes of their places.
     omitted: Distinct,
+    pub(super) walk: Walk,
 }
 
 /// A place in the records. Values find theirs by steps from place to place, so that no path is
 /// spelled out until the end, however deep and long it is.
 #[derive(Debug, Clone, Default)]
-struct Node {
+pub(super) struct Node {
     /// The place around this one.
     parent: usize,
     /// The key in it; `None` for an array's items.
-    key: Option<String>,
+    pub key: Option<String>,
     field: Field,
-    members: HashMap<String, usize>,
-    items: Option<usize>,
+    pub members: HashMap<String, usize>,
+    /// The members in the order in which they were first seen.
+    pub order: Vec<usize>,
+    /// Where this one stands in the order of its parent's.
+    pub rank: usize,
+    /// The object in which this member was seen last, see [`Walk`].
+    pub seen_in: u64,
+    pub items: Option<usize>,
 }
 
 /// What is left to take up of a container, with its place.
@@ -58,6 +68,7 @@ impl Profiler {
             nodes,
             budget: Budget::default(),
             omitted: Distinct::default(),
+            walk: Walk::default(),
         }
     }
 
@@ -71,7 +82,21 @@ impl Profiler {
     }
 
     /// Takes up one record. What is no object goes under the path `[]`.
-    pub fn record(&mut self, record: &Json) {
+    pub fn record<'r>(&mut self, record: impl Into<Record<'r>>) {
+        match record.into().0 {
+            Form::Tree(record) => self.tree(record),
+            Form::Flat(flat, text) if self.locate(flat, text) => {
+                let values = flat.parts().iter();
+                let values = values.filter_map(|part| Value::of_part(*part, flat, text));
+                for (place, value) in self.walk.places.iter().zip(values) {
+                    self.nodes[*place].field.add(&value, &mut self.budget);
+                }
+            }
+            Form::Flat(flat, text) => self.tree(&flat.to_json(text)),
+        }
+    }
+
+    fn tree(&mut self, record: &Json) {
         let mut stack = Vec::new();
         self.take(Some(RECORD), record, &mut stack);
         while let Some(rest) = stack.last_mut() {
@@ -92,7 +117,8 @@ impl Profiler {
     /// Takes up a value at a place, unless that is omitted, and goes on with what it contains.
     fn take<'v>(&mut self, node: Option<usize>, value: &'v Json, stack: &mut Vec<Rest<'v>>) {
         let Some(node) = node else { return };
-        self.nodes[node].field.add(value, &mut self.budget);
+        let field = &mut self.nodes[node].field;
+        field.add(&Value::from(value), &mut self.budget);
         match value {
             Json::Array(values) if !values.is_empty() => {
                 stack.push(Rest::Items(self.items(node), values.iter()));
@@ -108,7 +134,11 @@ impl Profiler {
             return Some(node);
         }
         let node = self.grow(parent, Some(&key))?;
-        self.nodes[parent].members.insert(key.into_owned(), node);
+        let around = &mut self.nodes[parent];
+        let rank = around.order.len();
+        around.members.insert(key.into_owned(), node);
+        around.order.push(node);
+        self.nodes[node].rank = rank;
         Some(node)
     }
 

@@ -1,8 +1,17 @@
 //! Names that resolve to what they should not.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
 use super::server::{Reply, Server, ok, redirect};
-use super::{Script, calm, fault, kind, scripted, text};
-use crate::fetch::FetchError;
+use super::{Network, Script, calm, fault, kind, network, public_is_loopback, scripted, text};
+use crate::fetch::target::Scope;
+use crate::fetch::{AllowList, FetchError, Fetcher};
 
 #[tokio::test]
 async fn a_name_is_judged_by_every_address_it_has() {
@@ -52,6 +61,49 @@ async fn the_address_that_was_judged_is_the_one_connected_to() {
     // The server closed, so the next fetch resolves again, and now the name is private.
     assert_eq!(kind(&fetcher, &url).await, "forbidden_address");
     assert_eq!((script.asked().len(), server.seen().connections), (2, 1));
+}
+
+/// A resolver that takes its time, and then refuses every other name.
+#[derive(Default)]
+struct Slow {
+    asked: AtomicUsize,
+}
+
+impl Resolve for Slow {
+    fn resolve(&self, name: Name) -> Resolving {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let is_good = name.as_str().starts_with("good");
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let address = SocketAddr::from(([127, 0, 0, 1], 9));
+            let found = is_good.then(|| Box::new(std::iter::once(address)) as Addrs);
+            found.ok_or_else(|| "no such name".into())
+        })
+    }
+}
+
+#[tokio::test]
+async fn connections_that_open_together_ask_for_a_name_once() {
+    let server = Server::saying(ok("reached")).await;
+    let slow = Arc::new(Slow::default());
+    let network = Network {
+        resolver: slow.clone(),
+        is_forbidden: public_is_loopback,
+        ..network()
+    };
+    let fetcher = Fetcher::new(calm(), Scope::Public(AllowList::none()), network);
+    for (name, kinds, asked) in [("good", None, 1), ("bad", Some("dns_failure"), 2)] {
+        let urls = (0..10).map(|n| format!("http://{name}.example:{}/{n}", server.port));
+        let answers: Vec<_> = fetcher.fetch_many(urls).collect().await;
+        let errors = answers.iter().map(|(_, answer)| answer.as_ref().err());
+        let errors: Vec<_> = errors.map(|error| error.map(FetchError::kind)).collect();
+        assert_eq!(errors, vec![kinds; 10]);
+        assert_eq!(slow.asked.load(Ordering::Relaxed), asked);
+    }
+    // Later it is asked again.
+    let url = format!("http://bad.example:{}/", server.port);
+    assert_eq!(kind(&fetcher, &url).await, "dns_failure");
+    assert_eq!(slow.asked.load(Ordering::Relaxed), 3);
 }
 
 #[tokio::test]

@@ -193,6 +193,25 @@ fn any_json() -> impl Strategy<Value = Json> {
     })
 }
 
+#[test]
+fn a_flat_document_is_the_same_one() {
+    let mut flat = Flat::default();
+    for text in [
+        r#" {"a":[1,{"a":"\u00e9"},[]],"b":-0.5,"a":{"":{}},"c":123456789012345678901234} "#,
+        r#"[null,true,false,NaN,-Infinity,"x\n\"y"]"#,
+        "\"é\"",
+        "7",
+    ] {
+        assert_eq!(flat.read(text), Ok(()), "{text}");
+        // By its text, since NaN is not equal to itself.
+        let value = parse_str(text).unwrap();
+        assert_eq!(flat.to_json(text).to_string(), value.to_string());
+    }
+    for text in ["", "[1", "\u{FEFF}1", r#""\ud800""#, "1 2", "{\"a\"}"] {
+        assert!(flat.read(text).is_err(), "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn what_is_written_reads_back(value in any_json()) {
@@ -210,5 +229,12 @@ proptest! {
     #[test]
     fn no_bytes_panic(bytes in any::<Vec<u8>>()) {
         let _ = parse(&bytes);
+    }
+
+    #[test]
+    fn a_flat_document_is_any_one(text in "[\\[\\]{}:,\"0a\\\\ -]{0,12}") {
+        let mut flat = Flat::default();
+        let read = flat.read(&text).map(|()| flat.to_json(&text));
+        prop_assert_eq!(read.ok(), parse_str(&text).ok());
     }
 }

@@ -1,7 +1,7 @@
 //! JSON Lines.
 
-use super::RecordErrors;
-use crate::json::{self, Json};
+use super::{Form, Record, RecordErrors};
+use crate::json::{self, Flat};
 
 #[derive(Debug)]
 pub(super) struct Lines {
@@ -12,6 +12,8 @@ pub(super) struct Lines {
     skipping: bool,
     /// The number of the current line, from 1.
     line: u64,
+    /// Room for a record.
+    flat: Flat,
     pub errors: RecordErrors,
 }
 
@@ -23,21 +25,21 @@ impl Lines {
             part,
             skipping: false,
             line: 1,
+            flat: Flat::default(),
             errors,
         }
     }
 
-    pub fn feed(&mut self, chunk: &[u8], each: &mut dyn FnMut(Json)) {
-        let mut pieces = chunk.split(|byte| *byte == b'\n');
-        // There is always a last piece; only the others end with a line.
-        let last = pieces.next_back().unwrap_or_default();
-        for piece in pieces {
-            self.end_line(piece, each);
+    pub fn feed(&mut self, chunk: &[u8], each: &mut dyn FnMut(Record<'_>)) {
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', chunk) {
+            self.end_line(&chunk[start..end], each);
+            start = end + 1;
         }
-        self.keep(last);
+        self.keep(&chunk[start..]);
     }
 
-    pub fn finish(mut self, each: &mut dyn FnMut(Json)) -> RecordErrors {
+    pub fn finish(mut self, each: &mut dyn FnMut(Record<'_>)) -> RecordErrors {
         self.end_line(&[], each);
         self.errors
     }
@@ -51,7 +53,7 @@ impl Lines {
         }
     }
 
-    fn end_line(&mut self, piece: &[u8], each: &mut dyn FnMut(Json)) {
+    fn end_line(&mut self, piece: &[u8], each: &mut dyn FnMut(Record<'_>)) {
         if self.part.is_empty() && !self.skipping && piece.len() <= self.limit {
             self.read(piece, each);
         } else {
@@ -69,15 +71,18 @@ impl Lines {
         self.line += 1;
     }
 
-    fn read(&mut self, line: &[u8], each: &mut dyn FnMut(Json)) {
+    fn read(&mut self, line: &[u8], each: &mut dyn FnMut(Record<'_>)) {
         if line.trim_ascii().is_empty() {
             return;
         }
         let Ok(text) = std::str::from_utf8(line) else {
             return self.errors.add(self.line, "not UTF-8");
         };
+        if self.flat.read(text).is_ok() {
+            return each(Record(Form::Flat(&self.flat, text)));
+        }
         match json::parse_str(text) {
-            Ok(record) => each(record),
+            Ok(record) => each(Record::from(&record)),
             Err(error) => self.errors.add(self.line, error),
         }
     }

@@ -2,8 +2,8 @@
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
-use super::RecordErrors;
-use crate::json::{self, Json, Object};
+use super::{Form, Record, RecordErrors};
+use crate::json::{self, Literal, Row, Scalar};
 
 /// How many columns a table may have.
 const MAX_COLUMNS: usize = 10_000;
@@ -12,8 +12,8 @@ const MAX_COLUMNS: usize = 10_000;
 pub(super) struct Table {
     reader: Reader,
     limit: usize,
-    /// The names of the columns, once the header was read.
-    header: Option<Vec<String>>,
+    /// Room for a row, under the names of the columns, once the header was read.
+    row: Option<Row>,
     /// The current row's cells, unquoted and one after the other; `used` bytes of them are filled.
     cells: Vec<u8>,
     used: usize,
@@ -34,11 +34,12 @@ pub(super) struct Table {
 
 impl Table {
     pub fn new(delimiter: u8, limit: usize) -> Table {
-        let limit = limit.max(1);
+        // Places in a row are numbers of 32 bits.
+        let limit = limit.clamp(1, u32::MAX as usize);
         Table {
             reader: ReaderBuilder::new().delimiter(delimiter).build(),
             limit,
-            header: None,
+            row: None,
             cells: vec![0; limit.min(1024)],
             used: 0,
             ends: vec![0; 64],
@@ -51,7 +52,7 @@ impl Table {
         }
     }
 
-    pub fn feed(&mut self, mut chunk: &[u8], each: &mut dyn FnMut(Json)) {
+    pub fn feed(&mut self, mut chunk: &[u8], each: &mut dyn FnMut(Record<'_>)) {
         loop {
             if self.between {
                 chunk = self.begin_row(chunk);
@@ -76,13 +77,13 @@ impl Table {
         chunk
     }
 
-    pub fn finish(mut self, each: &mut dyn FnMut(Json)) -> RecordErrors {
+    pub fn finish(mut self, each: &mut dyn FnMut(Record<'_>)) -> RecordErrors {
         while !self.step(&[], each).1 {}
         self.errors
     }
 
     /// Answers how many bytes were read, and whether it was the end.
-    fn step(&mut self, chunk: &[u8], each: &mut dyn FnMut(Json)) -> (usize, bool) {
+    fn step(&mut self, chunk: &[u8], each: &mut dyn FnMut(Record<'_>)) -> (usize, bool) {
         let (cells, ends) = (&mut self.cells[self.used..], &mut self.ends[self.columns..]);
         let (result, read, cells, ends) = self.reader.read_record(chunk, cells, ends);
         self.used += cells;
@@ -106,49 +107,52 @@ impl Table {
         (read, false)
     }
 
-    fn end_row(&mut self, each: &mut dyn FnMut(Json)) {
-        let row = if std::mem::take(&mut self.skipping) {
+    fn end_row(&mut self, each: &mut dyn FnMut(Record<'_>)) {
+        let read = if std::mem::take(&mut self.skipping) {
             Err(format!(
                 "larger than {} bytes or {MAX_COLUMNS} columns",
                 self.limit
             ))
         } else {
-            self.row()
+            self.read_row(each)
         };
-        match row {
-            Ok(None) => {}
-            Ok(Some(record)) => each(record),
-            Err(error) => self.errors.add(self.line, error),
+        if let Err(error) = read {
+            self.errors.add(self.line, error);
         }
         self.used = 0;
         self.columns = 0;
         self.between = true;
     }
 
-    /// The row's record; none for the header itself.
-    fn row(&mut self) -> Result<Option<Json>, String> {
+    /// Hands over the row's record, or takes it for the header.
+    fn read_row(&mut self, each: &mut dyn FnMut(Record<'_>)) -> Result<(), String> {
         let text = std::str::from_utf8(&self.cells[..self.used]).map_err(|_| "not UTF-8")?;
-        let mut start = 0;
+        let ends = &self.ends[..self.columns];
         // A cell's end may stand inside of a character when another cell completes it.
-        let cells = self.ends[..self.columns].iter().map(|&end| {
-            let cell = text.get(start..end);
+        if !ends.iter().all(|end| text.is_char_boundary(*end)) {
+            return Err("not UTF-8".to_owned());
+        }
+        let mut start = 0;
+        let cells = ends.iter().map(|&end| {
+            let cell = (start, text.get(start..end).unwrap_or_default());
             start = end;
-            cell.ok_or("not UTF-8")
+            cell
         });
-        let cells = cells.collect::<Result<Vec<&str>, _>>()?;
-        let Some(header) = &self.header else {
-            self.header = Some(names(&cells));
-            return Ok(None);
+        let Some(row) = &mut self.row else {
+            let names = names(&cells.map(|(_, cell)| cell).collect::<Vec<&str>>());
+            self.row = Some(Row::new(names.iter().map(String::as_str)));
+            return Ok(());
         };
-        if cells.len() != header.len() {
+        if ends.len() != row.columns() {
             return Err(format!(
                 "{} cells under {} names",
-                cells.len(),
-                header.len()
+                ends.len(),
+                row.columns()
             ));
         }
-        let pairs = header.iter().cloned().zip(cells.into_iter().map(value));
-        Ok(Some(Json::Object(pairs.collect::<Object>())))
+        let flat = row.fill(cells.map(|(start, cell)| value(start, cell)));
+        each(Record(Form::Flat(flat, text)));
+        Ok(())
     }
 }
 
@@ -179,17 +183,17 @@ fn names(cells: &[&str]) -> Vec<String> {
 
 /// A cell's value: nothing is `null`, what JSON calls a number is one (spaces around it aside),
 /// anything else is text; so `007`, `+5` and `1e999` stay as they are.
-fn value(cell: &str) -> Json {
+fn value(start: usize, cell: &str) -> Scalar {
     if cell.is_empty() {
-        return Json::Null;
+        return Scalar::Null;
     }
     let trimmed = cell.trim();
     if trimmed.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
-        match json::parse_str(trimmed) {
-            Ok(number @ Json::Int(_)) => return number,
-            Ok(Json::Float(number)) if number.is_finite() => return Json::Float(number),
+        match json::read_scalar(trimmed) {
+            Some(Scalar::Int(int)) => return Scalar::Int(int),
+            Some(Scalar::Float(number)) if number.is_finite() => return Scalar::Float(number),
             _ => {}
         }
     }
-    Json::from(cell)
+    Scalar::String(Literal::Plain(start..start + cell.len()))
 }

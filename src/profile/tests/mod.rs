@@ -3,6 +3,7 @@
 mod differential;
 mod readers;
 mod reference;
+mod short_way;
 
 use super::*;
 use crate::json::{self, Json};
@@ -242,6 +243,41 @@ fn frequent_values_survive_many_rare_ones() {
         v.distinct
             .is_some_and(|distinct| distinct.abs_diff(90_001) < 90_001 * 4 / 100)
     );
+}
+
+/// Skewed values of which most are rare, in an order of no rule: no count is too high, and none is too
+/// low by more than is said. What is certain to be more frequent than the others is listed.
+#[test]
+fn counts_are_within_their_error() {
+    let (mut profiler, mut counts) = (Profiler::new(), std::collections::HashMap::new());
+    let mut state = 1_u64;
+    for n in 1..=60_000_u64 {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(n);
+        let share = (state >> 40) as f64 / (1_u64 << 24) as f64;
+        let value = (3_000.0 * share.powi(5)) as i64;
+        *counts.entry(value).or_insert(0_u64) += 1;
+        profiler.record(&Json::object([("v", Json::from(value))]));
+        if n % 10_000 != 0 {
+            continue;
+        }
+        let profile = profiler.clone().finish();
+        let v = field(&profile, "v");
+        assert!(v.top_exact == Some(false) && v.top_error > 0 && !v.top.is_empty());
+        for top in &v.top {
+            let count = counts[&top.value.as_i64().unwrap()];
+            assert!(top.count <= count && count <= top.count + v.top_error);
+            assert!(top.count > v.top_error);
+        }
+        let listed: Vec<i64> = v.top.iter().filter_map(|top| top.value.as_i64()).collect();
+        let certain = |count: u64| v.top.len() < 10 && count > 2 * v.top_error;
+        assert!(
+            counts
+                .iter()
+                .all(|(value, count)| !certain(*count) || listed.contains(value))
+        );
+    }
 }
 
 /// Few fields have all the counters they need, and fields of unique values don't use them up.

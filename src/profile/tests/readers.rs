@@ -176,9 +176,9 @@ fn a_long_stream() {
     records.feed(b"id,amount,city\n", |_| {});
     for n in 0..100_000_u32 {
         let row = format!("{n},{}.25,city {}\n", n % 1_000, n % 7);
-        records.feed(row.as_bytes(), |record| profiler.record(&record));
+        records.feed(row.as_bytes(), |record| profiler.record(record));
     }
-    let errors = records.finish(|record| profiler.record(&record));
+    let errors = records.finish(|record| profiler.record(record));
     let profile = profiler.finish();
     assert_eq!((profile.records, errors.count), (100_000, 0));
     let amount = field(&profile, "amount");

@@ -1,0 +1,228 @@
+//! A document as a list of its parts, for those who read many documents one after the other: the
+//! list is used again, and texts stay where they are, so that nothing is allocated for a value.
+
+use super::parse::{ParseError, Parser, Scalar, Sink};
+use super::string::Literal;
+use super::tree::Tree;
+use super::{Int, Json};
+
+/// The parts of a document of which the text is kept elsewhere.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Flat {
+    parts: Vec<Part>,
+    /// Texts that do not stand in the document as they are.
+    own: String,
+    /// The places of arrays and objects that have not ended, with the number of their parts so far.
+    open: Vec<(usize, usize)>,
+}
+
+/// A value, or what belongs to one. All values of an array or object follow it, up to its `End`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Part {
+    Null,
+    Bool(bool),
+    Int(i64),
+    /// The decimal text of an integer beyond `i64`.
+    BigInt(Span),
+    Float(f64),
+    String(Span),
+    /// An array of so many values.
+    Array(usize),
+    /// An object of so many members, each a `Key` and a value. A key may stand there twice.
+    Object(usize),
+    Key(Span),
+    End,
+}
+
+/// A piece of text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Span {
+    start: u32,
+    end: u32,
+    /// Whether it is a piece of [`Flat::own`], not of the document.
+    is_own: bool,
+}
+
+impl Span {
+    /// A piece of the document.
+    fn new(start: usize, end: usize) -> Span {
+        let is_own = false;
+        let [start, end] = [start, end].map(|at| u32::try_from(at).unwrap_or(u32::MAX));
+        Span { start, end, is_own }
+    }
+}
+
+/// The text cannot be a [`Flat`]: it is no JSON, or is longer than 4 GiB, or has half a character.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NotFlat;
+
+impl Flat {
+    /// Reads another document in the place of the one before, as [`parse_str`](super::parse_str)
+    /// does, which tells what is wrong with a text that this does not take.
+    pub fn read(&mut self, text: &str) -> Result<(), NotFlat> {
+        self.parts.clear();
+        self.own.clear();
+        self.open.clear();
+        if u32::try_from(text.len()).is_err() || text.starts_with('\u{FEFF}') {
+            return Err(NotFlat);
+        }
+        let mut parser = Parser::new(text);
+        let read: Result<(), ParseError> = parser.document(self);
+        match read {
+            Ok(()) if !parser.lone_surrogates => Ok(()),
+            _ => Err(NotFlat),
+        }
+    }
+
+    /// The parts in the order of the document.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// The text of a part of the document `text`.
+    pub fn text<'t>(&'t self, span: Span, text: &'t str) -> &'t str {
+        let from = if span.is_own { &self.own } else { text };
+        from.get(span.start as usize..span.end as usize)
+            .unwrap_or_default()
+    }
+
+    /// An integer of any size.
+    pub fn big_int(&self, span: Span, text: &str) -> Int {
+        Int::from_decimal(self.text(span, text)).unwrap_or_else(|| Int::from(0))
+    }
+
+    /// The document `text` as one value, where a repeated key keeps its first place and its last
+    /// value.
+    pub fn to_json(&self, text: &str) -> Json {
+        let mut tree = Tree::new("");
+        let literal = |span| Literal::Unescaped(self.text(span, text).to_owned());
+        for part in &self.parts {
+            match *part {
+                Part::Null => tree.scalar(Scalar::Null),
+                Part::Bool(value) => tree.scalar(Scalar::Bool(value)),
+                Part::Int(int) => tree.scalar(Scalar::Int(int.into())),
+                Part::BigInt(span) => tree.scalar(Scalar::Int(self.big_int(span, text))),
+                Part::Float(number) => tree.scalar(Scalar::Float(number)),
+                Part::String(span) => tree.scalar(Scalar::String(literal(span))),
+                Part::Array(_) => tree.begin_array(),
+                Part::Object(_) => tree.begin_object(),
+                Part::Key(span) => tree.key(literal(span)),
+                Part::End => tree.end(),
+            }
+        }
+        tree.value()
+    }
+
+    fn span(&mut self, literal: Literal) -> Span {
+        match literal {
+            Literal::Plain(place) => Span::new(place.start, place.end),
+            Literal::Unescaped(value) => self.keep(&value),
+        }
+    }
+
+    /// Keeps a text that does not stand in the document.
+    fn keep(&mut self, text: &str) -> Span {
+        let start = self.own.len();
+        self.own.push_str(text);
+        Span {
+            is_own: true,
+            ..Span::new(start, self.own.len())
+        }
+    }
+
+    fn push(&mut self, part: Part) {
+        if let Some((_, count)) = self.open.last_mut() {
+            *count += 1;
+        }
+        self.parts.push(part);
+    }
+
+    fn part(&mut self, value: Scalar) -> Part {
+        match value {
+            Scalar::Null => Part::Null,
+            Scalar::Bool(value) => Part::Bool(value),
+            Scalar::Int(int) => match int.as_i64() {
+                Some(small) => Part::Int(small),
+                None => Part::BigInt(self.keep(&int.to_string())),
+            },
+            Scalar::Float(number) => Part::Float(number),
+            Scalar::String(literal) => Part::String(self.span(literal)),
+        }
+    }
+}
+
+impl Sink for Flat {
+    fn scalar(&mut self, value: Scalar) {
+        let part = self.part(value);
+        self.push(part);
+    }
+
+    fn begin_array(&mut self) {
+        self.push(Part::Array(0));
+        self.open.push((self.parts.len() - 1, 0));
+    }
+
+    fn begin_object(&mut self) {
+        self.push(Part::Object(0));
+        self.open.push((self.parts.len() - 1, 0));
+    }
+
+    fn key(&mut self, literal: Literal) {
+        let key = Part::Key(self.span(literal));
+        self.parts.push(key);
+    }
+
+    fn end(&mut self) {
+        self.parts.push(Part::End);
+        if let Some((at, count)) = self.open.pop()
+            && let Some(begin) = self.parts.get_mut(at)
+        {
+            *begin = match begin {
+                Part::Array(_) => Part::Array(count),
+                _ => Part::Object(count),
+            };
+        }
+    }
+}
+
+/// A row of cells under the names of its columns: an object of always the same keys.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    flat: Flat,
+    /// How much of [`Flat::own`] are the names.
+    names: usize,
+}
+
+impl Row {
+    /// Rows with these names, each another one.
+    pub fn new<'n>(names: impl IntoIterator<Item = &'n str>) -> Row {
+        let mut flat = Flat::default();
+        flat.begin_object();
+        for name in names {
+            let key = flat.keep(name);
+            flat.parts.push(Part::Key(key));
+            flat.push(Part::Null);
+        }
+        flat.end();
+        let names = flat.own.len();
+        Row { flat, names }
+    }
+
+    /// The number of columns.
+    pub fn columns(&self) -> usize {
+        // The object's beginning and end, and two for each column.
+        (self.flat.parts.len() - 2) / 2
+    }
+
+    /// The cells of the next row, one for each column.
+    pub fn fill(&mut self, cells: impl Iterator<Item = Scalar>) -> &Flat {
+        self.flat.own.truncate(self.names);
+        for (column, cell) in cells.enumerate() {
+            let part = self.flat.part(cell);
+            if let Some(place) = self.flat.parts.get_mut(2 + 2 * column) {
+                *place = part;
+            }
+        }
+        &self.flat
+    }
+}
