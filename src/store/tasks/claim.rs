@@ -134,7 +134,6 @@ impl TaskStore {
             .describe(task)
             .set(LEASE_UNTIL, number(now + millis(lease)))
             .set(LEASE_TOKEN, text(token))
-            .set(WORKER, text(worker))
             .set_once(STARTED_AT, number(now))
             .append_history(AttributeValue::M(entry))
             .remove(NEXT_AT)
