@@ -8,7 +8,8 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
-use futures_util::future::try_join_all;
+use futures_util::TryStreamExt;
+use futures_util::stream::FuturesUnordered;
 use uuid::Uuid;
 
 use super::keys::{self, Row, document_key, number};
@@ -159,11 +160,13 @@ impl Documents {
     /// The next `limit` rows of all partitions together, or fewer with `more` set.
     async fn stretch(&self, after: Option<i64>, limit: usize) -> Result<Stretch, StoreError> {
         let shards = (0..keys::SHARDS).map(|shard| self.query(shard, after, limit + 1));
+        // Each is polled when it is woken itself; a join would poll all of them each time.
+        let shards: FuturesUnordered<_> = shards.collect();
         let mut rows = Vec::new();
         // A partition that has more than it gave hides rows behind its last one, so nothing
         // behind that one is in order yet.
         let mut horizon = i64::MAX;
-        for shard in try_join_all(shards).await? {
+        for shard in shards.try_collect::<Vec<_>>().await? {
             if let (Some(last), true) = (shard.rows.last(), shard.more) {
                 horizon = horizon.min(keys::get_number(last, keys::ID)?);
             }

@@ -3,7 +3,8 @@
 //! waits for a message that will not come.
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsMessage};
-use futures_util::future::join_all;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
 
 use super::put_aside::{Owner, PutAside, put_aside};
 use super::result::TaskError;
@@ -24,7 +25,8 @@ impl DeadLetterHandler {
     /// Fails the tasks of a batch and keeps their messages. The response names those that must come
     /// again, because a worker has their task or a part of AWS does not answer.
     pub async fn run_batch(&self, records: Vec<SqsMessage>) -> SqsBatchResponse {
-        let handled = join_all(records.iter().map(|record| self.handle(record))).await;
+        let handled = records.iter().map(|record| self.handle(record));
+        let handled: Vec<PutAside> = handled.collect::<FuturesOrdered<_>>().collect().await;
         let left = records.into_iter().zip(handled);
         let left = left.filter(|(_, handled)| *handled != PutAside::Done);
         queue::again(left.map(|(record, _)| record.message_id.unwrap_or_default()))

@@ -9,7 +9,8 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use futures_util::future::try_join_all;
+use futures_util::TryStreamExt;
+use futures_util::stream::FuturesUnordered;
 use uuid::Uuid;
 
 use super::names::*;
@@ -99,9 +100,11 @@ impl TaskStore {
         after: Option<&TaskPosition>,
     ) -> Result<Round, StoreError> {
         let shards = (0..SHARDS).map(|shard| self.look(query, shard, after));
+        // Each is polled when it is woken itself; a join would poll all of them each time.
+        let shards: FuturesUnordered<_> = shards.collect();
         let mut ids = Vec::new();
         let mut looked_to: Option<TaskPosition> = None;
-        for (entries, end) in try_join_all(shards).await? {
+        for (entries, end) in shards.try_collect::<Vec<_>>().await? {
             ids.extend(entries);
             looked_to = looked_to.max(end);
         }

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsMessage};
-use futures_util::future::join_all;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
 use uuid::Uuid;
 
 use super::put_aside::{Owner, PutAside, put_aside};
@@ -67,9 +68,11 @@ impl Executor {
         let messages: Vec<Message> = records.into_iter().map(Message::from).collect();
         // A worker that dies now costs one lease, not the queue's whole visibility timeout.
         self.hide_all(&messages).await;
-        let deliveries = join_all(messages.iter().map(|message| self.deliver(message, until)));
-        let dispositions = tokio::select! {
-            dispositions = deliveries => dispositions,
+        // Each is polled when it is woken itself; a join would poll all of them each time.
+        let deliveries = messages.iter().map(|message| self.deliver(message, until));
+        let deliveries: FuturesOrdered<_> = deliveries.collect();
+        let dispositions: Vec<Disposition> = tokio::select! {
+            dispositions = deliveries.collect() => dispositions,
             never = self.keep_hidden(&messages) => never,
         };
         let left = messages.into_iter().zip(dispositions);
