@@ -124,7 +124,7 @@ impl Session {
         }
         let stored = self.stored.functions.get(name);
         let stored = stored.ok_or("no figures are stored: BENCH_BLESS=1 stores them")?;
-        match compare(counts, *stored) {
+        match compare(name, counts, *stored) {
             Verdict::Over(figures) => Err(Failed::from(figures)),
             Verdict::Under(_) | Verdict::Same => Ok(()),
         }
@@ -147,7 +147,9 @@ impl Session {
         }
         for (name, counts) in counted.iter() {
             let stored = self.stored.functions.get(name);
-            if let Some(Verdict::Under(figures)) = stored.map(|stored| compare(*counts, *stored)) {
+            if let Some(Verdict::Under(figures)) =
+                stored.map(|stored| compare(name, *counts, *stored))
+            {
                 println!("{name} needs less than is stored, {figures}: BENCH_BLESS=1 stores it");
             }
         }
