@@ -60,11 +60,17 @@ const WORKFLOWS: [&str; 3] = [
 ];
 
 /// Checks of what Lambda runs, which only Linux does.
-const ON_LINUX: [Step; 1] = [("the deployed service", || {
-    let mut command = cargo("test --quiet -p e2e");
-    command.env("E2E_DEPLOYED", "1");
-    Ok(command)
-})];
+const ON_LINUX: [Step; 2] = [
+    ("the deployed service", || {
+        let mut command = cargo("test --quiet -p e2e");
+        command.env("E2E_DEPLOYED", "1");
+        Ok(command)
+    }),
+    // After the check that builds the executables.
+    ("the functions' instructions", || {
+        Ok(cargo("test --quiet -p bench --test instructions"))
+    }),
+];
 
 /// Runs the checks.
 ///

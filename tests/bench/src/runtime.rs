@@ -3,13 +3,17 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use local_stack::http::{Request, Response, Server};
 use local_stack::{Context, Error, Result};
 use serde_json::json;
+
+use crate::usage;
 
 /// How long a function is waited for. Under a profiler one starts slowly.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,6 +38,7 @@ pub struct Function {
     events: Option<Sender<Event>>,
     answers: Receiver<Answered>,
     counter: u64,
+    api: Arc<Api>,
     _server: Server,
 }
 
@@ -62,6 +67,8 @@ struct Api {
     events: Mutex<Receiver<Event>>,
     answers: Mutex<Sender<Answered>>,
     ready: Mutex<Option<Sender<Instant>>>,
+    /// How often the function has asked for an event.
+    asked: AtomicU64,
     name: String,
 }
 
@@ -78,9 +85,11 @@ impl Function {
             events: Mutex::new(inbox),
             answers: Mutex::new(outbox),
             ready: Mutex::new(Some(ready)),
+            asked: AtomicU64::new(0),
             name: program.name.clone(),
         });
-        let server = Server::start(0, move |request: &Request| api.answer(request))?;
+        let serving = Arc::clone(&api);
+        let server = Server::start(0, move |request: &Request| serving.answer(request))?;
         let mut command = program.command(server.port())?;
         let started = Instant::now();
         let child = command.spawn();
@@ -90,6 +99,7 @@ impl Function {
             events: Some(events),
             answers,
             counter: 0,
+            api,
             _server: server,
         };
         let first = function.wait(&asked, "asks for nothing")?;
@@ -121,6 +131,26 @@ impl Function {
             body: answered.body,
             elapsed: answered.at - started,
         })
+    }
+
+    /// Waits until it has asked for its next event and all its threads sleep: what an invocation
+    /// costs is over then.
+    ///
+    /// # Errors
+    /// When it ends, or does not come to rest.
+    pub fn settle(&mut self) -> Result<()> {
+        let until = Instant::now() + PATIENCE;
+        let mut looks = 0;
+        while looks < 3 {
+            thread::sleep(Duration::from_millis(2));
+            let asked = self.api.asked.load(Ordering::SeqCst) > self.counter;
+            let rests = asked && usage::sleeps(self.pid())?;
+            looks = if rests { looks + 1 } else { 0 };
+            if Instant::now() > until {
+                return Err(Error::new("the function does not come to rest"));
+            }
+        }
+        Ok(())
     }
 
     /// The process.
@@ -213,6 +243,7 @@ impl Api {
 
     fn next(&self) -> Response {
         let asked = Instant::now();
+        self.asked.fetch_add(1, Ordering::SeqCst);
         if let Some(ready) = lock(&self.ready).take() {
             let _ = ready.send(asked);
         }

@@ -256,6 +256,11 @@ impl Stage {
         Ok(())
     }
 
+    /// Says that another function is measured from now on: the last one may have left messages.
+    pub fn change_function(&mut self) {
+        self.is_drained = false;
+    }
+
     /// The id of a task that has completed: the same one each time.
     ///
     /// # Errors

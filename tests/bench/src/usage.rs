@@ -58,6 +58,22 @@ pub fn family(pid: u32) -> Vec<u32> {
     found
 }
 
+/// Whether all threads of a process wait for something.
+///
+/// # Errors
+/// When it is gone, or this is no Linux.
+pub fn sleeps(pid: u32) -> Result<bool> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).context("the process is gone")?;
+    let states = threads.flatten().map(|thread| {
+        let text = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The state follows the name, which is in brackets and may have some itself.
+        text.rsplit(") ")
+            .next()
+            .and_then(|rest| rest.chars().next())
+    });
+    Ok(states.into_iter().all(|state| state == Some('S')))
+}
+
 /// A process' memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Memory {

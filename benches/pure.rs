@@ -1,0 +1,364 @@
+//! The parts of a function that wait for nothing: `cargo bench --bench pure`, with a word behind `--`
+//! for those whose names have it.
+//!
+//! What a whole function costs is told by `tests/bench/`; here is what of it is whose.
+
+fn main() {
+    divan::main();
+}
+
+/// A request's way in: from the event's bytes to values that are checked, and its way out with a 422.
+mod requests {
+    use async_service::http::{Answer, HttpError, Request, all};
+    use async_service::jobs::CATALOG;
+    use async_service::tasks::request::Submission;
+    use async_service::users::NewUser;
+    use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+    use divan::{Bencher, black_box};
+    use serde_json::json;
+
+    /// A time, in milliseconds since the Unix epoch.
+    const NOW: u64 = 1_767_225_600_000;
+
+    /// What API Gateway hands a function for `GET /items/{item_id}` or a `POST`.
+    fn event(method: &str, path: &str, query: &str, body: Option<&str>) -> Vec<u8> {
+        let event = json!({
+            "version": "2.0",
+            "routeKey": format!("{method} {path}"),
+            "rawPath": path,
+            "rawQueryString": query,
+            "headers": {
+                "accept": "application/json",
+                "content-type": "application/json",
+                "host": "api.example.com",
+                "user-agent": "client/1.0",
+                "x-amzn-trace-id": "Root=1-65f1b2c3-0123456789abcdef01234567",
+                "x-forwarded-for": "192.0.2.1",
+                "x-forwarded-port": "443",
+                "x-forwarded-proto": "https",
+            },
+            "pathParameters": {"item_id": "42"},
+            "requestContext": {
+                "accountId": "000000000000",
+                "apiId": "a1b2c3d4e5",
+                "authorizer": {"lambda": {"caller": "ada", "scopes": "read write"}},
+                "domainName": "api.example.com",
+                "domainPrefix": "api",
+                "http": {
+                    "method": method,
+                    "path": path,
+                    "protocol": "HTTP/1.1",
+                    "sourceIp": "192.0.2.1",
+                    "userAgent": "client/1.0",
+                },
+                "requestId": "Abcdefghijklmno=",
+                "routeKey": format!("{method} {path}"),
+                "stage": "$default",
+                "time": "01/Jan/2026:00:00:00 +0000",
+                "timeEpoch": NOW,
+            },
+            "body": body,
+            "isBase64Encoded": false,
+        });
+        event.to_string().into_bytes()
+    }
+
+    fn parse(event: &[u8], route: &'static str) -> Request {
+        let event: ApiGatewayV2httpRequest = serde_json::from_slice(event).expect("an event");
+        Request::from_event(event, route)
+    }
+
+    fn post(body: &str) -> Request {
+        parse(&event("POST", "/", "", Some(body)), "/")
+    }
+
+    /// An event's bytes to a request.
+    #[divan::bench]
+    fn from_event(bencher: Bencher) {
+        let event = event("GET", "/items/42", "q=lamp&limit=10", None);
+        bencher.bench(|| parse(black_box(&event), "/items/{item_id}"));
+    }
+
+    /// The parameters of `GET /items/{item_id}?q=`.
+    #[divan::bench]
+    fn parameters(bencher: Bencher) {
+        let event = event("GET", "/items/42", "q=lamp&limit=10", None);
+        let request = parse(&event, "/items/{item_id}");
+        let read = |request: &Request| {
+            let parts = (request.path_int("item_id"), request.query_optional("q"));
+            all(parts).expect("valid parameters")
+        };
+        bencher.bench(|| read(black_box(&request)));
+    }
+
+    /// The body of `POST /users/`.
+    #[divan::bench]
+    fn user(bencher: Bencher) {
+        let request = post(r#"{"name":"Ada","email":"ada@example.com","roles":["a","b"]}"#);
+        bencher.bench(|| all((NewUser::read(black_box(&request)),)).expect("a user"));
+    }
+
+    /// The body of `POST /tasks/`, with options.
+    #[divan::bench]
+    fn submission(bencher: Bencher) {
+        let request = post(
+            r#"{"job":"process_data","input":{"values":[1,2,3]},
+                "options":{"countdown":5,"max_retries":2,"time_limit":60,"priority":"high"}}"#,
+        );
+        let read = |request: &Request| all((Submission::read(request, CATALOG, NOW),));
+        bencher.bench(|| read(black_box(&request)).expect("a submission"));
+    }
+
+    /// The 422 for parameters that are no numbers.
+    #[divan::bench]
+    fn wrong_parameters(bencher: Bencher) {
+        let event = event("GET", "/items/foo", "limit=many&skip=1.5", None);
+        let request = parse(&event, "/items/{id}");
+        let read = |request: &Request| {
+            let (skip, limit) = (request.query_int("skip", 0), request.query_int("limit", 10));
+            refusal(all((
+                request.path_int("id"),
+                skip,
+                limit,
+                request.query_required("q"),
+            )))
+        };
+        bencher.bench(|| read(black_box(&request)));
+    }
+
+    /// The 422 for a submission whose job, options and input are all wrong.
+    #[divan::bench]
+    fn wrong_submission(bencher: Bencher) {
+        let request = post(
+            r#"{"job":"no_such_job","input":[1,2,3],
+                "options":{"countdown":-5,"max_retries":"two","time_limit":0,"priority":"urgent"}}"#,
+        );
+        let read = |request: &Request| refusal(all((Submission::read(request, CATALOG, NOW),)));
+        bencher.bench(|| read(black_box(&request)));
+    }
+
+    /// The answer that a caller gets.
+    fn refusal<T>(read: Result<T, HttpError>) -> Answer {
+        let refused = read.err().expect("a wrong request");
+        let answer = Answer::from(refused);
+        assert_eq!(answer.status(), 422);
+        answer
+    }
+}
+
+/// A task's message, and what may happen to a task.
+mod tasks {
+    use async_service::tasks::state::{Event, State, next};
+    use async_service::tasks::task::{Options, Priority, Task};
+    use divan::{Bencher, black_box};
+    use serde_json::value::RawValue;
+    use uuid::Uuid;
+
+    const EVENTS: [Event; 12] = [
+        Event::Submit,
+        Event::Schedule,
+        Event::Claim,
+        Event::Complete,
+        Event::Fail,
+        Event::Retry,
+        Event::HandBack,
+        Event::Cancel,
+        Event::Stop,
+        Event::Expire,
+        Event::Reject,
+        Event::Restart,
+    ];
+
+    /// A task whose input is about this many bytes.
+    fn task(bytes: usize) -> Task {
+        let values: Vec<usize> = (1..).take(bytes / 4).collect();
+        let input = serde_json::json!({"values": values}).to_string();
+        let input = RawValue::from_string(input).expect("JSON");
+        let options = Options {
+            max_retries: Some(2),
+            time_limit: Some(60),
+            priority: Priority::High,
+            ..Options::default()
+        };
+        Task::new(Uuid::from_u128(7), "process_data", input, 1_767_225_600_000)
+            .with_options(options)
+    }
+
+    /// A task to its message.
+    #[divan::bench(args = [16, 16_384])]
+    fn encode(bencher: Bencher, bytes: usize) {
+        let task = task(bytes);
+        bencher.bench(|| black_box(&task).encode().expect("a message"));
+    }
+
+    /// A message to its task.
+    #[divan::bench(args = [16, 16_384])]
+    fn decode(bencher: Bencher, bytes: usize) {
+        let message = task(bytes).encode().expect("a message");
+        bencher.bench(|| Task::decode(black_box(&message)).expect("a task"));
+    }
+
+    /// Each event in each state, and without a record: 108 edges.
+    #[divan::bench]
+    fn all_edges() -> usize {
+        let states = State::ALL.into_iter().map(Some).chain([None]);
+        let edges = states.flat_map(|state| EVENTS.map(|event| (state, event)));
+        let allowed = |(state, event)| next(black_box(state), black_box(event)).is_ok();
+        edges.filter(|edge| allowed(*edge)).count()
+    }
+}
+
+/// The statistics of `process_data`.
+mod profile {
+    use std::fmt::Write as _;
+
+    use async_service::json::Json;
+    use async_service::profile::Profiler;
+    use async_service::profile::records::{Format, Records};
+    use divan::counter::{BytesCount, ItemsCount};
+    use divan::{Bencher, black_box};
+
+    /// Records of a file.
+    const RECORDS: usize = 1_000;
+
+    fn csv() -> Vec<u8> {
+        let mut text = "id,name,country,score,note\n".to_owned();
+        for number in 0..RECORDS {
+            let (country, score) = (number % 20, number as f64 / 8.0);
+            let _ = writeln!(text, "{number},Name {number},C{country},{score},\"a, b\"");
+        }
+        text.into_bytes()
+    }
+
+    fn json_lines() -> Vec<u8> {
+        let mut text = String::new();
+        for number in 0..RECORDS {
+            let (country, score) = (number % 20, number as f64 / 8.0);
+            let _ = writeln!(
+                text,
+                r#"{{"id":{number},"name":"Name {number}","at":{{"country":"C{country}"}},"scores":[{score},1]}}"#
+            );
+        }
+        text.into_bytes()
+    }
+
+    fn records(format: Format, file: &[u8]) -> Vec<Json> {
+        let mut records = Vec::new();
+        let mut reader = Records::new(format);
+        reader.feed(file, |record| records.push(record));
+        let _ = reader.finish(|record| records.push(record));
+        assert_eq!(records.len(), RECORDS);
+        records
+    }
+
+    const CSV: Format = Format::Csv { delimiter: b',' };
+
+    /// The bytes of a CSV file to records.
+    #[divan::bench]
+    fn read_csv(bencher: Bencher) {
+        let file = csv();
+        let bencher = bencher.counter(BytesCount::of_slice(&file));
+        bencher.bench(|| records(CSV, black_box(&file)));
+    }
+
+    /// The bytes of a JSON Lines file to records.
+    #[divan::bench]
+    fn read_json_lines(bencher: Bencher) {
+        let file = json_lines();
+        let bencher = bencher.counter(BytesCount::of_slice(&file));
+        bencher.bench(|| records(Format::JsonLines, black_box(&file)));
+    }
+
+    fn counted(records: &[Json]) -> Profiler {
+        let mut profiler = Profiler::new();
+        for record in records {
+            profiler.record(record);
+        }
+        profiler
+    }
+
+    /// Flat records into the statistics.
+    #[divan::bench]
+    fn count_flat_records(bencher: Bencher) {
+        let records = records(CSV, &csv());
+        let bencher = bencher.counter(ItemsCount::new(RECORDS));
+        bencher.bench(|| counted(black_box(&records)));
+    }
+
+    /// Records with objects and lists in them into the statistics.
+    #[divan::bench]
+    fn count_nested_records(bencher: Bencher) {
+        let records = records(Format::JsonLines, &json_lines());
+        let bencher = bencher.counter(ItemsCount::new(RECORDS));
+        bencher.bench(|| counted(black_box(&records)));
+    }
+
+    /// The statistics to the profile's JSON.
+    #[divan::bench]
+    fn finish(bencher: Bencher) {
+        let profiler = counted(&records(Format::JsonLines, &json_lines()));
+        let bencher = bencher.with_inputs(|| profiler.clone());
+        let write = |profile| serde_json::to_string(&profile).expect("a profile");
+        bencher.bench_values(|profiler| write(profiler.finish()));
+    }
+}
+
+/// JSON as Python reads and writes it, beside `serde_json`, which keeps the order of keys here too.
+mod json {
+    use async_service::json;
+    use divan::counter::BytesCount;
+    use divan::{Bencher, black_box};
+    use serde_json::{Value, json};
+
+    /// A list of this many small objects.
+    const SIZES: [usize; 2] = [1, 1_000];
+
+    fn text(objects: usize) -> String {
+        let object = |number: usize| {
+            json!({
+                "id": number,
+                "name": format!("Lämp {number}"),
+                "price": number as f64 / 8.0,
+                "tags": ["a", "b\n"],
+                "size": {"w": 1, "h": null, "ok": true},
+            })
+        };
+        let objects: Vec<Value> = (0..objects).map(object).collect();
+        Value::from(objects).to_string()
+    }
+
+    /// Text to a value, by this project.
+    #[divan::bench(args = SIZES)]
+    fn parse(bencher: Bencher, objects: usize) {
+        let text = text(objects);
+        let bencher = bencher.counter(BytesCount::of_str(&text));
+        bencher.bench(|| json::parse(black_box(text.as_bytes())).expect("JSON"));
+    }
+
+    /// Text to a value, by `serde_json`.
+    #[divan::bench(args = SIZES)]
+    fn parse_by_serde_json(bencher: Bencher, objects: usize) {
+        let text = text(objects);
+        let bencher = bencher.counter(BytesCount::of_str(&text));
+        let read = |text: &[u8]| serde_json::from_slice::<Value>(text).expect("JSON");
+        bencher.bench(|| read(black_box(text.as_bytes())));
+    }
+
+    /// A value to text, by this project.
+    #[divan::bench(args = SIZES)]
+    fn write(bencher: Bencher, objects: usize) {
+        let text = text(objects);
+        let value = json::parse(text.as_bytes()).expect("JSON");
+        let bencher = bencher.counter(BytesCount::of_str(&text));
+        bencher.bench(|| black_box(&value).to_text().expect("finite numbers"));
+    }
+
+    /// A value to text, by `serde_json`.
+    #[divan::bench(args = SIZES)]
+    fn write_by_serde_json(bencher: Bencher, objects: usize) {
+        let text = text(objects);
+        let value: Value = serde_json::from_str(&text).expect("JSON");
+        let bencher = bencher.counter(BytesCount::of_str(&text));
+        bencher.bench(|| serde_json::to_string(black_box(&value)).expect("JSON"));
+    }
+}

@@ -1,0 +1,164 @@
+//! Counts the instructions of one function's process with callgrind.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use bench::runtime::Function;
+use bench::stage::Stage;
+use bench::workload::Workload;
+use local_stack::{Context, Error, Result, project};
+use serde_json::Value;
+
+/// Processes of each function. What is hashed with random keys, and the order in which the kernel
+/// hands out what has arrived, differ from one to the next.
+const PROCESSES: usize = 3;
+
+/// Invocations before the ones that count: the first opens connections, the second still finds
+/// buffers that have to grow.
+const WARM_UP: usize = 2;
+
+/// Invocations of each process that count.
+const MEASURED: usize = 3;
+
+/// Rows of each kind before anything is measured, so that a page of a list is full whatever else has
+/// been stored, and so is a page of each partition that it is read from: tasks lie in eight.
+const ROWS: usize = 250;
+
+/// What a function needs, in instructions of all its threads outside the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// From the start of the process until it has asked for its first event.
+    pub start: u64,
+    /// For one invocation of a process that has had some before, until it has asked for the next.
+    pub warm: u64,
+}
+
+/// Starts the surroundings of functions, with rows.
+pub fn stage(executables: &Path) -> Result<Stage> {
+    let mut stage = Stage::start(executables)?;
+    for creator in ["create_item", "create_user", "process"] {
+        fill(&mut stage, creator)?;
+    }
+    Ok(stage)
+}
+
+/// Makes rows by the function that makes one.
+fn fill(stage: &mut Stage, creator: &str) -> Result<()> {
+    let workload = Workload::of(creator)?;
+    let (mut function, _) = Function::start(&stage.program(creator)?)?;
+    for _ in 0..ROWS {
+        let event = workload.event(stage)?;
+        function.invoke(event.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Counts the instructions of a function: the medians of several processes and invocations.
+pub fn count(stage: &mut Stage, name: &str) -> Result<Counts> {
+    let workload = Workload::of(name)?;
+    stage.change_function();
+    if name == "list_tasks" {
+        // The list begins with the newest, and other functions have left tasks in any state.
+        fill(stage, "process")?;
+    }
+    let (mut starts, mut warm) = (Vec::new(), Vec::new());
+    for _ in 0..PROCESSES {
+        let mut counted = Counted::start(stage, name)?;
+        starts.push(counted.read()?);
+        for number in 0..WARM_UP + MEASURED {
+            let event = workload.event(stage)?;
+            let answer = counted.function.invoke(event.as_bytes())?;
+            expect_success(name, &answer.body)?;
+            let instructions = counted.read()?;
+            if number >= WARM_UP {
+                warm.push(instructions);
+            }
+        }
+    }
+    Ok(Counts {
+        start: median(starts),
+        warm: median(warm),
+    })
+}
+
+/// Fails at an answer that tells of a failure, which may cost anything. Only the function for what no
+/// route takes is to answer 404.
+fn expect_success(name: &str, answer: &[u8]) -> Result<()> {
+    let value: Value = serde_json::from_slice(answer).context("an answer")?;
+    let status = value["statusCode"].as_u64().unwrap_or(200);
+    let failures = value["batchItemFailures"].as_array().map_or(0, Vec::len);
+    if failures == 0 && (status < 400 || (name == "fallback" && status == 404)) {
+        return Ok(());
+    }
+    Err(Error::new(format!("{name} has failed: {value}")))
+}
+
+fn median(mut values: Vec<u64>) -> u64 {
+    values.sort_unstable();
+    values[values.len() / 2]
+}
+
+/// A process under callgrind.
+struct Counted {
+    function: Function,
+    folder: PathBuf,
+    dumps: usize,
+}
+
+impl Counted {
+    fn start(stage: &Stage, name: &str) -> Result<Counted> {
+        let folder = project::target().join("instructions").join(name);
+        let _ = fs::remove_dir_all(&folder);
+        let created = fs::create_dir_all(&folder);
+        created.context(format_args!("cannot create {}", folder.display()))?;
+        let mut program = stage.program(name)?;
+        let valgrind = [
+            "valgrind".to_owned(),
+            "--tool=callgrind".to_owned(),
+            "--quiet".to_owned(),
+            prefix(&folder),
+            format!("--callgrind-out-file={}", folder.join("counts").display()),
+        ];
+        program.command.splice(0..0, valgrind);
+        let (function, _) = Function::start(&program)?;
+        let dumps = 0;
+        Ok(Counted {
+            function,
+            folder,
+            dumps,
+        })
+    }
+
+    /// Instructions since the last call, or since the start of the process.
+    fn read(&mut self) -> Result<u64> {
+        self.function.settle()?;
+        let mut command = Command::new("vgdb");
+        command
+            .arg(format!("--pid={}", self.function.pid()))
+            .arg(prefix(&self.folder))
+            // The process sleeps in a system call: nothing is won by waiting until it does not.
+            .args(["--max-invoke-ms=1", "--cmd-time-out=30", "dump"])
+            // Both sides put the user's name into the names of their pipes.
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        let output = command.output().context("cannot run vgdb")?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(Error::new(format!("callgrind does not answer: {said}")));
+        }
+        self.dumps += 1;
+        let path = self.folder.join(format!("counts.{}", self.dumps));
+        let text = fs::read_to_string(&path);
+        let text = text.context(format_args!("cannot read {}", path.display()))?;
+        let total = text.lines().find_map(|line| line.strip_prefix("totals: "));
+        let total = total.and_then(|text| text.trim().parse().ok());
+        total.ok_or_else(|| Error::new(format!("{} has no totals", path.display())))
+    }
+}
+
+/// Where callgrind listens, for both sides.
+fn prefix(folder: &Path) -> String {
+    format!("--vgdb-prefix={}", folder.join("vgdb").display())
+}
