@@ -44,18 +44,18 @@ pub async fn read_task(tasks: &TaskStore, request: Request) -> Result<Answer, Ht
     let id = Uuid::parse_str(request.path_text("task_id")).map_err(|_| unknown())?;
     let until = Instant::now() + wait;
     let mut pause = FIRST_PAUSE;
-    loop {
-        let record = tasks.peek(id).await?;
-        let record = record.filter(|record| request.may_see(record.caller.as_deref()));
-        let record = record.ok_or_else(unknown)?;
+    let peeked = loop {
+        let peeked = tasks.peek(id).await?;
+        let peeked = peeked.filter(|peeked| request.may_see(peeked.record.caller.as_deref()));
+        let peeked = peeked.ok_or_else(unknown)?;
         let left = until.saturating_duration_since(Instant::now());
-        if record.state.is_final() || left.is_zero() {
-            break;
+        if peeked.record.state.is_final() || left.is_zero() {
+            break peeked;
         }
         tokio::time::sleep(pause.min(left)).await;
         pause = (pause * 3 / 2).min(LONGEST_PAUSE);
-    }
-    let record = tasks.get(id).await?.ok_or_else(unknown)?;
+    };
+    let record = tasks.whole(peeked).await?;
     Ok(Answer::ok(&TaskView::new(record, now_ms())))
 }
 

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 use uuid::Uuid;
 
 use super::names::*;
-use super::record::{self, TaskRecord};
+use super::record::{self, Peeked, TaskRecord};
 use super::{RECORD, TaskStore, description, key, list, state};
 use crate::ids::now_ms;
 use crate::store::keys::{self, EXPIRES_AT, Row, number, text};
@@ -109,19 +109,19 @@ impl TaskStore {
     /// A task's record; `None` where there is none or its time has passed. The read is consistent,
     /// so that an id is known as soon as it is answered.
     pub async fn get(&self, id: Uuid) -> Result<Option<TaskRecord>, StoreError> {
-        match self.record_row(id).await? {
-            Some(row) => self
-                .whole(id, record::read(id, &row)?, &row)
-                .await
-                .map(Some),
+        match self.peek(id).await? {
+            Some(peeked) => self.whole(peeked).await.map(Some),
             None => Ok(None),
         }
     }
 
-    /// As [`TaskStore::get`], without what is stored beside the record.
-    pub async fn peek(&self, id: Uuid) -> Result<Option<TaskRecord>, StoreError> {
-        let row = self.record_row(id).await?;
-        row.map(|row| record::read(id, &row)).transpose()
+    /// As [`TaskStore::get`], without what is stored beside the record; [`TaskStore::whole`] adds it.
+    pub async fn peek(&self, id: Uuid) -> Result<Option<Peeked>, StoreError> {
+        let Some(row) = self.record_row(id).await? else {
+            return Ok(None);
+        };
+        let record = record::read(id, &row)?;
+        Ok(Some(Peeked { record, row }))
     }
 
     async fn record_row(&self, id: Uuid) -> Result<Option<Row>, StoreError> {

@@ -7,6 +7,7 @@
 //! running or completed are found by time, among a bounded number of the newest.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use futures_util::TryStreamExt;
@@ -31,6 +32,10 @@ const ROUNDS: usize = 5;
 /// DynamoDB's most keys of one batch read.
 const BATCH: usize = 100;
 
+/// How long is waited before keys are asked for again that a batch read has left, and each time
+/// twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
 const BY_TIME: &str = "by_time";
 const BY_STATE: &str = "by_state";
 
@@ -53,6 +58,12 @@ pub struct ListQuery<'a> {
     pub after: Option<TaskPosition>,
 }
 
+/// Whether an index has entries that a query passes over.
+fn is_filtered(query: &ListQuery<'_>) -> bool {
+    let by_state = query.state.is_some_and(|state| !has_list(state));
+    query.job.is_some() || query.caller.is_some() || by_state
+}
+
 /// What one look at all partitions found.
 struct Round {
     /// The tasks, newest first.
@@ -72,7 +83,15 @@ impl TaskStore {
         let mut after = query.after.clone();
         for _ in 0..ROUNDS {
             let round = self.round(query, after.as_ref()).await?;
-            for batch in round.ids.chunks(BATCH) {
+            let mut rest = &round.ids[..];
+            while !rest.is_empty() {
+                // Without a filter no more records are read than are wanted: each costs read units.
+                let wanted = match is_filtered(query) {
+                    true => BATCH,
+                    false => (query.limit - found.len()).min(BATCH),
+                };
+                let (batch, later) = rest.split_at(wanted.clamp(1, rest.len()));
+                rest = later;
                 let mut records = self.batch(batch).await?;
                 for (position, id) in batch {
                     let Some(record) = records.remove(id).filter(|record| fits(record, query))
@@ -130,7 +149,6 @@ impl TaskStore {
             _ => (BY_TIME, LIST_SHARD, number(shard)),
         };
         // Without a filter no more than the limit can be needed.
-        let filtered = query.job.is_some() || query.caller.is_some() || query.state.is_some();
         let limit = i32::try_from(query.limit).unwrap_or(ROUND).clamp(1, ROUND);
         let mut look = self
             .client
@@ -138,7 +156,7 @@ impl TaskStore {
             .table_name(&self.table)
             .index_name(index)
             .scan_index_forward(false)
-            .limit(if filtered { ROUND } else { limit })
+            .limit(if is_filtered(query) { ROUND } else { limit })
             .expression_attribute_names("#shard", attribute)
             .expression_attribute_values(":shard", partition);
         let mut condition = "#shard = :shard".to_owned();
@@ -171,6 +189,7 @@ impl TaskStore {
     ) -> Result<HashMap<Uuid, TaskRecord>, StoreError> {
         let mut records = HashMap::new();
         let mut keys: Vec<Row> = ids.iter().map(|(_, id)| key(*id, RECORD)).collect();
+        let mut pause = FIRST_PAUSE;
         while !keys.is_empty() {
             let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).build();
             let wanted = wanted.map_err(|error| StoreError::Call(Box::new(error)))?;
@@ -191,6 +210,11 @@ impl TaskStore {
                 .unprocessed_keys
                 .and_then(|mut left| left.remove(&self.table));
             keys = left.map(|left| left.keys).unwrap_or_default();
+            // Keys are left where the answer is full, or the table is busy and must be left alone.
+            if !keys.is_empty() {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
         }
         Ok(records)
     }

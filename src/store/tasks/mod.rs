@@ -17,7 +17,7 @@ pub use caller::{Cancelled, NextRun, Restarted, Submitted};
 pub use chunks::{MAX_INPUT, MAX_RESULT, Saved, StoredInput};
 pub use claim::{ClaimOutcome, Lease};
 pub use list::{ListQuery, TaskPosition};
-pub use record::{Attempt, Progress, TaskRecord};
+pub use record::{Attempt, Peeked, Progress, TaskRecord};
 pub use reject::Rejected;
 
 use std::time::Duration;

@@ -79,18 +79,25 @@ pub struct Attempt {
     pub error: Option<TaskError>,
 }
 
+/// A record as its row tells it.
+#[derive(Debug)]
+pub struct Peeked {
+    /// The record, without a result that is stored beside it.
+    pub record: TaskRecord,
+    pub(super) row: Row,
+}
+
 impl TaskStore {
-    /// Completes a record with what is stored beside it.
-    pub(super) async fn whole(
-        &self,
-        id: Uuid,
-        mut record: TaskRecord,
-        row: &Row,
-    ) -> Result<TaskRecord, StoreError> {
-        let chunks: Option<u32> = keys::find_number(row, RESULT_CHUNKS)?;
+    /// A record with what is stored beside it.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub async fn whole(&self, peeked: Peeked) -> Result<TaskRecord, StoreError> {
+        let Peeked { mut record, row } = peeked;
+        let chunks: Option<u32> = keys::find_number(&row, RESULT_CHUNKS)?;
         if let Some(count) = chunks.filter(|_| record.state == State::Completed) {
-            let first = keys::get_number(row, RESULT_PART)?;
-            record.result = Some(self.stored_result(id, first, count).await?);
+            let first = keys::get_number(&row, RESULT_PART)?;
+            record.result = Some(self.stored_result(record.id, first, count).await?);
         }
         Ok(record)
     }

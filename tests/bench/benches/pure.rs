@@ -1,4 +1,4 @@
-//! The parts of a function that wait for nothing: `cargo bench --bench pure`, with a word behind `--`
+//! The parts of a function that wait for nothing: `cargo bench -p bench --bench pure`, with a word behind `--`
 //! for those whose names have it.
 //!
 //! What a whole function costs is told by `tests/bench/`; here is what of it is whose.
@@ -212,9 +212,8 @@ mod tasks {
 mod profile {
     use std::fmt::Write as _;
 
-    use async_service::json::Json;
     use async_service::profile::Profiler;
-    use async_service::profile::records::{Format, Records};
+    use async_service::profile::records::{Format, Record, Records};
     use divan::counter::{BytesCount, ItemsCount};
     use divan::{Bencher, black_box};
 
@@ -242,13 +241,17 @@ mod profile {
         text.into_bytes()
     }
 
-    fn records(format: Format, file: &[u8]) -> Vec<Json> {
-        let mut records = Vec::new();
+    /// Hands each record of a file to `each`.
+    fn read(format: Format, file: &[u8], mut each: impl FnMut(Record<'_>)) {
+        let mut count = 0;
         let mut reader = Records::new(format);
-        reader.feed(file, |record| records.push(record));
-        let _ = reader.finish(|record| records.push(record));
-        assert_eq!(records.len(), RECORDS);
-        records
+        let mut counted = |record: Record<'_>| {
+            count += 1;
+            each(record);
+        };
+        reader.feed(file, &mut counted);
+        let _ = reader.finish(&mut counted);
+        assert_eq!(count, RECORDS);
     }
 
     const CSV: Format = Format::Csv { delimiter: b',' };
@@ -258,7 +261,11 @@ mod profile {
     fn read_csv(bencher: Bencher) {
         let file = csv();
         let bencher = bencher.counter(BytesCount::of_slice(&file));
-        bencher.bench(|| records(CSV, black_box(&file)));
+        bencher.bench(|| {
+            read(CSV, black_box(&file), |record| {
+                black_box(record);
+            })
+        });
     }
 
     /// The bytes of a JSON Lines file to records.
@@ -266,37 +273,39 @@ mod profile {
     fn read_json_lines(bencher: Bencher) {
         let file = json_lines();
         let bencher = bencher.counter(BytesCount::of_slice(&file));
-        bencher.bench(|| records(Format::JsonLines, black_box(&file)));
+        bencher.bench(|| {
+            read(Format::JsonLines, black_box(&file), |record| {
+                drop(black_box(record))
+            });
+        });
     }
 
-    fn counted(records: &[Json]) -> Profiler {
+    fn counted(format: Format, file: &[u8]) -> Profiler {
         let mut profiler = Profiler::new();
-        for record in records {
-            profiler.record(record);
-        }
+        read(format, file, |record| profiler.record(record));
         profiler
     }
 
-    /// Flat records into the statistics.
+    /// The bytes of a CSV file to records, and these into the statistics.
     #[divan::bench]
     fn count_flat_records(bencher: Bencher) {
-        let records = records(CSV, &csv());
+        let file = csv();
         let bencher = bencher.counter(ItemsCount::new(RECORDS));
-        bencher.bench(|| counted(black_box(&records)));
+        bencher.bench(|| counted(CSV, black_box(&file)));
     }
 
-    /// Records with objects and lists in them into the statistics.
+    /// The same for records with objects and lists in them.
     #[divan::bench]
     fn count_nested_records(bencher: Bencher) {
-        let records = records(Format::JsonLines, &json_lines());
+        let file = json_lines();
         let bencher = bencher.counter(ItemsCount::new(RECORDS));
-        bencher.bench(|| counted(black_box(&records)));
+        bencher.bench(|| counted(Format::JsonLines, black_box(&file)));
     }
 
     /// The statistics to the profile's JSON.
     #[divan::bench]
     fn finish(bencher: Bencher) {
-        let profiler = counted(&records(Format::JsonLines, &json_lines()));
+        let profiler = counted(Format::JsonLines, &json_lines());
         let bencher = bencher.with_inputs(|| profiler.clone());
         let write = |profile| serde_json::to_string(&profile).expect("a profile");
         bencher.bench_values(|profiler| write(profiler.finish()));
