@@ -1,6 +1,8 @@
 //! Measures this service side by side with what it replaces.
 
 pub mod aws;
+pub mod groups;
+pub mod peers;
 pub mod runtime;
 pub mod series;
 pub mod stage;
