@@ -1,11 +1,27 @@
 //! What is measured: groups of figures that belong together. Each has a table, a plot and a section
 //! in the report.
 
-use local_stack::Result;
+use local_stack::{Error, Result};
 
 use crate::peers::Peers;
 use crate::series::{Series, Unit};
 use crate::stage::Stage;
+
+pub(crate) mod client;
+pub(crate) mod invocations;
+pub(crate) mod profile;
+pub(crate) mod start;
+pub(crate) mod upstream;
+pub(crate) mod urls;
+
+/// All groups, in the order in which they are measured and reported.
+pub const GROUPS: &[Group] = &[
+    start::GROUP,
+    invocations::GROUP,
+    upstream::GROUP,
+    urls::GROUP,
+    profile::GROUP,
+];
 
 /// The side that all others are compared with.
 pub const THIS: &str = "this service";
@@ -74,6 +90,24 @@ impl Effort {
     }
 }
 
+/// The groups of these names, with commas between.
+///
+/// # Errors
+/// When there is none of a name.
+pub fn named(names: &str) -> Result<Vec<&'static Group>> {
+    let of_name = |name: &str| {
+        let known: Vec<&str> = GROUPS.iter().map(|group| group.name).collect();
+        let found = GROUPS.iter().find(|group| group.name == name);
+        found.ok_or_else(|| Error::new(format!("no group {name}: there are {}", known.join(", "))))
+    };
+    names.split(',').map(of_name).collect()
+}
+
+/// Tells how far a group is.
+fn progress(group: &str, round: usize, rounds: usize) {
+    println!("  {group}: round {round} of {rounds}");
+}
+
 /// Collects samples into series, in the order in which each first comes.
 #[derive(Debug)]
 pub struct Figures {
@@ -132,6 +166,14 @@ mod tests {
         let series = figures.into_series();
         assert_eq!(series[0].samples, [1.0, 3.0]);
         assert_eq!((series[1].subject.as_str(), series.len()), ("f", 2));
+    }
+
+    #[test]
+    fn groups_are_found_by_name() {
+        let found = named("urls,start").unwrap();
+        let names: Vec<&str> = found.iter().map(|group| group.name).collect();
+        assert_eq!(names, ["urls", "start"]);
+        assert!(named("urls,x").unwrap_err().to_string().contains("start, "));
     }
 
     #[test]
