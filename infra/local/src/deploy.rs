@@ -30,7 +30,7 @@ pub use crate::template::STACK;
 
 mod mappings;
 mod routes;
-mod sam;
+pub mod sam;
 
 /// The template's name for the log group of all functions.
 const LOG_GROUP: &str = "FunctionsLogGroup";

@@ -38,6 +38,9 @@ pub const GROUP: Group = Group {
     run,
 };
 
+/// How many tasks Celery runs before its memory is read.
+const TASKS: usize = 100;
+
 /// What a round of one side came to.
 #[derive(Debug)]
 pub struct Load {
@@ -55,16 +58,19 @@ fn run(bench: &mut Bench) -> Result<Vec<Series>> {
     let mut figures = Figures::new(GROUP.name);
     let rounds = bench.effort.rounds(5);
     let count = bench.effort.of(300, 50);
+    // Interpreters take some hundred calls to get as fast as they can.
+    let of_root = bench.effort.of(2_000, 300);
     for round in 1..=rounds {
         progress(GROUP.name, round, rounds);
-        of_servers(bench, &mut figures, count)?;
+        of_servers(bench, &mut figures, of_root)?;
         let event = Workload::of("root")?.event(&mut bench.stage)?;
         for (side, program) in other_functions(bench) {
-            let load = load(&program, &same(&event, count), count).context(side)?;
+            let load = load(&program, &same(&event, of_root), of_root).context(side)?;
             add(&mut figures, "root", side, &load);
         }
         for workload in &WORKLOADS {
             let name = workload.function;
+            let count = if name == "root" { of_root } else { count };
             let events = workload.events(&mut bench.stage, count + warm_up(count))?;
             let load = load(&bench.stage.program(name)?, &events, count).context(name)?;
             add(&mut figures, name, THIS, &load);
@@ -166,7 +172,7 @@ fn of_servers(bench: &mut Bench, figures: &mut Figures, count: usize) -> Result<
     let client = Client::new(served.port);
     let targets = vec!["/".to_owned(); count + warm_up(count)];
     let mut load = client.load(served.pid(), &targets, count)?;
-    tasks(&client, warm_up(count) * 3)?;
+    tasks(&client, TASKS)?;
     load.memory = usage::memory(served.pid())?;
     add(figures, "root", FASTAPI, &load);
     let parts = [
