@@ -55,8 +55,8 @@ cargo xtask bench  Measures this service side by side with what it replaces, and
                    optimized first, which takes a quarter of an hour from
                    nothing; the measuring takes up to 40 minutes.
   --quick             a few samples of everything, into target/bench/
-  --only G,G          only these groups, into target/bench/: start, invocations,
-                      upstream, urls, profile
+  --only G,G          only these groups of figures, into target/bench/; one
+                      that is none tells their names
   --rounds N          how often each side has its turn
 
 cargo xtask openapi

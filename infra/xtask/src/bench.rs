@@ -16,7 +16,7 @@ pub fn run(options: &BenchOptions) -> Result<()> {
         ));
     }
     println!("▶ tools");
-    let tools = setup::deploy_tools()?;
+    let tools = setup::run_tools()?;
     setup::bench_peers()?;
     println!("▶ optimized functions (a quarter of an hour, if none has been built)");
     sam::compile(&tools, true)?;

@@ -30,9 +30,9 @@ fn run(bench: &mut Bench) -> Result<Vec<Series>> {
     let rounds = bench.effort.rounds(5);
     for round in 1..=rounds {
         progress(GROUP.name, round, rounds);
-        of_functions(bench, &mut figures)?;
-        of_other_functions(bench, &mut figures)?;
         of_servers(bench, &mut figures)?;
+        of_other_functions(bench, &mut figures)?;
+        of_functions(bench, &mut figures)?;
     }
     Ok(figures.into_series())
 }

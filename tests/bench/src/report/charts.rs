@@ -179,19 +179,19 @@ impl Panel<'_> {
             let middle = top - 0.5;
             let spread = vec![(low.max(zero), middle), (high, middle)];
             chart.draw_series([PathElement::new(spread, INK.stroke_width(2))])?;
+            // Names and values stand beside what they belong to, by pixels of the panel.
+            let pixel = |at: f64| {
+                let (x, y) = chart.backend_coord(&(at, middle));
+                let (left, top) = area.get_base_pixel();
+                (x - left, y - top)
+            };
             let style = ("sans-serif", 12, &INK).into_text_style(area);
+            let (x, y) = pixel(high.max(median));
             let after = style.clone().pos(Pos::new(HPos::Left, VPos::Center));
-            let text = format!("  {}", value(unit, median));
-            chart.draw_series([Text::new(text, (high.max(median), middle), after)])?;
-            let (left, y) = chart.backend_coord(&(zero, middle));
-            let (base_x, base_y) = area.get_base_pixel();
+            area.draw(&Text::new(value(unit, median), (x + 7, y), after))?;
+            let (x, y) = pixel(zero);
             let before = style.pos(Pos::new(HPos::Right, VPos::Center));
-            let name = Text::new(
-                bar.name.replace('`', ""),
-                (left - 8 - base_x, y - base_y),
-                before,
-            );
-            area.draw(&name)?;
+            area.draw(&Text::new(bar.name.replace('`', ""), (x - 7, y), before))?;
         }
         Ok(())
     }

@@ -78,12 +78,9 @@ impl Report<'_> {
     fn head(&self) -> String {
         let mut text = INTRODUCTION.replace("{budgets}", budgets::budgets(self.series).trim_end());
         text.push_str("\n## Measured on\n\n");
-        let rows: Vec<Vec<String>> = self
-            .facts
-            .iter()
-            .map(|(name, value)| vec![(*name).to_owned(), value.clone()])
-            .collect();
-        text.push_str(&format::table(&["What", "Which"], &rows));
+        for (name, value) in &self.facts {
+            let _ = writeln!(text, "* {name}: {value}");
+        }
         text
     }
 }
@@ -137,7 +134,7 @@ mod tests {
         report.write(&folder.join("P.md")).unwrap();
         report.write_samples(&folder.join("samples.json")).unwrap();
         let text = fs::read_to_string(folder.join("P.md")).unwrap();
-        assert!(text.contains("| CPU  | two   |") && text.contains("100 ×"));
+        assert!(text.contains("* CPU: two\n") && text.contains("100 ×"));
         assert!(text.contains("(performance/upstream.svg)") && !text.contains("urls.svg"));
         assert!(!text.contains("{budgets}") && folder.join("performance/upstream.svg").is_file());
         let _ = fs::remove_dir_all(&folder);
