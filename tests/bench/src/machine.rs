@@ -121,7 +121,8 @@ fn read(path: &str) -> String {
         .to_owned()
 }
 
-#[cfg(test)]
+// Only Linux has these accounts.
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 

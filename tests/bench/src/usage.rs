@@ -178,7 +178,8 @@ fn total(pids: &[u32]) -> Result<Duration> {
     pids.iter().map(|pid| cpu_of_family(*pid)).sum()
 }
 
-#[cfg(test)]
+// Only Linux has these accounts.
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 

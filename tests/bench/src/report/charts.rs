@@ -146,7 +146,7 @@ impl Panel<'_> {
             .margin(4)
             .margin_right(16)
             .caption(
-                self.caption(unit),
+                self.caption(unit, zero > 0.0),
                 ("sans-serif", 15, FontStyle::Bold, &INK),
             )
             .x_label_area_size(24)
@@ -158,7 +158,10 @@ impl Panel<'_> {
             .disable_y_axis()
             .y_labels(0)
             .x_labels(8)
-            .x_label_formatter(&|at| value(unit, *at))
+            .x_label_formatter(&|at| match *at {
+                0.0 => "0".to_owned(),
+                at => value(unit, at),
+            })
             .x_label_style(("sans-serif", 11, &INK))
             .bold_line_style(LINES)
             .light_line_style(TRANSPARENT)
@@ -169,11 +172,8 @@ impl Panel<'_> {
             let top = count - place as f64;
             let (low, high) = bar.series.spread();
             let median = bar.series.median();
-            let color = if bar.series.side == THIS {
-                OURS
-            } else {
-                OTHERS
-            };
+            let is_ours = bar.series.side.starts_with(THIS);
+            let color = if is_ours { OURS } else { OTHERS };
             let shape = [(zero, top - 0.85), (median, top - 0.15)];
             chart.draw_series([Rectangle::new(shape, color.filled())])?;
             let middle = top - 0.5;
@@ -196,12 +196,14 @@ impl Panel<'_> {
         Ok(())
     }
 
-    fn caption(&self, unit: Unit) -> String {
+    fn caption(&self, unit: Unit, is_log: bool) -> String {
         let title = self.title.replace('`', "");
-        match unit {
-            Unit::CpuPerThousand => format!("{title}, seconds for 1,000"),
-            _ => title,
-        }
+        let of = match unit {
+            Unit::CpuPerThousand => ", seconds for 1,000",
+            _ => "",
+        };
+        let axis = if is_log { " (logarithmic)" } else { "" };
+        format!("{title}{of}{axis}")
     }
 }
 
