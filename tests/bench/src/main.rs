@@ -1,6 +1,6 @@
 //! Measures, prints each group's tables when it is done, and writes the report.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -8,7 +8,6 @@ use bench::groups::{Bench, Effort, GROUPS, Group, named};
 use bench::machine;
 use bench::peers::Peers;
 use bench::report::{Report, tables};
-use bench::series::Series;
 use bench::stage::Stage;
 use lexopt::{Arg, Parser, ValueExt};
 use local_stack::{Context, Error, Result, process, project};
@@ -82,39 +81,33 @@ fn measure(options: &Options) -> Result<()> {
         effort: options.effort,
     };
     tell_what_is_missing(&bench.peers);
-    let mut series: Vec<Series> = Vec::new();
+    let mut report = Report {
+        facts: machine::facts(&bench.peers),
+        series: Vec::new(),
+    };
+    let samples = scratch.join("samples.json");
     for group in &options.groups {
         let started = Instant::now();
         println!("▶ {}", group.title);
         let measured = (group.run)(&mut bench)?;
         println!("\n{}", tables(&measured));
-        println!(
-            "✓ {} ({:.0} s)\n",
-            group.title,
-            started.elapsed().as_secs_f64()
-        );
-        series.extend(measured);
+        let elapsed = started.elapsed().as_secs_f64();
+        println!("✓ {} ({elapsed:.0} s)\n", group.title);
+        report.series.extend(measured);
+        // After each group, so that a later one that fails takes nothing along.
+        report.write_samples(&samples)?;
     }
-    let report = Report {
-        facts: machine::facts(&bench.peers),
-        series: &series,
-    };
-    write(&report, &scratch, options.is_complete)
-}
-
-/// Writes the report: among the documents if it has all figures, else below the build folder.
-fn write(report: &Report, scratch: &Path, is_complete: bool) -> Result<()> {
-    let samples = scratch.join("samples.json");
-    report.write_samples(&samples)?;
+    // Among the documents only what has all figures.
     let documents = project::root().join("docs");
-    let folder = if is_complete { &documents } else { scratch };
+    let folder = if options.is_complete {
+        &documents
+    } else {
+        &scratch
+    };
     let document = folder.join("PERFORMANCE.md");
     report.write(&document)?;
-    println!(
-        "{} has the report, {} every sample",
-        document.display(),
-        samples.display()
-    );
+    let (document, samples) = (document.display(), samples.display());
+    println!("{document} has the report, {samples} every sample");
     Ok(())
 }
 

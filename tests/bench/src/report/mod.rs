@@ -24,14 +24,14 @@ const INTRODUCTION: &str = include_str!("introduction.md");
 
 /// All that a run came to.
 #[derive(Debug)]
-pub struct Report<'a> {
+pub struct Report {
     /// What was measured on.
     pub facts: Facts,
     /// Every figure.
-    pub series: &'a [Series],
+    pub series: Vec<Series>,
 }
 
-impl Report<'_> {
+impl Report {
     /// Writes the document, and the plots into the folder `performance` beside it.
     ///
     /// # Errors
@@ -76,7 +76,7 @@ impl Report<'_> {
 
     /// What comes before the groups.
     fn head(&self) -> String {
-        let mut text = INTRODUCTION.replace("{budgets}", budgets::budgets(self.series).trim_end());
+        let mut text = INTRODUCTION.replace("{budgets}", budgets::budgets(&self.series).trim_end());
         text.push_str("\n## Measured on\n\n");
         for (name, value) in &self.facts {
             let _ = writeln!(text, "* {name}: {value}");
@@ -129,7 +129,7 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         let report = Report {
             facts: vec![("CPU", "two".to_owned())],
-            series: &[series, other],
+            series: vec![series, other],
         };
         report.write(&folder.join("P.md")).unwrap();
         report.write_samples(&folder.join("samples.json")).unwrap();
