@@ -172,7 +172,9 @@ impl Panel<'_> {
             let top = count - place as f64;
             let (low, high) = bar.series.spread();
             let median = bar.series.median();
-            let is_ours = bar.series.side.starts_with(THIS);
+            // Functions stand in backticks where they are sides.
+            let side = &bar.series.side;
+            let is_ours = side.starts_with(THIS) || side.starts_with('`');
             let color = if is_ours { OURS } else { OTHERS };
             let shape = [(zero, top - 0.85), (median, top - 0.15)];
             chart.draw_series([Rectangle::new(shape, color.filled())])?;
