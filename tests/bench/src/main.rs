@@ -99,11 +99,9 @@ fn measure(options: &Options) -> Result<()> {
     }
     // Among the documents only what has all figures.
     let documents = project::root().join("docs");
-    let folder = if options.is_complete {
-        &documents
-    } else {
-        &scratch
-    };
+    let is_complete =
+        options.is_complete && bench.peers.redis.is_some() && bench.peers.node.is_some();
+    let folder = if is_complete { &documents } else { &scratch };
     let document = folder.join("PERFORMANCE.md");
     report.write(&document)?;
     let (document, samples) = (document.display(), samples.display());
