@@ -5,7 +5,6 @@ use async_service::http::{self, Answer, HttpError, Request, StatusCode, all};
 use async_service::ids::now_ms;
 use async_service::jobs::CATALOG;
 use async_service::store::TaskStore;
-use async_service::store::tasks::Peeked;
 use async_service::tasks::request::{NewTaskSchema, Submission};
 use async_service::tasks::submit::{SubmitError, Submitter};
 use async_service::tasks::task::Task;
@@ -61,9 +60,11 @@ pub async fn create_task(
 async fn known(tasks: &TaskStore, task: &Task) -> Result<Option<AcceptedTask>, HttpError> {
     match tasks.peek(task.id).await? {
         None => Ok(None),
-        Some(Peeked { record, .. }) if record.fingerprint == task.fingerprint => Ok(Some(
-            AcceptedTask::new(task.id, task.job.clone(), record.options.eta),
-        )),
+        Some(record) if record.fingerprint == task.fingerprint => Ok(Some(AcceptedTask::new(
+            task.id,
+            task.job.clone(),
+            record.options.eta,
+        ))),
         Some(_) => Err(SubmitError::Different.into()),
     }
 }

@@ -45,7 +45,7 @@ pub async fn read_task(tasks: &TaskStore, request: Request) -> Result<Answer, Ht
     let until = Instant::now() + wait;
     let mut pause = FIRST_PAUSE;
     let peeked = loop {
-        let peeked = tasks.peek(id).await?;
+        let peeked = tasks.look_at(id).await?;
         let peeked = peeked.filter(|peeked| request.may_see(peeked.record.caller.as_deref()));
         let peeked = peeked.ok_or_else(unknown)?;
         let left = until.saturating_duration_since(Instant::now());

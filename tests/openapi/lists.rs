@@ -159,6 +159,7 @@ fn each_function_that_reads_tasks_asks_whose_they_are() {
         let reads = [
             "tasks.get(",
             "tasks.peek(",
+            "tasks.look_at(",
             "tasks.list(",
             "tasks.cancel(",
             "tasks.next_run(",

@@ -35,13 +35,11 @@ pub mod sam;
 /// The template's name for the log group of all functions.
 const LOG_GROUP: &str = "FunctionsLogGroup";
 
-/// What the endpoints load: besides the stack's own services those that a
-/// deployment goes through.
+/// What the endpoints load: besides the stack's own services those that a deployment goes through.
 const SERVICES: &str =
     "apigateway,cloudformation,dynamodb,iam,lambda,logs,monitoring,s3,scheduler,sqs,sts";
 
-/// What kind of deployment to make. The default is for tests: free ports and
-/// nothing printed.
+/// What kind of deployment to make. The default is for tests: free ports and nothing printed.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The port of the AWS endpoints, 0 for a free one.
@@ -261,9 +259,10 @@ fn url_by_address(api: &str, port: u16) -> String {
 
 /// Makes sure of the tools and builds everything.
 fn prepare(options: &Options, steps: &Steps, port: u16) -> Result<DeployTools> {
+    let release = options.release;
     let tools = steps.run("tools", setup::deploy_tools)?;
-    steps.run("functions built", || sam::compile(&tools, options.release))?;
-    steps.run("sam build", || sam::build(&tools, port, options.release))?;
+    steps.run("functions built", || sam::compile(&tools.run, release))?;
+    steps.run("sam build", || sam::build(&tools, port, release))?;
     Ok(tools)
 }
 

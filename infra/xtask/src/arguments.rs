@@ -50,6 +50,15 @@ cargo xtask faults Submits tasks while calls to AWS fail and processes die, and
   --seed N            what is decided by chance (default: random, and printed)
   --tasks N           how many (default 10000)
 
+cargo xtask bench  Measures this service side by side with what it replaces, and
+                   writes docs/PERFORMANCE.md. The functions are built
+                   optimized first, which takes a quarter of an hour from
+                   nothing; the measuring takes up to 40 minutes.
+  --quick             a few samples of everything, into target/bench/
+  --only G,G          only these groups of figures, into target/bench/; one
+                      that is none tells their names
+  --rounds N          how often each side has its turn
+
 cargo xtask openapi
                    Writes openapi.json anew, of the routes and the Rust types.
 
@@ -71,8 +80,21 @@ pub enum Command {
     Test(TestOptions),
     /// Try the delivery contract.
     Faults(FaultOptions),
+    /// Measure the service.
+    Bench(BenchOptions),
     /// Write the OpenAPI document.
     OpenApi,
+}
+
+/// What to measure.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BenchOptions {
+    /// Only a few samples of everything.
+    pub quick: bool,
+    /// The names of groups with commas between, where not all are wanted.
+    pub only: Option<String>,
+    /// How often each side has its turn, where it is to be a certain number.
+    pub rounds: Option<usize>,
 }
 
 /// How to try the delivery contract.
@@ -106,6 +128,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command> {
             Some("test") => parse_test(&mut parser),
             Some("keys") => parse_keys(&mut parser),
             Some("faults") => parse_faults(&mut parser),
+            Some("bench") => parse_bench(&mut parser),
             Some("openapi") => Ok(Command::OpenApi),
             _ => Err(format!("unknown command {}", word.to_string_lossy()).into()),
         },
@@ -242,111 +265,27 @@ fn parse_faults(parser: &mut Parser) -> std::result::Result<Command, lexopt::Err
     Ok(Command::Faults(options))
 }
 
+fn parse_bench(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error> {
+    let mut options = BenchOptions::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("quick") => options.quick = true,
+            Arg::Long("only") => options.only = Some(parser.value()?.string()?),
+            Arg::Long("rounds") => {
+                let rounds = parser.value()?.parse::<std::num::NonZero<usize>>()?;
+                options.rounds = Some(rounds.get());
+            }
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Command::Bench(options))
+}
+
 /// A folder as seen from where the command was called.
 fn absolute(folder: OsString) -> PathBuf {
     std::path::absolute(&folder).unwrap_or_else(|_| folder.into())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse_words(words: &str) -> Result<Command> {
-        parse(words.split_whitespace().map(OsString::from))
-    }
-
-    #[test]
-    fn run_takes_its_options() {
-        let command = parse_words("run --port 8000 --data rows --release --delay=40").unwrap();
-        let Command::Run(options) = command else {
-            panic!("not run")
-        };
-        assert_eq!(
-            (options.http_port, options.aws_port),
-            (8000, stack::AWS_PORT)
-        );
-        assert!(options.release && options.reload);
-        assert_eq!(options.delay, Duration::from_millis(40));
-        assert!(options.data.unwrap().is_absolute());
-    }
-
-    #[test]
-    fn deploy_takes_its_options() {
-        let words = "deploy --local --aws-port 0 --upstream-port=9101 --release \
-                     --parameter AuthMode=none";
-        let Command::Deploy(options) = parse_words(words).unwrap() else {
-            panic!("not deploy")
-        };
-        assert_eq!((options.aws_port, options.upstream_port), (0, 9101));
-        assert!(options.release && options.progress);
-        let mode = ("AuthMode".to_owned(), "none".to_owned());
-        assert_eq!(options.parameters, [mode]);
-    }
-
-    #[test]
-    fn keys_are_somewhere() {
-        let local = "http://127.0.0.1:9001";
-        for (words, place, rest) in [
-            ("keys list", Place::default(), "list"),
-            ("keys list --local", Place::default(), "list"),
-            (
-                "keys --stack=x revoke 5",
-                Place::Account("x".to_owned()),
-                "revoke 5",
-            ),
-            (
-                &format!("keys create --name a --endpoint {local} --scopes read"),
-                Place::Local(local.to_owned()),
-                "create --name a --scopes read",
-            ),
-        ] {
-            let Command::Keys(found, words) = parse_words(words).unwrap() else {
-                panic!("not keys")
-            };
-            assert_eq!((found, words.join(" ")), (place, rest.to_owned()));
-        }
-        assert!(parse_words("keys list --stack").is_err());
-    }
-
-    #[test]
-    fn faults_take_their_options() {
-        let Command::Faults(options) = parse_words("faults --seed 7 --tasks=50").unwrap() else {
-            panic!("not faults")
-        };
-        assert_eq!((options.seed, options.tasks), (Some(7), 50));
-    }
-
-    #[test]
-    fn test_and_help_are_known() {
-        let quick = parse_words("test --quick").unwrap();
-        assert!(matches!(quick, Command::Test(TestOptions { quick: true })));
-        for words in ["", "help", "--help", "run -h"] {
-            assert!(
-                matches!(parse_words(words).unwrap(), Command::Help),
-                "{words}"
-            );
-        }
-    }
-
-    #[test]
-    fn mistakes_are_one_line_that_shows_the_way() {
-        for words in [
-            "walk",
-            "run --port x",
-            "run --port",
-            "run 5",
-            "test --fast",
-            "--x",
-            "run --port 70000",
-            "run --concurrency 0",
-            "deploy",
-            "deploy --local --data rows",
-            "deploy --local --parameter AuthMode",
-            "faults --seed x",
-        ] {
-            let error = parse_words(words).unwrap_err().to_string();
-            assert!(error.ends_with("(see `cargo xtask help`)"), "{error}");
-            assert!(!error.contains('\n'), "{error}");
-        }
-    }
-}
+mod tests;

@@ -1,10 +1,12 @@
-//! The project's commands: `cargo xtask run`, `deploy`, `keys`, `test`, `faults` and `openapi`.
+//! The project's commands: `cargo xtask run`, `deploy`, `keys`, `test`, `faults`, `bench` and
+//! `openapi`.
 
 use std::process::ExitCode;
 
 use local_stack::{Result, process};
 
 mod arguments;
+mod bench;
 mod deploy;
 mod faults;
 mod keys;
@@ -39,6 +41,7 @@ fn start() -> Result<()> {
         Command::Keys(place, words) => keys::run(&place, &words),
         Command::Test(options) => test::run(options),
         Command::Faults(options) => faults::run(options),
+        Command::Bench(options) => bench::run(&options),
         Command::OpenApi => openapi::write(),
     }
 }

@@ -19,8 +19,10 @@ const QUICK: [Step; 5] = [
         ))
     }),
     ("tests of the service", || Ok(cargo("test --quiet"))),
-    ("tests of the local stack", || {
-        Ok(cargo("test --quiet -p local-stack -p xtask -p keys"))
+    ("tests of the tools", || {
+        Ok(cargo(
+            "test --quiet -p local-stack -p xtask -p keys -p bench",
+        ))
     }),
     ("documentation", || {
         let mut command = cargo("doc --workspace --no-deps --quiet");

@@ -109,14 +109,20 @@ impl TaskStore {
     /// A task's record; `None` where there is none or its time has passed. The read is consistent,
     /// so that an id is known as soon as it is answered.
     pub async fn get(&self, id: Uuid) -> Result<Option<TaskRecord>, StoreError> {
-        match self.peek(id).await? {
+        match self.look_at(id).await? {
             Some(peeked) => self.whole(peeked).await.map(Some),
             None => Ok(None),
         }
     }
 
-    /// As [`TaskStore::get`], without what is stored beside the record; [`TaskStore::whole`] adds it.
-    pub async fn peek(&self, id: Uuid) -> Result<Option<Peeked>, StoreError> {
+    /// As [`TaskStore::get`], without what is stored beside the record.
+    pub async fn peek(&self, id: Uuid) -> Result<Option<TaskRecord>, StoreError> {
+        let peeked = self.look_at(id).await?;
+        Ok(peeked.map(|peeked| peeked.record))
+    }
+
+    /// As [`TaskStore::peek`], for [`TaskStore::whole`], which adds what is stored beside it.
+    pub async fn look_at(&self, id: Uuid) -> Result<Option<Peeked>, StoreError> {
         let Some(row) = self.record_row(id).await? else {
             return Ok(None);
         };

@@ -68,6 +68,22 @@ impl Endpoint {
         &self.database
     }
 
+    /// Makes a table anew, without rows.
+    ///
+    /// # Errors
+    /// When the template has no such table.
+    pub fn empty(&self, template: &Template, name: &str) -> Result<()> {
+        let definition = tables(template)
+            .into_iter()
+            .find(|table| table["TableName"] == name)
+            .ok_or_else(|| Error::new(format!("no table {name}")))?;
+        let old = serde_json::from_value(json!({"TableName": name})).context("a table")?;
+        self.database.delete_table(old).context("a table")?;
+        let new = serde_json::from_value(definition).context("a table")?;
+        self.database.create_table(new).context("a table")?;
+        Ok(())
+    }
+
     /// How many calls there have been.
     #[must_use]
     pub fn calls(&self) -> u64 {

@@ -1,8 +1,14 @@
 //! Measures this service side by side with what it replaces.
 
 pub mod aws;
+pub mod files;
+pub mod groups;
+pub mod machine;
+pub mod peers;
+pub mod report;
 pub mod runtime;
 pub mod series;
 pub mod stage;
+pub mod submission;
 pub mod usage;
 pub mod workload;

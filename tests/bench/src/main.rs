@@ -1,84 +1,122 @@
-//! WIP
-use bench::runtime::Function;
-use bench::stage::Stage;
-use bench::usage::{Meter, memory};
-use bench::workload::Workload;
-use local_stack::Result;
+//! Measures, prints each group's tables when it is done, and writes the report.
 
-fn main() -> Result<()> {
-    let mut args = std::env::args().skip(1);
-    let folder = args.next().unwrap();
-    let n: u32 = args.next().unwrap().parse().unwrap();
-    let names: Vec<String> = args.collect();
-    let mut stage = Stage::start(folder.as_ref())?;
-    for name in names {
-        let workload = Workload::of(&name)?;
-        let mut program = stage.program(&name)?;
-        if let Ok(p) = std::env::var("PREFIX") {
-            let mut c: Vec<String> = p.split(" ").map(str::to_owned).collect();
-            c.append(&mut program.command);
-            program.command = c;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use bench::groups::{Bench, Effort, GROUPS, Group, named};
+use bench::machine;
+use bench::peers::Peers;
+use bench::report::{Report, tables};
+use bench::stage::Stage;
+use lexopt::{Arg, Parser, ValueExt};
+use local_stack::{Context, Error, Result, process, project};
+
+/// What is to be measured.
+struct Options {
+    effort: Effort,
+    groups: Vec<&'static Group>,
+    /// The folder with each function's executable in a folder of its own.
+    functions: PathBuf,
+    /// The folder of the bare functions' executables.
+    bare: PathBuf,
+    /// Whether it is all that there is to measure, in full.
+    is_complete: bool,
+}
+
+fn main() -> ExitCode {
+    let measured = options().and_then(|options| measure(&options));
+    match measured {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever pressed Ctrl-C knows why it stopped.
+        Err(_) if process::interrupted() => ExitCode::from(130),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
         }
-        let mut colds = vec![];
-        for _ in 0..(if std::env::var("PREFIX").is_ok() {
-            1
-        } else {
-            20
-        }) {
-            let (_f, cold) = Function::start(&program)?;
-            colds.push(cold);
+    }
+}
+
+/// Reads the command line, which `cargo xtask bench` writes.
+fn options() -> Result<Options> {
+    let target = project::target();
+    let mut options = Options {
+        effort: Effort::default(),
+        groups: GROUPS.iter().collect(),
+        functions: target.join("lambda"),
+        bare: target.join("release"),
+        is_complete: true,
+    };
+    parse(&mut Parser::from_env(), &mut options).map_err(|error| Error::new(error.to_string()))?;
+    Ok(options)
+}
+
+fn parse(parser: &mut Parser, options: &mut Options) -> std::result::Result<(), lexopt::Error> {
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("quick") => options.effort.quick = true,
+            Arg::Long("rounds") => options.effort.rounds = Some(parser.value()?.parse()?),
+            Arg::Long("only") => {
+                let names = parser.value()?.string()?;
+                options.groups = named(&names).map_err(|error| error.to_string())?;
+                options.is_complete = false;
+            }
+            Arg::Long("functions") => options.functions = parser.value()?.into(),
+            Arg::Long("bare") => options.bare = parser.value()?.into(),
+            other => return Err(other.unexpected()),
         }
-        colds.sort();
-        let (mut f, _) = Function::start(&program)?;
-        let start_cpu = bench::usage::cpu(f.pid())?;
-        let batch: usize = std::env::var("BATCH").map_or(1, |b| b.parse().unwrap());
-        let event = if batch > 1 {
-            serde_json::json!({"Records": stage.fresh_messages(batch)?}).to_string()
-        } else {
-            workload.event(&mut stage)?
-        };
-        let first = f.invoke(event.as_bytes())?;
+    }
+    options.is_complete &= !options.effort.quick;
+    Ok(())
+}
+
+fn measure(options: &Options) -> Result<()> {
+    ctrlc::set_handler(process::interrupt)
+        .map_err(|error| Error::new(format!("cannot handle signals: {error}")))?;
+    let scratch = project::target().join("bench");
+    std::fs::create_dir_all(&scratch).context("cannot create target/bench")?;
+    let mut bench = Bench {
+        stage: Stage::start(&options.functions)?,
+        peers: Peers::find(&options.bare)?,
+        effort: options.effort,
+    };
+    tell_what_is_missing(&bench.peers);
+    let mut report = Report {
+        facts: machine::facts(&bench.peers),
+        series: Vec::new(),
+    };
+    let samples = scratch.join("samples.json");
+    for group in &options.groups {
+        let started = Instant::now();
+        println!("▶ {}", group.title);
+        let measured = (group.run)(&mut bench)?;
+        println!("\n{}", tables(&measured));
+        let elapsed = started.elapsed().as_secs_f64();
+        println!("✓ {} ({elapsed:.0} s)\n", group.title);
+        report.series.extend(measured);
+        // After each group, so that a later one that fails takes nothing along.
+        report.write_samples(&samples)?;
+    }
+    // Among the documents only what has all figures.
+    let documents = project::root().join("docs");
+    let is_complete =
+        options.is_complete && bench.peers.redis.is_some() && bench.peers.node.is_some();
+    let folder = if is_complete { &documents } else { &scratch };
+    let document = folder.join("PERFORMANCE.md");
+    report.write(&document)?;
+    let (document, samples) = (document.display(), samples.display());
+    println!("{document} has the report, {samples} every sample");
+    Ok(())
+}
+
+fn tell_what_is_missing(peers: &Peers) {
+    if peers.redis.is_none() {
         println!(
-            "{}",
-            String::from_utf8_lossy(&first.body)
-                .chars()
-                .take(150)
-                .collect::<String>()
-        );
-        let mut warm = vec![];
-        let mut cpu = std::time::Duration::ZERO;
-        for _ in 0..n {
-            let batch: usize = std::env::var("BATCH").map_or(1, |b| b.parse().unwrap());
-            let event = if batch > 1 {
-                serde_json::json!({"Records": stage.fresh_messages(batch)?}).to_string()
-            } else {
-                workload.event(&mut stage)?
-            };
-            let meter = Meter::start([f.pid()])?;
-            let a = f.invoke(event.as_bytes())?;
-            std::thread::sleep(std::time::Duration::from_micros(300));
-            cpu += meter.read()?;
-            warm.push(a.elapsed);
-        }
-        warm.sort();
-        let m = memory(f.pid())?;
-        if std::env::var("PREFIX").is_ok() {
-            let _ = std::process::Command::new("kill")
-                .arg(f.pid().to_string())
-                .status();
-            std::thread::sleep(std::time::Duration::from_secs(3));
-        }
-        println!(
-            "{name:14} cold {:?} startcpu {:?} first {:?} warm {:?} cpu/1000 {:.3}s rss {:.2} pss {:.2} size {}",
-            colds[colds.len() / 2],
-            start_cpu,
-            first.elapsed,
-            warm[warm.len() / 2],
-            cpu.as_secs_f64() / f64::from(n) * 1000.0,
-            m.resident as f64 / 1e6,
-            m.proportional as f64 / 1e6,
-            std::fs::metadata(stage.executable(&name)).unwrap().len()
+            "redis-server is not installed: the FastAPI service and Celery are left out \
+             (on Debian or Ubuntu, `apt install redis-server` helps)"
         );
     }
-    Ok(())
+    if peers.node.is_none() {
+        println!("node is not installed: the function in Node.js is left out");
+    }
 }

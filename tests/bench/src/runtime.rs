@@ -3,20 +3,21 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use local_stack::http::{Request, Response, Server};
-use local_stack::{Context, Error, Result};
+use local_stack::{Context, Error, Result, process};
 use serde_json::json;
 
 use crate::usage;
 
 /// How long a function is waited for. Under a profiler one starts slowly.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a process has for going to sleep after it has asked for an event.
+const SETTLING: Duration = Duration::from_millis(100);
 
 /// What a function is told of the time that it has.
 const TIMEOUT: Duration = Duration::from_secs(900);
@@ -37,8 +38,12 @@ pub struct Function {
     child: Child,
     events: Option<Sender<Event>>,
     answers: Receiver<Answered>,
+    /// When it asked for an event, each time.
+    asked: Receiver<Instant>,
+    /// How many events it was handed.
     counter: u64,
-    api: Arc<Api>,
+    /// How many of its requests for an event have been seen.
+    seen: u64,
     _server: Server,
 }
 
@@ -66,9 +71,7 @@ pub struct Answer {
 struct Api {
     events: Mutex<Receiver<Event>>,
     answers: Mutex<Sender<Answered>>,
-    ready: Mutex<Option<Sender<Instant>>>,
-    /// How often the function has asked for an event.
-    asked: AtomicU64,
+    asked: Mutex<Sender<Instant>>,
     name: String,
 }
 
@@ -80,16 +83,14 @@ impl Function {
     pub fn start(program: &Program) -> Result<(Function, Duration)> {
         let (events, inbox) = channel();
         let (outbox, answers) = channel();
-        let (ready, asked) = channel();
+        let (asking, asked) = channel();
         let api = Arc::new(Api {
             events: Mutex::new(inbox),
             answers: Mutex::new(outbox),
-            ready: Mutex::new(Some(ready)),
-            asked: AtomicU64::new(0),
+            asked: Mutex::new(asking),
             name: program.name.clone(),
         });
-        let serving = Arc::clone(&api);
-        let server = Server::start(0, move |request: &Request| serving.answer(request))?;
+        let server = Server::start(0, move |request: &Request| api.answer(request))?;
         let mut command = program.command(server.port())?;
         let started = Instant::now();
         let child = command.spawn();
@@ -98,11 +99,12 @@ impl Function {
             child,
             events: Some(events),
             answers,
+            asked,
             counter: 0,
-            api,
+            seen: 1,
             _server: server,
         };
-        let first = function.wait(&asked, "asks for nothing")?;
+        let first = wait(&mut function.child, &function.asked, "asks for nothing")?;
         Ok((function, first - started))
     }
 
@@ -133,19 +135,39 @@ impl Function {
         })
     }
 
-    /// Waits until it has asked for its next event and all its threads sleep: what an invocation
-    /// costs is over then.
+    /// Waits until the process has asked for the next event and sleeps: what it uses until then is
+    /// the last invocation's.
+    ///
+    /// # Errors
+    /// When it ends, or asks for nothing.
+    pub fn settle(&mut self) -> Result<()> {
+        while self.seen <= self.counter {
+            wait(&mut self.child, &self.asked, "asks for nothing")?;
+            self.seen += 1;
+        }
+        let until = Instant::now() + SETTLING;
+        while !usage::sleeps(self.pid()) && Instant::now() < until {
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
+    /// As [`Function::settle`], for one that a profiler makes slow: it has slept at several looks in
+    /// a row.
     ///
     /// # Errors
     /// When it ends, or does not come to rest.
-    pub fn settle(&mut self) -> Result<()> {
+    pub fn rest(&mut self) -> Result<()> {
+        self.settle()?;
         let until = Instant::now() + PATIENCE;
         let mut looks = 0;
         while looks < 3 {
-            thread::sleep(Duration::from_millis(2));
-            let asked = self.api.asked.load(Ordering::SeqCst) > self.counter;
-            let rests = asked && usage::sleeps(self.pid())?;
-            looks = if rests { looks + 1 } else { 0 };
+            std::thread::sleep(Duration::from_millis(2));
+            looks = if usage::sleeps(self.pid()) {
+                looks + 1
+            } else {
+                0
+            };
             if Instant::now() > until {
                 return Err(Error::new("the function does not come to rest"));
             }
@@ -158,10 +180,6 @@ impl Function {
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
-
-    fn wait<T>(&mut self, from: &Receiver<T>, what: &str) -> Result<T> {
-        wait(&mut self.child, from, what)
-    }
 }
 
 /// Waits for something from a process' connection, or for the end of the process.
@@ -172,6 +190,9 @@ fn wait<T>(child: &mut Child, from: &Receiver<T>, what: &str) -> Result<T> {
             Ok(value) => return Ok(value),
             Err(RecvTimeoutError::Disconnected) => return Err(Error::new("the server is gone")),
             Err(RecvTimeoutError::Timeout) => {}
+        }
+        if process::interrupted() {
+            return Err(Error::new("stopped"));
         }
         if let Ok(Some(status)) = child.try_wait() {
             return Err(Error::new(format!("the function has ended ({status})")));
@@ -242,11 +263,7 @@ impl Api {
     }
 
     fn next(&self) -> Response {
-        let asked = Instant::now();
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        if let Some(ready) = lock(&self.ready).take() {
-            let _ = ready.send(asked);
-        }
+        let _ = lock(&self.asked).send(Instant::now());
         let Ok(event) = lock(&self.events).recv() else {
             return Response::json(410, &json!({"errorMessage": "it is over"}));
         };

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// What a figure is counted in, and how it is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Unit {
     /// Seconds of wall time.
     Seconds,
@@ -18,12 +20,14 @@ pub enum Unit {
 }
 
 /// The samples of one figure of one side, one for each round.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Series {
     /// The group of figures that are shown in one table and one plot.
     pub group: &'static str,
     /// What was measured, the same words for every side.
     pub what: String,
+    /// The function that it was measured of, where a group measures several; else empty.
+    pub subject: String,
     /// Whose figure it is, such as "this service" or "FastAPI".
     pub side: String,
     /// Its unit.
@@ -39,10 +43,18 @@ impl Series {
         Series {
             group,
             what: what.to_owned(),
+            subject: String::new(),
             side: side.to_owned(),
             unit,
             samples: Vec::new(),
         }
+    }
+
+    /// The same figure of a function, where a group measures several.
+    #[must_use]
+    pub fn of(mut self, subject: &str) -> Series {
+        subject.clone_into(&mut self.subject);
+        self
     }
 
     /// The middle of the samples: half are less.

@@ -269,8 +269,7 @@ impl Stage {
         if let Some(id) = &self.completed {
             return Ok(id.clone());
         }
-        self.is_drained = false;
-        self.drain()?;
+        self.purge()?;
         let task = self.ask("POST", "/process/", Some(r#"{"values":[1,2,3]}"#))?;
         let records = self.receive()?;
         self.delete(&records)?;
@@ -283,6 +282,23 @@ impl Stage {
         }
         self.completed = Some(id.clone());
         Ok(id)
+    }
+
+    /// Takes everything out of the queue, also what has come since the last time.
+    ///
+    /// # Errors
+    /// When the queue does not answer.
+    pub fn purge(&mut self) -> Result<()> {
+        self.is_drained = false;
+        self.drain()
+    }
+
+    /// Forgets all users.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn forget_users(&self) -> Result<()> {
+        self.endpoint.empty(&self.template, "async-service-users")
     }
 
     fn queue(&self) -> String {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::ops::{AddAssign, Sub};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use local_stack::{Context, Error, Result};
 
@@ -39,6 +39,20 @@ pub fn cpu_of_family(pid: u32) -> Result<Duration> {
     Ok(total)
 }
 
+/// Whether all threads of a process wait for something.
+#[must_use]
+pub fn sleeps(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    threads.into_iter().flatten().flatten().all(|thread| {
+        let text = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The name stands in parentheses and may hold any character.
+        let state = text
+            .rsplit_once(") ")
+            .map(|(_, rest)| rest.starts_with('S'));
+        state.unwrap_or(true)
+    })
+}
+
 /// The processes below one.
 #[must_use]
 pub fn family(pid: u32) -> Vec<u32> {
@@ -56,22 +70,6 @@ pub fn family(pid: u32) -> Vec<u32> {
         }
     }
     found
-}
-
-/// Whether all threads of a process wait for something.
-///
-/// # Errors
-/// When it is gone, or this is no Linux.
-pub fn sleeps(pid: u32) -> Result<bool> {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).context("the process is gone")?;
-    let states = threads.flatten().map(|thread| {
-        let text = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-        // The state follows the name, which is in brackets and may have some itself.
-        text.rsplit(") ")
-            .next()
-            .and_then(|rest| rest.chars().next())
-    });
-    Ok(states.into_iter().all(|state| state == Some('S')))
 }
 
 /// A process' memory.
@@ -112,6 +110,19 @@ pub fn memory(pid: u32) -> Result<Memory> {
     }
 }
 
+/// The most bytes that a process had in memory since its start.
+///
+/// # Errors
+/// When it is gone, or this is no Linux.
+pub fn peak(pid: u32) -> Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status"));
+    let text = text.context("cannot read memory")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    let kilobytes = kilobytes.ok_or_else(|| Error::new("cannot read memory"))?;
+    Ok(kilobytes * 1024)
+}
+
 /// The memory of a process and all below it.
 ///
 /// # Errors
@@ -149,13 +160,26 @@ impl Meter {
     pub fn read(&self) -> Result<Duration> {
         Ok(total(&self.pids)?.sub(self.before))
     }
+
+    /// What they have used since, when all of them sleep, or half a second later.
+    ///
+    /// # Errors
+    /// As [`cpu`].
+    pub fn settled(&self) -> Result<Duration> {
+        let until = Instant::now() + Duration::from_millis(500);
+        while !self.pids.iter().all(|pid| sleeps(*pid)) && Instant::now() < until {
+            std::thread::yield_now();
+        }
+        self.read()
+    }
 }
 
 fn total(pids: &[u32]) -> Result<Duration> {
     pids.iter().map(|pid| cpu_of_family(*pid)).sum()
 }
 
-#[cfg(test)]
+// Only Linux has these accounts.
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 
@@ -168,5 +192,8 @@ mod tests {
         }
         let memory = memory(std::process::id()).unwrap();
         assert!(memory.resident >= memory.proportional && memory.proportional > 0);
+        assert!(peak(std::process::id()).unwrap() >= memory.proportional);
+        // This thread runs.
+        assert!(!sleeps(std::process::id()));
     }
 }

@@ -227,6 +227,28 @@ impl Workload {
             Ask::Message => message(stage),
         }
     }
+
+    /// So many events, all prepared before the first of them is handed over.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn events(&self, stage: &mut Stage, count: usize) -> Result<Vec<String>> {
+        // What other functions were asked may have left messages, and these are not fresh.
+        stage.purge()?;
+        if self.ask != Ask::Message {
+            return (0..count).map(|_| self.event(stage)).collect();
+        }
+        let mut events = Vec::with_capacity(count);
+        while events.len() < count {
+            let records = stage.fresh_messages(10.min(count - events.len()))?;
+            events.extend(
+                records
+                    .iter()
+                    .map(|record| json!({"Records": [record]}).to_string()),
+            );
+        }
+        Ok(events)
+    }
 }
 
 impl Prepare {

@@ -9,7 +9,7 @@ use crate::error::{Context, Error, Result};
 use crate::functions::{forget_aws, forget_outer_cargo};
 use crate::process;
 use crate::project;
-use crate::setup::DeployTools;
+use crate::setup::{DeployTools, Tools};
 use crate::template::STACK;
 
 /// The region that is deployed to.
@@ -23,8 +23,8 @@ const BUCKET: &str = "async-service-artifacts";
 ///
 /// # Errors
 /// When they don't compile, or this machine cannot run what Lambda runs.
-pub fn compile(tools: &DeployTools, release: bool) -> Result<()> {
-    let mut command = Command::new(&tools.run.cargo_lambda);
+pub fn compile(tools: &Tools, release: bool) -> Result<()> {
+    let mut command = Command::new(&tools.cargo_lambda);
     command.args(["lambda", "build", "--quiet", "--bins"]);
     if architecture()? == "arm64" {
         command.arg("--arm64");
@@ -54,7 +54,7 @@ pub fn build(tools: &DeployTools, port: u16, release: bool) -> Result<()> {
         .args(["--region", REGION])
         .arg("--parameter-overrides")
         .arg(format!("Architecture={}", architecture()?));
-    prepare(&mut command, tools)?;
+    prepare(&mut command, &tools.run)?;
     if !release {
         command.env("SAM_BUILD_MODE", "debug");
     }
@@ -87,7 +87,7 @@ pub fn deploy(
                 .iter()
                 .map(|(name, value)| format!("{name}={value}")),
         );
-    prepare(&mut command, tools)?;
+    prepare(&mut command, &tools.run)?;
     command
         .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"))
         .env("AWS_ACCESS_KEY_ID", "test")
@@ -119,12 +119,12 @@ fn architecture() -> Result<&'static str> {
 
 /// What SAM and cargo have in common: where the tools are, and no settings
 /// that lead to a real account.
-fn prepare(command: &mut Command, tools: &DeployTools) -> Result<()> {
+fn prepare(command: &mut Command, tools: &Tools) -> Result<()> {
     forget_aws(command);
     forget_outer_cargo(command);
     command
         .current_dir(project::root())
-        .env("PATH", path_with(&tools.run.cargo_lambda)?)
+        .env("PATH", path_with(&tools.cargo_lambda)?)
         .env("AWS_CONFIG_FILE", "/dev/null")
         .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
         .env("SAM_CLI_TELEMETRY", "0")

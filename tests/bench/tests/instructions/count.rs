@@ -132,7 +132,7 @@ impl Counted {
 
     /// Instructions since the last call, or since the start of the process.
     fn read(&mut self) -> Result<u64> {
-        self.function.settle()?;
+        self.function.rest()?;
         let mut command = Command::new("vgdb");
         command
             .arg(format!("--pid={}", self.function.pid()))

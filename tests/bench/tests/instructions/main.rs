@@ -92,7 +92,7 @@ fn executables() -> Result<PathBuf> {
     if let Some(folder) = std::env::var_os("BENCH_EXECUTABLES") {
         return Ok(folder.into());
     }
-    sam::compile(&setup::deploy_tools()?, true)?;
+    sam::compile(&setup::run_tools()?, true)?;
     Ok(project::target().join("lambda"))
 }
 

@@ -204,11 +204,7 @@ impl World {
 
     async fn cancel(&mut self, id: Uuid) {
         let store = self.store(&Gate::default());
-        let run = store
-            .peek(id)
-            .await
-            .unwrap()
-            .map(|peeked| peeked.record.run);
+        let run = store.peek(id).await.unwrap().map(|record| record.run);
         let cancelled = store.cancel(id).await.unwrap();
         self.note_cancel(id, run.unwrap_or(1), cancelled);
     }

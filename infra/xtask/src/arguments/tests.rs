@@ -1,0 +1,112 @@
+use super::*;
+
+fn parse_words(words: &str) -> Result<Command> {
+    parse(words.split_whitespace().map(OsString::from))
+}
+
+#[test]
+fn run_takes_its_options() {
+    let command = parse_words("run --port 8000 --data rows --release --delay=40").unwrap();
+    let Command::Run(options) = command else {
+        panic!("not run")
+    };
+    assert_eq!(
+        (options.http_port, options.aws_port),
+        (8000, stack::AWS_PORT)
+    );
+    assert!(options.release && options.reload);
+    assert_eq!(options.delay, Duration::from_millis(40));
+    assert!(options.data.unwrap().is_absolute());
+}
+
+#[test]
+fn deploy_takes_its_options() {
+    let words = "deploy --local --aws-port 0 --upstream-port=9101 --release \
+                 --parameter AuthMode=none";
+    let Command::Deploy(options) = parse_words(words).unwrap() else {
+        panic!("not deploy")
+    };
+    assert_eq!((options.aws_port, options.upstream_port), (0, 9101));
+    assert!(options.release && options.progress);
+    let mode = ("AuthMode".to_owned(), "none".to_owned());
+    assert_eq!(options.parameters, [mode]);
+}
+
+#[test]
+fn keys_are_somewhere() {
+    let local = "http://127.0.0.1:9001";
+    for (words, place, rest) in [
+        ("keys list", Place::default(), "list"),
+        ("keys list --local", Place::default(), "list"),
+        (
+            "keys --stack=x revoke 5",
+            Place::Account("x".to_owned()),
+            "revoke 5",
+        ),
+        (
+            &format!("keys create --name a --endpoint {local} --scopes read"),
+            Place::Local(local.to_owned()),
+            "create --name a --scopes read",
+        ),
+    ] {
+        let Command::Keys(found, words) = parse_words(words).unwrap() else {
+            panic!("not keys")
+        };
+        assert_eq!((found, words.join(" ")), (place, rest.to_owned()));
+    }
+    assert!(parse_words("keys list --stack").is_err());
+}
+
+#[test]
+fn faults_take_their_options() {
+    let Command::Faults(options) = parse_words("faults --seed 7 --tasks=50").unwrap() else {
+        panic!("not faults")
+    };
+    assert_eq!((options.seed, options.tasks), (Some(7), 50));
+}
+
+#[test]
+fn bench_takes_its_options() {
+    let words = "bench --quick --only start,urls --rounds=3";
+    let Command::Bench(options) = parse_words(words).unwrap() else {
+        panic!("not bench")
+    };
+    assert_eq!(options.only.as_deref(), Some("start,urls"));
+    assert!(options.quick && options.rounds == Some(3));
+}
+
+#[test]
+fn test_and_help_are_known() {
+    let quick = parse_words("test --quick").unwrap();
+    assert!(matches!(quick, Command::Test(TestOptions { quick: true })));
+    for words in ["", "help", "--help", "run -h"] {
+        assert!(
+            matches!(parse_words(words).unwrap(), Command::Help),
+            "{words}"
+        );
+    }
+}
+
+#[test]
+fn mistakes_are_one_line_that_shows_the_way() {
+    for words in [
+        "walk",
+        "run --port x",
+        "run --port",
+        "run 5",
+        "test --fast",
+        "--x",
+        "run --port 70000",
+        "run --concurrency 0",
+        "deploy",
+        "deploy --local --data rows",
+        "deploy --local --parameter AuthMode",
+        "faults --seed x",
+        "bench --rounds 0",
+        "bench --only",
+    ] {
+        let error = parse_words(words).unwrap_err().to_string();
+        assert!(error.ends_with("(see `cargo xtask help`)"), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+}

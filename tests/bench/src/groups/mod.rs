@@ -1,0 +1,192 @@
+//! What is measured: groups of figures that belong together. Each has a table, a plot and a section
+//! in the report.
+
+use local_stack::{Error, Result};
+
+use crate::peers::Peers;
+use crate::series::{Series, Unit};
+use crate::stage::Stage;
+
+pub(crate) mod client;
+pub(crate) mod invocations;
+pub(crate) mod profile;
+pub(crate) mod start;
+pub(crate) mod upstream;
+pub(crate) mod urls;
+
+/// All groups, in the order in which they are measured and reported.
+pub const GROUPS: &[Group] = &[
+    start::GROUP,
+    invocations::GROUP,
+    upstream::GROUP,
+    urls::GROUP,
+    profile::GROUP,
+];
+
+/// The side that all others are compared with.
+pub const THIS: &str = "this service";
+/// The service that is replaced.
+pub const FASTAPI: &str = "FastAPI on uvicorn";
+/// Its worker.
+pub const CELERY: &str = "Celery worker";
+/// Its queue and results.
+pub const REDIS: &str = "Redis";
+/// All processes of the service that is replaced together.
+pub const REPLACED: &str = "FastAPI, Celery and Redis";
+/// The service that is replaced, as one Lambda function.
+pub const MANGUM: &str = "FastAPI and Mangum";
+/// The least that a function in Node.js can be.
+pub const NODE: &str = "Node.js loop";
+/// What anyone writes first with `lambda_http`.
+pub const LAMBDA_HTTP: &str = "bare lambda_http";
+/// The least that a function can be.
+pub const LOOP: &str = "bare loop";
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Effort {
+    /// Only what shows that everything works, in a few minutes.
+    pub quick: bool,
+    /// The number of rounds, where it is to be a certain one.
+    pub rounds: Option<usize>,
+}
+
+/// What the groups measure with.
+pub struct Bench {
+    /// This service's surroundings.
+    pub stage: Stage,
+    /// The other sides.
+    pub peers: Peers,
+    /// How much is measured.
+    pub effort: Effort,
+}
+
+/// A group of figures.
+#[derive(Debug, Clone, Copy)]
+pub struct Group {
+    /// Its name on the command line and in file names.
+    pub name: &'static str,
+    /// The title of its section.
+    pub title: &'static str,
+    /// What is measured and how, in Markdown.
+    pub about: &'static str,
+    /// The figures ([`Series::what`]) that are drawn, each in a panel of its own.
+    pub drawn: &'static [&'static str],
+    /// Measures it.
+    pub run: fn(&mut Bench) -> Result<Vec<Series>>,
+}
+
+impl Effort {
+    /// How many rounds there are: as many as were asked for, or `full`, or two in a quick run.
+    #[must_use]
+    pub fn rounds(self, full: usize) -> usize {
+        self.rounds.unwrap_or(self.of(full, 2)).max(1)
+    }
+
+    /// A size of the full run, or that of a quick one.
+    #[must_use]
+    pub fn of<T>(self, full: T, quick: T) -> T {
+        if self.quick { quick } else { full }
+    }
+}
+
+/// The groups of these names, with commas between.
+///
+/// # Errors
+/// When there is none of a name.
+pub fn named(names: &str) -> Result<Vec<&'static Group>> {
+    let of_name = |name: &str| {
+        let known: Vec<&str> = GROUPS.iter().map(|group| group.name).collect();
+        let found = GROUPS.iter().find(|group| group.name == name);
+        found.ok_or_else(|| Error::new(format!("no group {name}: there are {}", known.join(", "))))
+    };
+    names.split(',').map(of_name).collect()
+}
+
+/// Tells how far a group is.
+fn progress(group: &str, round: usize, rounds: usize) {
+    println!("  {group}: round {round} of {rounds}");
+}
+
+/// Collects samples into series, in the order in which each first comes.
+#[derive(Debug)]
+pub struct Figures {
+    group: &'static str,
+    series: Vec<Series>,
+}
+
+impl Figures {
+    /// None so far, for the group of this name.
+    #[must_use]
+    pub fn new(group: &'static str) -> Figures {
+        Figures {
+            group,
+            series: Vec::new(),
+        }
+    }
+
+    /// Adds a sample to the series of these words.
+    pub fn add(&mut self, what: &str, side: &str, unit: Unit, sample: f64) {
+        self.add_of("", what, side, unit, sample);
+    }
+
+    /// Adds a sample of one of several functions.
+    pub fn add_of(&mut self, subject: &str, what: &str, side: &str, unit: Unit, sample: f64) {
+        let known = self
+            .series
+            .iter_mut()
+            .find(|series| series.subject == subject && series.what == what && series.side == side);
+        match known {
+            Some(series) => series.samples.push(sample),
+            None => {
+                let mut series = Series::new(self.group, what, side, unit).of(subject);
+                series.samples.push(sample);
+                self.series.push(series);
+            }
+        }
+    }
+
+    /// What was collected.
+    #[must_use]
+    pub fn into_series(self) -> Vec<Series> {
+        self.series
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_of_the_same_words_are_one_series() {
+        let mut figures = Figures::new("g");
+        for (subject, side, sample) in [("", "a", 1.0), ("f", "a", 2.0), ("", "a", 3.0)] {
+            figures.add_of(subject, "w", side, Unit::Seconds, sample);
+        }
+        let series = figures.into_series();
+        assert_eq!(series[0].samples, [1.0, 3.0]);
+        assert_eq!((series[1].subject.as_str(), series.len()), ("f", 2));
+    }
+
+    #[test]
+    fn groups_are_found_by_name() {
+        let found = named("urls,start").unwrap();
+        let names: Vec<&str> = found.iter().map(|group| group.name).collect();
+        assert_eq!(names, ["urls", "start"]);
+        assert!(named("urls,x").unwrap_err().to_string().contains("start, "));
+    }
+
+    #[test]
+    fn a_quick_run_is_short_unless_rounds_are_asked_for() {
+        let quick = Effort {
+            quick: true,
+            rounds: None,
+        };
+        assert_eq!((quick.rounds(7), quick.of(300, 50)), (2, 50));
+        let asked = Effort {
+            rounds: Some(5),
+            ..quick
+        };
+        assert_eq!((asked.rounds(7), Effort::default().rounds(7)), (5, 7));
+    }
+}

@@ -1,0 +1,217 @@
+//! The budgets, and whether they are met.
+
+use super::format::{NOTHING, met, range, table, value};
+use crate::groups::{
+    CELERY, FASTAPI, LAMBDA_HTTP, LOOP, MANGUM, NODE, REDIS, REPLACED, THIS, invocations, start,
+    upstream, urls,
+};
+use crate::series::{Series, Unit};
+
+/// The column of each side that is a function.
+const FUNCTIONS: [&str; 4] = [MANGUM, NODE, LAMBDA_HTTP, LOOP];
+
+/// The words of the tasks' CPU time, which the group of tasks uses.
+pub const TASK_CPU: &str = "CPU time, submission to stored result";
+
+/// What was measured, to be looked up.
+struct Found<'a>(&'a [Series]);
+
+/// A figure's place: its group, function and words.
+type Place<'a> = (&'a str, &'a str, &'a str);
+
+const START: Place = (start::GROUP.name, "root", start::START);
+const CPU: Place = (invocations::GROUP.name, "root", invocations::CPU);
+const RESIDENT: Place = (invocations::GROUP.name, "root", invocations::RESIDENT);
+const SIZE: Place = (invocations::GROUP.name, "root", invocations::SIZE);
+const TASKS: Place = ("tasks", "", TASK_CPU);
+const TEN: Place = (urls::GROUP.name, "", urls::TEN);
+const TEN_CPU: Place = (urls::GROUP.name, "", urls::TEN_CPU);
+const USERS: Place = (upstream::GROUP.name, "", invocations::CPU);
+
+/// The table of all budgets.
+#[must_use]
+pub fn budgets(series: &[Series]) -> String {
+    let found = Found(series);
+    let rows = [
+        found.start(),
+        found.memory(),
+        found.size(),
+        found.row(
+            "CPU of 1,000 invocations without I/O (`root`)",
+            CPU,
+            FASTAPI,
+            &[0.05],
+        ),
+        found.row(
+            "CPU of 1,000 tasks, submit to stored result",
+            TASKS,
+            REPLACED,
+            &[0.9, 0.5],
+        ),
+        found.ten("10 URLs, each answering after 100 ms", TEN, 0.105),
+        found.ten("the same, CPU", TEN_CPU, 0.003),
+        found.row(
+            "CPU of 1,000 `GET /users/{id}` through the upstream",
+            USERS,
+            FASTAPI,
+            &[0.5],
+        ),
+    ];
+    let head = [
+        "What",
+        "FastAPI service",
+        "as a Lambda (Mangum)",
+        "Node.js loop",
+        "bare `lambda_http`",
+        "bare loop, `std` only",
+        "this service",
+        "Budget",
+        "Met",
+    ];
+    table(&head, &rows)
+}
+
+impl Found<'_> {
+    fn series(&self, (group, subject, what): Place, side: &str) -> Option<&Series> {
+        self.0.iter().find(|series| {
+            let place = (series.group, series.subject.as_str(), series.what.as_str());
+            place == (group, subject, what) && series.side == side
+        })
+    }
+
+    /// A median as text.
+    fn text(&self, place: Place, side: &str) -> String {
+        let found = self.series(place, side);
+        found.map_or(NOTHING.to_owned(), |series| {
+            value(series.unit, series.median())
+        })
+    }
+
+    fn median(&self, place: Place, side: &str) -> f64 {
+        self.series(place, side).map_or(f64::NAN, Series::median)
+    }
+
+    /// The least and the largest median of all functions.
+    fn of_all(&self, (group, _, what): Place) -> (f64, f64) {
+        let own = self
+            .0
+            .iter()
+            .filter(|series| series.group == group && series.what == what && series.side == THIS);
+        own.map(Series::median)
+            .fold((f64::NAN, f64::NAN), |(low, high), median| {
+                (low.min(median), high.max(median))
+            })
+    }
+
+    /// A row's cells: first the one of the service that is replaced.
+    fn cells(&self, what: &str, replaced: String, place: Place) -> Vec<String> {
+        let functions = FUNCTIONS.iter().map(|side| self.text(place, side));
+        [what.to_owned(), replaced]
+            .into_iter()
+            .chain(functions)
+            .collect()
+    }
+
+    /// A row of one figure of this service, with the budgets that it is to meet by and by.
+    fn row(&self, what: &str, place: Place, replaced: &str, budgets: &[f64]) -> Vec<String> {
+        let mut cells = self.cells(what, self.text(place, replaced), place);
+        cells.push(self.text(place, THIS));
+        let figure = self.median(place, THIS);
+        let each = budgets.iter();
+        let each = each.map(|budget| value(Unit::CpuPerThousand, *budget));
+        cells.push(each.collect::<Vec<_>>().join(", then "));
+        let verdicts = budgets.iter().map(|budget| met(figure, *budget));
+        cells.push(verdicts.collect::<Vec<_>>().join(", then "));
+        cells
+    }
+
+    /// A row whose figure all functions have, of which the largest is judged.
+    fn row_of_all(&self, mut cells: Vec<String>, place: Place, budget: (Unit, f64)) -> Vec<String> {
+        let (low, high) = self.of_all(place);
+        let unit = value(budget.0, high);
+        let unit = unit.rsplit_once(' ').map_or("", |(_, unit)| unit);
+        let span = range(budget.0, (low, high), high);
+        cells.push(format!("{span} {unit}, 27 functions").replace(" , 27 functions", ""));
+        cells.push(value(budget.0, budget.1));
+        cells.push(met(high, budget.1));
+        cells
+    }
+
+    fn start(&self) -> Vec<String> {
+        let worker = (START.0, "worker", START.2);
+        let replaced = format!(
+            "{} (uvicorn), {} (Celery worker)",
+            self.text(START, FASTAPI),
+            self.text(worker, CELERY)
+        );
+        let cells = self.cells("process start to first `/next`", replaced, START);
+        self.row_of_all(cells, START, (Unit::Seconds, 0.002))
+    }
+
+    fn memory(&self) -> Vec<String> {
+        let worker = (RESIDENT.0, "worker", RESIDENT.2);
+        let replaced = format!(
+            "{} + Celery {} + Redis {}",
+            self.text(RESIDENT, FASTAPI),
+            self.text(worker, CELERY),
+            self.text(worker, REDIS)
+        );
+        let cells = self.cells("resident memory, warm", replaced, RESIDENT);
+        self.row_of_all(cells, RESIDENT, (Unit::Bytes, 8e6))
+    }
+
+    fn size(&self) -> Vec<String> {
+        let cells = self.cells("executable", NOTHING.to_owned(), SIZE);
+        self.row_of_all(cells, SIZE, (Unit::Bytes, 6e6))
+    }
+
+    fn ten(&self, what: &str, place: Place, budget: f64) -> Vec<String> {
+        let replaced = format!(
+            "`requests` {}, `httpx` {}",
+            self.text(place, "requests"),
+            self.text(place, "httpx")
+        );
+        let mut cells = self.cells(what, replaced, place);
+        cells.push(self.text(place, THIS));
+        cells.push(value(Unit::Seconds, budget));
+        cells.push(met(self.median(place, THIS), budget));
+        cells
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(
+        (group, subject, what): Place<'static>,
+        side: &str,
+        unit: Unit,
+        median: f64,
+    ) -> Series {
+        let mut series = Series::new(group, what, side, unit).of(subject);
+        series.samples = vec![median];
+        series
+    }
+
+    #[test]
+    fn each_budget_is_judged() {
+        let all = [
+            series(START, THIS, Unit::Seconds, 0.001),
+            series((START.0, "worker", START.2), THIS, Unit::Seconds, 0.003),
+            series(START, FASTAPI, Unit::Seconds, 0.5),
+            series(TASKS, THIS, Unit::CpuPerThousand, 0.6),
+            series(TEN, THIS, Unit::Seconds, 0.104),
+        ];
+        let text = budgets(&all);
+        let lines: Vec<&str> = text.lines().skip(2).collect();
+        assert!(lines[0].contains("500 ms (uvicorn), — (Celery worker)"));
+        assert!(lines[0].contains("1.00–3.00 ms, 27 functions"));
+        assert!(lines[0].contains("no, 50.0 % over"));
+        assert!(lines[4].contains("0.900 s, then 0.500 s"));
+        assert!(lines[4].contains("yes, then no, 20.0 % over"));
+        assert!(lines[5].contains("104 ms") && lines[5].contains("yes"));
+        assert_eq!(lines.len(), 8);
+        assert!(lines[7].trim_end().ends_with("—   |") || lines[7].contains("| —"));
+    }
+}
