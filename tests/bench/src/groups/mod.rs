@@ -11,6 +11,7 @@ pub(crate) mod client;
 pub(crate) mod invocations;
 pub(crate) mod profile;
 pub(crate) mod start;
+pub(crate) mod tasks;
 pub(crate) mod upstream;
 pub(crate) mod urls;
 
@@ -21,6 +22,7 @@ pub const GROUPS: &[Group] = &[
     upstream::GROUP,
     urls::GROUP,
     profile::GROUP,
+    tasks::GROUP,
 ];
 
 /// The side that all others are compared with.
