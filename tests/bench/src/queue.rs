@@ -82,6 +82,16 @@ pub fn event(records: &[Value]) -> String {
     json!({ "Records": records }).to_string()
 }
 
+/// Whether a function's answer to a batch asks for no message again.
+#[must_use]
+pub fn is_done(answer: &[u8]) -> bool {
+    let answer: Option<Value> = serde_json::from_slice(answer).ok();
+    answer.is_some_and(|answer| match &answer["batchItemFailures"] {
+        Value::Array(failures) => failures.is_empty(),
+        failures => failures.is_null(),
+    })
+}
+
 /// A received message as a function gets it.
 fn record(message: &Value) -> Value {
     json!({
@@ -95,4 +105,18 @@ fn record(message: &Value) -> Value {
         "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:async-service-tasks",
         "awsRegion": "us-east-1",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_done_when_nothing_is_asked_for_again() {
+        assert!(is_done(br#"{"batchItemFailures":[]}"#) && is_done(b"{}"));
+        assert!(!is_done(
+            br#"{"batchItemFailures":[{"itemIdentifier":"a"}]}"#
+        ));
+        assert!(!is_done(b"no"));
+    }
 }

@@ -71,6 +71,14 @@ impl Stage {
         })
     }
 
+    /// Another one with the same executables, and with tables and queues of its own.
+    ///
+    /// # Errors
+    /// As [`Stage::start`].
+    pub fn another(&self) -> Result<Stage> {
+        Stage::start(&self.executables)
+    }
+
     /// Every function of the template by its executable's name.
     #[must_use]
     pub fn functions(&self) -> Vec<String> {

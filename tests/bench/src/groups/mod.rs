@@ -10,6 +10,7 @@ use crate::stage::Stage;
 pub(crate) mod client;
 pub(crate) mod invocations;
 pub(crate) mod profile;
+pub(crate) mod scaling;
 pub(crate) mod start;
 pub(crate) mod tasks;
 pub(crate) mod upstream;
@@ -23,6 +24,8 @@ pub const GROUPS: &[Group] = &[
     urls::GROUP,
     profile::GROUP,
     tasks::GROUP,
+    scaling::workers::GROUP,
+    scaling::table::GROUP,
 ];
 
 /// The side that all others are compared with.

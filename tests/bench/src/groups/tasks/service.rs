@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::board::Board;
 use crate::aws::Seen;
-use crate::queue::{Queue, event};
+use crate::queue::{Queue, event, is_done};
 use crate::runtime::Function;
 use crate::stage::{Stage, http_answer};
 
@@ -241,11 +241,10 @@ impl Mapping {
         if count == 0 {
             return Ok(());
         }
-        let answer = worker.invoke(event(&records).as_bytes())?;
-        let answer: Value = serde_json::from_slice(&answer.body).context("not JSON")?;
-        let failures = answer["batchItemFailures"].as_array();
-        if failures.is_some_and(|failures| !failures.is_empty()) {
-            return Err(Error::new(format!("the worker failed: {answer}")));
+        let answer = worker.invoke(event(&records).as_bytes())?.body;
+        if !is_done(&answer) {
+            let text = String::from_utf8_lossy(&answer);
+            return Err(Error::new(format!("the worker failed: {text}")));
         }
         self.queue.delete(&records)?;
         let mut state = self.state();
