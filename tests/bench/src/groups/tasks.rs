@@ -1,10 +1,10 @@
 //! Tasks, from the submission to the stored result.
 
-pub mod board;
-pub mod load;
-pub mod python;
-pub mod redis;
-pub mod service;
+mod board;
+mod load;
+mod python;
+mod redis;
+pub(super) mod service;
 
 use std::time::Duration;
 

@@ -1,14 +1,12 @@
 //! What operations on tasks cost while their table grows.
 
-use std::time::Duration;
-
 use local_stack::process::interrupted;
 use local_stack::{Error, Result};
 
 use super::rows::Rows;
-use super::words;
 use crate::groups::{Bench, Effort, Figures, Group, THIS};
 use crate::queue::{self, BATCH};
+use crate::report::format;
 use crate::runtime::{Answer, Function};
 use crate::series::{Series, Unit};
 use crate::stage::{Stage, http_answer};
@@ -28,14 +26,12 @@ const LATENCY: &str = "latency, median";
 const DATABASE: &str = "CPU time of the embedded database in it";
 const CALLS: &str = "AWS calls for an invocation";
 
-/// What asking for the next event takes at most.
-const SETTLED: Duration = Duration::from_millis(5);
-
 /// Something that is done with the table.
 #[derive(Debug, Clone, Copy)]
 struct Operation {
+    /// What it is called in tables.
+    name: &'static str,
     function: &'static str,
-    what: &'static str,
     ask: Ask,
 }
 
@@ -50,29 +46,37 @@ enum Ask {
 }
 
 const OPERATIONS: [Operation; 6] = [
-    operation("list_tasks", "the newest", Ask::Same("/tasks/?limit=10")),
-    operation(
-        "list_tasks",
-        "from the middle",
-        Ask::Same("/tasks/?limit=10&cursor={middle}"),
-    ),
-    operation(
-        "list_tasks",
-        "cancelled ones",
-        Ask::Same("/tasks/?limit=10&state=cancelled"),
-    ),
-    operation("read_task", "any one", Ask::Each("/tasks/{id}")),
-    operation("result", "any one", Ask::Each("/result/{id}")),
-    operation("worker", "a batch of fresh ones", Ask::Batch),
-];
-
-const fn operation(function: &'static str, what: &'static str, ask: Ask) -> Operation {
     Operation {
-        function,
-        what,
-        ask,
-    }
-}
+        name: "list_tasks, newest",
+        function: "list_tasks",
+        ask: Ask::Same("/tasks/?limit=10"),
+    },
+    Operation {
+        name: "list_tasks, middle",
+        function: "list_tasks",
+        ask: Ask::Same("/tasks/?limit=10&cursor={middle}"),
+    },
+    Operation {
+        name: "list_tasks, cancelled",
+        function: "list_tasks",
+        ask: Ask::Same("/tasks/?limit=10&state=cancelled"),
+    },
+    Operation {
+        name: "read_task",
+        function: "read_task",
+        ask: Ask::Each("/tasks/{id}"),
+    },
+    Operation {
+        name: "result",
+        function: "result",
+        ask: Ask::Each("/result/{id}"),
+    },
+    Operation {
+        name: "worker",
+        function: "worker",
+        ask: Ask::Batch,
+    },
+];
 
 /// What the operations are measured with.
 struct Measuring {
@@ -162,12 +166,11 @@ impl Measuring {
             let answer = invoke(operation.ask, function, event)?;
             latencies.samples.push(answer.elapsed.as_secs_f64());
         }
-        std::thread::sleep(SETTLED);
+        function.settle()?;
         let cpu = meter.read()?.as_secs_f64() / count;
         let calls = self.stage.endpoint().tally().since(&tally);
         let database = calls.database().as_secs_f64() / count;
-        let (function, what) = (operation.function, operation.what);
-        let subject = format!("`{function}`, {what}, {}", words(size, "task"));
+        let subject = format!("{}, {}", operation.name, format::number(size as f64));
         for (what, unit, sample) in [
             (CPU, Unit::CpuPerThousand, cpu * 1_000.0),
             (LATENCY, Unit::Seconds, latencies.median()),

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use local_stack::process::interrupted;
 use local_stack::{Error, Result};
 
-use super::words;
 use crate::groups::tasks::DATA;
 use crate::groups::tasks::service::Pool;
 use crate::groups::{Bench, Figures, Group, THIS};
@@ -37,8 +36,6 @@ const QUEUE: &str = "cores at work: the emulated SQS";
 const COUNTS: [usize; 4] = [1, 2, 4, 8];
 /// Processes that submit.
 const SUBMITTERS: usize = 4;
-/// What asking for the next event takes at most.
-const SETTLED: Duration = Duration::from_millis(20);
 
 fn run(bench: &mut Bench) -> Result<Vec<Series>> {
     let stage = &bench.stage;
@@ -74,7 +71,10 @@ fn measure(
     tasks: usize,
     figures: &mut Figures,
 ) -> Result<()> {
-    let subject = words(workers.len() as u64, "worker");
+    let subject = match workers.len() {
+        1 => "1 worker".to_owned(),
+        count => format!("{count} workers"),
+    };
     let meter = Meter::start(workers.iter().map(Function::pid))?;
     let emulator = stage.emulator().process_id();
     let (emulated, own) = (usage::cpu_of_family(emulator)?, process_time());
@@ -83,7 +83,7 @@ fn measure(
     let wall = started.elapsed().as_secs_f64();
     let own = process_time().saturating_sub(own).as_secs_f64();
     let emulated = usage::cpu_of_family(emulator)?.saturating_sub(emulated);
-    thread::sleep(SETTLED);
+    workers.iter_mut().try_for_each(Function::settle)?;
     let cpu = meter.read()?.as_secs_f64();
     let tasks = tasks as f64;
     for (what, unit, sample) in [
