@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_thread_s_work_is_in_its_own_time() {
-        let (thread, process) = (thread_time(), process_time());
+        let (process, thread) = (process_time(), thread_time());
         let mut sum = 0_u64;
         while thread_time() < thread + MS {
             sum = std::hint::black_box(sum.wrapping_add(1));

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use local_stack::process::interrupted;
 use local_stack::{Error, Result};
 
 /// How long a result is waited for.
@@ -45,8 +46,17 @@ impl Board {
                 _ => drop(slots.insert(id.to_owned(), Slot::Awaited(sender))),
             }
         }
-        let late = |_| Error::new(format!("no result of the task {id}"));
-        stored.recv_timeout(PATIENCE).map_err(late)
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match stored.recv_timeout(Duration::from_millis(200)) {
+                Ok(at) => return Ok(at),
+                Err(_) if interrupted() => return Err(Error::new("stopped")),
+                Err(_) if Instant::now() > until => {
+                    return Err(Error::new(format!("no result of the task {id}")));
+                }
+                Err(_) => {}
+            }
+        }
     }
 
     fn slots(&self) -> MutexGuard<'_, HashMap<String, Slot>> {

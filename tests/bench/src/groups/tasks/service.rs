@@ -52,12 +52,14 @@ impl Pool {
     /// Has the first that is free answer an event.
     ///
     /// # Errors
-    /// When it fails. It is not asked again then.
+    /// When it fails.
     pub fn invoke(&self, event: &[u8]) -> Result<Value> {
         let idle = lock(&self.idle).recv();
         let mut function = idle.context("no function is left")?;
-        let (status, body) = http_answer(&function.invoke(event)?)?;
+        let answer = function.invoke(event);
+        // Also one that has failed: others wait for it, and shall fail too.
         let _ = self.back.send(function);
+        let (status, body) = http_answer(&answer?)?;
         match status {
             200..300 => Ok(body),
             _ => Err(Error::new(format!("answered {status}: {body}"))),
