@@ -41,6 +41,22 @@ pub fn cpu_of_family(pid: u32) -> Result<Duration> {
     Ok(total)
 }
 
+/// How often the threads of a process have gone to sleep because they had nothing to do.
+///
+/// # Errors
+/// When it is gone, or this is no Linux.
+pub fn pauses(pid: u32) -> Result<u64> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    let threads = threads.context("cannot read a process' threads")?;
+    let pauses = threads.flatten().filter_map(|thread| {
+        let text = fs::read_to_string(thread.path().join("status")).ok()?;
+        let mut lines = text.lines();
+        let count = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+        count.trim().parse::<u64>().ok()
+    });
+    Ok(pauses.sum())
+}
+
 /// Whether all threads of a process wait for something.
 #[must_use]
 pub fn sleeps(pid: u32) -> bool {
@@ -195,6 +211,7 @@ mod tests {
         let memory = memory(std::process::id()).unwrap();
         assert!(memory.resident >= memory.proportional && memory.proportional > 0);
         assert!(peak(std::process::id()).unwrap() >= memory.proportional);
+        assert!(pauses(std::process::id()).is_ok());
         // This thread runs.
         assert!(!sleeps(std::process::id()));
     }

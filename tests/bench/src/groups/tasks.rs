@@ -32,7 +32,7 @@ pub const GROUP: Group = Group {
 /// the worker is given whole batches.
 pub const CPU: &str = "CPU time, submission to stored result, 8 clients";
 const MEDIAN: &str = "latency, 8 clients, median";
-const RATE: &str = "tasks, a burst";
+const RATE: &str = "tasks in a second, a burst";
 
 /// What takes tasks on this side.
 const PROCESS: &str = "`process`";
@@ -172,7 +172,8 @@ fn measured(
     }
     let mut rate = |what: &str, time: Duration| {
         let rate = load.tasks as f64 / time.as_secs_f64();
-        figures.add(&format!("{what}, {name}"), side, Unit::PerSecond, rate);
+        let what = format!("{what} in a second, {name}");
+        figures.add(&what, side, Unit::PerSecond, rate);
     };
     rate("tasks", outcome.elapsed);
     if !load.waits {

@@ -107,7 +107,16 @@ fn run(bench: &mut Bench) -> Result<Vec<Series>> {
             measuring.round(&mut functions, size, &mut figures)?;
         }
     }
-    Ok(figures.into_series())
+    let mut series = figures.into_series();
+    // Each operation's growth in neighbouring rows.
+    series.sort_by_key(|series| place(&series.subject));
+    Ok(series)
+}
+
+/// An operation's place among all, by what its figures are of.
+fn place(subject: &str) -> Option<usize> {
+    let is_of = |operation: &Operation| subject.starts_with(operation.name);
+    OPERATIONS.iter().position(is_of)
 }
 
 /// A process for each operation.
@@ -243,6 +252,13 @@ fn cursor(answer: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_operation_s_name_begins_with_another_s() {
+        for (at, operation) in OPERATIONS.iter().enumerate() {
+            assert_eq!(place(&format!("{}, 1,000", operation.name)), Some(at));
+        }
+    }
 
     #[test]
     fn a_cursor_is_read_from_a_link() {

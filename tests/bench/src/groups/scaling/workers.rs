@@ -26,14 +26,39 @@ pub const GROUP: Group = Group {
     run,
 };
 
-const RATE: &str = "tasks";
+const RATE: &str = "tasks in a second";
 const CPU: &str = "CPU time of the workers";
+const PAUSES: &str = "sleeps of a worker, for a task";
 const WORKERS: &str = "cores at work: the workers";
 const ROWS: &str = "cores at work: the embedded DynamoDB";
 const QUEUE: &str = "cores at work: the emulated SQS";
 
-/// How many workers there are, one after the other.
-const COUNTS: [usize; 4] = [1, 2, 4, 8];
+/// So many workers.
+#[derive(Debug, Clone, Copy)]
+struct Crowd {
+    name: &'static str,
+    size: usize,
+    /// Whether only one of them works at a time.
+    in_turn: bool,
+}
+
+const fn crowd(name: &'static str, size: usize, in_turn: bool) -> Crowd {
+    Crowd {
+        name,
+        size,
+        in_turn,
+    }
+}
+
+/// The last tells what of a task's cost is due to the number of workers, and what to their using
+/// the same cores at the same time.
+const CROWDS: [Crowd; 5] = [
+    crowd("1 worker", 1, false),
+    crowd("2 workers", 2, false),
+    crowd("4 workers", 4, false),
+    crowd("8 workers", 8, false),
+    crowd("8 workers in turn", 8, true),
+];
 /// Processes that submit.
 const SUBMITTERS: usize = 4;
 
@@ -42,60 +67,70 @@ fn run(bench: &mut Bench) -> Result<Vec<Series>> {
     let mut figures = Figures::new(GROUP.name);
     let submitters = Pool::start(stage, "process", SUBMITTERS)?;
     let program = stage.program("worker")?;
-    let most = COUNTS.into_iter().max().unwrap_or_default();
+    let most = CROWDS
+        .iter()
+        .map(|crowd| crowd.size)
+        .max()
+        .unwrap_or_default();
     let workers = (0..most).map(|_| Function::start(&program));
     let workers: Result<Vec<_>> = workers.map(|started| started.map(|(one, _)| one)).collect();
     let mut workers = workers?;
     let tasks = bench.effort.of(2_000, 400);
     for worker in &mut workers {
         // The first invocation opens connections.
-        work(
-            std::slice::from_mut(worker),
-            batches(stage, &submitters, BATCH)?,
-        )?;
+        let batch = batches(stage, &submitters, BATCH)?;
+        work(std::slice::from_mut(worker), batch, false)?;
     }
     for _ in 0..bench.effort.rounds(5) {
-        for count in COUNTS {
+        for crowd in CROWDS {
             let batches = batches(stage, &submitters, tasks)?;
-            measure(stage, &mut workers[..count], batches, tasks, &mut figures)?;
+            let workers = &mut workers[..crowd.size];
+            measure(crowd, stage, workers, batches, &mut figures)?;
         }
     }
     Ok(figures.into_series())
 }
 
-/// Has workers run batches of so many tasks.
+/// Has workers run batches.
 fn measure(
+    crowd: Crowd,
     stage: &Stage,
     workers: &mut [Function],
     batches: Vec<String>,
-    tasks: usize,
     figures: &mut Figures,
 ) -> Result<()> {
-    let subject = match workers.len() {
-        1 => "1 worker".to_owned(),
-        count => format!("{count} workers"),
-    };
+    let tasks = (batches.len() * BATCH) as f64;
     let meter = Meter::start(workers.iter().map(Function::pid))?;
+    let paused = pauses(workers)?;
     let emulator = stage.emulator().process_id();
     let (emulated, own) = (usage::cpu_of_family(emulator)?, process_time());
     let started = Instant::now();
-    work(workers, batches)?;
+    work(workers, batches, crowd.in_turn)?;
     let wall = started.elapsed().as_secs_f64();
     let own = process_time().saturating_sub(own).as_secs_f64();
     let emulated = usage::cpu_of_family(emulator)?.saturating_sub(emulated);
     workers.iter_mut().try_for_each(Function::settle)?;
     let cpu = meter.read()?.as_secs_f64();
-    let tasks = tasks as f64;
+    let paused = pauses(workers)?.saturating_sub(paused);
     for (what, unit, sample) in [
         (RATE, Unit::PerSecond, tasks / wall),
         (CPU, Unit::CpuPerThousand, cpu / tasks * 1_000.0),
+        (PAUSES, Unit::Count, paused as f64 / tasks),
         (WORKERS, Unit::Count, cpu / wall),
         (ROWS, Unit::Count, own / wall),
         (QUEUE, Unit::Count, emulated.as_secs_f64() / wall),
     ] {
-        figures.add_of(&subject, what, THIS, unit, sample);
+        figures.add_of(crowd.name, what, THIS, unit, sample);
     }
     Ok(())
+}
+
+/// How often the workers have gone to sleep.
+fn pauses(workers: &[Function]) -> Result<u64> {
+    workers
+        .iter()
+        .map(|worker| usage::pauses(worker.pid()))
+        .sum()
 }
 
 /// Submits tasks, and takes their messages: the events of batches, all of which are there before
@@ -119,18 +154,22 @@ fn batches(stage: &Stage, submitters: &Pool, tasks: usize) -> Result<Vec<String>
             return Err(Error::new(format!("{left} messages are missing")));
         }
         left = left.saturating_sub(records.len());
+        if records.len() < BATCH && left > 0 {
+            return Err(Error::new("a batch is not full"));
+        }
         events.push(queue::event(&records));
     }
     Ok(events)
 }
 
-/// Has workers run all batches, each as many as it can.
-fn work(workers: &mut [Function], batches: Vec<String>) -> Result<()> {
-    let left = Mutex::new(batches.into_iter());
-    let left = &left;
+/// Has workers run all batches, each as many as it can, perhaps one worker at a time.
+fn work(workers: &mut [Function], batches: Vec<String>, in_turn: bool) -> Result<()> {
+    let (left, turn) = (Mutex::new(batches.into_iter()), Mutex::new(()));
+    let (left, turn) = (&left, in_turn.then_some(&turn));
     at_once(workers.iter_mut().map(|worker| {
         move || {
             while let Some(event) = next(left) {
+                let _turn = turn.map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
                 let answer = worker.invoke(event.as_bytes())?.body;
                 if !queue::is_done(&answer) {
                     let text = String::from_utf8_lossy(&answer);
