@@ -1,9 +1,8 @@
 //! The AWS endpoint that the functions call: an embedded DynamoDB in this process, and before the
 //! local SQS a proxy. Neither is counted: only the functions' processes are.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use dynoxide::{Database, DynoxideError};
 use local_stack::http::{Request, Response, Server};
@@ -14,11 +13,49 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use ureq::Agent;
 
+use crate::tally::{Tally, thread_time};
+
 /// A running endpoint.
 pub struct Endpoint {
     server: Server,
     database: Arc<Database>,
-    calls: Arc<AtomicU64>,
+    watch: Arc<Watch>,
+}
+
+/// A call that was answered with success.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// The operation, such as `UpdateItem`.
+    pub operation: &'a str,
+    /// The request as it was sent.
+    pub body: &'a [u8],
+    /// When it was done, which is before its caller knows.
+    pub at: Instant,
+}
+
+type Observer = Arc<dyn Fn(&Seen<'_>) + Send + Sync>;
+
+/// What is noted of the calls.
+#[derive(Default)]
+struct Watch {
+    tally: Mutex<Tally>,
+    observer: Mutex<Option<Observer>>,
+}
+
+impl Watch {
+    fn note(&self, operation: &str, time: Duration) {
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.add(operation, time);
+    }
+
+    fn tell(&self, seen: &Seen<'_>) {
+        let observer = self.observer.lock();
+        // A copy, so that calls do not wait for each other here.
+        let observer = observer.unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(observer) = observer {
+            observer(seen);
+        }
+    }
 }
 
 impl Endpoint {
@@ -34,25 +71,40 @@ impl Endpoint {
             database.create_table(request).context("a table")?;
         }
         let database = Arc::new(database);
-        let calls = Arc::new(AtomicU64::new(0));
+        let watch = Arc::new(Watch::default());
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(30)))
             .build()
             .new_agent();
-        let (rows, count) = (Arc::clone(&database), Arc::clone(&calls));
+        let (rows, watching) = (Arc::clone(&database), Arc::clone(&watch));
         let server = Server::start(0, move |request: &Request| {
-            count.fetch_add(1, Ordering::Relaxed);
             let target = request.header("x-amz-target").unwrap_or_default();
-            match target.strip_prefix("DynamoDB_20120810.") {
-                Some(operation) => dynamodb(&rows, operation, &request.body),
-                None => forward(&agent, others.as_deref(), request),
+            let (service, operation) = target.split_once('.').unwrap_or(("", target));
+            let response = if service == "DynamoDB_20120810" {
+                let before = thread_time();
+                let response = dynamodb(&rows, operation, &request.body);
+                watching.note(operation, thread_time().saturating_sub(before));
+                response
+            } else {
+                let before = Instant::now();
+                let response = forward(&agent, others.as_deref(), request);
+                watching.note(operation, before.elapsed());
+                response
+            };
+            if response.status == 200 {
+                watching.tell(&Seen {
+                    operation,
+                    body: &request.body,
+                    at: Instant::now(),
+                });
             }
+            response
         })?;
         Ok(Endpoint {
             server,
             database,
-            calls,
+            watch,
         })
     }
 
@@ -87,7 +139,20 @@ impl Endpoint {
     /// How many calls there have been.
     #[must_use]
     pub fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
+        self.tally().calls()
+    }
+
+    /// The calls there have been.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        let tally = self.watch.tally.lock();
+        tally.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells of each call that succeeds, from many threads; in the place of an earlier observer.
+    pub fn observe(&self, observer: impl Fn(&Seen<'_>) + Send + Sync + 'static) {
+        let place = self.watch.observer.lock();
+        *place.unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(observer));
     }
 }
 

@@ -14,6 +14,7 @@ use local_stack::{Context, Error, Result, functions, gateway, project, resources
 use serde_json::{Value, json};
 
 use crate::aws::Endpoint;
+use crate::queue::Queue;
 use crate::runtime::{Answer, Function, Program};
 
 /// The surroundings of a measured function.
@@ -68,6 +69,14 @@ impl Stage {
             is_drained: false,
             completed: None,
         })
+    }
+
+    /// Another one with the same executables, and with tables and queues of its own.
+    ///
+    /// # Errors
+    /// As [`Stage::start`].
+    pub fn another(&self) -> Result<Stage> {
+        Stage::start(&self.executables)
     }
 
     /// Every function of the template by its executable's name.
@@ -191,15 +200,7 @@ impl Stage {
     /// # Errors
     /// When the queue does not answer.
     pub fn receive(&self) -> Result<Vec<Value>> {
-        let request = json!({
-            "QueueUrl": self.queue(),
-            "MaxNumberOfMessages": 10,
-            "WaitTimeSeconds": 1,
-            "AttributeNames": ["All"],
-        });
-        let answer = self.sqs("ReceiveMessage", &request)?;
-        let messages = answer["Messages"].as_array().cloned().unwrap_or_default();
-        Ok(messages.iter().map(record).collect())
+        self.queue().receive(Duration::from_secs(1))
     }
 
     /// Takes messages out of the queue, by their receipts.
@@ -207,16 +208,7 @@ impl Stage {
     /// # Errors
     /// When the queue does not answer.
     pub fn delete(&self, records: &[Value]) -> Result<()> {
-        let entries = records.iter().enumerate();
-        let entries = entries.map(
-            |(at, record)| json!({"Id": at.to_string(), "ReceiptHandle": record["receiptHandle"]}),
-        );
-        let entries: Vec<Value> = entries.collect();
-        if !entries.is_empty() {
-            let request = json!({"QueueUrl": self.queue(), "Entries": entries});
-            self.sqs("DeleteMessageBatch", &request)?;
-        }
-        Ok(())
+        self.queue().delete(records)
     }
 
     /// Messages of so many fresh tasks, at most ten, which are taken out of the queue.
@@ -251,7 +243,7 @@ impl Stage {
         if self.is_drained {
             return Ok(());
         }
-        self.sqs("PurgeQueue", &json!({"QueueUrl": self.queue()}))?;
+        self.queue().purge()?;
         self.is_drained = true;
         Ok(())
     }
@@ -301,33 +293,15 @@ impl Stage {
         self.endpoint.empty(&self.template, "async-service-users")
     }
 
-    fn queue(&self) -> String {
-        format!(
+    /// The queue of tasks, for any number of threads.
+    #[must_use]
+    pub fn queue(&self) -> Queue {
+        let url = format!(
             "http://127.0.0.1:{}/000000000000/async-service-tasks",
             self.port
-        )
+        );
+        Queue::new(self.emulator.aws.clone(), url)
     }
-
-    fn sqs(&self, action: &str, request: &Value) -> Result<Value> {
-        let answer = self.emulator.aws.sqs(action, request)?;
-        let text = local_stack::aws::expect(action, answer)?;
-        serde_json::from_str(&text).context(action)
-    }
-}
-
-/// A received message as a function gets it.
-fn record(message: &Value) -> Value {
-    json!({
-        "messageId": message["MessageId"],
-        "receiptHandle": message["ReceiptHandle"],
-        "body": message["Body"],
-        "attributes": message["Attributes"],
-        "messageAttributes": {},
-        "md5OfBody": message["MD5OfBody"],
-        "eventSource": "aws:sqs",
-        "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:async-service-tasks",
-        "awsRegion": "us-east-1",
-    })
 }
 
 /// The status and the body of a function's answer to an HTTP request.

@@ -1,29 +1,31 @@
 //! What a process has used, as the kernel counts it.
 
 use std::fs;
-use std::ops::{AddAssign, Sub};
+use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
 use local_stack::{Context, Error, Result};
 
-/// CPU time of all threads that a process has now, to the nanosecond: `stat` counts in ticks of ten
-/// milliseconds. Threads that have ended are not in it.
+/// CPU time of a process, to the nanosecond, threads that have ended included: `/proc/<pid>/stat`
+/// counts in ticks of ten milliseconds, and `schedstat` only those threads that there still are.
 ///
 /// # Errors
-/// When the process is gone, or the kernel keeps no such account (Linux does).
+/// When the process is gone, or this is no Linux.
+#[cfg(target_os = "linux")]
 pub fn cpu(pid: u32) -> Result<Duration> {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).context("cannot read CPU time")?;
-    let mut total = Duration::ZERO;
-    for thread in threads.flatten() {
-        // A thread may end between the list and the look.
-        let Ok(text) = fs::read_to_string(thread.path().join("schedstat")) else {
-            continue;
-        };
-        let spent = text.split_whitespace().next();
-        let spent: Option<u64> = spent.and_then(|text| text.parse().ok());
-        total += Duration::from_nanos(spent.unwrap_or_default());
-    }
-    Ok(total)
+    let pid = i32::try_from(pid).context("no process")?;
+    let clock = nix::time::clock_getcpuclockid(nix::unistd::Pid::from_raw(pid));
+    let time = clock.and_then(nix::time::ClockId::now);
+    time.map(Duration::from).context("cannot read CPU time")
+}
+
+/// CPU time of a process, which only Linux tells.
+///
+/// # Errors
+/// Always.
+#[cfg(not(target_os = "linux"))]
+pub fn cpu(_: u32) -> Result<Duration> {
+    Err(Error::new("cannot read CPU time"))
 }
 
 /// CPU time of a process and all below it.
@@ -37,6 +39,22 @@ pub fn cpu_of_family(pid: u32) -> Result<Duration> {
         total.add_assign(cpu(child).unwrap_or_default());
     }
     Ok(total)
+}
+
+/// How often the threads of a process have gone to sleep because they had nothing to do.
+///
+/// # Errors
+/// When it is gone, or this is no Linux.
+pub fn pauses(pid: u32) -> Result<u64> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    let threads = threads.context("cannot read a process' threads")?;
+    let pauses = threads.flatten().filter_map(|thread| {
+        let text = fs::read_to_string(thread.path().join("status")).ok()?;
+        let mut lines = text.lines();
+        let count = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+        count.trim().parse::<u64>().ok()
+    });
+    Ok(pauses.sum())
 }
 
 /// Whether all threads of a process wait for something.
@@ -158,7 +176,7 @@ impl Meter {
     /// # Errors
     /// As [`cpu`].
     pub fn read(&self) -> Result<Duration> {
-        Ok(total(&self.pids)?.sub(self.before))
+        Ok(total(&self.pids)?.saturating_sub(self.before))
     }
 
     /// What they have used since, when all of them sleep, or half a second later.
@@ -193,6 +211,7 @@ mod tests {
         let memory = memory(std::process::id()).unwrap();
         assert!(memory.resident >= memory.proportional && memory.proportional > 0);
         assert!(peak(std::process::id()).unwrap() >= memory.proportional);
+        assert!(pauses(std::process::id()).is_ok());
         // This thread runs.
         assert!(!sleeps(std::process::id()));
     }

@@ -10,7 +10,9 @@ use crate::stage::Stage;
 pub(crate) mod client;
 pub(crate) mod invocations;
 pub(crate) mod profile;
+pub(crate) mod scaling;
 pub(crate) mod start;
+pub(crate) mod tasks;
 pub(crate) mod upstream;
 pub(crate) mod urls;
 
@@ -21,6 +23,9 @@ pub const GROUPS: &[Group] = &[
     upstream::GROUP,
     urls::GROUP,
     profile::GROUP,
+    tasks::GROUP,
+    scaling::workers::GROUP,
+    scaling::table::GROUP,
 ];
 
 /// The side that all others are compared with.

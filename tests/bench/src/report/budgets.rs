@@ -3,15 +3,12 @@
 use super::format::{NOTHING, met, range, table, value};
 use crate::groups::{
     CELERY, FASTAPI, LAMBDA_HTTP, LOOP, MANGUM, NODE, REDIS, REPLACED, THIS, invocations, start,
-    upstream, urls,
+    tasks, upstream, urls,
 };
 use crate::series::{Series, Unit};
 
 /// The column of each side that is a function.
 const FUNCTIONS: [&str; 4] = [MANGUM, NODE, LAMBDA_HTTP, LOOP];
-
-/// The words of the tasks' CPU time, which the group of tasks uses.
-pub const TASK_CPU: &str = "CPU time, submission to stored result";
 
 /// What was measured, to be looked up.
 struct Found<'a>(&'a [Series]);
@@ -23,7 +20,7 @@ const START: Place = (start::GROUP.name, "root", start::START);
 const CPU: Place = (invocations::GROUP.name, "root", invocations::CPU);
 const RESIDENT: Place = (invocations::GROUP.name, "root", invocations::RESIDENT);
 const SIZE: Place = (invocations::GROUP.name, "root", invocations::SIZE);
-const TASKS: Place = ("tasks", "", TASK_CPU);
+const TASKS: Place = (tasks::GROUP.name, "", tasks::CPU);
 const TEN: Place = (urls::GROUP.name, "", urls::TEN);
 const TEN_CPU: Place = (urls::GROUP.name, "", urls::TEN_CPU);
 const USERS: Place = (upstream::GROUP.name, "", invocations::CPU);

@@ -13,10 +13,9 @@ use crate::series::Series;
 
 mod budgets;
 mod charts;
-mod format;
+pub(crate) mod format;
 mod tables;
 
-pub use budgets::TASK_CPU;
 pub use tables::tables;
 
 /// What stands above the table of budgets.

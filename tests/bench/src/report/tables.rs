@@ -64,7 +64,16 @@ fn rows_of(alike: &[&Series]) -> Vec<Vec<String>> {
 fn title(series: &Series) -> String {
     match series.subject.as_str() {
         "" => series.what.clone(),
-        subject => format!("`{subject}`, {}", series.what),
+        subject => format!("{}, {}", name(subject), series.what),
+    }
+}
+
+/// A function's name is code; what has spaces is more than a name.
+fn name(subject: &str) -> String {
+    if subject.contains(' ') {
+        subject.to_owned()
+    } else {
+        format!("`{subject}`")
     }
 }
 
@@ -97,7 +106,7 @@ fn of_functions(series: &[Series]) -> String {
         .iter()
         .map(|function| {
             let cells = figures.iter().map(|figure| cell(function, figure));
-            [format!("`{function}`")].into_iter().chain(cells).collect()
+            [name(function)].into_iter().chain(cells).collect()
         })
         .collect();
     let head: Vec<&str> = ["Function"]
