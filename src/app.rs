@@ -42,7 +42,8 @@ impl App {
         })
     }
 
-    /// Opens the connections that the parts built so far will use; see [`Aws::open`].
+    /// Opens the connections that the parts built so far will use, where they are encrypted; see
+    /// [`Aws::open`].
     pub async fn connect(&self) {
         let opening = self.opening.take();
         join_all(opening.into_values()).await;
@@ -156,8 +157,11 @@ impl App {
     fn aws_for(&self, service: &str) -> Result<&Aws, ConfigError> {
         let aws = self.aws()?;
         let endpoint = aws.endpoint(service);
-        let opening = Box::pin(aws.open(&endpoint));
-        self.opening.borrow_mut().insert(endpoint, opening);
+        // A handshake is what costs; without one a connection may wait for the first call.
+        if endpoint.starts_with("https:") {
+            let opening = Box::pin(aws.open(&endpoint));
+            self.opening.borrow_mut().insert(endpoint, opening);
+        }
         Ok(aws)
     }
 
