@@ -145,13 +145,20 @@ fn credentials(config: &Config) -> Result<Credentials, ConfigError> {
 struct Pool(Client<HttpsConnector<connect::HttpConnector>, SdkBody>);
 
 impl Pool {
+    /// Without connections yet.
     fn empty() -> Pool {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(ROOTS).flatten());
+        Pool::trusting(roots)
+    }
+
+    fn trusting(roots: RootCertStore) -> Pool {
         let mut tcp = connect::HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls())
+            .with_tls_config(tls(roots))
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
@@ -159,9 +166,7 @@ impl Pool {
     }
 }
 
-fn tls() -> ClientConfig {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(ROOTS).flatten());
+fn tls(roots: RootCertStore) -> ClientConfig {
     let provider = rustls::crypto::ring::default_provider();
     let builder = ClientConfig::builder_with_provider(provider.into());
     match builder.with_safe_default_protocol_versions() {

@@ -1,8 +1,12 @@
 //! The connections, against a server that behaves as its script says.
 
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, ServerConnection, Stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -132,4 +136,69 @@ fn without_credentials_it_says_which_are_missing() {
     let config = Config::from([("AWS_REGION", "eu-central-1")]);
     let error = Aws::new(&config).err().unwrap().to_string();
     assert!(error.contains("AWS_ACCESS_KEY_ID"), "{error}");
+}
+
+/// A server for `localhost` over TLS, that answers any number of requests of a connection. Returns its
+/// URL, its certificate, and how many connections there were.
+fn encrypted_server() -> (String, CertificateDer<'static>, Arc<AtomicUsize>) {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key)
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!(
+        "https://localhost:{}",
+        listener.local_addr().unwrap().port()
+    );
+    let count = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for mut socket in listener.incoming().flatten() {
+            counting.fetch_add(1, Ordering::SeqCst);
+            let mut tls = ServerConnection::new(config.clone()).unwrap();
+            let mut stream = Stream::new(&mut tls, &mut socket);
+            let mut head = [0; 4096];
+            while matches!(stream.read(&mut head), Ok(1..)) {
+                let _ = stream.write_all(OK.as_bytes());
+            }
+        }
+    });
+    (url, cert.der().clone(), count)
+}
+
+#[tokio::test]
+async fn an_encrypted_connection_is_opened_once_and_kept() {
+    let (url, certificate, connections) = encrypted_server();
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    let aws = Aws {
+        pool: Pool::trusting(roots),
+        ..aws(None, "eu-central-1")
+    };
+    aws.open(&url).await;
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+    for _ in 0..2 {
+        assert_eq!(call(&aws.pool, &url).await.unwrap(), 200);
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn only_amazon_is_trusted() {
+    let (url, ..) = encrypted_server();
+    let refused = call(&Pool::empty(), &url).await.unwrap_err();
+    let mut texts = vec![refused.to_string()];
+    let mut cause = refused.source();
+    while let Some(error) = cause {
+        texts.push(error.to_string());
+        cause = error.source();
+    }
+    assert!(texts.join(": ").contains("certificate"), "{texts:?}");
 }
