@@ -40,7 +40,7 @@ pub fn submitted(job: &str) {
 pub fn reached(job: &str, state: State) {
     let dimensions = [("Job", job), ("State", state.as_str())];
     let metrics = [reaching(state)];
-    emit(reached_by(&dimensions, &metrics).as_slice());
+    emit(reached_by(state, &dimensions, &metrics).as_slice());
 }
 
 /// What a task's coming to a state counts as: `TasksFinished` where it is a final one, `TaskRetries`
@@ -52,13 +52,13 @@ fn reaching(state: State) -> Metric {
     }
 }
 
-/// That a task came to a state, where that is counted. `dimensions` are the job and the state.
+/// That a task came to `state`, where that is counted. `dimensions` are the job and the state.
 fn reached_by<'a>(
+    state: State,
     dimensions: &'a [(&'static str, &'a str); 2],
     metrics: &'a [Metric],
 ) -> Option<Set<'a>> {
-    let [_, (_, state)] = dimensions;
-    match State::from_name(state)? {
+    match state {
         state if state.is_final() => Some(Set::of(dimensions, metrics)),
         State::Retrying => Some(Set::of(&dimensions[..1], metrics)),
         _ => None,
@@ -85,7 +85,7 @@ pub fn attempted(task: &Task, attempt: u32, began: u64, time: Duration, state: O
     };
     // In one line: of a small task, the log is not the least of its costs.
     let (dimensions, metrics) = ([job, ("State", state.as_str())], [reaching(state)]);
-    match reached_by(&dimensions, &metrics) {
+    match reached_by(state, &dimensions, &metrics) {
         Some(reached) => emit(&[attempted, reached]),
         None => emit(&[attempted]),
     }
@@ -294,7 +294,7 @@ mod tests {
             [("Job", "j"), ("State", "completed")],
             [count("TasksFinished")],
         );
-        let reached = reached_by(&dimensions, &ends).unwrap();
+        let reached = reached_by(State::Completed, &dimensions, &ends).unwrap();
         let sets = [Set::of(&dimensions[..1], &times), reached];
         let line = Line {
             namespace: "shop",
@@ -314,7 +314,8 @@ mod tests {
         let counted = |state: State| {
             let (dimensions, metrics) =
                 ([("Job", "j"), ("State", state.as_str())], [reaching(state)]);
-            reached_by(&dimensions, &metrics).map(|set| (set.dimensions.len(), set.metrics[0].0))
+            reached_by(state, &dimensions, &metrics)
+                .map(|set| (set.dimensions.len(), set.metrics[0].0))
         };
         assert_eq!(counted(State::Failed), Some((2, "TasksFinished")));
         assert_eq!(counted(State::Retrying), Some((1, "TaskRetries")));

@@ -168,6 +168,22 @@ impl fmt::Display for State {
 }
 
 impl Event {
+    /// Every event.
+    pub const ALL: [Event; 12] = [
+        Event::Submit,
+        Event::Schedule,
+        Event::Claim,
+        Event::Complete,
+        Event::Fail,
+        Event::Retry,
+        Event::HandBack,
+        Event::Cancel,
+        Event::Stop,
+        Event::Expire,
+        Event::Reject,
+        Event::Restart,
+    ];
+
     /// The states that allow this event.
     pub fn sources(self) -> impl Iterator<Item = State> {
         State::ALL
@@ -185,25 +201,10 @@ impl Event {
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 12] = [
-        Event::Submit,
-        Event::Schedule,
-        Event::Claim,
-        Event::Complete,
-        Event::Fail,
-        Event::Retry,
-        Event::HandBack,
-        Event::Cancel,
-        Event::Stop,
-        Event::Expire,
-        Event::Reject,
-        Event::Restart,
-    ];
-
     #[test]
     fn a_final_state_is_left_by_restart_alone_and_completed_never() {
         for state in State::ALL.into_iter().filter(|state| state.is_final()) {
-            for event in EVENTS {
+            for event in Event::ALL {
                 let restarts = event == Event::Restart && state != State::Completed;
                 let allowed = next(Some(state), event).is_ok();
                 assert_eq!(allowed, restarts, "{state} {event:?}");
@@ -213,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_cancelled_task_never_completes() {
-        for event in EVENTS {
+        for event in Event::ALL {
             let after = next(Some(State::Cancelled), event);
             assert!(
                 !matches!(after, Ok(State::Completed | State::Running)),
@@ -236,7 +237,7 @@ mod tests {
         let mut open = vec![State::Pending, State::Scheduled, State::Running];
         let mut seen = open.clone();
         while let Some(state) = open.pop() {
-            let reached: Vec<State> = EVENTS
+            let reached: Vec<State> = Event::ALL
                 .into_iter()
                 .filter_map(|event| next(Some(state), event).ok())
                 .collect();
