@@ -34,7 +34,6 @@ pub use error::FetchError;
 pub use many::FetchMany;
 pub use target::MAX_URL;
 
-use crate::metrics;
 use client::{Clients, Network};
 use target::{Scope, Target};
 
@@ -45,6 +44,7 @@ mod body;
 mod client;
 mod error;
 mod many;
+mod metrics;
 mod resolve;
 mod target;
 #[cfg(test)]
