@@ -58,7 +58,7 @@ fn the_dashboard_is_json_and_shows_metrics_that_there_are() {
     let text = dashboard["Fn::Sub"].as_str().unwrap();
     let body: Value = serde_json::from_str(text).expect("the dashboard's body");
     assert!(body["widgets"].as_array().unwrap().len() >= 8);
-    let code = file("src/metrics.rs");
+    let code = file("src/tasks/metrics.rs") + &file("src/fetch/metrics.rs");
     let mut shown = BTreeSet::new();
     for part in text.split("MetricName=\\\"").skip(1) {
         shown.insert(part.split('\\').next().unwrap());

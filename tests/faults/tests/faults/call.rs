@@ -60,7 +60,7 @@ impl Call {
     }
 }
 
-/// The table's updates are all made in `src/store/tasks/update.rs`, with a placeholder `:x` for
+/// The table's updates are all made in `src/tasks/store/update.rs`, with a placeholder `:x` for
 /// the value that an attribute `x` is set to.
 fn update(body: &Value) -> About {
     let values = &body["ExpressionAttributeValues"];

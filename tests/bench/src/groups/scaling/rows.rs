@@ -19,7 +19,7 @@ const RARE: u64 = 100;
 const PACE: u64 = 10;
 /// The middle of all made-up tasks lies so many milliseconds back.
 const AGE: u64 = 24 * 60 * 60 * 1_000;
-/// Partitions of the lists, as in `src/store/tasks/list.rs`.
+/// Partitions of the lists, as in `src/tasks/store/list.rs`.
 const SHARDS: u64 = 8;
 
 /// A source of rows. The first is the newest of the older half, the second the oldest of the newer
