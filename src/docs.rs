@@ -17,7 +17,7 @@ use http::{HeaderValue, Method, StatusCode};
 
 use crate::http::{Answer, HttpError, Request};
 
-/// The document, as `cargo xtask openapi` writes it.
+/// The document, as `cargo xtask generate` writes it.
 const DOCUMENT: &str = include_str!("../openapi.json");
 /// The document's server, when nothing stands in front of its paths.
 const SERVER: &str = r#""url": "/""#;

@@ -5,34 +5,9 @@ use http::{Method, StatusCode};
 
 use crate::http::{Answer, HttpError, Request};
 
-/// Each path with its methods, as FastAPI has them, slashes included, and in the order in which it
-/// matches them: a request whose path is known and whose method is not is told the methods of the
-/// first route of that path.
-const ROUTES: &[(&str, &str)] = &[
-    ("/openapi.json", "GET, HEAD"),
-    ("/docs", "GET, HEAD"),
-    ("/redoc", "GET, HEAD"),
-    ("/", "GET"),
-    ("/items/", "GET"),
-    ("/items/", "POST"),
-    ("/items/{item_id}", "GET"),
-    ("/items/{item_id}", "PUT"),
-    ("/items/{item_id}", "DELETE"),
-    ("/users/", "GET"),
-    ("/users/", "POST"),
-    ("/users/{user_id}", "GET"),
-    ("/users/{user_id}", "PUT"),
-    ("/users/{user_id}", "DELETE"),
-    ("/fetch/", "GET"),
-    ("/process/", "POST"),
-    ("/result/{task_id}", "GET"),
-    ("/tasks/", "GET"),
-    ("/tasks/", "POST"),
-    ("/tasks/{task_id}", "GET"),
-    ("/tasks/{task_id}", "DELETE"),
-    ("/tasks/{task_id}/retry", "POST"),
-    ("/jobs/", "GET"),
-];
+mod table;
+
+use table::ROUTES;
 
 /// Answers what no other function took.
 #[derive(Debug, Clone)]
@@ -91,14 +66,15 @@ fn not_allowed(allow: &'static str) -> HttpError {
 /// The methods of the first route of a path.
 fn allowed(path: &str) -> Option<&'static str> {
     let mut routes = ROUTES.iter();
-    let first = routes.find(|(route, _)| is_path_of(route, path));
-    first.map(|(_, methods)| *methods)
+    let (_, methods) = routes.find(|(route, _)| is_path_of(route, path))?;
+    methods.first().copied()
 }
 
 fn is_served(path: &str, method: &Method) -> bool {
     let mut routes = ROUTES.iter();
     routes.any(|(route, methods)| {
-        methods.split(", ").any(|served| served == method.as_str()) && is_path_of(route, path)
+        let mut methods = methods.iter().flat_map(|methods| methods.split(", "));
+        methods.any(|served| served == method.as_str()) && is_path_of(route, path)
     })
 }
 
