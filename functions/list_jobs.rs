@@ -5,7 +5,7 @@ use async_service::jobs::CATALOG;
 use async_service::tasks::schemas::JobView;
 use async_service::{App, Error};
 
-const ROUTE: &str = "/jobs";
+const ROUTE: &str = "/jobs/";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -15,7 +15,7 @@ async fn main() -> Result<(), Error> {
 
 /// The jobs that a task can be submitted of, with the JSON Schema of their input and output.
 #[utoipa::path(
-    get, path = "/jobs/", tag = "tasks",
+    get, path = ROUTE, tag = "tasks",
     responses((status = 200, body = Vec<JobView>, description = "The jobs, by their names")),
 )]
 pub async fn list_jobs((): &(), _: Request) -> Result<Answer, HttpError> {

@@ -13,7 +13,7 @@ use async_service::tasks::state::State;
 use async_service::tasks::view::TaskView;
 use async_service::{App, Error};
 
-const ROUTE: &str = "/tasks";
+const ROUTE: &str = "/tasks/";
 /// The most tasks of one page; a larger `limit` is answered with this many and a link to the rest.
 const MAX_LIMIT: i64 = 100;
 
@@ -28,7 +28,7 @@ async fn main() -> Result<(), Error> {
 /// page may hold fewer tasks than its limit, or none, where those that are asked for are rare. The list
 /// follows the tasks within moments.
 #[utoipa::path(
-    get, path = "/tasks/", tag = "tasks",
+    get, path = ROUTE, tag = "tasks",
     params(("state" = Option<State>, Query, description = "Only tasks in this state"),
         ("job" = Option<String>, Query, description = "Only tasks of this job"),
         ("limit" = Option<i64>, Query, description = "How many at most, from 1 to 100"),
