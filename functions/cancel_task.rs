@@ -19,7 +19,7 @@ async fn main() -> Result<(), Error> {
 /// Cancels a task: at once where no worker has it; else its worker stops it within a heartbeat. A
 /// cancelled task never completes.
 #[utoipa::path(
-    delete, path = "/tasks/{task_id}", tag = "tasks",
+    delete, path = ROUTE, tag = "tasks",
     params(("task_id" = String, Path, example = "5f0c9c1e-6f0b-4d7e-9a53-0d2f8a9c1b7e")),
     responses((status = 200, body = TaskView, description = "It is cancelled"),
         (status = 202, body = TaskView, description = "It runs, and will be stopped"),

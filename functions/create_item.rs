@@ -6,7 +6,7 @@ use async_service::web::openapi::{InvalidBody, Unavailable};
 use async_service::web::{Body, Extract, HttpError, Request, Response, ResponseExt, all, answer};
 use async_service::{App, Error};
 
-const ROUTE: &str = "/items";
+const ROUTE: &str = "/items/";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -17,7 +17,7 @@ async fn main() -> Result<(), Error> {
 
 /// Stores any JSON object under a new id.
 #[utoipa::path(
-    post, path = "/items/", tag = "items",
+    post, path = ROUTE, tag = "items",
     request_body(content = Object, example = json!({"name": "Foo", "price": 1.5})),
     responses((status = 200, body = StoredItem, description = "The item and its id",
         headers(("Location" = String, description = "The path of the item"))),

@@ -11,7 +11,7 @@ use async_service::web::{
 };
 use async_service::{App, Error};
 
-const ROUTE: &str = "/tasks";
+const ROUTE: &str = "/tasks/";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -23,7 +23,7 @@ async fn main() -> Result<(), Error> {
 /// Queues a task of any job. With an `Idempotency-Key` it may be repeated: the same request is answered
 /// by the same task, another one with the same key is refused.
 #[utoipa::path(
-    post, path = "/tasks/", tag = "tasks",
+    post, path = ROUTE, tag = "tasks",
     params(("Idempotency-Key" = Option<String>, Header, example = "order-4711",
         min_length = 1, max_length = 255)),
     request_body(content = NewTaskSchema),

@@ -8,7 +8,7 @@ use async_service::web::{
 };
 use async_service::{App, Error};
 
-const ROUTE: &str = "/users";
+const ROUTE: &str = "/users/";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -19,7 +19,7 @@ async fn main() -> Result<(), Error> {
 
 /// Stores a user under a new id. Whatever it has beside a name and an email is kept.
 #[utoipa::path(
-    post, path = "/users/", tag = "users",
+    post, path = ROUTE, tag = "users",
     request_body(content = NewUserSchema),
     responses((status = 201, body = User, description = "The new user",
         headers(("Location" = String, description = "The path of the user"))),

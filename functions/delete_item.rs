@@ -16,7 +16,7 @@ async fn main() -> Result<(), Error> {
 
 /// Deletes an item.
 #[utoipa::path(
-    delete, path = "/items/{item_id}", tag = "items",
+    delete, path = ROUTE, tag = "items",
     params(("item_id" = i64, Path, example = 243957302321152_i64)),
     responses((status = 204, description = "It is deleted"),
         (status = 404, body = ErrorDetail, description = "There is no such item",

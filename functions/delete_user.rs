@@ -16,7 +16,7 @@ async fn main() -> Result<(), Error> {
 
 /// Deletes a user, also one that the upstream still has.
 #[utoipa::path(
-    delete, path = "/users/{user_id}", tag = "users",
+    delete, path = ROUTE, tag = "users",
     params(("user_id" = i64, Path, example = 7)),
     responses((status = 204, description = "It is deleted"),
         (status = 404, body = ErrorDetail, description = "There is no such user",

@@ -7,7 +7,7 @@ use async_service::web::{
 };
 use async_service::{App, Error};
 
-const ROUTE: &str = "/fetch";
+const ROUTE: &str = "/fetch/";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -18,7 +18,7 @@ async fn main() -> Result<(), Error> {
 
 /// Fetches a URL and answers its JSON. No URL that leads into a private network is fetched.
 #[utoipa::path(
-    get, path = "/fetch/", tag = "fetch",
+    get, path = ROUTE, tag = "fetch",
     params(("url" = String, Query, example = "https://example.com/data.json")),
     responses((status = 200, body = serde_json::Value, description = "The JSON at the URL",
         example = json!({"id": 7, "name": "Ada"})),

@@ -7,7 +7,7 @@ use async_service::web::page::with_next;
 use async_service::web::{Body, HttpError, PageQuery, Request, Response, all, answer};
 use async_service::{App, Error};
 
-const ROUTE: &str = "/items";
+const ROUTE: &str = "/items/";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -18,7 +18,7 @@ async fn main() -> Result<(), Error> {
 
 /// A page of items in the order of their ids. The `Link` header leads to the next page.
 #[utoipa::path(
-    get, path = "/items/", tag = "items",
+    get, path = ROUTE, tag = "items",
     params(Page),
     responses((status = 200, body = Vec<StoredItem>, description = "The items", headers(("Link" = String, description = "The next page, as `<url>; rel=\"next\"`; absent on the last"))),
         Invalid, TooLargeAnswer, Unavailable),

@@ -5,7 +5,7 @@ use async_service::web::job_view::JobView;
 use async_service::web::{Body, HttpError, Request, Response, answer};
 use async_service::{App, Error};
 
-const ROUTE: &str = "/jobs";
+const ROUTE: &str = "/jobs/";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -15,7 +15,7 @@ async fn main() -> Result<(), Error> {
 
 /// The jobs that a task can be submitted of, with the JSON Schema of their input and output.
 #[utoipa::path(
-    get, path = "/jobs/", tag = "tasks",
+    get, path = ROUTE, tag = "tasks",
     responses((status = 200, body = Vec<JobView>, description = "The jobs, by their names")),
 )]
 pub async fn list_jobs((): &(), _: Request) -> Result<Response<Body>, HttpError> {

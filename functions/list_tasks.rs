@@ -9,7 +9,7 @@ use async_service::web::task_view::{TaskState, TaskView, task_query};
 use async_service::web::{Body, Extract, HttpError, Request, Response, all, answer};
 use async_service::{App, Error};
 
-const ROUTE: &str = "/tasks";
+const ROUTE: &str = "/tasks/";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -22,7 +22,7 @@ async fn main() -> Result<(), Error> {
 /// page may hold fewer tasks than its limit, or none, where those that are asked for are rare. The list
 /// follows the tasks within moments.
 #[utoipa::path(
-    get, path = "/tasks/", tag = "tasks",
+    get, path = ROUTE, tag = "tasks",
     params(("state" = Option<TaskState>, Query, description = "Only tasks in this state"),
         ("job" = Option<String>, Query, description = "Only tasks of this job"),
         ("limit" = Option<i64>, Query, description = "How many at most, from 1 to 100"),

@@ -8,7 +8,7 @@ use async_service::web::user::ids;
 use async_service::web::{Body, HttpError, PageQuery, Request, Response, all, answer};
 use async_service::{App, Error};
 
-const ROUTE: &str = "/users";
+const ROUTE: &str = "/users/";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -20,7 +20,7 @@ async fn main() -> Result<(), Error> {
 /// A page of the users that are stored here, in the order of their ids, with a `Link` header to the
 /// next page; or, with `ids`, these users, without those that there are not.
 #[utoipa::path(
-    get, path = "/users/", tag = "users",
+    get, path = ROUTE, tag = "users",
     params(Page, ("ids" = Option<String>, Query, description = "Integers, separated by commas; at most 100",
         example = "1,2,3")),
     responses((status = 200, body = Vec<User>, description = "The users", headers(("Link" = String, description = "The next page, as `<url>; rel=\"next\"`; absent on the last"))),

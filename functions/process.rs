@@ -9,7 +9,7 @@ use async_service::web::submission::new_task;
 use async_service::web::{Body, Extract, HttpError, Request, Response, all, answer};
 use async_service::{App, Error};
 
-const ROUTE: &str = "/process";
+const ROUTE: &str = "/process/";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -22,7 +22,7 @@ async fn main() -> Result<(), Error> {
 /// file at its `source_url` where it has nothing else but perhaps a `format`, such as
 /// `{"source_url": "https://example.com/people.csv", "format": "csv"}`.
 #[utoipa::path(
-    post, path = "/process/", tag = "tasks",
+    post, path = ROUTE, tag = "tasks",
     request_body(content = Object, example = json!({"values": [1, 2, 3]})),
     responses((status = 200, body = Accepted, description = "The id of the task"),
         InvalidBody, Unavailable),

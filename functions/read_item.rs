@@ -16,7 +16,7 @@ async fn main() -> Result<(), Error> {
 
 /// The id, the query, and the item that is stored under the id, or null.
 #[utoipa::path(
-    get, path = "/items/{item_id}", tag = "items",
+    get, path = ROUTE, tag = "items",
     params(("item_id" = i64, Path, example = 243957302321152_i64), ("q" = Option<String>, Query, example = "x")),
     responses((status = 200, body = ReadItem, description = "What was asked for, and the item"),
         Invalid, Unavailable),

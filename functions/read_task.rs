@@ -23,7 +23,7 @@ async fn main() -> Result<(), Error> {
 /// All that is known of a task. With `wait`, the answer comes when the task has ended, or after so many
 /// seconds.
 #[utoipa::path(
-    get, path = "/tasks/{task_id}", tag = "tasks",
+    get, path = ROUTE, tag = "tasks",
     params(("task_id" = String, Path, example = "5f0c9c1e-6f0b-4d7e-9a53-0d2f8a9c1b7e"),
         ("wait" = Option<i64>, Query, description = "Seconds to wait for its end, at most 20",
             minimum = 0, maximum = 20)),

@@ -17,7 +17,7 @@ async fn main() -> Result<(), Error> {
 
 /// A user, read through the upstream if there is one.
 #[utoipa::path(
-    get, path = "/users/{user_id}", tag = "users",
+    get, path = ROUTE, tag = "users",
     params(("user_id" = i64, Path, example = 7)),
     responses((status = 200, body = User, description = "The user"),
         (status = 404, body = ErrorDetail, description = "There is no such user",

@@ -18,7 +18,7 @@ async fn main() -> Result<(), Error> {
 
 /// What became of a task: it is pending, or it has ended.
 #[utoipa::path(
-    get, path = "/result/{task_id}", tag = "tasks",
+    get, path = ROUTE, tag = "tasks",
     params(("task_id" = String, Path, example = "5f0c9c1e-6f0b-4d7e-9a53-0d2f8a9c1b7e")),
     responses((status = 200, body = TaskResult, description = "The state, and the result or the error",
             examples(

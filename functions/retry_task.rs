@@ -19,7 +19,7 @@ async fn main() -> Result<(), Error> {
 
 /// Runs a failed, cancelled or expired task again, at once and under the same id.
 #[utoipa::path(
-    post, path = "/tasks/{task_id}/retry", tag = "tasks",
+    post, path = ROUTE, tag = "tasks",
     params(("task_id" = String, Path, example = "5f0c9c1e-6f0b-4d7e-9a53-0d2f8a9c1b7e")),
     responses((status = 202, body = AcceptedTask, description = "It waits for a worker",
         headers(("Location" = String, description = "The path of the task"))),

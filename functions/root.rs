@@ -14,7 +14,7 @@ async fn main() -> Result<(), Error> {
 
 /// A greeting.
 #[utoipa::path(
-    get, path = "/", tag = "service",
+    get, path = ROUTE, tag = "service",
     responses((status = 200, body = Object, description = "The greeting",
         example = json!({"message": "Welcome to the async service"}))),
 )]

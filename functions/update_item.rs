@@ -17,7 +17,7 @@ async fn main() -> Result<(), Error> {
 
 /// Replaces an item.
 #[utoipa::path(
-    put, path = "/items/{item_id}", tag = "items",
+    put, path = ROUTE, tag = "items",
     params(("item_id" = i64, Path, example = 243957302321152_i64)),
     request_body(content = Object, example = json!({"name": "Foo", "price": 2.0})),
     responses((status = 200, body = StoredItem, description = "The item and its id"),

@@ -17,7 +17,7 @@ async fn main() -> Result<(), Error> {
 
 /// Replaces a user. From then on the upstream is not asked for it.
 #[utoipa::path(
-    put, path = "/users/{user_id}", tag = "users",
+    put, path = ROUTE, tag = "users",
     params(("user_id" = i64, Path, example = 7)),
     request_body(content = NewUserSchema),
     responses((status = 200, body = User, description = "The user"),

@@ -117,7 +117,7 @@ impl App {
             tasks: self.tasks()?,
             queue: self.queue()?,
             dead_letters: self.dead_letters()?,
-            jobs: jobs::registry(self.fetcher()?),
+            jobs: jobs::registry(&self.fetcher()?),
             runner: Runner::start()?.into(),
             lease: self.config.lease()?,
             name: self.config.worker_name(),

@@ -20,7 +20,7 @@ use super::answer::{self, ResponseExt};
 use super::error::HttpError;
 use super::extract::Extract;
 
-/// The document, as `cargo xtask openapi` writes it.
+/// The document, as `cargo xtask generate` writes it.
 const DOCUMENT: &str = include_str!("../../openapi.json");
 /// The document's server, when nothing stands in front of its paths.
 const SERVER: &str = r#""url": "/""#;

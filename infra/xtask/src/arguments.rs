@@ -59,8 +59,10 @@ cargo xtask bench  Measures this service side by side with what it replaces, and
                       that is none tells their names
   --rounds N          how often each side has its turn
 
-cargo xtask openapi
-                   Writes openapi.json anew, of the routes and the Rust types.
+cargo xtask generate
+                   Writes what follows from functions/*.rs, their events in
+                   template.yaml and the jobs: parts of Cargo.toml and
+                   template.yaml, the table behind 405, and openapi.json.
 
 cargo xtask help   Prints this.
 ";
@@ -82,8 +84,8 @@ pub enum Command {
     Faults(FaultOptions),
     /// Measure the service.
     Bench(BenchOptions),
-    /// Write the OpenAPI document.
-    OpenApi,
+    /// Write the generated files.
+    Generate,
 }
 
 /// What to measure.
@@ -129,7 +131,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command> {
             Some("keys") => parse_keys(&mut parser),
             Some("faults") => parse_faults(&mut parser),
             Some("bench") => parse_bench(&mut parser),
-            Some("openapi") => Ok(Command::OpenApi),
+            Some("generate") => Ok(Command::Generate),
             _ => Err(format!("unknown command {}", word.to_string_lossy()).into()),
         },
         Ok(Some(other)) => Err(other.unexpected()),

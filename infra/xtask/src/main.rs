@@ -1,5 +1,5 @@
 //! The project's commands: `cargo xtask run`, `deploy`, `keys`, `test`, `faults`, `bench` and
-//! `openapi`.
+//! `generate`.
 
 use std::process::ExitCode;
 
@@ -9,8 +9,8 @@ mod arguments;
 mod bench;
 mod deploy;
 mod faults;
+mod generate;
 mod keys;
-mod openapi;
 mod run;
 mod test;
 
@@ -42,6 +42,6 @@ fn start() -> Result<()> {
         Command::Test(options) => test::run(options),
         Command::Faults(options) => faults::run(options),
         Command::Bench(options) => bench::run(&options),
-        Command::OpenApi => openapi::write(),
+        Command::Generate => generate::run(),
     }
 }

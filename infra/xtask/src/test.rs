@@ -6,17 +6,30 @@ use std::time::{Duration, Instant};
 use local_stack::{Context, Error, Result, functions, process, project, setup};
 
 use crate::arguments::TestOptions;
+use crate::bench;
 
 /// A check: its name, and what it runs.
 type Step = (&'static str, fn() -> Result<Command>);
 
 /// Checks that need nothing but cargo.
-const QUICK: [Step; 5] = [
+const QUICK: [Step; 7] = [
     ("format", || Ok(cargo("fmt --all --check"))),
     ("lints", || {
         Ok(cargo(
             "clippy --workspace --all-targets --quiet -- --deny warnings",
         ))
+    }),
+    ("format of the bare functions", || {
+        let mut command = cargo("fmt --check");
+        command.args(["--manifest-path", bench::BARE]);
+        Ok(command)
+    }),
+    ("lints of the bare functions", || {
+        let mut command = cargo("clippy --quiet --locked");
+        command.args(["--manifest-path", bench::BARE, "--target-dir"]);
+        command.arg(project::target());
+        command.args(["--", "--deny", "warnings"]);
+        Ok(command)
     }),
     ("tests of the service", || Ok(cargo("test --quiet"))),
     ("tests of the tools", || {

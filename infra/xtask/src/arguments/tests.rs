@@ -76,9 +76,13 @@ fn bench_takes_its_options() {
 }
 
 #[test]
-fn test_and_help_are_known() {
+fn test_generate_and_help_are_known() {
     let quick = parse_words("test --quick").unwrap();
     assert!(matches!(quick, Command::Test(TestOptions { quick: true })));
+    assert!(matches!(
+        parse_words("generate").unwrap(),
+        Command::Generate
+    ));
     for words in ["", "help", "--help", "run -h"] {
         assert!(
             matches!(parse_words(words).unwrap(), Command::Help),

@@ -1,0 +1,222 @@
+//! The generated files.
+
+use std::fmt::Write as _;
+
+use local_stack::{Context, Result};
+
+use super::region;
+use super::service::{Access, Function, Service};
+
+/// The manifest of the workspace and the service, parts of which are generated.
+pub const MANIFEST: &str = "Cargo.toml";
+/// The template, a part of which is generated.
+pub const TEMPLATE: &str = "template.yaml";
+
+/// What each file says that is generated as a whole.
+const HEADER: &str = "// `cargo xtask generate` writes this file.\n";
+
+/// Every method that a request may have.
+const METHODS: [&str; 9] = [
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT",
+];
+
+/// A file, or a file with a generated part.
+#[derive(Debug)]
+pub struct File {
+    /// Where it is, from the project's folder.
+    pub path: &'static str,
+    /// Its whole text.
+    pub text: String,
+}
+
+/// The files that follow from the functions, given the texts that have only a part generated.
+///
+/// # Errors
+/// When a text has no lines to generate between.
+pub fn of(service: &Service, manifest: &str, template: &str) -> Result<Vec<File>> {
+    let manifest = region::replace(manifest, "executables", &executables(service))
+        .and_then(|text| region::replace(&text, "router", &router(service)));
+    let template = region::replace(template, "paths", &paths(service));
+    Ok(vec![
+        File {
+            path: MANIFEST,
+            text: manifest.context(MANIFEST)?,
+        },
+        File {
+            path: TEMPLATE,
+            text: template.context(TEMPLATE)?,
+        },
+        File {
+            path: "src/web/routes/table.rs",
+            text: table(service),
+        },
+        File {
+            path: "tests/openapi/routes.rs",
+            text: document(service),
+        },
+    ])
+}
+
+/// The `[[bin]]` of each function, for cargo.
+fn executables(service: &Service) -> Vec<String> {
+    let mut lines = Vec::new();
+    for Function { name, .. } in &service.functions {
+        lines.extend([
+            "[[bin]]".to_owned(),
+            format!("name = \"{name}\""),
+            format!("path = \"functions/{name}.rs\""),
+            "test = false".to_owned(),
+            String::new(),
+        ]);
+    }
+    lines.pop();
+    lines
+}
+
+/// The routes of `cargo lambda watch`. Its router looks for a path first, and so every path has the
+/// function of `$default` for the methods that no function takes.
+fn router(service: &Service) -> Vec<String> {
+    let routes = by_path(service);
+    let fallback = service.functions.iter().find(|function| {
+        let mut routes = function.routes.iter();
+        routes.any(|route| route.path.is_empty())
+    });
+    let mut lines = Vec::new();
+    for (path, routes) in routes.iter().filter(|(path, _)| !path.is_empty()) {
+        let with_slash = format!("{path}/");
+        for path in [*path, &with_slash].iter().filter(|path| **path != "//") {
+            for (methods, function) in by_function(routes) {
+                lines.push(watch(path, &methods, &function.name));
+            }
+            let rest = METHODS.iter().filter(|method| {
+                let mut taken = routes.iter();
+                taken.all(|(taken, _)| taken != *method)
+            });
+            if let Some(fallback) = fallback {
+                lines.push(watch(
+                    path,
+                    &rest.copied().collect::<Vec<_>>(),
+                    &fallback.name,
+                ));
+            }
+        }
+    }
+    if let Some(Function { name, .. }) = fallback {
+        lines.push(format!(
+            "{{ path = \"/{{*path}}\", function = \"{name}\" }},"
+        ));
+    }
+    lines
+}
+
+fn watch(path: &str, methods: &[&str], function: &str) -> String {
+    let methods = methods.join("\", \"");
+    format!("{{ path = \"{path}\", methods = [\"{methods}\"], function = \"{function}\" }},")
+}
+
+/// Which routes of the HTTP API have its authorizer.
+fn paths(service: &Service) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (path, routes) in by_path(service) {
+        let known: Vec<_> = routes
+            .iter()
+            .filter_map(|(method, function)| match function.access {
+                Access::Callers => Some((method, "KnowsCallers")),
+                Access::Documentation => Some((method, "DocsKnowCallers")),
+                Access::Everybody => None,
+            })
+            .collect();
+        if !known.is_empty() {
+            lines.push(format!("{path}:"));
+        }
+        for (method, condition) in known {
+            let method = method.to_lowercase();
+            let security = format!("!If [{condition}, [callers: []], []]");
+            lines.push(format!("  {method}: {{security: {security}}}"));
+        }
+    }
+    lines
+}
+
+/// The table behind 404 and 405.
+fn table(service: &Service) -> String {
+    let mut text = HEADER.to_owned();
+    text.push_str(
+        "\n/// Each path with the methods of its routes, as FastAPI has them: a slash at the end \
+         included,\n/// and the routes of a path in their order.\n\
+         pub(super) const ROUTES: &[(&str, &[&str])] = &[\n",
+    );
+    for (path, routes) in by_path(service) {
+        // FastAPI has no routes for the files of its pages.
+        if path.is_empty() || path.ends_with("/{file}") {
+            continue;
+        }
+        let path = routes[0].1.canonical(path);
+        let methods = by_function(&routes);
+        let methods: Vec<_> = methods
+            .iter()
+            .map(|(methods, _)| methods.join(", "))
+            .collect();
+        let methods = methods.join("\", \"");
+        let _ = writeln!(text, "    (\"{path}\", &[\"{methods}\"]),");
+    }
+    text + "];\n"
+}
+
+/// The functions that the OpenAPI document is made of.
+fn document(service: &Service) -> String {
+    let functions = service.functions.iter();
+    let documented: Vec<_> = functions
+        .filter(|function| !function.operations.is_empty())
+        .collect();
+    let mut text = HEADER.to_owned() + "\n";
+    let mut names: Vec<_> = documented.iter().map(|function| &function.name).collect();
+    names.sort();
+    for name in names {
+        let _ = writeln!(text, "#[path = \"../../functions/{name}.rs\"]\nmod {name};");
+    }
+    text.push_str(
+        "\nuse utoipa::OpenApi;\n\n\
+         /// All routes, in the order in which FastAPI would have them.\n\
+         #[derive(OpenApi)]\n#[openapi(\n    paths(\n",
+    );
+    for Function {
+        name, operations, ..
+    } in documented
+    {
+        for operation in operations {
+            let _ = writeln!(text, "        {name}::{},", operation.handler);
+        }
+    }
+    text + "    ),\n    components(schemas(crate::HTTPValidationError))\n)]\npub struct Routes;\n"
+}
+
+/// The routes of each path in their order, as method and function.
+fn by_path(service: &Service) -> Vec<(&str, Vec<(&str, &Function)>)> {
+    let mut paths: Vec<(&str, Vec<(&str, &Function)>)> = Vec::new();
+    for function in &service.functions {
+        for route in &function.routes {
+            let entry = (&*route.method, function);
+            match paths.iter_mut().find(|(path, _)| *path == route.path) {
+                Some((_, routes)) => routes.push(entry),
+                None => paths.push((&route.path, vec![entry])),
+            }
+        }
+    }
+    paths
+}
+
+/// The methods of one path that each function takes.
+fn by_function<'a>(routes: &[(&'a str, &'a Function)]) -> Vec<(Vec<&'a str>, &'a Function)> {
+    let mut functions: Vec<(Vec<&str>, &Function)> = Vec::new();
+    for (method, function) in routes {
+        match functions
+            .iter_mut()
+            .find(|(_, one)| one.name == function.name)
+        {
+            Some((methods, _)) => methods.push(method),
+            None => functions.push((vec![method], function)),
+        }
+    }
+    functions
+}
