@@ -115,12 +115,10 @@ impl Clients {
     /// Once more, with the address that the connection really has. Nothing is known that leads
     /// here with a forbidden one; should something change below, no byte of its answer gets out.
     fn check_peer(&self, route: Route, response: &Response<Incoming>) -> Result<(), FetchError> {
-        let peer = response.extensions().get().map(HttpInfo::remote_addr);
-        match (route, peer) {
-            (Route::Checked, Some(peer)) if self.rule()(peer.ip()) => {
-                Err(FetchError::ForbiddenAddress)
-            }
-            _ => Ok(()),
+        let is_public = |peer: &HttpInfo| !self.rule()(peer.remote_addr().ip());
+        match route == Route::Open || response.extensions().get().is_some_and(is_public) {
+            true => Ok(()),
+            false => Err(FetchError::ForbiddenAddress),
         }
     }
 
@@ -187,7 +185,7 @@ impl Clients {
 
 async fn request(client: &HttpClient, target: &Target) -> Result<Response<Incoming>, FetchError> {
     let mut request = Request::new(Empty::new());
-    *request.uri_mut() = target.uri()?;
+    *request.uri_mut() = target.uri.clone();
     let headers = request.headers_mut();
     headers.insert(USER_AGENT, AGENT);
     headers.insert(ACCEPT, ACCEPT_JSON_FIRST);
@@ -199,13 +197,15 @@ async fn request(client: &HttpClient, target: &Target) -> Result<Response<Incomi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fetch::target::Scope;
 
     #[test]
     fn certificates_are_read_for_https_alone() {
         let clients = Clients::new(&Limits::default(), Network::default());
-        let url = "http://127.0.0.1/".parse().unwrap();
-        let route = Route::Open;
-        assert!(clients.pair(&Target { url, route }).is_ok());
+        let base = "http://127.0.0.1/";
+        let trusted = Scope::Trusted(base.parse::<url::Url>().unwrap().origin());
+        let target = Target::new(base, &trusted, is_forbidden).unwrap();
+        assert!(clients.pair(&target).is_ok());
         assert!(clients.open.http.get().is_some() && clients.open.https.get().is_none());
         assert!(clients.checked.http.get().is_none() && clients.checked.https.get().is_none());
     }

@@ -33,6 +33,8 @@ pub(super) enum Route {
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) url: Url,
+    /// The same URL as the client takes it.
+    pub(super) uri: Uri,
     pub(super) route: Route,
 }
 
@@ -54,22 +56,6 @@ impl Target {
         self.url.join(&keep_backslashes(to)?).map_err(unparsable)
     }
 
-    /// The URL as the client takes it. It is put together from the parts that were judged, so that
-    /// the client cannot find another host in it.
-    pub(super) fn uri(&self) -> Result<Uri, FetchError> {
-        let url = &self.url;
-        let uri = Uri::builder()
-            .scheme(url.scheme())
-            .authority(&url[Position::BeforeHost..Position::AfterPort])
-            .path_and_query(&url[Position::BeforePath..Position::AfterQuery])
-            .build();
-        uri.ok()
-            .filter(|uri| uri.host() == url.host_str() && uri.port_u16() == url.port())
-            .ok_or(FetchError::InvalidUrl(
-                "it has characters that HTTP does not allow",
-            ))
-    }
-
     /// The same for one that was parsed already.
     pub(super) fn admit(mut url: Url, scope: &Scope, rule: Rule) -> Result<Self, FetchError> {
         if !matches!(url.scheme(), "http" | "https") {
@@ -87,7 +73,8 @@ impl Target {
         }
         url.set_fragment(None);
         let route = scope.route(&url, rule)?;
-        Ok(Self { url, route })
+        let uri = uri(&url)?;
+        Ok(Self { url, uri, route })
     }
 }
 
@@ -100,6 +87,21 @@ impl Scope {
             Self::Public(_) => check_host(url, rule).map(|()| Route::Checked),
         }
     }
+}
+
+/// The URL as the client takes it. It is put together from the parts that are judged, so that the client
+/// cannot find another host in it.
+pub(super) fn uri(url: &Url) -> Result<Uri, FetchError> {
+    let uri = Uri::builder()
+        .scheme(url.scheme())
+        .authority(&url[Position::BeforeHost..Position::AfterPort])
+        .path_and_query(&url[Position::BeforePath..Position::AfterQuery])
+        .build();
+    uri.ok()
+        .filter(|uri| uri.host() == url.host_str() && uri.port_u16() == url.port())
+        .ok_or(FetchError::InvalidUrl(
+            "it has characters that HTTP does not allow",
+        ))
 }
 
 const TOO_LONG: &str = "it is longer than 8 KiB";

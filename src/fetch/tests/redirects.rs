@@ -29,6 +29,8 @@ async fn each_redirect_is_judged_anew() {
         ("http://user:pw@example.com/".into(), "bad_redirect"),
         ("http://example.com:0/".into(), "bad_redirect"),
         ("http://".into(), "bad_redirect"),
+        ("http://a{b}/".into(), "bad_redirect"),
+        (r"http://example.com\@127.0.0.1/".into(), "bad_redirect"),
         (format!("/{}", "a".repeat(9_000)), "bad_redirect"),
     ];
     for (to, expected) in targets {

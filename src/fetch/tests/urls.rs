@@ -5,7 +5,7 @@ use url::Url;
 
 use super::super::{AllowList, FetchError, Fetcher, Limits, MAX_URL};
 use super::{Server, calm, fault, kind, open_to};
-use crate::fetch::target::{Route, Target, parse};
+use crate::fetch::target::{parse, uri};
 use crate::fetch::tests::server::{Reply, ok};
 
 fn production() -> Fetcher {
@@ -102,6 +102,7 @@ async fn what_is_not_a_fetchable_url_is_the_callers_fault() {
         "http://example.com/\r\nHost: x",
         "http://example.com/\u{7f}",
         "http://xn--a/",
+        "http://a{b}/",
         &long,
         &grows,
     ];
@@ -265,13 +266,7 @@ async fn characters_are_sent_as_httpx_sends_them() {
 /// The URL as it is judged, and where the client goes with it.
 fn judged_and_sent(text: &str) -> Option<(Url, http::Uri)> {
     let url = parse(text).ok()?;
-    let route = Route::Checked;
-    let uri = Target {
-        url: url.clone(),
-        route,
-    }
-    .uri()
-    .ok()?;
+    let uri = uri(&url).ok()?;
     Some((url, uri))
 }
 
