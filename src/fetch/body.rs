@@ -10,7 +10,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, HeaderValue};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use tokio::task::coop::consume_budget;
 use tokio_util::io::StreamReader;
 
@@ -59,7 +59,7 @@ const PIECE: usize = 16 * 1024;
 const GZIP_MAGIC: u8 = 0x1f;
 
 type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
-type Source = StreamReader<Pieces, Bytes>;
+type Source = Pin<Box<dyn AsyncBufRead + Send>>;
 
 /// The decompressed body of an answer.
 pub(super) struct Body {
@@ -110,7 +110,8 @@ enum Encoding {
 }
 
 fn undo(packed: Pieces, encoding: Encoding) -> Pieces {
-    let start = Decoder::Start(encoding, StreamReader::new(packed));
+    let source = Box::pin(StreamReader::new(packed));
+    let start = Decoder::Start(encoding, source);
     Box::pin(stream::try_unfold(start, Decoder::piece))
 }
 
@@ -118,8 +119,11 @@ fn undo(packed: Pieces, encoding: Encoding) -> Pieces {
 enum Decoder {
     Start(Encoding, Source),
     Gzip(GzipDecoder<Source>),
-    Other(Pin<Box<dyn AsyncRead + Send>>),
-    End,
+    Brotli(BrotliDecoder<Source>),
+    Zlib(ZlibDecoder<Source>),
+    Deflate(DeflateDecoder<Source>),
+    /// What follows the compressed data.
+    Rest(Source),
 }
 
 impl Decoder {
@@ -132,8 +136,18 @@ impl Decoder {
             let read = match &mut self {
                 Self::Start(..) => 0,
                 Self::Gzip(decoder) => decoder.read_buf(&mut piece).await?,
-                Self::Other(decoder) => decoder.read_buf(&mut piece).await?,
-                Self::End => return Ok(None),
+                Self::Brotli(decoder) => decoder.read_buf(&mut piece).await?,
+                Self::Zlib(decoder) => decoder.read_buf(&mut piece).await?,
+                Self::Deflate(decoder) => decoder.read_buf(&mut piece).await?,
+                // Left out, as gzip and browsers do, and yet read: the end of the transfer says
+                // whether it is whole, and lets the connection be used again.
+                Self::Rest(source) => match source.fill_buf().await?.len() {
+                    0 => return Ok(None),
+                    length => {
+                        source.consume(length);
+                        continue;
+                    }
+                },
             };
             if read > 0 {
                 return Ok(Some((piece.freeze(), self)));
@@ -147,34 +161,36 @@ impl Decoder {
         Ok(match self {
             Self::Start(encoding, mut source) => match source.fill_buf().await?.is_empty() {
                 // An answer without a body may still name an encoding.
-                true => Self::End,
+                true => Self::Rest(source),
                 false => Self::open(encoding, source).await?,
             },
-            // Log and export files are often many members in a row. What follows the last one and
-            // is none, such as the zeros of a tape, is left out, as gzip and browsers do.
+            // Log and export files are often many members in a row.
             Self::Gzip(decoder) => {
                 let mut source = decoder.into_inner();
                 match source.fill_buf().await?.first() {
                     Some(&GZIP_MAGIC) => Self::Gzip(GzipDecoder::new(source)),
-                    _ => Self::End,
+                    _ => Self::Rest(source),
                 }
             }
-            Self::Other(_) | Self::End => Self::End,
+            Self::Brotli(decoder) => Self::Rest(decoder.into_inner()),
+            Self::Zlib(decoder) => Self::Rest(decoder.into_inner()),
+            Self::Deflate(decoder) => Self::Rest(decoder.into_inner()),
+            Self::Rest(source) => Self::Rest(source),
         })
     }
 
     async fn open(encoding: Encoding, mut source: Source) -> io::Result<Self> {
         Ok(match encoding {
             Encoding::Gzip => Self::Gzip(GzipDecoder::new(source)),
-            Encoding::Brotli => Self::Other(Box::pin(BrotliDecoder::new(source))),
+            Encoding::Brotli => Self::Brotli(BrotliDecoder::new(source)),
             Encoding::Deflate => {
                 let mut start = Vec::with_capacity(2);
                 (&mut source).take(2).read_to_end(&mut start).await?;
                 let is_zlib = is_zlib(&start);
-                let source = io::Cursor::new(start).chain(source);
+                let source: Source = Box::pin(io::Cursor::new(start).chain(source));
                 match is_zlib {
-                    true => Self::Other(Box::pin(ZlibDecoder::new(source))),
-                    false => Self::Other(Box::pin(DeflateDecoder::new(source))),
+                    true => Self::Zlib(ZlibDecoder::new(source)),
+                    false => Self::Deflate(DeflateDecoder::new(source)),
                 }
             }
         })

@@ -7,7 +7,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 
-use super::server::{Server, answer};
+use super::server::{Reply, Server, answer};
 use super::{Limits, calm, hasty, kind_of, open_to, read, text};
 use crate::fetch::FetchError;
 
@@ -207,6 +207,38 @@ async fn what_follows_a_compressed_body_is_left_out() {
             let packed = [&packed, rest].concat();
             let answer = read(encoded(&[word], packed)).await.unwrap();
             assert_eq!(text(&answer), "{}", "{word} {rest:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_read_to_the_end_of_its_transfer() {
+    let packed = [
+        ("gzip", gzip(b"{}")),
+        ("deflate", zlib(b"{}")),
+        ("deflate", raw(b"{}", Compression::best())),
+        ("br", brotli(b"{}")),
+        ("gzip, deflate", zlib(&gzip(b"{}"))),
+    ];
+    for (word, packed) in packed {
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-encoding: {word}\r\n");
+        // Byte by byte, and then the connection serves again.
+        let mut chunked = format!("{head}transfer-encoding: chunked\r\n\r\n").into_bytes();
+        for byte in &packed {
+            chunked.extend([b"1\r\n", &[*byte][..], b"\r\n"].concat());
+        }
+        let whole = [&chunked[..], b"0\r\n\r\n"].concat();
+        let server = Server::start(move |_| Reply::Send(whole.clone())).await;
+        let fetcher = open_to(calm(), &[&server]);
+        for _ in 0..3 {
+            let answer = fetcher.get(&server.url("/")).await.unwrap();
+            assert_eq!(text(&answer), "{}", "{word}");
+        }
+        assert_eq!(server.seen().connections, 1, "{word}");
+        // The data is whole, the transfer is not.
+        let long = format!("{head}content-length: 1000\r\n\r\n").into_bytes();
+        for cut in [chunked, [long, packed].concat()] {
+            assert_eq!(kind_of(calm(), cut).await, "interrupted", "{word}");
         }
     }
 }
