@@ -166,7 +166,8 @@ impl Pool {
     }
 }
 
-fn tls(roots: RootCertStore) -> ClientConfig {
+/// TLS for a client that trusts these roots, with `ring` as its cryptography.
+pub(crate) fn tls(roots: RootCertStore) -> ClientConfig {
     let provider = rustls::crypto::ring::default_provider();
     let builder = ClientConfig::builder_with_provider(provider.into());
     match builder.with_safe_default_protocol_versions() {

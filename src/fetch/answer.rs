@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use reqwest::Response;
+use http::Response;
+use http::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use hyper::body::Incoming;
 use tokio::time::timeout;
 use url::Url;
 
 use super::body::Body;
 use super::error::FetchError;
+use super::head::text;
 use crate::clock::now_ms;
 
 /// A whole answer.
@@ -19,7 +21,7 @@ pub struct Fetched {
     pub url: String,
     /// The HTTP status, of any class.
     pub status: u16,
-    /// The `Content-Type`, where it is there and legible.
+    /// The `Content-Type`, where it is there.
     pub content_type: Option<String>,
     /// The body, decompressed.
     pub body: Bytes,
@@ -31,7 +33,7 @@ pub struct Download {
     pub url: String,
     /// The HTTP status, of any class.
     pub status: u16,
-    /// The `Content-Type`, where it is there and legible.
+    /// The `Content-Type`, where it is there.
     pub content_type: Option<String>,
     /// The body's length in bytes, where it is announced and not compressed.
     pub content_length: Option<u64>,
@@ -47,19 +49,18 @@ pub struct Download {
 impl Download {
     pub(super) fn new(
         url: Url,
-        response: Response,
+        response: Response<Incoming>,
         max_body: u64,
         idle_timeout: Duration,
     ) -> Result<Self, FetchError> {
-        let (status, content_type) = (response.status().as_u16(), content_type(&response));
-        let retry_after = retry_after(&response, now_ms());
-        let body = Body::new(response)?;
+        let (head, body) = response.into_parts();
+        let body = Body::new(&head.headers, body)?;
         check_announced(&body, max_body)?;
         Ok(Self {
             url: url.into(),
-            status,
-            content_type,
-            retry_after,
+            status: head.status.as_u16(),
+            content_type: content_type(&head.headers),
+            retry_after: retry_after(&head.headers, now_ms()),
             content_length: body.length(),
             body: Some(body),
             read: 0,
@@ -96,12 +97,12 @@ impl Download {
 /// Reads the whole body, and stops as soon as it exceeds `max_body`.
 pub(super) async fn read(
     url: Url,
-    response: Response,
+    response: Response<Incoming>,
     max_body: usize,
 ) -> Result<Fetched, FetchError> {
     let limit = max_body as u64;
-    let (status, content_type) = (response.status().as_u16(), content_type(&response));
-    let mut source = Body::new(response)?;
+    let (head, body) = response.into_parts();
+    let mut source = Body::new(&head.headers, body)?;
     check_announced(&source, limit)?;
     let mut body = Vec::new();
     while let Some(piece) = source.piece().await? {
@@ -112,8 +113,8 @@ pub(super) async fn read(
     }
     Ok(Fetched {
         url: url.into(),
-        status,
-        content_type,
+        status: head.status.as_u16(),
+        content_type: content_type(&head.headers),
         body: body.into(),
     })
 }
@@ -127,14 +128,13 @@ fn check_announced(body: &Body, limit: u64) -> Result<(), FetchError> {
     }
 }
 
-fn content_type(response: &Response) -> Option<String> {
-    let value = response.headers().get(CONTENT_TYPE)?;
-    Some(value.to_str().ok()?.to_owned())
+fn content_type(headers: &HeaderMap) -> Option<String> {
+    Some(text(headers.get(CONTENT_TYPE)?).into_owned())
 }
 
 /// `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3).
-fn retry_after(response: &Response, now_ms: u64) -> Option<Duration> {
-    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+fn retry_after(headers: &HeaderMap, now_ms: u64) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
@@ -150,9 +150,8 @@ mod tests {
     #[test]
     fn a_wait_is_seconds_or_a_date() {
         let after = |text: &str| {
-            let response = http::Response::builder().header(RETRY_AFTER, text);
-            let response = response.body("").unwrap();
-            retry_after(&response.into(), 1_900_000_000_000).map(|wait| wait.as_secs())
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
+            retry_after(&headers, 1_900_000_000_000).map(|wait| wait.as_secs())
         };
         assert_eq!(after("120"), Some(120));
         assert_eq!(after("Sun, 17 Mar 2030 17:47:40 GMT"), Some(60));

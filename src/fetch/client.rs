@@ -3,18 +3,28 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue};
-use reqwest::dns::Resolve;
-use reqwest::{Certificate, Client, ClientBuilder, Response};
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, USER_AGENT};
+use http::{Request, Response};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpInfo;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
 
-use super::Limits;
 use super::address::is_forbidden;
 use super::body::ENCODINGS;
+use super::connect::Connector;
 use super::error::FetchError;
-use super::resolve::{Checked, Rule, System, Together};
+use super::resolve::{Checked, Resolve, Rule, System, Together};
 use super::target::{Route, Target};
+use super::{Limits, MAX_HEADERS};
+use crate::aws;
 
-const USER_AGENT: &str = concat!("async-service/", env!("CARGO_PKG_VERSION"));
+const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("async-service/", env!("CARGO_PKG_VERSION")));
 
 /// JSON first, since that is what `/fetch/` and the upstream answer with; anything else for jobs
 /// that read CSV or text.
@@ -29,7 +39,7 @@ pub(super) struct Network {
     pub(super) resolver: Arc<dyn Resolve>,
     pub(super) is_forbidden: Rule,
     /// Certificates that are trusted beside the system's.
-    pub(super) extra_roots: Vec<Certificate>,
+    pub(super) extra_roots: Vec<CertificateDer<'static>>,
 }
 
 impl Default for Network {
@@ -42,8 +52,8 @@ impl Default for Network {
     }
 }
 
-/// One client per route, so that the pool of one never serves the other: a connection that was
-/// opened without a check, to an allowed `host:port`, cannot be taken for a checked one.
+/// Connections are pairs per route, so that the pool of one never serves the other: a connection
+/// that was opened without a check, to an allowed `host:port`, cannot be taken for a checked one.
 pub(super) struct Clients {
     network: Network,
     connect_timeout: Duration,
@@ -56,8 +66,18 @@ pub(super) struct Clients {
 /// making a client costs, and of what a first fetch does.
 #[derive(Default)]
 struct BySchemes {
-    http: OnceLock<Result<Client, FetchError>>,
-    https: OnceLock<Result<Client, FetchError>>,
+    http: OnceLock<Result<Pair, FetchError>>,
+    https: OnceLock<Result<Pair, FetchError>>,
+}
+
+type HttpClient = Client<Connector, Empty<Bytes>>;
+
+/// Two clients that connect in the same way.
+struct Pair {
+    /// Keeps its connections and uses them again.
+    pooled: HttpClient,
+    /// Opens a connection for each request.
+    fresh: HttpClient,
 }
 
 impl Clients {
@@ -79,42 +99,57 @@ impl Clients {
         self.network.is_forbidden
     }
 
-    /// Makes one request, without following a redirect.
-    pub(super) async fn send(&self, target: &Target) -> Result<Response, FetchError> {
-        let client = self.client(target)?;
-        let response = client.get(target.url.clone()).send().await?;
+    /// Makes one request, without following a redirect. A connection that ends before the answer
+    /// begins is replaced once, by a new one: a server may close an idle connection at the very
+    /// moment that the request is on its way, and a `GET` may be repeated (RFC 9110, 9.2.2).
+    pub(super) async fn send(&self, target: &Target) -> Result<Response<Incoming>, FetchError> {
+        let Pair { pooled, fresh } = self.pair(target)?;
+        let response = match request(pooled, target).await {
+            Err(FetchError::Interrupted) => request(fresh, target).await?,
+            answered => answered?,
+        };
         self.check_peer(target.route, &response)?;
         Ok(response)
     }
 
     /// Once more, with the address that the connection really has. Nothing is known that leads
     /// here with a forbidden one; should something change below, no byte of its answer gets out.
-    fn check_peer(&self, route: Route, response: &Response) -> Result<(), FetchError> {
-        match (route, response.remote_addr()) {
-            (Route::Checked, Some(peer)) if self.rule()(peer.ip()) => {
-                Err(FetchError::ForbiddenAddress)
-            }
-            _ => Ok(()),
+    fn check_peer(&self, route: Route, response: &Response<Incoming>) -> Result<(), FetchError> {
+        let is_public = |peer: &HttpInfo| !self.rule()(peer.remote_addr().ip());
+        match route == Route::Open || response.extensions().get().is_some_and(is_public) {
+            true => Ok(()),
+            false => Err(FetchError::ForbiddenAddress),
         }
     }
 
-    fn client(&self, target: &Target) -> Result<&Client, FetchError> {
-        let clients = match target.route {
+    fn pair(&self, target: &Target) -> Result<&Pair, FetchError> {
+        let pairs = match target.route {
             Route::Checked => &self.checked,
             Route::Open => &self.open,
         };
         let made = match target.url.scheme() {
-            "https" => clients.https.get_or_init(|| {
-                let roots = self.network.extra_roots.iter().cloned();
-                // Reads the system's certificates (or those of `SSL_CERT_FILE`), which takes
-                // milliseconds.
-                self.build(target.route, |client| client.tls_certs_merge(roots))
+            "https" => pairs.https.get_or_init(|| {
+                let roots = self.roots()?;
+                Ok(self.build(target.route, roots))
             }),
-            _ => clients
+            _ => pairs
                 .http
-                .get_or_init(|| self.build(target.route, |client| client.tls_certs_only([]))),
+                .get_or_init(|| Ok(self.build(target.route, RootCertStore::empty()))),
         };
         made.as_ref().map_err(Clone::clone)
+    }
+
+    /// Reads the system's certificates (or those of `SSL_CERT_FILE`), which takes milliseconds.
+    fn roots(&self) -> Result<RootCertStore, FetchError> {
+        let found = rustls_native_certs::load_native_certs();
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(found.certs);
+        roots.add_parsable_certificates(self.network.extra_roots.iter().cloned());
+        if roots.is_empty() {
+            tracing::error!(errors = ?found.errors, "there are no certificates to trust");
+            return Err(FetchError::Setup);
+        }
+        Ok(roots)
     }
 
     fn resolver(&self, route: Route) -> Arc<dyn Resolve> {
@@ -128,45 +163,49 @@ impl Clients {
         }
     }
 
-    fn build(
-        &self,
-        route: Route,
-        trust: impl FnOnce(ClientBuilder) -> ClientBuilder,
-    ) -> Result<Client, FetchError> {
-        // The client takes the process's provider and has none of its own. An error only means
-        // that there is one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        trust(Client::builder())
-            .dns_resolver(self.resolver(route))
-            .user_agent(USER_AGENT)
-            .default_headers(HeaderMap::from_iter([
-                (ACCEPT, ACCEPT_JSON_FIRST),
-                (ACCEPT_ENCODING, ENCODINGS),
-            ]))
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .no_proxy()
-            .connect_timeout(self.connect_timeout)
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(self.pool_per_host)
-            .build()
-            .map_err(|error| {
-                tracing::error!(%error, "the HTTP client could not be made");
-                FetchError::Setup
-            })
+    fn build(&self, route: Route, roots: RootCertStore) -> Pair {
+        let mut tls = aws::tls(roots);
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let connector = Connector::new(self.resolver(route), tls, self.connect_timeout);
+        let build = |idle| {
+            Client::builder(TokioExecutor::new())
+                .http1_allow_obsolete_multiline_headers_in_responses(true)
+                .http1_max_headers(MAX_HEADERS)
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(POOL_IDLE)
+                .pool_max_idle_per_host(idle)
+                .build(connector.clone())
+        };
+        Pair {
+            pooled: build(self.pool_per_host),
+            fresh: build(0),
+        }
     }
+}
+
+async fn request(client: &HttpClient, target: &Target) -> Result<Response<Incoming>, FetchError> {
+    let mut request = Request::new(Empty::new());
+    *request.uri_mut() = target.uri.clone();
+    let headers = request.headers_mut();
+    headers.insert(USER_AGENT, AGENT);
+    headers.insert(ACCEPT, ACCEPT_JSON_FIRST);
+    headers.insert(ACCEPT_ENCODING, ENCODINGS);
+    let answered = client.request(request).await;
+    answered.map_err(|error| FetchError::of(&error))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fetch::target::Scope;
 
     #[test]
     fn certificates_are_read_for_https_alone() {
         let clients = Clients::new(&Limits::default(), Network::default());
-        let url = "http://127.0.0.1/".parse().unwrap();
-        let route = Route::Open;
-        assert!(clients.client(&Target { url, route }).is_ok());
+        let base = "http://127.0.0.1/";
+        let trusted = Scope::Trusted(base.parse::<url::Url>().unwrap().origin());
+        let target = Target::new(base, &trusted, is_forbidden).unwrap();
+        assert!(clients.pair(&target).is_ok());
         assert!(clients.open.http.get().is_some() && clients.open.https.get().is_none());
         assert!(clients.checked.http.get().is_none() && clients.checked.https.get().is_none());
     }

@@ -3,7 +3,11 @@
 use std::error::Error as StdError;
 use std::io;
 
+use hyper_util::client::legacy::Error as ClientError;
+
+use super::connect::{TooSlow, Unresolved};
 use super::resolve::ForbiddenName;
+use super::{MAX_HEAD, MAX_HEADERS};
 
 /// Why a fetch failed. The message is meant for the API's user: it says what was wrong with the
 /// URL or the answer, and tells no address that a name resolved to.
@@ -46,19 +50,26 @@ pub enum FetchError {
     /// The connection ended before the answer did.
     #[error("The host of the URL closed the connection before its answer was complete")]
     Interrupted,
-    /// The answer breaks the rules of HTTP, or its head exceeds what the HTTP/1 parser reads at all
-    /// (about 400 KB, or 100 headers).
+    /// The answer breaks the rules of HTTP, or comes in a transfer coding other than `chunked`.
     #[error("The host of the URL did not answer in acceptable HTTP")]
     Protocol,
-    /// The head of the answer exceeds [`MAX_HEAD`](super::MAX_HEAD).
-    #[error("The answer's headers are too large")]
+    /// The head of the answer exceeds [`MAX_HEADERS`] or [`MAX_HEAD`].
+    #[error(
+        "The answer has more than {MAX_HEADERS} headers, or they are larger than {MAX_HEAD} bytes"
+    )]
     HeadersTooLarge,
     /// The body, decompressed, is larger than so many bytes.
     #[error("The answer's body is larger than {0} bytes")]
     BodyTooLarge(u64),
-    /// The body's compression is broken or was not asked for.
-    #[error("The answer's body is not in a valid encoding")]
+    /// The body's compression is broken.
+    #[error("The answer's body is not in the encoding that its Content-Encoding names, or is cut")]
     BadEncoding,
+    /// The body has an encoding that was not asked for.
+    #[error("The answer's body has the encoding {0}, and only gzip, br and deflate were asked for")]
+    UnknownEncoding(&'static str),
+    /// The body has more encodings on top of each other.
+    #[error("The answer's body has more than {0} encodings on top of each other")]
+    TooManyEncodings(usize),
     /// This service cannot make requests: for one, its machine has no certificate store.
     #[error("This service is not able to fetch URLs")]
     Setup,
@@ -95,7 +106,9 @@ impl FetchError {
             Self::Protocol => "protocol_error",
             Self::HeadersTooLarge => "headers_too_large",
             Self::BodyTooLarge(_) => "body_too_large",
-            Self::BadEncoding => "bad_encoding",
+            Self::BadEncoding | Self::UnknownEncoding(_) | Self::TooManyEncodings(_) => {
+                "bad_encoding"
+            }
             Self::Setup => "setup_failed",
         }
     }
@@ -106,6 +119,27 @@ impl FetchError {
             self,
             Self::Dns | Self::Connect | Self::Timeout | Self::Interrupted
         )
+    }
+
+    /// What an error of the client means. Judges by the types in the chain of causes, never by their
+    /// text.
+    pub(super) fn of(error: &(dyn StdError + 'static)) -> Self {
+        let client = error.downcast_ref::<ClientError>();
+        if find::<ForbiddenName>(error).is_some() {
+            Self::ForbiddenAddress
+        } else if find::<TooSlow>(error).is_some() {
+            Self::Timeout
+        } else if let Some(tls) = find::<rustls::Error>(error) {
+            tls_fault(tls)
+        } else if find::<Unresolved>(error).is_some() {
+            Self::Dns
+        } else if client.is_some_and(ClientError::is_connect) {
+            Self::Connect
+        } else if let Some(http) = find::<hyper::Error>(error) {
+            http_fault(http)
+        } else {
+            Self::Protocol
+        }
     }
 
     /// The same fault in the target of a redirect, which is the upstream's and not the caller's. A
@@ -121,31 +155,6 @@ impl FetchError {
     }
 }
 
-impl From<reqwest::Error> for FetchError {
-    /// Judges by the types in the chain of causes, never by their text.
-    fn from(error: reqwest::Error) -> Self {
-        if find::<ForbiddenName>(&error).is_some() {
-            Self::ForbiddenAddress
-        } else if error.is_timeout() {
-            Self::Timeout
-        } else if let Some(tls) = find::<rustls::Error>(&error) {
-            tls_fault(tls)
-        } else if error.is_dns() {
-            Self::Dns
-        } else if error.is_connect() {
-            Self::Connect
-        } else if let Some(http) = find::<hyper::Error>(&error) {
-            http_fault(http)
-        } else if error.is_builder() {
-            Self::InvalidUrl("it has characters that HTTP does not allow")
-        } else if error.is_decode() || error.is_body() {
-            Self::BadEncoding
-        } else {
-            Self::Protocol
-        }
-    }
-}
-
 fn tls_fault(error: &rustls::Error) -> FetchError {
     FetchError::Tls(match error {
         rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
@@ -156,6 +165,9 @@ fn tls_fault(error: &rustls::Error) -> FetchError {
 }
 
 fn http_fault(error: &hyper::Error) -> FetchError {
+    if error.is_parse_too_large() {
+        return FetchError::HeadersTooLarge;
+    }
     if error.is_parse() {
         return FetchError::Protocol;
     }

@@ -14,15 +14,15 @@
 //! A [`Fetcher`] lives as long as the process and with it a pool of connections. A pooled
 //! connection goes to an address that was judged when it was opened. Only `GET` is made.
 //!
-//! Data flows down this list: `target` judges a URL, `client` connects (`resolve` judges the
-//! addresses), `body` decompresses, `answer` reads within bounds, `many` does it for many URLs at once.
+//! Data flows down this list: `target` judges a URL, `client` sends (`connect` opens connections,
+//! `resolve` judges the addresses), `head` and `body` read and decompress, `answer` keeps to the
+//! bounds, `many` does it for many URLs at once.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::LOCATION;
-use http::{HeaderMap, StatusCode};
-use reqwest::Response;
+use http::Response;
+use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use url::Url;
@@ -42,7 +42,9 @@ mod allow;
 mod answer;
 mod body;
 mod client;
+mod connect;
 mod error;
+mod head;
 mod many;
 mod metrics;
 mod resolve;
@@ -52,6 +54,9 @@ mod tests;
 
 /// The largest head of an answer, in bytes of its header names and values.
 pub const MAX_HEAD: usize = 64 * 1024;
+
+/// How many headers an answer may have.
+pub const MAX_HEADERS: usize = 256;
 
 /// What one fetch, and all fetches together, may use. [`Limits::default`] fits a Lambda function
 /// behind an API Gateway.
@@ -223,7 +228,7 @@ impl Fetcher {
     }
 
     /// Requests a target and what it redirects to, until an answer is not a redirect.
-    async fn follow(&self, mut target: Target) -> Result<(Url, Response), FetchError> {
+    async fn follow(&self, mut target: Target) -> Result<(Url, Response<Incoming>), FetchError> {
         let Shared {
             limits,
             scope,
@@ -232,36 +237,12 @@ impl Fetcher {
         } = &*self.shared;
         for _ in 0..=limits.max_redirects {
             let response = clients.send(&target).await?;
-            check_head(response.headers())?;
-            match location(&response) {
-                Some(to) => target = target.redirect(to, scope, clients.rule())?,
+            head::check(&response)?;
+            match head::location(&response) {
+                Some(to) => target = target.redirect(&to, scope, clients.rule())?,
                 None => return Ok((target.url, response)),
             }
         }
         Err(FetchError::TooManyRedirects(limits.max_redirects))
     }
-}
-
-fn location(response: &Response) -> Option<&[u8]> {
-    let is_redirect = matches!(
-        response.status(),
-        StatusCode::MOVED_PERMANENTLY
-            | StatusCode::FOUND
-            | StatusCode::SEE_OTHER
-            | StatusCode::TEMPORARY_REDIRECT
-            | StatusCode::PERMANENT_REDIRECT
-    );
-    let location = response.headers().get(LOCATION).filter(|_| is_redirect)?;
-    Some(location.as_bytes())
-}
-
-fn check_head(headers: &HeaderMap) -> Result<(), FetchError> {
-    let size: usize = headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len())
-        .sum();
-    if size > MAX_HEAD {
-        return Err(FetchError::HeadersTooLarge);
-    }
-    Ok(())
 }

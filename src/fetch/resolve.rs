@@ -5,13 +5,12 @@
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::{Shared, WeakShared};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// Says whether an address must not be connected to.
 pub(super) type Rule = fn(IpAddr) -> bool;
@@ -25,26 +24,30 @@ const MAX_ADDRESSES: usize = 8;
 #[error("the name resolves to a forbidden address")]
 pub(super) struct ForbiddenName;
 
-/// A resolver's answer without an address.
-#[derive(Debug, thiserror::Error)]
-#[error("the name has no address")]
-struct NoAddress;
+/// The addresses of a name, when they are found.
+pub(super) type Resolving = Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, BoxError>> + Send>>;
+pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Looks up names. A resolver chooses the address only, never the port.
+pub(super) trait Resolve: Send + Sync {
+    fn resolve(&self, name: &str) -> Resolving;
+}
 
 /// The system's resolver.
 pub(super) struct System;
 
 impl Resolve for System {
-    fn resolve(&self, name: Name) -> Resolving {
+    fn resolve(&self, name: &str) -> Resolving {
+        let name = name.to_owned();
         Box::pin(async move {
-            // Port 0 stands for the port of the URL.
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            Ok(Box::new(found.collect::<Vec<_>>().into_iter()) as Addrs)
+            let found = tokio::net::lookup_host((name, 0)).await?;
+            Ok(found.map(|address| address.ip()).collect())
         })
     }
 }
 
 /// What a look-up found, for all who wait for it.
-type Found = Result<Vec<SocketAddr>, Failed>;
+type Found = Result<Vec<IpAddr>, Failed>;
 type LookUp = Pin<Box<dyn Future<Output = Found> + Send>>;
 
 /// A look-up's error.
@@ -71,39 +74,33 @@ impl Together {
     }
 
     /// The look-up that others wait for, or a new one.
-    fn look_up(&self, name: Name) -> Shared<LookUp> {
+    fn look_up(&self, name: &str) -> Shared<LookUp> {
         let mut under_way = self
             .under_way
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let known = under_way.get(name.as_str()).and_then(WeakShared::upgrade);
+        let known = under_way.get(name).and_then(WeakShared::upgrade);
         if let Some(known) = known.filter(|known| known.peek().is_none()) {
             return known;
         }
         if under_way.len() >= REMEMBERED {
             under_way.retain(|_, look_up| look_up.upgrade().is_some());
         }
-        let key = name.as_str().to_owned();
         let asked = self.inner.resolve(name);
-        let look_up: LookUp = Box::pin(async move {
-            let found = asked.await.map_err(|error| Failed(error.into()))?;
-            Ok(found.collect())
-        });
+        let look_up: LookUp =
+            Box::pin(async move { asked.await.map_err(|error| Failed(error.into())) });
         let look_up = look_up.shared();
         if let Some(weak) = look_up.downgrade() {
-            under_way.insert(key, weak);
+            under_way.insert(name.to_owned(), weak);
         }
         look_up
     }
 }
 
 impl Resolve for Together {
-    fn resolve(&self, name: Name) -> Resolving {
+    fn resolve(&self, name: &str) -> Resolving {
         let look_up = self.look_up(name);
-        Box::pin(async move {
-            let found = look_up.await?;
-            Ok(Box::new(found.into_iter()) as Addrs)
-        })
+        Box::pin(async move { Ok(look_up.await?) })
     }
 }
 
@@ -118,20 +115,16 @@ pub(super) struct Checked {
 }
 
 impl Resolve for Checked {
-    fn resolve(&self, name: Name) -> Resolving {
+    fn resolve(&self, name: &str) -> Resolving {
         let found = self.inner.resolve(name);
         let is_forbidden = self.is_forbidden;
         Box::pin(async move {
-            let addresses: Vec<SocketAddr> = found.await?.collect();
-            if addresses.iter().any(|address| is_forbidden(address.ip())) {
+            let mut addresses = found.await?;
+            if addresses.iter().any(|&address| is_forbidden(address)) {
                 return Err(ForbiddenName.into());
             }
-            if addresses.is_empty() {
-                return Err(NoAddress.into());
-            }
-            // An answer of the resolver chooses the address only, never the port.
-            let chosen = addresses.into_iter().take(MAX_ADDRESSES);
-            Ok(Box::new(chosen.map(|address| SocketAddr::new(address.ip(), 0))) as Addrs)
+            addresses.truncate(MAX_ADDRESSES);
+            Ok(addresses)
         })
     }
 }

@@ -1,6 +1,9 @@
 //! From a text to a URL that may be fetched, and the way to fetch it.
 
-use url::{Host, Origin, ParseError, Url};
+use std::borrow::Cow;
+
+use http::Uri;
+use url::{Host, Origin, ParseError, Position, Url};
 
 use super::allow::{AllowList, plain};
 use super::error::FetchError;
@@ -30,6 +33,8 @@ pub(super) enum Route {
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) url: Url,
+    /// The same URL as the client takes it.
+    pub(super) uri: Uri,
     pub(super) route: Route,
 }
 
@@ -40,21 +45,15 @@ impl Target {
     }
 
     /// Judges the `Location` of a redirect, which may be relative to this URL.
-    pub(super) fn redirect(
-        &self,
-        to: &[u8],
-        scope: &Scope,
-        rule: Rule,
-    ) -> Result<Self, FetchError> {
+    pub(super) fn redirect(&self, to: &str, scope: &Scope, rule: Rule) -> Result<Self, FetchError> {
         self.join(to)
             .and_then(|url| Self::admit(url, scope, rule))
             .map_err(FetchError::of_redirect)
     }
 
-    fn join(&self, to: &[u8]) -> Result<Url, FetchError> {
-        let to = std::str::from_utf8(to).map_err(|_| FetchError::InvalidUrl("it is not UTF-8"))?;
+    fn join(&self, to: &str) -> Result<Url, FetchError> {
         check_text(to)?;
-        self.url.join(to).map_err(unparsable)
+        self.url.join(&keep_backslashes(to)?).map_err(unparsable)
     }
 
     /// The same for one that was parsed already.
@@ -74,7 +73,8 @@ impl Target {
         }
         url.set_fragment(None);
         let route = scope.route(&url, rule)?;
-        Ok(Self { url, route })
+        let uri = uri(&url)?;
+        Ok(Self { url, uri, route })
     }
 }
 
@@ -89,6 +89,21 @@ impl Scope {
     }
 }
 
+/// The URL as the client takes it. It is put together from the parts that are judged, so that the client
+/// cannot find another host in it.
+pub(super) fn uri(url: &Url) -> Result<Uri, FetchError> {
+    let uri = Uri::builder()
+        .scheme(url.scheme())
+        .authority(&url[Position::BeforeHost..Position::AfterPort])
+        .path_and_query(&url[Position::BeforePath..Position::AfterQuery])
+        .build();
+    uri.ok()
+        .filter(|uri| uri.host() == url.host_str() && uri.port_u16() == url.port())
+        .ok_or(FetchError::InvalidUrl(
+            "it has characters that HTTP does not allow",
+        ))
+}
+
 const TOO_LONG: &str = "it is longer than 8 KiB";
 
 /// Parses as browsers do (WHATWG): decimal, octal and hexadecimal spellings of an IPv4 address
@@ -98,7 +113,39 @@ pub(super) fn parse(text: &str) -> Result<Url, FetchError> {
         return Err(FetchError::InvalidUrl("it is empty"));
     }
     check_text(text)?;
-    Url::parse(text).map_err(unparsable)
+    Url::parse(&keep_backslashes(text)?).map_err(unparsable)
+}
+
+/// Escapes the backslashes of a path, which the parser would take for slashes. One before the path
+/// is refused: in `http://a\\@b/` browsers see the host `a` and others `b`.
+fn keep_backslashes(text: &str) -> Result<Cow<'_, str>, FetchError> {
+    if !text.contains('\\') {
+        return Ok(text.into());
+    }
+    let (before, path) = text.split_at(path_start(text));
+    if before.contains('\\') {
+        return Err(FetchError::InvalidUrl("it has a backslash before its path"));
+    }
+    let (path, rest) = path.split_at(path.find(['?', '#']).unwrap_or(path.len()));
+    Ok(format!("{before}{}{rest}", path.replace('\\', "%5C")).into())
+}
+
+/// Where the path of a URL, or of a reference that is relative to one, begins.
+fn path_start(text: &str) -> usize {
+    let is_of_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    let scheme = match text.trim_start().split_once(':') {
+        Some((scheme, rest)) if !scheme.is_empty() && scheme.chars().all(is_of_scheme) => {
+            text.len() - rest.len()
+        }
+        _ => 0,
+    };
+    let after = &text[scheme..];
+    if scheme == 0 && !after.trim_start().starts_with("//") {
+        return 0;
+    }
+    let host = text.len() - after.trim_start_matches(['/', '\\', ' ']).len();
+    let authority = text[host..].find(['/', '?', '#']);
+    authority.map_or(text.len(), |length| host + length)
 }
 
 /// The parser would silently drop line breaks and tabs; what needs that is not a URL but an

@@ -61,7 +61,7 @@ async fn a_download_has_its_own_limit() {
     assert_eq!(download.chunk().await, Ok(None));
     server.until(|seen| seen.closed == 1).await;
 
-    let packed = super::answers::gzip(&vec![0; 1_000_000]);
+    let packed = super::encodings::gzip(&vec![0; 1_000_000]);
     let server = Server::saying(answer("200 OK", "content-encoding: gzip\r\n", packed)).await;
     let mut download = open_to(calm(), &[&server])
         .open(&server.url("/"), limit)

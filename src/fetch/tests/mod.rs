@@ -1,13 +1,14 @@
 //! A hostile internet on 127.0.0.1. Nothing here leaves the machine or asks a real resolver.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use rustls::pki_types::CertificateDer;
 
 use super::client::Network;
+use super::resolve::{Resolve, Resolving};
 use super::target::Scope;
 use super::{AllowList, FetchError, Fetched, Fetcher, Limits, is_forbidden};
 use server::Server;
@@ -15,6 +16,8 @@ use server::Server;
 mod addresses;
 mod answers;
 mod downloads;
+mod encodings;
+mod heads;
 mod many;
 mod names;
 mod redirects;
@@ -47,19 +50,14 @@ impl Script {
 }
 
 impl Resolve for Script {
-    fn resolve(&self, name: Name) -> Resolving {
-        self.asked.lock().unwrap().push(name.as_str().to_owned());
+    fn resolve(&self, name: &str) -> Resolving {
+        self.asked.lock().unwrap().push(name.to_owned());
         let mut answers = self.answers.lock().unwrap();
         let answer = match answers.len() {
             0 | 1 => answers.front().cloned(),
             _ => answers.pop_front(),
         };
-        Box::pin(async move {
-            let answer = answer.ok_or("no such name")?;
-            // A resolver that names a port must not choose it.
-            let addresses = answer.into_iter().map(|ip| SocketAddr::new(ip, 9));
-            Ok(Box::new(addresses) as Addrs)
-        })
+        Box::pin(async move { Ok(answer.ok_or("no such name")?) })
     }
 }
 
@@ -69,7 +67,7 @@ fn public_is_loopback(address: IpAddr) -> bool {
 }
 
 fn network() -> Network {
-    static ROOT: OnceLock<reqwest::Certificate> = OnceLock::new();
+    static ROOT: OnceLock<CertificateDer<'static>> = OnceLock::new();
     // Some root of our own, so that the tests also run where there is no certificate store.
     let root = ROOT.get_or_init(|| tls::Authority::new().root());
     Network {
@@ -130,6 +128,18 @@ async fn fault(fetcher: &Fetcher, url: &str) -> FetchError {
 
 async fn kind(fetcher: &Fetcher, url: &str) -> &'static str {
     fault(fetcher, url).await.kind()
+}
+
+/// What comes of an answer of these bytes.
+async fn kind_of(limits: Limits, bytes: impl Into<Vec<u8>>) -> &'static str {
+    let server = Server::saying(bytes).await;
+    kind(&open_to(limits, &[&server]), &server.url("/")).await
+}
+
+/// The answer that these bytes are.
+async fn read(bytes: impl Into<Vec<u8>>) -> Result<Fetched, FetchError> {
+    let server = Server::saying(bytes).await;
+    open_to(calm(), &[&server]).get(&server.url("/")).await
 }
 
 fn text(answer: &Fetched) -> &str {

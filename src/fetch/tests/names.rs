@@ -1,15 +1,15 @@
 //! Names that resolve to what they should not.
 
-use std::net::SocketAddr;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::server::{Reply, Server, ok, redirect};
 use super::{Network, Script, calm, fault, kind, network, public_is_loopback, scripted, text};
+use crate::fetch::resolve::{Resolve, Resolving};
 use crate::fetch::target::Scope;
 use crate::fetch::{AllowList, FetchError, Fetcher};
 
@@ -70,13 +70,12 @@ struct Slow {
 }
 
 impl Resolve for Slow {
-    fn resolve(&self, name: Name) -> Resolving {
+    fn resolve(&self, name: &str) -> Resolving {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let is_good = name.as_str().starts_with("good");
+        let is_good = name.starts_with("good");
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(50)).await;
-            let address = SocketAddr::from(([127, 0, 0, 1], 9));
-            let found = is_good.then(|| Box::new(std::iter::once(address)) as Addrs);
+            let found = is_good.then(|| vec![Ipv4Addr::LOCALHOST.into()]);
             found.ok_or_else(|| "no such name".into())
         })
     }

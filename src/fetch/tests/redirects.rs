@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::server::{Reply, Server, answer, ok, redirect};
 use super::{calm, fault, kind, network, open_to, text};
 use crate::fetch::{FetchError, Fetcher};
@@ -27,6 +29,8 @@ async fn each_redirect_is_judged_anew() {
         ("http://user:pw@example.com/".into(), "bad_redirect"),
         ("http://example.com:0/".into(), "bad_redirect"),
         ("http://".into(), "bad_redirect"),
+        ("http://a{b}/".into(), "bad_redirect"),
+        (r"http://example.com\@127.0.0.1/".into(), "bad_redirect"),
         (format!("/{}", "a".repeat(9_000)), "bad_redirect"),
     ];
     for (to, expected) in targets {
@@ -125,10 +129,51 @@ async fn what_is_not_a_redirect_is_an_answer() {
 }
 
 #[tokio::test]
-async fn a_location_that_is_no_text_is_refused() {
-    let server = Server::saying(*b"HTTP/1.1 302 Found\r\nlocation: /\xff\xfe\r\n\r\n").await;
-    let fetcher = open_to(calm(), &[&server]);
-    assert_eq!(kind(&fetcher, &server.url("/")).await, "bad_redirect");
+async fn a_location_that_is_not_utf8_is_latin1() {
+    let server = Server::start(|path| {
+        Reply::Send(match path {
+            "/" => b"HTTP/1.1 302 F\r\nlocation: /caf\xe9\r\ncontent-length: 0\r\n\r\n".into(),
+            _ => ok(path),
+        })
+    })
+    .await;
+    let answer = open_to(calm(), &[&server]).get(&server.url("/")).await;
+    assert_eq!(text(&answer.unwrap()), "/caf%C3%A9");
+}
+
+#[tokio::test]
+async fn odd_locations_lead_where_they_lead_httpx() {
+    for (location, path) in [
+        ("", "/a/b"),
+        ("#part", "/a/b"),
+        ("?x=1", "/a/b?x=1"),
+        ("c", "/a/c"),
+        ("./c", "/a/c"),
+        ("../../c", "/c"),
+        (" /c ", "/c"),
+        ("/c d", "/c%20d"),
+        ("/\u{e9}", "/%C3%A9"),
+        ("/c?a=|{}^`\"<>", "/c?a=|{}^`%22%3C%3E"),
+        ("/c/|{}^`\"<>", "/c/|%7B%7D^%60%22%3C%3E"),
+        ("/%zz%2F", "/%zz%2F"),
+        ("c, d", "/a/c,%20d"),
+        // A backslash is no slash, and names no host; httpx does not escape it.
+        ("\\c", "/a/%5Cc"),
+        ("/\\c", "/%5Cc"),
+        ("\\\\127.0.0.1\\c", "/a/%5C%5C127.0.0.1%5Cc"),
+    ] {
+        let to = location.to_owned();
+        let visits = AtomicUsize::new(0);
+        let server = Server::start(move |path| {
+            Reply::Send(match visits.fetch_add(1, Ordering::Relaxed) {
+                0 => redirect(&to),
+                _ => ok(path),
+            })
+        })
+        .await;
+        let answer = open_to(calm(), &[&server]).get(&server.url("/a/b")).await;
+        assert_eq!(text(&answer.unwrap()), path, "{location:?}");
+    }
 }
 
 #[tokio::test]

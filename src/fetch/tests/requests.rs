@@ -1,7 +1,11 @@
 //! What is sent.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::StreamExt;
+
 use super::server::{Reply, Server, ok, redirect};
-use super::{calm, open_to};
+use super::{calm, kind, open_to, text};
 
 #[tokio::test]
 async fn a_request_says_only_what_it_must() {
@@ -57,4 +61,75 @@ async fn a_connection_that_died_in_the_pool_is_replaced() {
         fetcher.get(&server.url("/")).await.unwrap();
         server.until(|seen| seen.closed == fetched).await;
     }
+}
+
+#[tokio::test]
+async fn a_server_may_close_right_after_its_redirect() {
+    // On the second request of its connection, when that is on its way already.
+    let requests = AtomicUsize::new(0);
+    let late = Server::start(
+        move |path| match (path, requests.fetch_add(1, Ordering::Relaxed)) {
+            ("/", _) => Reply::Send(redirect("/end")),
+            (_, 1) => Reply::Close(Vec::new()),
+            (path, _) => Reply::Send(ok(path)),
+        },
+    )
+    .await;
+    let answer = open_to(calm(), &[&late]).get(&late.url("/")).await;
+    assert_eq!(text(&answer.unwrap()), "/end");
+    assert_eq!(
+        (late.seen().connections, late.seen().requests.len()),
+        (2, 3)
+    );
+    // At once, before the second request or during it.
+    let soon = Server::start(|path| {
+        Reply::Close(match path {
+            "/" => redirect("/end"),
+            path => ok(path),
+        })
+    })
+    .await;
+    for _ in 0..200 {
+        let answer = open_to(calm(), &[&soon]).get(&soon.url("/")).await;
+        assert_eq!(text(&answer.unwrap()), "/end");
+    }
+}
+
+#[tokio::test]
+async fn a_pooled_connection_that_closes_as_it_is_used_is_replaced_by_a_new_one() {
+    let requests = AtomicUsize::new(0);
+    let server = Server::start(move |path| match requests.fetch_add(1, Ordering::Relaxed) {
+        5 => Reply::Close(Vec::new()),
+        _ => Reply::Later(std::time::Duration::from_millis(20), ok(path)),
+    })
+    .await;
+    let fetcher = open_to(calm(), &[&server]);
+    let urls = (0..5).map(|n| server.url(&format!("/{n}")));
+    assert_eq!(fetcher.fetch_many(urls).count().await, 5);
+    let answer = fetcher.get(&server.url("/again")).await;
+    assert_eq!(text(&answer.unwrap()), "/again");
+    // The four others may be as dead as the first, so none of them is tried.
+    assert_eq!(
+        (server.seen().connections, server.seen().requests.len()),
+        (6, 7)
+    );
+}
+
+#[tokio::test]
+async fn one_more_connection_is_tried_and_no_third() {
+    for bytes in ["", "HTTP/1.1 200 O"] {
+        let server = Server::saying(bytes).await;
+        assert_eq!(
+            kind(&open_to(calm(), &[&server]), &server.url("/")).await,
+            "interrupted"
+        );
+        assert_eq!(server.seen().requests.len(), 2, "{bytes:?}");
+    }
+    // What has an answer already is not asked for again.
+    let server = Server::saying("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}").await;
+    assert_eq!(
+        kind(&open_to(calm(), &[&server]), &server.url("/")).await,
+        "interrupted"
+    );
+    assert_eq!(server.seen().requests.len(), 1);
 }

@@ -3,15 +3,17 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, Stream};
 
-use super::{Network, Script, calm, fault, network, public_is_loopback};
+use super::{Limits, Network, Script, calm, fault, network, public_is_loopback};
+use crate::fetch::resolve::{Resolve, Resolving};
 use crate::fetch::target::Scope;
 use crate::fetch::tests::server::ok;
-use crate::fetch::{AllowList, Fetcher};
+use crate::fetch::{AllowList, FetchError, Fetcher};
 
 /// A certificate authority that only this test run knows.
 pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -23,13 +25,21 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    pub fn root(&self) -> reqwest::Certificate {
-        reqwest::Certificate::from_der(self.0.der()).unwrap()
+    pub fn root(&self) -> CertificateDer<'static> {
+        self.0.der().clone()
     }
 
-    /// A server for `name` that greets every connection with one answer, over TLS. It runs on a
-    /// thread of its own since it is written with blocking calls.
+    /// A server for `name` that greets every connection with one answer, over TLS.
     fn serve(&self, name: &str) -> u16 {
+        self.serve_with(
+            name,
+            b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nover tls",
+            true,
+        )
+    }
+
+    /// It runs on a thread of its own since it is written with blocking calls.
+    fn serve_with(&self, name: &str, answer: &'static [u8], says_goodbye: bool) -> u16 {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let leaf = params.signed_by(&key, &self.0).unwrap();
@@ -50,8 +60,10 @@ impl Authority {
                 let mut stream = Stream::new(&mut tls, &mut socket);
                 let mut head = [0; 1024];
                 if stream.read(&mut head).is_ok() {
-                    let _ = stream.write_all(&ok("over tls"));
-                    stream.conn.send_close_notify();
+                    let _ = stream.write_all(answer);
+                    if says_goodbye {
+                        stream.conn.send_close_notify();
+                    }
                     let _ = stream.flush();
                 }
             }
@@ -112,9 +124,62 @@ async fn plain_text_on_a_tls_port_is_a_failed_handshake() {
 }
 
 /// The service must never pay for the entropy source of another provider at its first handshake.
+#[test]
+fn the_provider_is_ring() {
+    let tls = crate::aws::tls(rustls::RootCertStore::empty());
+    let random = tls.crypto_provider().secure_random;
+    assert!(format!("{random:?}").contains("Ring"));
+}
+
 #[tokio::test]
-async fn the_provider_is_ring() {
-    let _ = fault(&trusting(None), "https://secure.example:1/").await;
-    let provider = rustls::crypto::CryptoProvider::get_default().unwrap();
-    assert!(format!("{:?}", provider.secure_random).contains("Ring"));
+async fn a_body_is_whole_by_its_length_or_by_the_goodbye_of_tls() {
+    let authority = Authority::new();
+    let fetcher = trusting(Some(&authority));
+    let counted = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+    let open_ended = b"HTTP/1.1 200 OK\r\n\r\n{}";
+    for (answer, says_goodbye, whole) in [
+        (&counted[..], false, true),
+        (open_ended, true, true),
+        // Somebody on the way may have cut it.
+        (open_ended, false, false),
+    ] {
+        let port = authority.serve_with("secure.example", answer, says_goodbye);
+        let url = format!("https://secure.example:{port}/");
+        let answer = fetcher.get(&url).await.map(|answer| answer.body);
+        match whole {
+            true => assert_eq!(answer, Ok("{}".into())),
+            false => assert_eq!(answer, Err(FetchError::Interrupted)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn connecting_has_a_time_of_its_own() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let limits = Limits {
+        connect_timeout: Duration::from_millis(300),
+        ..calm()
+    };
+    // The system accepts for a server that says nothing.
+    let scope = Scope::Public(format!("127.0.0.1:{port}").parse().unwrap());
+    let silent = Fetcher::new(limits.clone(), scope, network());
+    let url = format!("https://127.0.0.1:{port}/");
+    assert_eq!(fault(&silent, &url).await, FetchError::Timeout);
+    // Nor may a resolver take its time.
+    let network = Network {
+        resolver: Arc::new(Never),
+        ..network()
+    };
+    let unnamed = Fetcher::new(limits, Scope::Public(AllowList::none()), network);
+    let error = fault(&unnamed, "http://slow.example/").await;
+    assert_eq!(error, FetchError::Timeout);
+}
+
+struct Never;
+
+impl Resolve for Never {
+    fn resolve(&self, _: &str) -> Resolving {
+        Box::pin(std::future::pending())
+    }
 }

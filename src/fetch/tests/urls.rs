@@ -1,8 +1,12 @@
 //! What is refused before a single packet is sent.
 
+use proptest::prelude::*;
+use url::Url;
+
 use super::super::{AllowList, FetchError, Fetcher, Limits, MAX_URL};
 use super::{Server, calm, fault, kind, open_to};
-use crate::fetch::tests::server::ok;
+use crate::fetch::target::{parse, uri};
+use crate::fetch::tests::server::{Reply, ok};
 
 fn production() -> Fetcher {
     Fetcher::public(Limits::default(), AllowList::none())
@@ -31,7 +35,6 @@ async fn every_spelling_of_a_forbidden_address_is_refused() {
         "http://127。0。0。1/",
         "http://①②⑦.0.0.1/",
         "http://%31%32%37.0.0.1/",
-        "http:\\\\127.0.0.1\\",
         "HTTP://127.0.0.1/",
         "http:127.0.0.1",
         "http:///127.0.0.1/",
@@ -94,9 +97,12 @@ async fn what_is_not_a_fetchable_url_is_the_callers_fault() {
         "http://exa\0mple.com/",
         "ht\ntp://example.com/",
         "http://exam\tple.com/",
+        "http://example.com/\tx",
+        "\thttp://example.com/",
         "http://example.com/\r\nHost: x",
         "http://example.com/\u{7f}",
         "http://xn--a/",
+        "http://a{b}/",
         &long,
         &grows,
     ];
@@ -201,5 +207,104 @@ fn allow_list_entries() {
         "[::1",
     ] {
         assert!(bad.parse::<AllowList>().is_err(), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_backslash_before_the_path_names_no_host() {
+    for url in [
+        r"http:\\127.0.0.1\",
+        r"http:\\example.com/",
+        r"http:/\example.com/",
+        r"http://\example.com/",
+        r"http://127.0.0.1\@example.com/",
+        r"http://example.com\@127.0.0.1/",
+        r"http://example.com\127.0.0.1/",
+        r"http://example.com\.evil.example/",
+        r"http://example.com:80\@127.0.0.1:81/",
+        r" http://example.com\x",
+        r"http://user\@example.com\x/",
+    ] {
+        let error = fault(&production(), url).await;
+        assert_eq!(
+            (error.kind(), error.status()),
+            ("invalid_url", 400),
+            "{url}"
+        );
+    }
+}
+
+/// The targets are what httpx sends, but for the backslash, which httpx does not escape.
+#[tokio::test]
+async fn characters_are_sent_as_httpx_sends_them() {
+    let server = Server::start(|path| Reply::Send(ok(path))).await;
+    let fetcher = open_to(calm(), &[&server]);
+    for (path, sent) in [
+        (r#"/"echo\back""#, "/%22echo%5Cback%22"),
+        (r"/a\b\..\c/d?e=\f", r"/a%5Cb%5C..%5Cc/d?e=\f"),
+        (r"/\/\", "/%5C/%5C"),
+        ("/a b", "/a%20b"),
+        ("/a|b^c~d'e", "/a|b^c~d'e"),
+        ("/`{}<>\"", "/%60%7B%7D%3C%3E%22"),
+        ("/%zz%2F%2f%5C%", "/%zz%2F%2f%5C%"),
+        ("/\u{e9}\u{1f600}", "/%C3%A9%F0%9F%98%80"),
+        ("/a!$&()*+,;=:@[]-._~", "/a!$&()*+,;=:@[]-._~"),
+        ("/a//b/./c/../d", "/a//b/d"),
+        (
+            "/a?b c|^`{}'<>\"\u{e9}%zz?/:@",
+            "/a?b%20c|^`{}%27%3C%3E%22%C3%A9%zz?/:@",
+        ),
+        ("?", "/?"),
+        ("", "/"),
+        ("/a#b?c", "/a"),
+    ] {
+        let answer = fetcher.get(&server.url(path)).await.unwrap();
+        assert_eq!(std::str::from_utf8(&answer.body), Ok(sent), "{path}");
+    }
+}
+
+/// The URL as it is judged, and where the client goes with it.
+fn judged_and_sent(text: &str) -> Option<(Url, http::Uri)> {
+    let url = parse(text).ok()?;
+    let uri = uri(&url).ok()?;
+    Some((url, uri))
+}
+
+#[test]
+fn the_judged_host_is_the_one_that_is_asked() {
+    for text in [
+        "http://a.example/@b.example/",
+        "http://a.example?@b.example/",
+        "http://a.example#@b.example/",
+        "http://a.example/\\@b.example/",
+        "http://a.example;b.example/",
+        "http://[2600::1]:8080/x@[::1]",
+        "http://B\u{fc}cher.example:81/",
+        "https://a.example:443/",
+        "http://0x7f.1:80/",
+    ] {
+        let (url, uri) = judged_and_sent(text).expect(text);
+        assert_eq!(
+            (uri.host(), uri.port_u16()),
+            (url.host_str(), url.port()),
+            "{text}"
+        );
+        assert!(!uri.authority().unwrap().as_str().contains('@'), "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_judged_by_one_host_and_sent_to_another(
+        text in r"https?:[/\\]{0,3}[a-c.\[\]:@/\\?#%0-9é;,&{}|^ ]{0,40}",
+    ) {
+        if let Some((url, uri)) = judged_and_sent(&text) {
+            prop_assert_eq!(uri.host(), url.host_str());
+            prop_assert_eq!(uri.port_u16(), url.port());
+            // The part that RFC 3986 calls the authority has no backslash in it.
+            let after = text.split_once(':').unwrap().1.trim_start_matches('/');
+            let authority = after.split(['/', '?', '#']).next().unwrap();
+            prop_assert!(!authority.contains('\\'));
+        }
     }
 }

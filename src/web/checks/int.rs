@@ -35,8 +35,24 @@ impl NotAnInt {
     }
 }
 
-/// Reads an integer of any size.
+/// Reads an integer of at most so many digits.
 pub fn parse(text: &str) -> Result<Int, NotAnInt> {
+    match is_too_long(text) {
+        true => Err(NotAnInt::TooLong),
+        false => read(text).ok_or(NotAnInt::Unparsable),
+    }
+}
+
+/// Pydantic reads the text as a JSON number first, and complains about its length as soon as it has
+/// read too many digits, whatever follows. What is cleaned and read once more, such as `+5`, ` 5 `,
+/// `05` and `5_0`, is only ever not an integer.
+fn is_too_long(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let count = digits.bytes().take_while(u8::is_ascii_digit).count();
+    count > MAX_DIGITS && !digits.starts_with('0')
+}
+
+fn read(text: &str) -> Option<Int> {
     let text = whole_part(text.trim());
     let (minus, unsigned) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
@@ -50,23 +66,20 @@ pub fn parse(text: &str) -> Result<Int, NotAnInt> {
     };
     let has_zeros = significant.len() < unsigned.len();
     if has_zeros && significant.is_empty() {
-        return Ok(0.into());
+        return Some(0.into());
     }
     let digits = without_underscores(significant)?;
     // An oddity of Pydantic: behind zeros there may be another minus, and then no more zeros.
     let (minus, digits) = match digits.strip_prefix('-') {
-        Some(digits) if has_zeros && !minus => (true, Some(digits).filter(|d| is_canonical(d))),
-        _ => (minus, Some(&*digits)),
+        Some(digits) if has_zeros && !minus => (true, Some(digits).filter(|d| is_canonical(d))?),
+        _ => (minus, &*digits),
     };
-    let digits = digits.ok_or(NotAnInt::Unparsable)?;
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(NotAnInt::Unparsable);
-    }
-    if digits.len() > MAX_DIGITS {
-        return Err(NotAnInt::TooLong);
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number || digits.len() > MAX_DIGITS {
+        return None;
     }
     let sign = if minus { "-" } else { "" };
-    Int::from_decimal(&format!("{sign}{digits}")).ok_or(NotAnInt::Unparsable)
+    Int::from_decimal(&format!("{sign}{digits}"))
 }
 
 fn is_canonical(digits: &str) -> bool {
@@ -85,11 +98,11 @@ fn whole_part(digits: &str) -> &str {
     }
 }
 
-fn without_underscores(digits: &str) -> Result<Cow<'_, str>, NotAnInt> {
+fn without_underscores(digits: &str) -> Option<Cow<'_, str>> {
     if digits.starts_with('_') || digits.ends_with('_') || digits.contains("__") {
-        return Err(NotAnInt::Unparsable);
+        return None;
     }
-    Ok(match digits.contains('_') {
+    Some(match digits.contains('_') {
         true => digits.replace('_', "").into(),
         false => digits.into(),
     })
@@ -139,6 +152,47 @@ mod tests {
         ] {
             assert_eq!(parse(text), Err(NotAnInt::Unparsable), "{text}");
         }
-        assert_eq!(parse(&"9".repeat(4_301)), Err(NotAnInt::TooLong));
+    }
+
+    #[test]
+    fn tells_as_pydantic_does_why_a_long_one_is_refused() {
+        use NotAnInt::{TooLong, Unparsable};
+        // What stands before and behind the digits, how many of them are still read, and what it is
+        // called when there is one more.
+        for (before, after, read, refused) in [
+            ("", "", 4_300, TooLong),
+            ("-", "", 4_300, TooLong),
+            ("", ".0", 4_300, TooLong),
+            ("", " ", 4_300, TooLong),
+            ("", "0", 4_299, TooLong),
+            ("+", "", 4_300, Unparsable),
+            (" ", "", 4_300, Unparsable),
+            (" -", "", 4_300, Unparsable),
+            ("\u{a0}", "", 4_300, Unparsable),
+            ("0", "", 4_300, Unparsable),
+            ("-0", "", 4_300, Unparsable),
+            ("0-", "", 4_300, Unparsable),
+            ("00_", "", 4_300, Unparsable),
+            ("1_", "", 4_299, Unparsable),
+            ("", "_1", 4_299, Unparsable),
+            ("+", ".0", 4_300, Unparsable),
+        ] {
+            let text = |count: usize| format!("{before}{}{after}", "9".repeat(count));
+            assert!(parse(&text(read)).is_ok(), "{before:?} {after:?}");
+            assert_eq!(parse(&text(read + 1)), Err(refused), "{before:?} {after:?}");
+        }
+        for after in [
+            "a", ".", ".5", "e5", "_", "__1", "_1", "-", "+1", "\u{663}", "\0",
+        ] {
+            for before in ["", "-"] {
+                let text = |count: usize| format!("{before}{}{after}", "9".repeat(count));
+                assert_eq!(parse(&text(4_301)), Err(TooLong), "{before:?} {after:?}");
+                assert_eq!(parse(&text(4_300)), Err(Unparsable), "{before:?} {after:?}");
+            }
+            for before in ["+", " ", "0", "1_", "--", "_"] {
+                let text = format!("{before}{}{after}", "9".repeat(4_301));
+                assert_eq!(parse(&text), Err(Unparsable), "{before:?} {after:?}");
+            }
+        }
     }
 }

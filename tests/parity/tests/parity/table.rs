@@ -109,6 +109,14 @@ fn integers() -> Vec<Request> {
     }
     requests.push(get(&format!("/items/-{}", "9".repeat(4300))));
     requests.push(get(&format!("/items/{}_1", "0".repeat(4301))));
+    for (before, after) in [
+        ("-", ""), ("%2B", ""), ("%20", ""), ("", "%20"), ("0", ""), ("1_", ""), ("", "_1"), ("", ".0"),
+        ("", "."), ("", "a"), ("-", "e5"), ("%20", "a"),
+    ] {
+        let long = format!("{before}{}{after}", "9".repeat(4301));
+        requests.push(get(&format!("/items/{long}")));
+        requests.push(get(&format!("/users/?ids=1,{long}")));
+    }
     requests
 }
 
