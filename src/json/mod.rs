@@ -181,6 +181,21 @@ impl Json {
 }
 
 impl Json {
+    /// Puts the keys of every object in the order of their bytes: equal objects then have one text.
+    pub fn sort_keys(&mut self) {
+        let mut waiting = vec![self];
+        while let Some(value) = waiting.pop() {
+            match value {
+                Json::Array(values) => waiting.extend(values),
+                Json::Object(object) => {
+                    object.sort_keys();
+                    waiting.extend(object.values_mut());
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Puts null in the place of `NaN` and the infinities.
     pub fn replace_not_finite(&mut self) {
         let mut waiting = vec![self];

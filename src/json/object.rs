@@ -56,6 +56,11 @@ impl Object {
         self.0.shift_remove(key)
     }
 
+    /// Puts the keys in the order of their bytes.
+    pub(super) fn sort_keys(&mut self) {
+        self.0.sort_unstable_keys();
+    }
+
     /// All pairs in order.
     pub fn iter(&self) -> Iter<'_> {
         self.0.iter()

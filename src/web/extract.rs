@@ -1,6 +1,7 @@
 //! Reading the parts of a request: typed extractors over `lambda_http`'s [`Request`], each with the
 //! errors of FastAPI.
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use http::header::{AsHeaderName, HOST};
@@ -74,8 +75,8 @@ pub trait Extract {
     /// The URL of another path with this request's query.
     fn url_at(&self, path: &str) -> String;
 
-    /// The text of a header.
-    fn header(&self, name: impl AsHeaderName) -> Option<&str>;
+    /// The text of a header, of any bytes: UTF-8, and otherwise Latin-1.
+    fn header(&self, name: impl AsHeaderName) -> Option<Cow<'_, str>>;
 
     /// The body as any JSON value.
     fn body_json(&self) -> Checked<Json>;
@@ -192,8 +193,12 @@ impl Extract for Request {
         url_of(self, path, &arrival(self).raw_query)
     }
 
-    fn header(&self, name: impl AsHeaderName) -> Option<&str> {
-        self.headers().get(name)?.to_str().ok()
+    fn header(&self, name: impl AsHeaderName) -> Option<Cow<'_, str>> {
+        let bytes = self.headers().get(name)?.as_bytes();
+        Some(match std::str::from_utf8(bytes) {
+            Ok(text) => text.into(),
+            Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
+        })
     }
 
     fn body_json(&self) -> Checked<Json> {
@@ -270,7 +275,8 @@ fn url_of(request: &Request, path: &str, query: &str) -> String {
     let path = path.replace('?', "%3F").replace('#', "%23");
     let question = if query.is_empty() { "" } else { "?" };
     // API Gateway always sets the header; a local stack has no TLS.
-    let scheme = request.header("x-forwarded-proto").unwrap_or("http");
+    let scheme = request.header("x-forwarded-proto");
+    let scheme = scheme.as_deref().unwrap_or("http");
     let url = match request.header(HOST) {
         Some(host) => format!("{scheme}://{host}{path}{question}{query}"),
         None => format!("{path}{question}{query}"),

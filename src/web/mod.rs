@@ -18,6 +18,7 @@ pub mod checks;
 pub mod cursor;
 pub mod docs;
 pub mod error;
+mod event;
 pub mod extract;
 mod fetched;
 pub mod guard;

@@ -7,19 +7,21 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use http::StatusCode;
 use http::header::SET_COOKIE;
-use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_http::{Body, LambdaEvent, Request, RequestExt, Response, service_fn};
 use lambda_runtime::Error;
 use serde_json::value::RawValue;
 
 use super::answer;
 use super::error::HttpError;
+use super::event::{self, Event};
 use super::extract::arrival;
 use super::guard::Guard;
 use super::request::{self, Arrival};
 
 /// Answers requests to `route` with `handler` until Lambda ends the process. `parts` is what the
-/// handler works with. The handler is given only the requests that `guard` admits.
+/// handler works with. The handler is given only the requests that `guard` admits. An event that is no
+/// request, such as the ping of a tool that keeps functions warm, is answered with null.
 ///
 /// Not `lambda_http::run`: its conversion of events panics on some (see
 /// [`request::from_event`]).
@@ -40,10 +42,12 @@ where
     // member, which is a tenth of the CPU time of a small request.
     let respond = async |event: LambdaEvent<Box<RawValue>>| {
         let LambdaEvent { payload, context } = event;
-        let event: ApiGatewayV2httpRequest = serde_json::from_str(payload.get())?;
-        let request = request::from_event(event, route).with_lambda_context(context);
+        let Event::Request(event) = event::read(payload.get())? else {
+            return Ok(None);
+        };
+        let request = request::from_event(*event, route).with_lambda_context(context);
         let response = respond(guard, parts, handler, request).await;
-        Ok::<ApiGatewayV2httpResponse, Error>(into_event(response))
+        Ok::<Option<ApiGatewayV2httpResponse>, Error>(Some(into_event(response)))
     };
     lambda_runtime::run(service_fn(respond)).await
 }
@@ -135,6 +139,8 @@ fn into_event(response: Response<Body>) -> ApiGatewayV2httpResponse {
 
 #[cfg(test)]
 mod tests {
+    use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+
     use super::*;
     use crate::config::Config;
     use crate::web::answer::text_of;

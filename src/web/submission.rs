@@ -144,7 +144,36 @@ fn input(body: &Object, job: Option<&JobInfo>) -> Found<Box<RawValue>> {
         .map_err(|error| wrong(error.to_string(), given))
 }
 
-/// The idempotency key with a hash of what it is used for: the whole body, as its values are.
+/// A hash of what a submission asks for. Equal submissions have one fingerprint: the order of keys,
+/// absent options and options of null make no difference.
+fn fingerprint(body: &Object) -> String {
+    let member = |name: &str| body.get(name).cloned();
+    let options = match member("options") {
+        Some(Json::Object(options)) => {
+            let mut given = Object::new();
+            for (name, value) in options.iter().filter(|(_, value)| !value.is_null()) {
+                given.insert(name.as_str(), value.clone());
+            }
+            given
+        }
+        _ => Object::new(),
+    };
+    let mut canonical = Json::array([
+        member("job").unwrap_or_default(),
+        member("input").unwrap_or(Json::Object(Object::new())),
+        Json::Object(options),
+    ]);
+    canonical.sort_keys();
+    // The check of the input refuses a number that is not finite.
+    let text = canonical.to_text().unwrap_or_default();
+    let hash = digest(&SHA256, text.as_bytes());
+    hash.as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// The idempotency key with the fingerprint of its submission.
 fn key(request: &Request, body: &Object) -> Found<Option<(String, String)>> {
     let Some(key) = request.header(IDEMPOTENCY_KEY) else {
         return Ok(None);
@@ -152,13 +181,9 @@ fn key(request: &Request, body: &Object) -> Found<Option<(String, String)>> {
     if key.is_empty() || key.chars().count() > MAX_KEY {
         let loc = ["header".into(), IDEMPOTENCY_KEY.into()];
         let msg = format!("Value error, a key has 1 to {MAX_KEY} characters");
-        return Err(vec![FieldError::new("value_error", loc, msg, key)]);
+        return Err(vec![FieldError::new("value_error", loc, msg, &*key)]);
     }
-    // What is not finite is refused as input.
-    let text = Json::Object(body.clone()).to_text().unwrap_or_default();
-    let hash = digest(&SHA256, text.as_bytes());
-    let fingerprint = hash.as_ref().iter().map(|byte| format!("{byte:02x}"));
-    Ok(Some((key.to_owned(), fingerprint.collect())))
+    Ok(Some((key.into_owned(), fingerprint(body))))
 }
 
 #[cfg(test)]

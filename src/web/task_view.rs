@@ -21,13 +21,19 @@ use crate::tasks::store::{ListQuery, TaskPosition};
 /// The most tasks of one page; a larger `limit` is answered with this many and a link to the rest.
 const MAX_LIMIT: i64 = 100;
 
-/// The id of a task in the path of a request. Any text may be asked for; a text that is not a UUID
-/// was never issued.
+/// The id of a task in the path of a request. Any text may be asked for; a text that is not a UUID in
+/// the form of issued ids (lower case, with hyphens) was never issued.
 ///
 /// # Errors
 /// 404 for a text that is not an id.
 pub fn task_id(request: &Request) -> Result<Uuid, HttpError> {
-    Uuid::parse_str(request.path_text("task_id")).map_err(|_| unknown_task())
+    let text = request.path_text("task_id");
+    let id = Uuid::parse_str(text).ok();
+    let is_issued = |id: &Uuid| {
+        let mut form = Uuid::encode_buffer();
+        id.as_hyphenated().encode_lower(&mut form) == text
+    };
+    id.filter(is_issued).ok_or_else(unknown_task)
 }
 
 /// 404: no such task exists for the caller.
@@ -70,7 +76,8 @@ fn after(request: &Request, cursors: &Cursor) -> Checked<Option<TaskPosition>> {
     let Some(text) = request.query_text("cursor") else {
         return Ok(None);
     };
-    let position = cursors.open_text(text).map(TaskPosition);
+    let position = cursors.open_text(text);
+    let position = position.and_then(|text| TaskPosition::parse(&text));
     position.map(Some).ok_or_else(|| foreign_cursor(text))
 }
 

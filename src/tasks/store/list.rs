@@ -40,6 +40,16 @@ const BY_STATE: &str = "by_state";
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TaskPosition(pub String);
 
+impl TaskPosition {
+    /// The position of this text, or `None` unless the text has the form of a list's key.
+    pub fn parse(text: &str) -> Option<TaskPosition> {
+        let (time, id) = text.split_once('-')?;
+        let is_time = time.len() == 13 && time.bytes().all(|byte| byte.is_ascii_digit());
+        let is_id = Uuid::parse_str(id).is_ok();
+        (is_time && is_id).then(|| TaskPosition(text.to_owned()))
+    }
+}
+
 /// Which tasks are asked for.
 #[derive(Debug, Clone, Default)]
 pub struct ListQuery<'a> {

@@ -16,7 +16,8 @@ pub(in crate::web) fn body(request: &Request) -> Checked<(Json, bool)> {
     if bytes.is_empty() {
         return Err(words::missing(["body".into()], Json::Null).into());
     }
-    if !request.header(CONTENT_TYPE).is_some_and(is_json) {
+    let content_type = request.header(CONTENT_TYPE);
+    if !content_type.is_some_and(|content_type| is_json(&content_type)) {
         let text = String::from_utf8_lossy(bytes).into_owned();
         return Ok((Json::String(text), false));
     }
@@ -52,10 +53,11 @@ pub(in crate::web) fn writable(half_a_character: bool) -> Checked<()> {
     ))))
 }
 
-/// `application/json` and `application/…+json`, whatever parameters follow.
+/// `application/json` and `application/…+json`, whatever parameters follow. Of a header that was sent
+/// twice FastAPI takes the first value; the gateway joins the values by a comma.
 fn is_json(content_type: &str) -> bool {
     let essence = content_type
-        .split(';')
+        .split([';', ','])
         .next()
         .unwrap_or_default()
         .trim()
@@ -84,11 +86,14 @@ mod tests {
             "application/json",
             "Application/JSON; charset=utf-8",
             "application/a+json",
+            "application/json,text/plain",
+            "application/json; charset=utf-8, text/plain",
         ] {
             assert!(is_json(yes), "{yes}");
         }
         for no in [
             "text/plain",
+            "text/plain,application/json",
             "text/json",
             "application/x/y+json",
             "application/jsonx",

@@ -1,6 +1,7 @@
 //! The options of a submission.
 
 use jiff::Timestamp;
+use jiff::fmt::temporal::Pieces;
 use utoipa::ToSchema;
 
 use super::{Found, keep};
@@ -163,13 +164,22 @@ fn whole(given: Option<&Json>, name: &str, least: i64, most: i64) -> Found<Optio
 /// A time with its zone (RFC 3339), in milliseconds since the Unix epoch.
 fn time(given: Option<&Json>, name: &str) -> Found<Option<u64>> {
     let Some(value) = given else { return Ok(None) };
-    let read = value
-        .as_str()
-        .and_then(|text| text.parse::<Timestamp>().ok());
-    let Some(time) = read else {
+    let Some(time) = value.as_str().and_then(timestamp) else {
         return Err(vec![words::datetime(loc(name), value.clone())]);
     };
     Ok(Some(u64::try_from(time.as_millisecond()).unwrap_or(0)))
+}
+
+/// A time of RFC 3339. The latest that `jiff` knows is the next to last day of the year 9999: later times
+/// of that year, a common "never", become the latest.
+fn timestamp(text: &str) -> Option<Timestamp> {
+    if let Ok(time) = text.parse() {
+        return Some(time);
+    }
+    let pieces = Pieces::parse(text).ok()?;
+    let is_last = pieces.date().year() == 9999 && pieces.date().month() == 12;
+    let has_zone = pieces.time().is_some() && pieces.offset().is_some();
+    (is_last && has_zone).then_some(Timestamp::MAX)
 }
 
 fn priority(given: Option<&Json>) -> Found<Priority> {

@@ -190,3 +190,75 @@ fn an_unknown_job_is_told_the_names_that_exist() {
     let expected = r#""msg":"Input should be 'fetch_urls' or 'process_data'","input":"x","ctx":{"expected":"'fetch_urls' or 'process_data'"}"#;
     assert!(text_of(&answer).contains(expected), "{}", text_of(&answer));
 }
+
+#[test]
+fn equal_submissions_have_one_fingerprint() {
+    let of = |body: &str| task(body, Some("k")).fingerprint.unwrap();
+    let first =
+        of(r#"{"job":"process_data","input":{"a":1,"b":{"c":[1,{"d":2,"e":3}],"f":null}}}"#);
+    for same in [
+        r#"{"input":{"b":{"f":null,"c":[1,{"e":3,"d":2}]},"a":1},"job":"process_data"}"#,
+        r#"{"job":"process_data","input":{"a":1,"b":{"c":[1,{"d":2,"e":3}],"f":null}},"options":{}}"#,
+        r#"{"job":"process_data","input":{"a":1,"b":{"c":[1,{"d":2,"e":3}],"f":null}},"options":null}"#,
+        r#"{"job":"process_data","options":{"eta":null,"priority":null},
+            "input":{"a":1,"b":{"c":[1,{"d":2,"e":3}],"f":null}}}"#,
+    ] {
+        assert_eq!(of(same), first, "{same}");
+    }
+    for other in [
+        r#"{"job":"process_data","input":{"a":1,"b":{"c":[{"d":2,"e":3},1],"f":null}}}"#,
+        r#"{"job":"process_data","input":{"a":1,"b":{"c":[1,{"d":2,"e":3}]}}}"#,
+        r#"{"job":"process_data","input":{"a":1,"b":{"c":[1,{"d":2,"e":3}],"f":null}},
+            "options":{"max_retries":1}}"#,
+    ] {
+        assert_ne!(of(other), first, "{other}");
+    }
+    let empty = of(r#"{"job":"process_data"}"#);
+    assert_eq!(of(r#"{"job":"process_data","input":{}}"#), empty);
+}
+
+#[test]
+fn a_key_may_have_any_bytes() {
+    let request = |key: &[u8]| {
+        let mut request = request(r#"{"job":"process_data"}"#, None);
+        let value = http::HeaderValue::from_bytes(key).unwrap();
+        request.headers_mut().insert(IDEMPOTENCY_KEY, value);
+        request
+    };
+    let id = |key: &[u8]| {
+        let submission = Submission::read(&request(key), CATALOG, NOW).unwrap();
+        submission.task(None, NOW).id
+    };
+    let key = "bestellung-ä-17".as_bytes();
+    assert_eq!(id(key), id(key));
+    assert_eq!(id(b"bestellung-\xe4-17"), id(b"bestellung-\xe4-17"));
+    assert_ne!(id(key), id(b"bestellung-17"));
+    assert_eq!(id("ä".repeat(255).as_bytes()).get_version_num(), 5);
+    let too_long = request("ä".repeat(256).as_bytes());
+    assert!(Submission::read(&too_long, CATALOG, NOW).is_err());
+}
+
+#[test]
+fn the_end_of_the_year_9999_is_never() {
+    let expires = |time: &str| {
+        let body = format!(r#"{{"job":"process_data","options":{{"expires":"{time}"}}}}"#);
+        task(&body, None).options.expires
+    };
+    let last = expires("9999-12-30T00:00:00Z");
+    for never in [
+        "9999-12-31T23:59:59Z",
+        "9999-12-31T23:59:59.999999999+00:00",
+        "9999-12-31T00:00:00-12:00",
+    ] {
+        assert!(expires(never) > last, "{never}");
+    }
+    for text in [
+        "9999-12-31",
+        "9999-12-31T23:59:59",
+        "10000-01-01T00:00:00Z",
+        "9999-13-01T00:00:00Z",
+    ] {
+        let body = format!(r#"{{"job":"process_data","options":{{"expires":"{text}"}}}}"#);
+        assert_eq!(wrong(&body).len(), 1, "{text}");
+    }
+}
