@@ -4,7 +4,7 @@ use lambda_http::Response;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 
 use super::*;
-use crate::jobs::CATALOG;
+use crate::jobs::{CATALOG, FetchUrls, ProcessData};
 use crate::tasks::task::Priority;
 use crate::web::HttpError;
 use crate::web::answer::text_of;
@@ -185,7 +185,8 @@ fn all_that_is_wrong_is_told() {
 
 #[test]
 fn an_unknown_job_is_told_the_names_that_exist() {
-    let rejection = Submission::read(&request(r#"{"job":"x"}"#, None), CATALOG, NOW).unwrap_err();
+    const JOBS: &[JobInfo] = &[JobInfo::of::<FetchUrls>(), JobInfo::of::<ProcessData>()];
+    let rejection = Submission::read(&request(r#"{"job":"x"}"#, None), JOBS, NOW).unwrap_err();
     let answer = Response::from(HttpError::from(rejection));
     let expected = r#""msg":"Input should be 'fetch_urls' or 'process_data'","input":"x","ctx":{"expected":"'fetch_urls' or 'process_data'"}"#;
     assert!(text_of(&answer).contains(expected), "{}", text_of(&answer));

@@ -248,14 +248,9 @@ pub fn are_listed_newest_first(service: &Service) {
 
 pub fn have_jobs_that_describe_themselves(service: &Service) {
     let jobs = service.get("/jobs/").json();
-    let names: Vec<&Value> = jobs
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|job| &job["name"])
-        .collect();
-    assert_eq!(names, ["fetch_urls", "process_data"]);
-    let input = &jobs[0]["input_schema"];
+    let mut jobs = jobs.as_array().unwrap().iter();
+    let job = jobs.find(|job| job["name"] == "fetch_urls").unwrap();
+    let input = &job["input_schema"];
     let name = input["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
     assert_eq!(input["$defs"][name]["required"], json!(["urls"]));
 }
