@@ -1,9 +1,9 @@
 //! `POST /items/`: stores any JSON object under a new id.
 
-use async_service::http::openapi::{InvalidBody, Unavailable};
-use async_service::http::{self, Answer, HttpError, Request, all};
-use async_service::items::{self, StoredItem};
-use async_service::store::ItemStore;
+use async_service::documents;
+use async_service::items::{ItemStore, StoredItem};
+use async_service::web::openapi::{InvalidBody, Unavailable};
+use async_service::web::{Body, Extract, HttpError, Request, Response, ResponseExt, all, answer};
 use async_service::{App, Error};
 
 const ROUTE: &str = "/items";
@@ -12,7 +12,7 @@ const ROUTE: &str = "/items";
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
     let items = app.items()?;
-    http::serve(&app, ROUTE, items, create_item).await
+    app.serve(ROUTE, items, create_item).await
 }
 
 /// Stores any JSON object under a new id.
@@ -23,9 +23,9 @@ async fn main() -> Result<(), Error> {
         headers(("Location" = String, description = "The path of the item"))),
         InvalidBody, Unavailable),
 )]
-pub async fn create_item(items: &ItemStore, request: Request) -> Result<Answer, HttpError> {
+pub async fn create_item(items: &ItemStore, request: Request) -> Result<Response<Body>, HttpError> {
     let (item,) = all((request.body_object(),))?;
-    let item = items::document(item)?;
+    let item = documents::to_text(item)?;
     let id = items.create(&item).await?;
-    Ok(Answer::ok(&StoredItem::new(item, id)?).at(&format!("{}/items/{id}", request.prefix())))
+    Ok(answer::ok(&StoredItem::new(item, id)?).at(&format!("{}/items/{id}", request.prefix())))
 }

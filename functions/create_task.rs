@@ -1,14 +1,14 @@
 //! `POST /tasks/`: queues a task of any job.
 
-use async_service::http::openapi::{InvalidBody, Unavailable};
-use async_service::http::{self, Answer, HttpError, Request, StatusCode, all};
-use async_service::ids::now_ms;
+use async_service::clock::now_ms;
 use async_service::jobs::CATALOG;
-use async_service::store::TaskStore;
-use async_service::tasks::request::{NewTaskSchema, Submission};
-use async_service::tasks::submit::{SubmitError, Submitter};
-use async_service::tasks::task::Task;
-use async_service::tasks::view::AcceptedTask;
+use async_service::tasks::client::Submitter;
+use async_service::web::openapi::{InvalidBody, Unavailable};
+use async_service::web::submission::{NewTaskSchema, Submission};
+use async_service::web::task_view::AcceptedTask;
+use async_service::web::{
+    Body, Extract, HttpError, Request, Response, ResponseExt, StatusCode, all, answer,
+};
 use async_service::{App, Error};
 
 const ROUTE: &str = "/tasks";
@@ -16,10 +16,8 @@ const ROUTE: &str = "/tasks";
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
-    let tasks = app.tasks()?;
-    let submitter = Submitter::new(app.queue()?, tasks.clone());
-    let parts = (submitter.with_schedules(app.scheduling()?), tasks);
-    http::serve(&app, ROUTE, parts, create_task).await
+    let submitter = app.delaying_submitter()?;
+    app.serve(ROUTE, submitter, create_task).await
 }
 
 /// Queues a task of any job. With an `Idempotency-Key` it may be repeated: the same request is answered
@@ -34,37 +32,13 @@ async fn main() -> Result<(), Error> {
         InvalidBody, Unavailable),
 )]
 pub async fn create_task(
-    (submitter, tasks): &(Submitter, TaskStore),
+    submitter: &Submitter,
     request: Request,
-) -> Result<Answer, HttpError> {
+) -> Result<Response<Body>, HttpError> {
     let now = now_ms();
     let (submission,) = all((Submission::read(&request, CATALOG, now),))?;
     let task = submission.task(request.caller(), now);
-    let accepted = match &task.fingerprint {
-        Some(_) => known(tasks, &task).await?,
-        None => None,
-    };
-    let accepted = match accepted {
-        Some(accepted) => accepted,
-        None => {
-            let (id, job, eta) = (task.id, task.job.clone(), task.options.eta);
-            submitter.accept(task).await?;
-            AcceptedTask::new(id, job, eta)
-        }
-    };
+    let accepted = AcceptedTask::from(submitter.submit(task).await?);
     let path = format!("{}/tasks/{}", request.prefix(), accepted.task_id);
-    Ok(Answer::json(StatusCode::ACCEPTED, &accepted).at(&path))
-}
-
-/// The task that was accepted under the same key before.
-async fn known(tasks: &TaskStore, task: &Task) -> Result<Option<AcceptedTask>, HttpError> {
-    match tasks.peek(task.id).await? {
-        None => Ok(None),
-        Some(record) if record.fingerprint == task.fingerprint => Ok(Some(AcceptedTask::new(
-            task.id,
-            task.job.clone(),
-            record.options.eta,
-        ))),
-        Some(_) => Err(SubmitError::Different.into()),
-    }
+    Ok(answer::json(StatusCode::ACCEPTED, &accepted).at(&path))
 }

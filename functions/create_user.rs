@@ -1,9 +1,11 @@
 //! `POST /users/`: stores a user under a new id.
 
-use async_service::http::openapi::{InvalidBody, Unavailable};
-use async_service::http::{self, Answer, HttpError, Request, StatusCode, all};
-use async_service::users::{NewUser, Users};
-use async_service::users::{NewUserSchema, User};
+use async_service::users::{NewUserSchema, User, Users};
+use async_service::web::openapi::{InvalidBody, Unavailable};
+use async_service::web::user::new_user;
+use async_service::web::{
+    Body, Extract, HttpError, Request, Response, ResponseExt, StatusCode, all, answer,
+};
 use async_service::{App, Error};
 
 const ROUTE: &str = "/users";
@@ -12,7 +14,7 @@ const ROUTE: &str = "/users";
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
     let users = app.users()?;
-    http::serve(&app, ROUTE, users, create_user).await
+    app.serve(ROUTE, users, create_user).await
 }
 
 /// Stores a user under a new id. Whatever it has beside a name and an email is kept.
@@ -23,8 +25,8 @@ async fn main() -> Result<(), Error> {
         headers(("Location" = String, description = "The path of the user"))),
         InvalidBody, Unavailable),
 )]
-pub async fn create_user(users: &Users, request: Request) -> Result<Answer, HttpError> {
-    let (user,) = all((NewUser::read(&request),))?;
+pub async fn create_user(users: &Users, request: Request) -> Result<Response<Body>, HttpError> {
+    let (user,) = all((new_user(&request),))?;
     let (id, user) = users.create(&user).await?;
-    Ok(Answer::raw(StatusCode::CREATED, user).at(&format!("{}/users/{id}", request.prefix())))
+    Ok(answer::raw(StatusCode::CREATED, user).at(&format!("{}/users/{id}", request.prefix())))
 }

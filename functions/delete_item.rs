@@ -1,8 +1,8 @@
 //! `DELETE /items/{item_id}`: deletes an item.
 
-use async_service::http::openapi::{ErrorDetail, Invalid, Unavailable};
-use async_service::http::{self, Answer, HttpError, Request, all};
-use async_service::store::ItemStore;
+use async_service::items::ItemStore;
+use async_service::web::openapi::{ErrorDetail, Invalid, Unavailable};
+use async_service::web::{Body, Extract, HttpError, Request, Response, all, answer};
 use async_service::{App, Error};
 
 const ROUTE: &str = "/items/{item_id}";
@@ -11,7 +11,7 @@ const ROUTE: &str = "/items/{item_id}";
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
     let items = app.items()?;
-    http::serve(&app, ROUTE, items, delete_item).await
+    app.serve(ROUTE, items, delete_item).await
 }
 
 /// Deletes an item.
@@ -23,10 +23,10 @@ async fn main() -> Result<(), Error> {
             example = json!({"detail": "Item not found"})),
         Invalid, Unavailable),
 )]
-pub async fn delete_item(items: &ItemStore, request: Request) -> Result<Answer, HttpError> {
+pub async fn delete_item(items: &ItemStore, request: Request) -> Result<Response<Body>, HttpError> {
     let (item_id,) = all((request.path_int("item_id"),))?;
     match item_id.as_i64() {
-        Some(id) if items.delete(id).await? => Ok(Answer::no_content()),
+        Some(id) if items.delete(id).await? => Ok(answer::no_content()),
         _ => Err(HttpError::not_found("Item not found")),
     }
 }

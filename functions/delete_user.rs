@@ -1,8 +1,8 @@
 //! `DELETE /users/{user_id}`: deletes a user, also one that the upstream still has.
 
-use async_service::http::openapi::{ErrorDetail, Invalid, Unavailable, UpstreamFailed};
-use async_service::http::{self, Answer, HttpError, Request, all};
 use async_service::users::Users;
+use async_service::web::openapi::{ErrorDetail, Invalid, Unavailable, UpstreamFailed};
+use async_service::web::{Body, Extract, HttpError, Request, Response, all, answer};
 use async_service::{App, Error};
 
 const ROUTE: &str = "/users/{user_id}";
@@ -11,7 +11,7 @@ const ROUTE: &str = "/users/{user_id}";
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
     let users = app.users()?;
-    http::serve(&app, ROUTE, users, delete_user).await
+    app.serve(ROUTE, users, delete_user).await
 }
 
 /// Deletes a user, also one that the upstream still has.
@@ -23,10 +23,10 @@ async fn main() -> Result<(), Error> {
             example = json!({"detail": "User not found"})),
         Invalid, UpstreamFailed, Unavailable),
 )]
-pub async fn delete_user(users: &Users, request: Request) -> Result<Answer, HttpError> {
+pub async fn delete_user(users: &Users, request: Request) -> Result<Response<Body>, HttpError> {
     let (user_id,) = all((request.path_int("user_id"),))?;
     match user_id.as_i64() {
-        Some(id) if users.delete(id).await? => Ok(Answer::no_content()),
+        Some(id) if users.delete(id).await? => Ok(answer::no_content()),
         _ => Err(HttpError::not_found("User not found")),
     }
 }

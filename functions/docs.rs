@@ -1,7 +1,7 @@
 //! `GET /docs`: Swagger UI on the OpenAPI document; `GET /docs/{file}`: its files.
 
-use async_service::docs::Page;
-use async_service::http::{self, Access, Answer, HttpError, Request};
+use async_service::web::docs::Page;
+use async_service::web::{Access, Body, HttpError, Request, Response};
 use async_service::{App, Error};
 
 const ROUTE: &str = "/docs/{file}";
@@ -23,9 +23,9 @@ const PAGE: Page = Page {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
-    http::serve_to(&app, Access::Documentation, ROUTE, (), docs).await
+    app.serve_to(Access::Documentation, ROUTE, (), docs).await
 }
 
-async fn docs((): &(), request: Request) -> Result<Answer, HttpError> {
+async fn docs((): &(), request: Request) -> Result<Response<Body>, HttpError> {
     PAGE.serve(&request)
 }

@@ -1,7 +1,7 @@
 //! `$default`: what no route takes, with FastAPI's 404, 405 and slash redirects.
 
-use async_service::http::{self, Access, Answer, HttpError, Request};
-use async_service::routes::Routes;
+use async_service::web::routes::Routes;
+use async_service::web::{Access, Body, HttpError, Request, Response};
 use async_service::{App, Error};
 
 #[tokio::main(flavor = "current_thread")]
@@ -9,9 +9,10 @@ async fn main() -> Result<(), Error> {
     // It holds nothing of anybody's, and as in FastAPI tells everybody that a path is unknown.
     let app = App::from_env()?;
     let routes = Routes::below(app.config().base_path());
-    http::serve_to(&app, Access::Everybody, "$default", routes, fallback).await
+    app.serve_to(Access::Everybody, "$default", routes, fallback)
+        .await
 }
 
-async fn fallback(routes: &Routes, request: Request) -> Result<Answer, HttpError> {
+async fn fallback(routes: &Routes, request: Request) -> Result<Response<Body>, HttpError> {
     routes.answer(&request)
 }

@@ -1,8 +1,10 @@
 //! `GET /fetch/?url=`: fetches a URL and answers its JSON.
 
 use async_service::fetch::Fetcher;
-use async_service::http::openapi::{FetchFailed, Invalid};
-use async_service::http::{self, Answer, HttpError, Request, StatusCode, all, json_of};
+use async_service::web::openapi::{FetchFailed, Invalid};
+use async_service::web::{
+    Body, Extract, HttpError, Request, Response, StatusCode, all, answer, json_of,
+};
 use async_service::{App, Error};
 
 const ROUTE: &str = "/fetch";
@@ -11,7 +13,7 @@ const ROUTE: &str = "/fetch";
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
     let fetcher = app.fetcher()?;
-    http::serve(&app, ROUTE, fetcher, fetch).await
+    app.serve(ROUTE, fetcher, fetch).await
 }
 
 /// Fetches a URL and answers its JSON. No URL that leads into a private network is fetched.
@@ -22,11 +24,11 @@ async fn main() -> Result<(), Error> {
         example = json!({"id": 7, "name": "Ada"})),
         FetchFailed, Invalid),
 )]
-pub async fn fetch(fetcher: &Fetcher, request: Request) -> Result<Answer, HttpError> {
+pub async fn fetch(fetcher: &Fetcher, request: Request) -> Result<Response<Body>, HttpError> {
     let (url,) = all((request.query_required("url"),))?;
     let json = json_of(&fetcher.get(&url).await?)?;
     let text = json
         .to_text()
         .map_err(|_| HttpError::bad_gateway("The URL's JSON has NaN in it"))?;
-    Ok(Answer::raw(StatusCode::OK, text))
+    Ok(answer::raw(StatusCode::OK, text))
 }

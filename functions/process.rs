@@ -1,12 +1,12 @@
 //! `POST /process/`: queues a `process_data` task for any JSON object.
 
-use async_service::http::openapi::{InvalidBody, Unavailable};
-use async_service::http::{self, Answer, HttpError, Request, all};
-use async_service::items;
 use async_service::jobs::ProcessData;
+use async_service::tasks::client::Submitter;
 use async_service::tasks::job::Job;
-use async_service::tasks::result::Accepted;
-use async_service::tasks::submit::Submitter;
+use async_service::web::openapi::{InvalidBody, Unavailable};
+use async_service::web::result_view::Accepted;
+use async_service::web::submission::new_task;
+use async_service::web::{Body, Extract, HttpError, Request, Response, all, answer};
 use async_service::{App, Error};
 
 const ROUTE: &str = "/process";
@@ -14,8 +14,8 @@ const ROUTE: &str = "/process";
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
-    let submitter = Submitter::new(app.queue()?, app.tasks()?);
-    http::serve(&app, ROUTE, submitter, process).await
+    let submitter = app.submitter()?;
+    app.serve(ROUTE, submitter, process).await
 }
 
 /// Queues a `process_data` task for any JSON object: a profile of it, or of the CSV, TSV or JSON Lines
@@ -27,11 +27,9 @@ async fn main() -> Result<(), Error> {
     responses((status = 200, body = Accepted, description = "The id of the task"),
         InvalidBody, Unavailable),
 )]
-pub async fn process(submitter: &Submitter, request: Request) -> Result<Answer, HttpError> {
+pub async fn process(submitter: &Submitter, request: Request) -> Result<Response<Body>, HttpError> {
     let (data,) = all((request.body_object_lossy(),))?;
-    let input = items::raw(items::document_lossy(data))?;
-    let task_id = submitter
-        .submit(ProcessData::NAME, input, request.caller())
-        .await?;
-    Ok(Answer::ok(&Accepted { task_id }))
+    let task = new_task(ProcessData::NAME, data, request.caller())?;
+    let task_id = submitter.submit(task).await?.id;
+    Ok(answer::ok(&Accepted { task_id }))
 }

@@ -1,28 +1,23 @@
 //! `GET /tasks/{task_id}?wait=`: all that is known of a task, at once or when it has ended.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use async_service::http::openapi::{ErrorDetail, Invalid, TooLargeAnswer, Unavailable};
-use async_service::http::{self, Answer, Checked, FieldError, HttpError, Request, all};
-use async_service::ids::now_ms;
-use async_service::json::Json;
-use async_service::store::TaskStore;
-use async_service::tasks::view::TaskView;
+use async_service::clock::now_ms;
+use async_service::tasks::client::Reader;
+use async_service::web::openapi::{ErrorDetail, Invalid, TooLargeAnswer, Unavailable};
+use async_service::web::task_view::{TaskView, task_id, unknown_task};
+use async_service::web::{Body, Extract, HttpError, Request, Response, all, answer};
 use async_service::{App, Error};
-use uuid::Uuid;
 
 const ROUTE: &str = "/tasks/{task_id}";
-/// The longest wait in seconds: an HTTP API gives up after 30.
+/// The longest wait in seconds. An HTTP API answers after 30 s at the latest.
 const MAX_WAIT: i64 = 20;
-/// How long the first look at a waiting task lasts; each further one lasts longer, up to the other.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
-    let tasks = app.tasks()?;
-    http::serve(&app, ROUTE, tasks, read_task).await
+    let tasks = app.reader()?;
+    app.serve(ROUTE, tasks, read_task).await
 }
 
 /// All that is known of a task. With `wait`, the answer comes when the task has ended, or after so many
@@ -37,44 +32,11 @@ async fn main() -> Result<(), Error> {
             example = json!({"detail": "Task not found"})),
         Invalid, TooLargeAnswer, Unavailable),
 )]
-pub async fn read_task(tasks: &TaskStore, request: Request) -> Result<Answer, HttpError> {
-    let (wait,) = all((wait(&request),))?;
-    let unknown = || HttpError::not_found("Task not found");
-    // Any text may be asked for; what is no UUID was never issued.
-    let id = Uuid::parse_str(request.path_text("task_id")).map_err(|_| unknown())?;
-    let until = Instant::now() + wait;
-    let mut pause = FIRST_PAUSE;
-    let peeked = loop {
-        let peeked = tasks.look_at(id).await?;
-        let peeked = peeked.filter(|peeked| request.may_see(peeked.record.caller.as_deref()));
-        let peeked = peeked.ok_or_else(unknown)?;
-        let left = until.saturating_duration_since(Instant::now());
-        if peeked.record.state.is_final() || left.is_zero() {
-            break peeked;
-        }
-        tokio::time::sleep(pause.min(left)).await;
-        pause = (pause * 3 / 2).min(LONGEST_PAUSE);
-    };
-    let record = tasks.whole(peeked).await?;
-    Ok(Answer::ok(&TaskView::new(record, now_ms())))
-}
-
-fn wait(request: &Request) -> Checked<Duration> {
-    let wait = request.query_int("wait", 0)?;
-    let given = wait
-        .as_i64()
-        .unwrap_or(if wait.is_negative() { -1 } else { i64::MAX });
-    let bound = |kind, name, limit: i64| {
-        let word = if name == "ge" { "greater" } else { "less" };
-        let loc = ["query".into(), "wait".into()];
-        let msg = format!("Input should be {word} than or equal to {limit}");
-        let given = request.query_text("wait").unwrap_or_default();
-        let ctx = Json::object([(name, Json::from(limit))]);
-        FieldError::new(kind, loc, msg, given).with_ctx(ctx)
-    };
-    match u64::try_from(given) {
-        Err(_) => Err(bound("greater_than_equal", "ge", 0).into()),
-        Ok(_) if given > MAX_WAIT => Err(bound("less_than_equal", "le", MAX_WAIT).into()),
-        Ok(seconds) => Ok(Duration::from_secs(seconds)),
-    }
+pub async fn read_task(tasks: &Reader, request: Request) -> Result<Response<Body>, HttpError> {
+    let (wait,) = all((request.query_int_within("wait", 0, 0..=MAX_WAIT),))?;
+    let id = task_id(&request)?;
+    let wait = Duration::from_secs(wait.unsigned_abs());
+    let record = tasks.wait(request.viewer(), id, wait).await?;
+    let record = record.ok_or_else(unknown_task)?;
+    Ok(answer::ok(&TaskView::new(record, now_ms())))
 }

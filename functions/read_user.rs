@@ -1,9 +1,9 @@
 //! `GET /users/{user_id}`: a user, read through the upstream if there is one.
 
-use async_service::http::openapi::{ErrorDetail, Invalid, Unavailable, UpstreamFailed};
-use async_service::http::{self, Answer, HttpError, Request, StatusCode, all};
 use async_service::users::User;
 use async_service::users::Users;
+use async_service::web::openapi::{ErrorDetail, Invalid, Unavailable, UpstreamFailed};
+use async_service::web::{Body, Extract, HttpError, Request, Response, StatusCode, all, answer};
 use async_service::{App, Error};
 
 const ROUTE: &str = "/users/{user_id}";
@@ -12,7 +12,7 @@ const ROUTE: &str = "/users/{user_id}";
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
     let users = app.users()?;
-    http::serve(&app, ROUTE, users, read_user).await
+    app.serve(ROUTE, users, read_user).await
 }
 
 /// A user, read through the upstream if there is one.
@@ -24,12 +24,12 @@ async fn main() -> Result<(), Error> {
             example = json!({"detail": "User not found"})),
         Invalid, UpstreamFailed, Unavailable),
 )]
-pub async fn read_user(users: &Users, request: Request) -> Result<Answer, HttpError> {
+pub async fn read_user(users: &Users, request: Request) -> Result<Response<Body>, HttpError> {
     let (user_id,) = all((request.path_int("user_id"),))?;
     let user = match user_id.as_i64() {
         Some(id) => users.get(id).await?,
         None => None,
     };
     let user = user.ok_or_else(|| HttpError::not_found("User not found"))?;
-    Ok(Answer::raw(StatusCode::OK, user))
+    Ok(answer::raw(StatusCode::OK, user))
 }

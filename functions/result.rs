@@ -1,19 +1,19 @@
 //! `GET /result/{task_id}`: what became of a task.
 
-use async_service::http::openapi::{ErrorDetail, Invalid, TooLargeAnswer, Unavailable};
-use async_service::http::{self, Answer, HttpError, Request};
-use async_service::store::TaskStore;
-use async_service::tasks::result::TaskResult;
+use async_service::tasks::client::Reader;
+use async_service::web::openapi::{ErrorDetail, Invalid, TooLargeAnswer, Unavailable};
+use async_service::web::result_view::TaskResult;
+use async_service::web::task_view::{task_id, unknown_task};
+use async_service::web::{Body, Extract, HttpError, Request, Response, answer};
 use async_service::{App, Error};
-use uuid::Uuid;
 
 const ROUTE: &str = "/result/{task_id}";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
-    let tasks = app.tasks()?;
-    http::serve(&app, ROUTE, tasks, result).await
+    let tasks = app.reader()?;
+    app.serve(ROUTE, tasks, result).await
 }
 
 /// What became of a task: it is pending, or it has ended.
@@ -53,13 +53,8 @@ async fn main() -> Result<(), Error> {
             example = json!({"detail": "Task not found"})),
         Invalid, TooLargeAnswer, Unavailable),
 )]
-pub async fn result(tasks: &TaskStore, request: Request) -> Result<Answer, HttpError> {
-    // Any text may be asked for; what is no UUID was never issued.
-    let record = match Uuid::parse_str(request.path_text("task_id")) {
-        Ok(id) => tasks.get(id).await?,
-        Err(_) => None,
-    };
-    let record = record.filter(|record| request.may_see(record.caller.as_deref()));
-    let record = record.ok_or_else(|| HttpError::not_found("Task not found"))?;
-    Ok(Answer::ok(&TaskResult::from(record)))
+pub async fn result(tasks: &Reader, request: Request) -> Result<Response<Body>, HttpError> {
+    let record = tasks.find(request.viewer(), task_id(&request)?).await?;
+    let record = record.ok_or_else(unknown_task)?;
+    Ok(answer::ok(&TaskResult::from(record)))
 }

@@ -1,6 +1,6 @@
 //! `GET /`: a greeting.
 
-use async_service::http::{self, Access, Answer, HttpError, Request};
+use async_service::web::{Access, Body, HttpError, Request, Response, answer};
 use async_service::{App, Error};
 use serde_json::json;
 
@@ -9,7 +9,7 @@ const ROUTE: &str = "/";
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
-    http::serve_to(&app, Access::Documentation, ROUTE, (), root).await
+    app.serve_to(Access::Documentation, ROUTE, (), root).await
 }
 
 /// A greeting.
@@ -18,8 +18,8 @@ async fn main() -> Result<(), Error> {
     responses((status = 200, body = Object, description = "The greeting",
         example = json!({"message": "Welcome to the async service"}))),
 )]
-pub async fn root((): &(), _: Request) -> Result<Answer, HttpError> {
-    Ok(Answer::ok(
+pub async fn root((): &(), _: Request) -> Result<Response<Body>, HttpError> {
+    Ok(answer::ok(
         &json!({ "message": "Welcome to the async service" }),
     ))
 }

@@ -1,9 +1,9 @@
 //! `PUT /items/{item_id}`: replaces an item.
 
-use async_service::http::openapi::{ErrorDetail, InvalidBody, Unavailable};
-use async_service::http::{self, Answer, HttpError, Request, all};
-use async_service::items::{self, StoredItem};
-use async_service::store::ItemStore;
+use async_service::documents;
+use async_service::items::{ItemStore, StoredItem};
+use async_service::web::openapi::{ErrorDetail, InvalidBody, Unavailable};
+use async_service::web::{Body, Extract, HttpError, Request, Response, all, answer};
 use async_service::{App, Error};
 
 const ROUTE: &str = "/items/{item_id}";
@@ -12,7 +12,7 @@ const ROUTE: &str = "/items/{item_id}";
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
     let items = app.items()?;
-    http::serve(&app, ROUTE, items, update_item).await
+    app.serve(ROUTE, items, update_item).await
 }
 
 /// Replaces an item.
@@ -25,11 +25,11 @@ async fn main() -> Result<(), Error> {
             example = json!({"detail": "Item not found"})),
         InvalidBody, Unavailable),
 )]
-pub async fn update_item(items: &ItemStore, request: Request) -> Result<Answer, HttpError> {
+pub async fn update_item(items: &ItemStore, request: Request) -> Result<Response<Body>, HttpError> {
     let (item_id, item) = all((request.path_int("item_id"), request.body_object()))?;
-    let item = items::document(item)?;
+    let item = documents::to_text(item)?;
     match item_id.as_i64() {
-        Some(id) if items.replace(id, &item).await? => Ok(Answer::ok(&StoredItem::new(item, id)?)),
+        Some(id) if items.replace(id, &item).await? => Ok(answer::ok(&StoredItem::new(item, id)?)),
         _ => Err(HttpError::not_found("Item not found")),
     }
 }

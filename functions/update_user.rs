@@ -1,9 +1,9 @@
 //! `PUT /users/{user_id}`: replaces a user; from then on the upstream is not asked for it.
 
-use async_service::http::openapi::{ErrorDetail, InvalidBody, Unavailable, UpstreamFailed};
-use async_service::http::{self, Answer, HttpError, Request, StatusCode, all};
-use async_service::users::{NewUser, Users};
-use async_service::users::{NewUserSchema, User};
+use async_service::users::{NewUserSchema, User, Users};
+use async_service::web::openapi::{ErrorDetail, InvalidBody, Unavailable, UpstreamFailed};
+use async_service::web::user::new_user;
+use async_service::web::{Body, Extract, HttpError, Request, Response, StatusCode, all, answer};
 use async_service::{App, Error};
 
 const ROUTE: &str = "/users/{user_id}";
@@ -12,7 +12,7 @@ const ROUTE: &str = "/users/{user_id}";
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
     let users = app.users()?;
-    http::serve(&app, ROUTE, users, update_user).await
+    app.serve(ROUTE, users, update_user).await
 }
 
 /// Replaces a user. From then on the upstream is not asked for it.
@@ -25,12 +25,12 @@ async fn main() -> Result<(), Error> {
             example = json!({"detail": "User not found"})),
         InvalidBody, UpstreamFailed, Unavailable),
 )]
-pub async fn update_user(users: &Users, request: Request) -> Result<Answer, HttpError> {
-    let (user_id, user) = all((request.path_int("user_id"), NewUser::read(&request)))?;
+pub async fn update_user(users: &Users, request: Request) -> Result<Response<Body>, HttpError> {
+    let (user_id, user) = all((request.path_int("user_id"), new_user(&request)))?;
     let user = match user_id.as_i64() {
         Some(id) => users.replace(id, &user).await?,
         None => None,
     };
     let user = user.ok_or_else(|| HttpError::not_found("User not found"))?;
-    Ok(Answer::raw(StatusCode::OK, user))
+    Ok(answer::raw(StatusCode::OK, user))
 }

@@ -7,15 +7,23 @@ use std::collections::BTreeMap;
 use futures_util::future::{LocalBoxFuture, join_all};
 
 use crate::auth::authorizer::Authorizer;
+use crate::auth::store::ApiKeyStore;
 use crate::aws::Aws;
 use crate::config::{Config, ConfigError};
-use crate::fetch::{Fetcher, Limits};
+use crate::consumer;
+use crate::emf;
+use crate::fetch::{AllowList, Fetcher, Limits};
+use crate::items::ItemStore;
+use crate::jobs;
 use crate::log;
-use crate::metrics;
-use crate::queue::{DeadLetters, TaskQueue};
-use crate::schedule::{Schedules, Targets};
-use crate::store::{ApiKeyStore, ItemStore, TaskStore, UserStore};
-use crate::users::{Upstream, Users};
+use crate::tasks::client::{Canceller, Reader, Submitter};
+use crate::tasks::delay::{Delays, Targets};
+use crate::tasks::queue::{DeadLetters, TaskQueue};
+use crate::tasks::store::TaskStore;
+use crate::tasks::worker::{DeadLetterHandler, Delivery, Runner, Worker};
+use crate::users::{Upstream, UserStore, Users};
+use crate::web::guard::{Access, Guard};
+use crate::web::{self, HttpError};
 
 /// The maker of a function's parts. Each part reads its own configuration, so a function needs only
 /// the variables of what it uses.
@@ -42,8 +50,7 @@ impl App {
         })
     }
 
-    /// Opens the connections that the parts built so far will use, where they are encrypted; see
-    /// [`Aws::open`].
+    /// Opens the connections of the parts built so far, if they are encrypted; see [`Aws::open`].
     pub async fn connect(&self) {
         let opening = self.opening.take();
         join_all(opening.into_values()).await;
@@ -59,64 +66,71 @@ impl App {
         Ok(ItemStore::new(self.dynamodb()?, self.config.items_table()?))
     }
 
-    /// Starts writing metrics, for the parts that have some.
-    pub fn metrics(&self) {
-        metrics::init(&self.config);
+    /// Starts writing metrics, for the parts that count.
+    fn metrics(&self) {
+        emf::init(&self.config);
     }
 
-    /// Users, read through the upstream if there is one.
+    /// Users, read through the upstream if one is configured.
     pub fn users(&self) -> Result<Users, ConfigError> {
         self.metrics();
         let store = UserStore::new(self.dynamodb()?, self.config.users_table()?);
         let timeout = self.config.users_upstream_timeout()?;
-        let upstream = self
-            .config
-            .users_upstream(|url| Upstream::new(url, timeout))?;
+        let upstream = self.config.users_upstream();
+        let upstream = upstream.parse_by(|url| Upstream::new(url, timeout))?;
         Ok(Users::new(store, upstream, self.config.users_fresh()?))
     }
 
-    /// The table of tasks.
-    pub fn tasks(&self) -> Result<TaskStore, ConfigError> {
-        let retention = self.config.retention()?;
-        Ok(TaskStore::new(
-            self.dynamodb()?,
-            self.config.tasks_table()?,
-            retention,
+    /// What reads tasks.
+    pub fn reader(&self) -> Result<Reader, ConfigError> {
+        Ok(Reader::new(self.tasks()?))
+    }
+
+    /// What submits tasks, at once or within the longest delay of SQS.
+    pub fn submitter(&self) -> Result<Submitter, ConfigError> {
+        Ok(Submitter::new(self.queue()?, self.tasks()?, None))
+    }
+
+    /// What submits tasks that are due at any time.
+    pub fn delaying_submitter(&self) -> Result<Submitter, ConfigError> {
+        let delays = self.delays()?;
+        let delays = delays.map(|delays| Ok((delays, self.delay_targets()?)));
+        Ok(Submitter::new(
+            self.queue()?,
+            self.tasks()?,
+            delays.transpose()?,
         ))
     }
 
-    /// The queue of tasks.
-    pub fn queue(&self) -> Result<TaskQueue, ConfigError> {
+    /// What cancels tasks.
+    pub fn canceller(&self) -> Result<Canceller, ConfigError> {
         self.metrics();
-        let normal = self.config.tasks_queue_url()?;
-        let high = self.config.tasks_high_queue_url();
-        let high = high.unwrap_or_else(|| normal.clone());
-        Ok(TaskQueue::new(self.sqs()?, normal, high))
+        Ok(Canceller::new(self.tasks()?, self.delays()?))
     }
 
-    /// The queue of messages that nobody can work on.
-    pub fn dead_letters(&self) -> Result<DeadLetters, ConfigError> {
-        Ok(DeadLetters::new(
-            self.sqs()?,
-            self.config.dead_letters_queue_url()?,
-        ))
+    /// The consumer of the task queues.
+    ///
+    /// # Errors
+    /// When a variable is not set, or the system gives no thread for jobs.
+    pub fn worker(&self) -> Result<Worker, lambda_runtime::Error> {
+        Ok(Worker {
+            tasks: self.tasks()?,
+            queue: self.queue()?,
+            dead_letters: self.dead_letters()?,
+            jobs: jobs::registry(self.fetcher()?),
+            runner: Runner::start()?.into(),
+            lease: self.config.lease()?,
+            name: self.config.worker_name(),
+        })
     }
 
-    /// The schedules of tasks, if there are any.
-    pub fn schedules(&self) -> Result<Option<Schedules>, ConfigError> {
-        let Some(group) = self.config.schedule_group() else {
-            return Ok(None);
-        };
-        // Few tasks have one, so its connection waits for the first.
-        let client = aws_sdk_scheduler::Client::new(&self.aws()?.config);
-        Ok(Some(Schedules::new(client, group)))
-    }
-
-    /// The same, with what they send to.
-    pub fn scheduling(&self) -> Result<Option<(Schedules, Targets)>, ConfigError> {
-        let schedules = self.schedules()?;
-        let targets = schedules.map(|schedules| Ok((schedules, self.config.schedule_targets()?)));
-        targets.transpose()
+    /// The consumer of the messages that the task queues give up.
+    pub fn dead_letter_handler(&self) -> Result<DeadLetterHandler, ConfigError> {
+        self.metrics();
+        Ok(DeadLetterHandler {
+            tasks: self.tasks()?,
+            dead_letters: self.dead_letters()?,
+        })
     }
 
     /// The table of API keys.
@@ -125,23 +139,112 @@ impl App {
         Ok(ApiKeyStore::new(self.dynamodb()?, table))
     }
 
-    /// What knows callers by their keys.
+    /// What recognises callers by their keys.
     pub fn authorizer(&self) -> Result<Authorizer, ConfigError> {
+        let mode = self.config.auth_mode().parse()?.unwrap_or_default();
         let keep = self.config.key_cache()?;
-        Ok(Authorizer::new(
-            self.config.auth_mode()?,
-            self.api_keys()?,
-            keep,
-        ))
+        Ok(Authorizer::new(mode, self.api_keys()?, keep))
     }
 
     /// The client for URLs that users name.
     pub fn fetcher(&self) -> Result<Fetcher, ConfigError> {
         self.metrics();
+        let allowed = self.config.fetch_allow_hosts().parse::<AllowList>()?;
         Ok(Fetcher::public(
             Limits::default(),
-            self.config.fetch_allow_hosts()?,
+            allowed.unwrap_or_default(),
         ))
+    }
+
+    /// Answers requests of known callers to `route` with `handler`, until Lambda ends the process.
+    /// `parts` is what the handler works with.
+    ///
+    /// # Errors
+    /// When the configuration of the access is wrong, or the Lambda Runtime API cannot be reached.
+    pub async fn serve<P, H>(
+        &self,
+        route: &'static str,
+        parts: P,
+        handler: H,
+    ) -> Result<(), lambda_runtime::Error>
+    where
+        H: AsyncFn(&P, web::Request) -> Result<web::Response<web::Body>, HttpError>,
+    {
+        self.serve_to(Access::Callers, route, parts, handler).await
+    }
+
+    /// As [`App::serve`], for other requests than those of known callers.
+    ///
+    /// # Errors
+    /// As [`App::serve`].
+    pub async fn serve_to<P, H>(
+        &self,
+        access: Access,
+        route: &'static str,
+        parts: P,
+        handler: H,
+    ) -> Result<(), lambda_runtime::Error>
+    where
+        H: AsyncFn(&P, web::Request) -> Result<web::Response<web::Body>, HttpError>,
+    {
+        let guard = Guard::new(&self.config, access)?;
+        self.connect().await;
+        web::serve(guard, route, parts, handler).await
+    }
+
+    /// Gives the batches of a queue to `handler`, until Lambda ends the process. The handler is
+    /// given the invocation's deadline, in milliseconds since the Unix epoch, and returns the ids of
+    /// the messages that must be delivered again.
+    ///
+    /// # Errors
+    /// When the Lambda Runtime API cannot be reached.
+    pub async fn consume<H>(&self, handler: H) -> Result<(), lambda_runtime::Error>
+    where
+        H: AsyncFn(Vec<Delivery>, u64) -> Vec<String>,
+    {
+        self.connect().await;
+        consumer::run(handler).await
+    }
+
+    /// The table of tasks.
+    fn tasks(&self) -> Result<TaskStore, ConfigError> {
+        let retention = self.config.retention()?;
+        let table = self.config.tasks_table()?;
+        Ok(TaskStore::new(self.dynamodb()?, table, retention))
+    }
+
+    /// The queues of tasks.
+    fn queue(&self) -> Result<TaskQueue, ConfigError> {
+        self.metrics();
+        let normal = self.config.tasks_queue_url()?;
+        let high = self.config.tasks_high_queue_url();
+        let high = high.unwrap_or_else(|| normal.clone());
+        Ok(TaskQueue::new(self.sqs()?, normal, high))
+    }
+
+    /// The dead-letter queue.
+    fn dead_letters(&self) -> Result<DeadLetters, ConfigError> {
+        let url = self.config.dead_letters_queue_url()?;
+        Ok(DeadLetters::new(self.sqs()?, url))
+    }
+
+    /// The one-time schedules of tasks, if their group is configured.
+    fn delays(&self) -> Result<Option<Delays>, ConfigError> {
+        let Some(group) = self.config.schedule_group() else {
+            return Ok(None);
+        };
+        // Few tasks need one, so the connection waits for the first.
+        let client = aws_sdk_scheduler::Client::new(&self.aws()?.config);
+        Ok(Some(Delays::new(client, group)))
+    }
+
+    fn delay_targets(&self) -> Result<Targets, ConfigError> {
+        Ok(Targets {
+            role: self.config.schedule_role_arn()?,
+            normal: self.config.tasks_queue_arn()?,
+            high: self.config.tasks_high_queue_arn()?,
+            undelivered: self.config.undelivered_queue_arn()?,
+        })
     }
 
     fn dynamodb(&self) -> Result<aws_sdk_dynamodb::Client, ConfigError> {

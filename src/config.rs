@@ -1,16 +1,13 @@
 //! The configuration: environment variables, each named once, here.
 //!
-//! A function reads only what it needs, so that a variable it does not use need not be set;
-//! an error names its variable.
+//! Values are raw: whoever needs a list of hosts or an upstream parses the [`Variable`]. A function
+//! reads only what it needs, so that a variable it does not use need not be set. An error names its
+//! variable.
 
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
-
-use crate::auth::AuthMode;
-use crate::fetch::AllowList;
-use crate::schedule::Targets;
 
 /// Why a function cannot start.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -81,33 +78,34 @@ impl Config {
         self.required("DEAD_LETTERS_QUEUE_URL")
     }
 
-    /// The group of the schedules of tasks; without one, tasks of later wait in their queue.
+    /// The group of the one-time schedules of tasks; without one, delayed tasks wait in their queue.
     pub fn schedule_group(&self) -> Option<String> {
         self.optional("SCHEDULE_GROUP").map(str::to_owned)
     }
 
-    /// What schedules send to.
-    pub fn schedule_targets(&self) -> Result<Targets, ConfigError> {
-        Ok(Targets {
-            role: self.required("SCHEDULE_ROLE_ARN")?,
-            normal: self.required("TASKS_QUEUE_ARN")?,
-            high: self.required("TASKS_HIGH_QUEUE_ARN")?,
-            undelivered: self.required("UNDELIVERED_QUEUE_ARN")?,
-        })
+    /// The ARN of the role that lets EventBridge Scheduler send to the queues.
+    pub fn schedule_role_arn(&self) -> Result<String, ConfigError> {
+        self.required("SCHEDULE_ROLE_ARN")
+    }
+
+    /// The ARN of the queue of tasks.
+    pub fn tasks_queue_arn(&self) -> Result<String, ConfigError> {
+        self.required("TASKS_QUEUE_ARN")
+    }
+
+    /// The ARN of the queue for tasks of high priority.
+    pub fn tasks_high_queue_arn(&self) -> Result<String, ConfigError> {
+        self.required("TASKS_HIGH_QUEUE_ARN")
+    }
+
+    /// The ARN of the queue for messages that could not be sent.
+    pub fn undelivered_queue_arn(&self) -> Result<String, ConfigError> {
+        self.required("UNDELIVERED_QUEUE_ARN")
     }
 
     /// The base URL that users are read through; without it users are only what was posted.
-    pub fn users_upstream<T, E: Display>(
-        &self,
-        build: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Result<Option<T>, ConfigError> {
-        const NAME: &str = "USERS_UPSTREAM_URL";
-        let Some(url) = self.optional(NAME) else {
-            return Ok(None);
-        };
-        build(url)
-            .map(Some)
-            .map_err(|error| invalid(NAME, url, error))
+    pub fn users_upstream(&self) -> Variable<'_> {
+        self.variable("USERS_UPSTREAM_URL")
     }
 
     /// How long a user that was read from the upstream is taken as fresh (default 300 s).
@@ -123,10 +121,8 @@ impl Config {
 
     /// `host` or `host:port` entries, separated by commas, that a user's URL may name although
     /// their addresses are private.
-    pub fn fetch_allow_hosts(&self) -> Result<AllowList, ConfigError> {
-        const NAME: &str = "FETCH_ALLOW_HOSTS";
-        self.optional(NAME)
-            .map_or(Ok(AllowList::none()), |list| parse(NAME, list))
+    pub fn fetch_allow_hosts(&self) -> Variable<'_> {
+        self.variable("FETCH_ALLOW_HOSTS")
     }
 
     /// How long a worker may be silent before its task is given to another (default 60 s).
@@ -150,12 +146,9 @@ impl Config {
         }
     }
 
-    /// How callers prove who they are (default by API keys, so that a function which is told nothing
-    /// is closed).
-    pub fn auth_mode(&self) -> Result<AuthMode, ConfigError> {
-        const NAME: &str = "AUTH_MODE";
-        self.optional(NAME)
-            .map_or(Ok(AuthMode::default()), |mode| parse(NAME, mode))
+    /// How callers prove who they are.
+    pub fn auth_mode(&self) -> Variable<'_> {
+        self.variable("AUTH_MODE")
     }
 
     /// The table of API keys.
@@ -226,6 +219,13 @@ impl Config {
         self.optional("RUST_LOG").or_else(lambda).unwrap_or("info")
     }
 
+    fn variable(&self, name: &'static str) -> Variable<'_> {
+        Variable {
+            name,
+            value: self.optional(name),
+        }
+    }
+
     fn optional(&self, name: &str) -> Option<&str> {
         self.0
             .get(name)
@@ -258,6 +258,39 @@ impl Config {
     }
 }
 
+/// An optional variable that its reader parses.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable<'a> {
+    name: &'static str,
+    value: Option<&'a str>,
+}
+
+impl Variable<'_> {
+    /// The value as a `T`, or `None` if the variable is not set.
+    ///
+    /// # Errors
+    /// When the value is not a `T`.
+    pub fn parse<T: FromStr<Err: Display>>(self) -> Result<Option<T>, ConfigError> {
+        self.parse_by(str::parse)
+    }
+
+    /// The value as `read` understands it, or `None` if the variable is not set.
+    ///
+    /// # Errors
+    /// When `read` refuses the value.
+    pub fn parse_by<T, E: Display>(
+        self,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, ConfigError> {
+        let Some(value) = self.value else {
+            return Ok(None);
+        };
+        read(value)
+            .map(Some)
+            .map_err(|error| invalid(self.name, value, error))
+    }
+}
+
 /// For tests: a configuration of just these variables.
 impl<const N: usize> From<[(&str, &str); N]> for Config {
     fn from(variables: [(&str, &str); N]) -> Config {
@@ -286,7 +319,6 @@ fn invalid(name: &'static str, value: &str, reason: impl Display) -> ConfigError
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::users::Upstream;
 
     #[test]
     fn an_error_names_its_variable() {
@@ -311,13 +343,18 @@ mod tests {
     #[test]
     fn what_is_not_said_is_closed() {
         let config = Config::from([]);
-        assert_eq!(config.auth_mode(), Ok(AuthMode::ApiKey));
         assert_eq!(config.open_docs(), Ok(false));
         assert_eq!(config.own_tasks_only(), Ok(true));
-        let config = Config::from([("AUTH_MODE", "None"), ("OPEN_DOCS", "yes")]);
-        let error = config.auth_mode().unwrap_err().to_string();
+        assert!(Config::from([("OPEN_DOCS", "yes")]).open_docs().is_err());
+    }
+
+    #[test]
+    fn a_variable_is_parsed_by_its_reader() {
+        let config = Config::from([("AUTH_MODE", " 5 ")]);
+        assert_eq!(config.auth_mode().parse(), Ok(Some(5)));
+        assert_eq!(Config::from([]).auth_mode().parse::<u8>(), Ok(None));
+        let error = config.auth_mode().parse::<bool>().unwrap_err().to_string();
         assert!(error.contains("AUTH_MODE"), "{error}");
-        assert!(config.open_docs().is_err());
     }
 
     #[test]
@@ -325,26 +362,5 @@ mod tests {
         for (given, path) in [("v1", "/v1"), ("/a/b/", "/a/b"), ("/", ""), ("", "")] {
             assert_eq!(Config::from([("BASE_PATH", given)]).base_path(), path);
         }
-    }
-
-    #[test]
-    fn an_upstream_must_be_http() {
-        let upstream = |url: &str| {
-            let config = Config::from([("USERS_UPSTREAM_URL", url)]);
-            config.users_upstream(|url| Upstream::new(url, Duration::from_secs(1)))
-        };
-        assert!(upstream("ftp://example.com").is_err());
-        assert!(upstream("example.com").is_err());
-        assert!(upstream("").unwrap().is_none());
-        assert!(upstream("http://127.0.0.1:9100").unwrap().is_some());
-    }
-
-    #[test]
-    fn allowed_hosts_are_a_list() {
-        let allowed = |list: &str| Config::from([("FETCH_ALLOW_HOSTS", list)]).fetch_allow_hosts();
-        assert!(allowed("a.example,127.0.0.1:9100").is_ok());
-        assert!(allowed("").is_ok());
-        let error = allowed("http://a.example").unwrap_err().to_string();
-        assert!(error.contains("FETCH_ALLOW_HOSTS"), "{error}");
     }
 }

@@ -1,7 +1,7 @@
 //! What the authorizer function answers the gateway: who makes a request.
 //!
 //! It lets every request through, and says in the answer's context who makes it, or that nobody
-//! known does; [`super::guard`] decides what that is good for. What it says depends on the caller's
+//! known does; `web::guard` decides what that is good for. What it says depends on the caller's
 //! headers alone, and not on the route, so that an answer may be kept for all routes. Where the
 //! gateway keeps it, it does so by the header that it names as the identity source, and then nothing
 //! else is looked at here.
@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use super::AuthMode;
 use super::key::{ApiKey, KeyHash};
-use crate::http::Chain;
-use crate::ids::now_ms;
-use crate::store::StoreError;
-use crate::store::api_keys::{ApiKeyStore, StoredKey};
+use crate::auth::store::{ApiKeyStore, StoredKey};
+use crate::clock::now_ms;
+use crate::dynamodb::StoreError;
+use crate::error::Chain;
 
 /// The most keys whose rows one process keeps.
 const KEPT: usize = 1_000;
@@ -52,9 +52,9 @@ struct Context {
 }
 
 /// What the context says of a request without a key.
-pub(super) const MISSING: &str = "missing";
+pub const MISSING: &str = "missing";
 /// What it says of a key that is worth nothing. Why is written to the log alone.
-pub(super) const INVALID: &str = "invalid";
+pub const INVALID: &str = "invalid";
 
 /// Knows callers by their keys.
 #[derive(Debug)]

@@ -1,15 +1,13 @@
 //! Who gets in: API keys, tokens, and what each may do.
 //!
-//! Two places work together. The [`authorizer`] function, which the gateway asks before a route's
-//! function, finds out who makes a request and never refuses anybody itself: an HTTP API would word
-//! the refusal its own way. The [`guard`] in front of every handler refuses with 401 or 403, and
-//! also when nobody was asked who it is. What a key looks like is in [`key`].
+//! The gateway asks the [`authorizer`] function before a route's function. The authorizer finds out
+//! who makes a request and never refuses anybody itself: an HTTP API would word the refusal in its
+//! own way. The guard in front of every handler (`web::guard`) refuses with 401 or 403, and also a
+//! request whose caller nobody has looked up. [`key`] is the form of API keys, [`store`] their table.
 
 pub mod authorizer;
-pub mod guard;
 pub mod key;
-#[cfg(test)]
-mod tests;
+pub mod store;
 
 use std::fmt;
 use std::str::FromStr;

@@ -12,7 +12,7 @@ use url::Url;
 use super::body::Body;
 use super::error::FetchError;
 use super::head::text;
-use crate::ids::now_ms;
+use crate::clock::now_ms;
 
 /// A whole answer.
 #[derive(Clone, Debug)]

@@ -34,7 +34,6 @@ pub use error::FetchError;
 pub use many::FetchMany;
 pub use target::MAX_URL;
 
-use crate::metrics;
 use client::{Clients, Network};
 use target::{Scope, Target};
 
@@ -47,6 +46,7 @@ mod connect;
 mod error;
 mod head;
 mod many;
+mod metrics;
 mod resolve;
 mod target;
 #[cfg(test)]

@@ -6,11 +6,12 @@ use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::TaskErrorSchema;
 use crate::fetch::{FetchError, Fetched, Fetcher};
 use crate::json::{self, Json};
 use crate::tasks::context::TaskContext;
 use crate::tasks::job::{Job, JobError};
-use crate::tasks::result::TaskError;
+use crate::tasks::record::TaskError;
 
 /// The most URLs of one task: their reports must fit a task's result.
 const MAX_URLS: usize = 10_000;
@@ -74,6 +75,7 @@ struct Report {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     omitted: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<TaskErrorSchema>)]
     error: Option<TaskError>,
 }
 

@@ -6,7 +6,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use super::job::JobError;
-use crate::store::tasks::{Progress, Saved};
+use super::record::Progress;
+use super::store::Saved;
 
 /// Saves that wait to be written; a job that saves faster than the table takes it waits.
 const WAITING_SAVES: usize = 1;

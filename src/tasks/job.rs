@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use utoipa::ToSchema;
 
 use super::context::TaskContext;
 use super::retry::RetryPolicy;
@@ -19,9 +18,9 @@ pub trait Job: Send + Sync + 'static {
     /// The name that submissions use.
     const NAME: &'static str;
     /// What a task is given; read from the submission's JSON.
-    type Input: DeserializeOwned + ToSchema + Send;
+    type Input: DeserializeOwned + Send;
     /// What a task results in; stored as JSON.
-    type Output: Serialize + ToSchema;
+    type Output: Serialize;
 
     /// How failed attempts are repeated.
     fn retry_policy(&self) -> RetryPolicy {

@@ -1,24 +1,28 @@
 //! Tasks: one submission of a job each, from its acceptance to its end.
 //!
-//! [`request`] reads a submission, [`view`] shows a task, [`schemas`] shows the jobs.
-//! [`task`] is a task as it travels; [`state`] says what may happen to it; [`submit`] accepts one;
-//! [`executor`] runs what the queue delivers; [`job`] is what a job implements, [`context`] what it is
-//! given beside its input, [`runner`] the thread it runs on, [`registry`] how it is found by name, and
-//! [`retry`] how long a failed attempt waits. [`put_aside`] ends what nobody can work on, [`dead_letter`]
-//! what the queues give up on.
+//! The engine knows no HTTP, no OpenAPI and no event of Lambda's.
+//!
+//! * What a task is: [`task`] as it is sent, [`state`] with what may happen to it, [`record`] as it is
+//!   stored; [`viewer`] is who may see it.
+//! * What a job is: [`job`] is the trait, [`registry`] finds jobs by name, [`retry`] is the backoff,
+//!   [`context`] is what a job is given beside its input.
+//! * What carries tasks: [`store`] is the table, [`queue`] the queues, [`delay`] the one-time schedules
+//!   of tasks that are due later, [`wire`] the form of a message.
+//! * What is done with tasks: [`client`] submits, finds, lists, cancels and retries; [`worker`] runs what
+//!   the queues deliver; [`metrics`] counts.
 
+pub mod client;
 pub mod context;
-pub mod dead_letter;
-pub mod executor;
+pub mod delay;
 pub mod job;
-pub mod put_aside;
+pub mod metrics;
+pub mod queue;
+pub mod record;
 pub mod registry;
-pub mod request;
-pub mod result;
 pub mod retry;
-pub mod runner;
-pub mod schemas;
 pub mod state;
-pub mod submit;
+pub mod store;
 pub mod task;
-pub mod view;
+pub mod viewer;
+pub mod wire;
+pub mod worker;

@@ -1,4 +1,4 @@
-//! Jobs by name, with their types put aside.
+//! Jobs by name, without their types.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,14 +6,12 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
-use utoipa::openapi::{RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
 
 use super::context::TaskContext;
 use super::job::{Job, JobError};
 use super::retry::RetryPolicy;
 
-/// Any job, as the executor sees it.
+/// Any job, as the worker sees it.
 pub trait AnyJob: Send + Sync {
     /// How failed attempts are repeated.
     fn retry_policy(&self) -> RetryPolicy;
@@ -77,56 +75,10 @@ impl Registry {
     }
 }
 
-/// A job as its callers see it.
-#[derive(Debug, Clone, Copy)]
-pub struct JobInfo {
-    /// The name that submissions use.
-    pub name: &'static str,
-    /// Reads an input as the job will.
-    pub check: fn(&RawValue) -> serde_json::Result<()>,
-    /// The schemas of its input and output.
-    pub schemas: fn() -> JobSchemas,
-}
-
-/// The schemas of a job's input and output.
-#[derive(Clone)]
-pub struct JobSchemas {
-    /// The name of the input's schema.
-    pub input: String,
-    /// The name of the output's schema.
-    pub output: String,
-    /// These two, and all that they refer to, by their names.
-    pub all: BTreeMap<String, RefOr<Schema>>,
-}
-
-impl JobInfo {
-    /// What callers see of a job.
-    pub const fn of<J: Job>() -> JobInfo {
-        JobInfo {
-            name: J::NAME,
-            check: |input| read::<J>(input).map(drop),
-            schemas: JobSchemas::of::<J>,
-        }
-    }
-}
-
-impl JobSchemas {
-    fn of<J: Job>() -> JobSchemas {
-        let (input, output) = (J::Input::name(), J::Output::name());
-        let mut all = vec![
-            (input.to_string(), J::Input::schema()),
-            (output.to_string(), J::Output::schema()),
-        ];
-        J::Input::schemas(&mut all);
-        J::Output::schemas(&mut all);
-        JobSchemas {
-            input: input.into_owned(),
-            output: output.into_owned(),
-            all: all.into_iter().collect(),
-        }
-    }
-}
-
-fn read<J: Job>(input: &RawValue) -> serde_json::Result<J::Input> {
+/// Reads an input as the job `J` will.
+///
+/// # Errors
+/// When the input does not have the job's form.
+pub fn read<J: Job>(input: &RawValue) -> serde_json::Result<J::Input> {
     serde_json::from_str(input.get())
 }

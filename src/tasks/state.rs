@@ -8,23 +8,24 @@
 //!   eta       ▼           │  └── its time is over ───│────────────────────────────▶ expired
 //!          scheduled ─────┘                          └── the lease is lost: claim again ─▶ running
 //!
-//!   cancel: scheduled, pending, retrying ─▶ cancelled at once; running ─▶ cancelled when its job stops
+//!   cancel: scheduled, pending, retrying ─▶ cancelled at once
+//!   request to cancel: running ─▶ running, and ─ stop ─▶ cancelled when its job has stopped
+//!   extend: running ─▶ running
 //!   restart: failed, cancelled, expired ─▶ pending, as the task's next run
 //! ```
 //!
-//! A scheduled task's message comes when its time has, so `scheduled` is left by the claim itself.
-//! Every write to a task's record is one of these edges, as one conditional update: its condition
-//! is made of [`Event::sources`], so that what the table allows and what this page says are one.
+//! The message of a scheduled task arrives at the task's time, so the claim itself leaves
+//! `scheduled`. Every write to a task's record is one event, as one conditional update. The event alone
+//! determines the update's condition ([`Event::sources`]) and the state that the update sets
+//! ([`Event::target`]), so the table allows just what this page says.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// Where a task stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[schema(as = TaskState)]
 pub enum State {
     /// Accepted, its time not yet come. Entered by schedule; left by claim, reject, expire, cancel.
     Scheduled,
@@ -50,29 +51,34 @@ pub enum State {
 /// What happens to a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// It was accepted and its message is sent.
+    /// The task was accepted and its message is sent.
     Submit,
-    /// It was accepted for a later time.
+    /// The task was accepted for a later time.
     Schedule,
-    /// A worker takes it: the first time, after a retry, or because the lease of another is over.
+    /// A worker takes the task: for the first time, after a retry, or because another worker's lease
+    /// has ended.
     Claim,
-    /// Its attempt gave a result.
+    /// The worker extends its lease, or saves what the attempt has done.
+    Extend,
+    /// The attempt gave a result.
     Complete,
-    /// Its attempt failed for good.
+    /// The attempt failed for good.
     Fail,
-    /// Its attempt failed, and there will be another.
+    /// The attempt failed, and another attempt follows.
     Retry,
-    /// Its worker's time is over, and it has saved how far it came.
+    /// The worker's time is over, and the attempt has saved what it has done.
     HandBack,
-    /// Its caller wants it no more, and no worker has it.
+    /// The caller cancels a task that no worker holds.
     Cancel,
-    /// Its caller wants it no more, and its worker has stopped or is gone.
+    /// The caller cancels a task that a worker holds: the worker is to stop.
+    RequestCancel,
+    /// The worker of a cancelled task has stopped, or is dead.
     Stop,
-    /// The time in which it may begin is over.
+    /// The time in which the task may begin is over.
     Expire,
-    /// Its message can never be worked on.
+    /// The task's message can never be processed.
     Reject,
-    /// Its caller wants it run again.
+    /// The caller wants the task to run again.
     Restart,
 }
 
@@ -94,32 +100,17 @@ impl fmt::Display for Place {
     }
 }
 
-/// The state that `event` leads to; `None` stands for a task that has no record yet.
+/// The state that `event` leads to. `None` stands for a task without a record.
+///
+/// # Errors
+/// When the state does not allow the event.
 pub fn next(from: Option<State>, event: Event) -> Result<State, Refused> {
-    use State::*;
-    match (from, event) {
-        (None, Event::Submit) => Ok(Pending),
-        (None, Event::Schedule) => Ok(Scheduled),
-        // Without a record: the message was faster than the submitter, or the submitter died
-        // between sending and writing.
-        (None | Some(Scheduled | Pending | Retrying), Event::Claim) => Ok(Running),
-        // Only once the lease is over; the write checks that.
-        (Some(Running), Event::Claim) => Ok(Running),
-        (Some(Running), Event::Complete) => Ok(Completed),
-        (Some(Running), Event::Fail) => Ok(Failed),
-        (Some(Running), Event::Retry) => Ok(Retrying),
-        (Some(Running), Event::HandBack) => Ok(Pending),
-        (Some(Scheduled | Pending | Retrying), Event::Cancel) => Ok(Cancelled),
-        (Some(Running), Event::Stop) => Ok(Cancelled),
-        (None | Some(Scheduled | Pending | Retrying), Event::Expire) => Ok(Expired),
-        // A running one only once the lease is over.
-        (None | Some(Scheduled | Pending | Retrying | Running), Event::Reject) => Ok(Failed),
-        (Some(Failed | Cancelled | Expired), Event::Restart) => Ok(Pending),
-        (from, event) => Err(Refused {
-            from: Place(from),
-            event,
-        }),
-    }
+    let allowed = from.map_or(event.creates(), |state| event.sources().contains(&state));
+    let refused = || Refused {
+        from: Place(from),
+        event,
+    };
+    allowed.then(|| event.target()).ok_or_else(refused)
 }
 
 impl State {
@@ -169,15 +160,17 @@ impl fmt::Display for State {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Event; 12] = [
+    pub const ALL: [Event; 14] = [
         Event::Submit,
         Event::Schedule,
         Event::Claim,
+        Event::Extend,
         Event::Complete,
         Event::Fail,
         Event::Retry,
         Event::HandBack,
         Event::Cancel,
+        Event::RequestCancel,
         Event::Stop,
         Event::Expire,
         Event::Reject,
@@ -185,15 +178,48 @@ impl Event {
     ];
 
     /// The states that allow this event.
-    pub fn sources(self) -> impl Iterator<Item = State> {
-        State::ALL
-            .into_iter()
-            .filter(move |state| next(Some(*state), self).is_ok())
+    pub const fn sources(self) -> &'static [State] {
+        use State::*;
+        match self {
+            Event::Submit | Event::Schedule => &[],
+            // A running task only once its lease has ended; the write checks the lease.
+            Event::Claim | Event::Reject => &[Scheduled, Pending, Running, Retrying],
+            Event::Extend
+            | Event::Complete
+            | Event::Fail
+            | Event::Retry
+            | Event::HandBack
+            | Event::RequestCancel
+            | Event::Stop => &[Running],
+            Event::Cancel | Event::Expire => &[Scheduled, Pending, Retrying],
+            Event::Restart => &[Failed, Cancelled, Expired],
+        }
     }
 
-    /// Whether this event may begin a record.
-    pub fn creates(self) -> bool {
-        next(None, self).is_ok()
+    /// Whether this event may create the record. A message may be faster than its submitter, or the
+    /// submitter may have died between sending and writing.
+    pub const fn creates(self) -> bool {
+        use Event::*;
+        matches!(self, Submit | Schedule | Claim | Expire | Reject)
+    }
+
+    /// The state that this event leads to.
+    pub const fn target(self) -> State {
+        match self {
+            Event::Submit | Event::HandBack | Event::Restart => State::Pending,
+            Event::Schedule => State::Scheduled,
+            Event::Claim | Event::Extend | Event::RequestCancel => State::Running,
+            Event::Complete => State::Completed,
+            Event::Fail | Event::Reject => State::Failed,
+            Event::Retry => State::Retrying,
+            Event::Cancel | Event::Stop => State::Cancelled,
+            Event::Expire => State::Expired,
+        }
+    }
+
+    /// Whether this event leaves the task in its state.
+    pub const fn keeps_state(self) -> bool {
+        matches!(self, Event::Extend | Event::RequestCancel)
     }
 }
 
@@ -225,10 +251,7 @@ mod tests {
 
     #[test]
     fn only_a_running_task_ends_with_a_result() {
-        assert_eq!(
-            Event::Complete.sources().collect::<Vec<_>>(),
-            [State::Running]
-        );
+        assert_eq!(Event::Complete.sources(), [State::Running]);
         assert!(!Event::Complete.creates());
     }
 
@@ -255,6 +278,14 @@ mod tests {
             }
         }
         assert!(seen.contains(&State::Completed) && seen.contains(&State::Failed));
+    }
+
+    #[test]
+    fn an_event_that_keeps_the_state_has_no_other_target() {
+        for event in Event::ALL {
+            let keeps = !event.creates() && event.sources() == [event.target()];
+            assert_eq!(event.keeps_state(), keeps, "{event:?}");
+        }
     }
 
     #[test]

@@ -6,14 +6,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-/// The version of the form in which a [`Task`] is sent.
-const VERSION: u8 = 1;
+use super::wire::VERSION;
 
 /// One submission of a job: the whole of it, so that a worker needs nothing else to run it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Task {
-    /// The version of this form.
-    v: u8,
+    /// The version of the message's form.
+    pub(super) v: u8,
     /// The task.
     pub id: Uuid,
     /// The name of its job.
@@ -76,17 +75,6 @@ pub enum Priority {
     High,
 }
 
-/// Why a message is not a task.
-#[derive(Debug, thiserror::Error)]
-pub enum NotATask {
-    /// It is not JSON of the right form.
-    #[error("the message is not a task: {0}")]
-    Malformed(#[from] serde_json::Error),
-    /// It comes from another version of this program.
-    #[error("the message has version {0}, which this worker does not know")]
-    Version(u8),
-}
-
 impl Task {
     /// A first run of a task whose input travels with it.
     pub fn new(id: Uuid, job: &str, input: Box<RawValue>, submitted_at: u64) -> Task {
@@ -119,44 +107,6 @@ impl Task {
     pub fn without_input(&mut self, chunks: u32) {
         self.input = None;
         self.input_chunks = chunks;
-    }
-
-    /// Reads a message's body.
-    ///
-    /// # Errors
-    /// For what is no task, or one of another version of this form.
-    pub fn decode(body: &str) -> Result<Task, NotATask> {
-        #[derive(Deserialize)]
-        struct HasVersion {
-            v: u8,
-        }
-        match serde_json::from_str::<HasVersion>(body)?.v {
-            VERSION => Ok(serde_json::from_str(body)?),
-            other => Err(NotATask::Version(other)),
-        }
-    }
-
-    /// The id in a body that is not a task of this version, if it has one.
-    pub fn find_id(body: &str) -> Option<Uuid> {
-        #[derive(Deserialize)]
-        struct HasId {
-            id: Uuid,
-        }
-        let found = serde_json::from_str::<HasId>(body);
-        found.ok().map(|found| found.id)
-    }
-
-    /// The message's body.
-    pub fn encode(&self) -> serde_json::Result<String> {
-        let body = serde_json::to_string(self)?;
-        // SQS takes the characters that XML 1.0 takes. JSON escapes all others but these two,
-        // and they can stand only inside of strings, where an escape means the same.
-        Ok(match body.contains(['\u{fffe}', '\u{ffff}']) {
-            true => body
-                .replace('\u{fffe}', "\\ufffe")
-                .replace('\u{ffff}', "\\uffff"),
-            false => body,
-        })
     }
 }
 
@@ -214,68 +164,6 @@ fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>, 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn task(input: &str) -> Task {
-        let input = RawValue::from_string(input.to_owned()).unwrap();
-        Task::new(Uuid::nil(), "process_data", input, 5)
-    }
-
-    #[test]
-    fn a_task_comes_back_as_it_was_sent() {
-        let input = r#"{"b":1.0,"a":123456789012345678901234567890}"#;
-        let mut sent = task(input);
-        sent.run = 3;
-        sent.caller = Some("someone".to_owned());
-        sent.options.eta = Some(9);
-        sent.options.priority = Priority::High;
-        let received = Task::decode(&sent.encode().unwrap()).unwrap();
-        assert_eq!(received.input().unwrap().get(), input);
-        assert_eq!(received.options, sent.options);
-        assert_eq!((received.id, received.run), (Uuid::nil(), 3));
-        assert_eq!(received.caller.as_deref(), Some("someone"));
-    }
-
-    #[test]
-    fn null_is_an_input() {
-        let received = Task::decode(&task("null").encode().unwrap()).unwrap();
-        assert_eq!(received.input().map(RawValue::get), Some("null"));
-        let mut stored = task("null");
-        stored.without_input(2);
-        let received = Task::decode(&stored.encode().unwrap()).unwrap();
-        assert!(received.input().is_none() && received.input_chunks == 2);
-    }
-
-    #[test]
-    fn a_plain_task_carries_nothing_that_it_does_not_need() {
-        let body = task("1").encode().unwrap();
-        let id = Uuid::nil();
-        let expected =
-            format!(r#"{{"v":1,"id":"{id}","job":"process_data","submitted_at":5,"input":1}}"#);
-        assert_eq!(body, expected);
-    }
-
-    #[test]
-    fn characters_that_sqs_refuses_are_escaped() {
-        let body = task("\"a\u{ffff}\u{fffe}\"").encode().unwrap();
-        assert!(body.contains(r"a\uffff\ufffe"), "{body}");
-        let received = Task::decode(&body).unwrap();
-        let text: String = serde_json::from_str(received.input().unwrap().get()).unwrap();
-        assert_eq!(text, "a\u{ffff}\u{fffe}");
-    }
-
-    #[test]
-    fn what_is_not_a_task_is_told_apart() {
-        for body in ["", "{}", "[]", r#"{"v":1,"id":"x"}"#] {
-            assert!(
-                matches!(Task::decode(body), Err(NotATask::Malformed(_))),
-                "{body}"
-            );
-        }
-        let newer = task("1").encode().unwrap().replace("\"v\":1", "\"v\":9");
-        assert!(matches!(Task::decode(&newer), Err(NotATask::Version(9))));
-        assert_eq!(Task::find_id(&newer), Some(Uuid::nil()));
-        assert_eq!(Task::find_id("{}"), None);
-    }
 
     #[test]
     fn times_are_limits_that_count_from_themselves() {

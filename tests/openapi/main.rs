@@ -53,7 +53,7 @@ mod update_item;
 #[path = "../../functions/update_user.rs"]
 mod update_user;
 
-use async_service::http::openapi::HTTPValidationError;
+use async_service::web::openapi::HTTPValidationError;
 use utoipa::OpenApi;
 
 /// All routes, in the order in which FastAPI would have them.

@@ -4,9 +4,8 @@
 use std::process::ExitCode;
 
 use async_service::auth::key::ApiKey;
-use async_service::ids::now_ms;
-use async_service::store::ApiKeyStore;
-use async_service::store::api_keys::{StoredKey, row_of};
+use async_service::auth::store::{ApiKeyStore, StoredKey, row_of};
+use async_service::clock::now_ms;
 use async_service::{App, Error};
 use jiff::Timestamp;
 

@@ -9,10 +9,11 @@ fn main() {
 
 /// A request's way in: from the event's bytes to values that are checked, and its way out with a 422.
 mod requests {
-    use async_service::http::{Answer, HttpError, Request, all};
     use async_service::jobs::CATALOG;
-    use async_service::tasks::request::Submission;
-    use async_service::users::NewUser;
+    use async_service::web::request;
+    use async_service::web::submission::Submission;
+    use async_service::web::user::new_user;
+    use async_service::web::{Body, Extract, HttpError, Request, Response, all};
     use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
     use divan::{Bencher, black_box};
     use serde_json::json;
@@ -65,7 +66,7 @@ mod requests {
 
     fn parse(event: &[u8], route: &'static str) -> Request {
         let event: ApiGatewayV2httpRequest = serde_json::from_slice(event).expect("an event");
-        Request::from_event(event, route)
+        request::from_event(event, route)
     }
 
     fn post(body: &str) -> Request {
@@ -95,7 +96,7 @@ mod requests {
     #[divan::bench]
     fn user(bencher: Bencher) {
         let request = post(r#"{"name":"Ada","email":"ada@example.com","roles":["a","b"]}"#);
-        bencher.bench(|| all((NewUser::read(black_box(&request)),)).expect("a user"));
+        bencher.bench(|| all((new_user(black_box(&request)),)).expect("a user"));
     }
 
     /// The body of `POST /tasks/`, with options.
@@ -138,9 +139,9 @@ mod requests {
     }
 
     /// The answer that a caller gets.
-    fn refusal<T>(read: Result<T, HttpError>) -> Answer {
+    fn refusal<T>(read: Result<T, HttpError>) -> Response<Body> {
         let refused = read.err().expect("a wrong request");
-        let answer = Answer::from(refused);
+        let answer = Response::from(refused);
         assert_eq!(answer.status(), 422);
         answer
     }
@@ -150,6 +151,7 @@ mod requests {
 mod tasks {
     use async_service::tasks::state::{Event, State, next};
     use async_service::tasks::task::{Options, Priority, Task};
+    use async_service::tasks::wire;
     use divan::{Bencher, black_box};
     use serde_json::value::RawValue;
     use uuid::Uuid;
@@ -173,14 +175,14 @@ mod tasks {
     #[divan::bench(args = [16, 16_384])]
     fn encode(bencher: Bencher, bytes: usize) {
         let task = task(bytes);
-        bencher.bench(|| black_box(&task).encode().expect("a message"));
+        bencher.bench(|| wire::encode(black_box(&task)).expect("a message"));
     }
 
     /// A message to its task.
     #[divan::bench(args = [16, 16_384])]
     fn decode(bencher: Bencher, bytes: usize) {
-        let message = task(bytes).encode().expect("a message");
-        bencher.bench(|| Task::decode(black_box(&message)).expect("a task"));
+        let message = wire::encode(&task(bytes)).expect("a message");
+        bencher.bench(|| wire::decode(black_box(&message)).expect("a task"));
     }
 
     /// Each event in each state, and without a record: 108 edges.

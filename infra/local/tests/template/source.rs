@@ -11,15 +11,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::file;
 
 /// What calls name these files by, and where they are.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 6] = [
     ("App", "src/app.rs"),
     ("Aws", "src/aws.rs"),
     ("Config", "src/config.rs"),
-    ("Guard", "src/auth/guard.rs"),
-    ("http", "src/http/serve.rs"),
-    ("jobs", "src/jobs/mod.rs"),
+    ("Guard", "src/web/guard.rs"),
+    ("emf", "src/emf.rs"),
     ("log", "src/log.rs"),
-    ("metrics", "src/metrics.rs"),
 ];
 
 /// The functions of [`FILES`], with their text, by the name of the file and their own.
@@ -173,7 +171,7 @@ fn calls_are_followed_to_their_variables() {
             "init(c) { c.level() }".to_owned(),
         ),
         (
-            ("metrics", "init".to_owned()),
+            ("emf", "init".to_owned()),
             r"init(c) { c.items_table() }".to_owned(),
         ),
     ]));

@@ -1,0 +1,52 @@
+//! Connects the consumer of a queue to the Lambda runtime.
+
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use futures_util::future::LocalBoxFuture;
+use lambda_runtime::{LambdaEvent, service_fn};
+
+use crate::tasks::worker::Delivery;
+
+/// Gives each batch to `handler` with the invocation's deadline, in milliseconds since the Unix epoch,
+/// until Lambda ends the process. The handler returns the ids of the messages that must be delivered
+/// again; Lambda deletes all others.
+///
+/// # Errors
+/// When the Lambda Runtime API cannot be reached.
+pub async fn run<H>(handler: H) -> Result<(), lambda_runtime::Error>
+where
+    H: AsyncFn(Vec<Delivery>, u64) -> Vec<String>,
+{
+    let handler = &handler;
+    let consume = async |event: LambdaEvent<SqsEvent>| {
+        let records = event.payload.records.into_iter();
+        let batch = records.map(delivery).collect();
+        // Boxed, since the type of a future that calls the SDK is too deep for the compiler to lay out
+        // within the runtime's own.
+        let handling: LocalBoxFuture<'_, _> = Box::pin(handler(batch, event.context.deadline));
+        let again = handling.await;
+        Ok::<SqsBatchResponse, lambda_runtime::Error>(response(again))
+    };
+    lambda_runtime::run(service_fn(consume)).await
+}
+
+fn delivery(record: SqsMessage) -> Delivery {
+    let sent_at = record.attributes.get("SentTimestamp");
+    Delivery {
+        sent_at: sent_at.and_then(|time| time.parse().ok()),
+        id: record.message_id.unwrap_or_default(),
+        source: record.event_source_arn.unwrap_or_default(),
+        receipt: record.receipt_handle.unwrap_or_default(),
+        body: record.body.unwrap_or_default(),
+    }
+}
+
+/// A partial batch response.
+fn response(again: Vec<String>) -> SqsBatchResponse {
+    let mut response = SqsBatchResponse::default();
+    for id in again {
+        let mut failure = BatchItemFailure::default();
+        failure.item_identifier = id;
+        response.batch_item_failures.push(failure);
+    }
+    response
+}

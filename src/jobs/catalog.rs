@@ -1,0 +1,78 @@
+//! Jobs as their callers see them.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::tasks::job::Job;
+use crate::tasks::registry::read;
+
+/// A job as its callers see it.
+#[derive(Debug, Clone, Copy)]
+pub struct JobInfo {
+    /// The name that submissions use.
+    pub name: &'static str,
+    /// Reads an input as the job will.
+    pub check: fn(&RawValue) -> serde_json::Result<()>,
+    /// The schemas of its input and output.
+    pub schemas: fn() -> JobSchemas,
+}
+
+/// The schemas of a job's input and output.
+#[derive(Clone)]
+pub struct JobSchemas {
+    /// The name of the input's schema.
+    pub input: String,
+    /// The name of the output's schema.
+    pub output: String,
+    /// These two, and all that they refer to, by their names.
+    pub all: BTreeMap<String, RefOr<Schema>>,
+}
+
+impl JobInfo {
+    /// What callers see of a job.
+    pub const fn of<J>() -> JobInfo
+    where
+        J: Job<Input: ToSchema, Output: ToSchema>,
+    {
+        JobInfo {
+            name: J::NAME,
+            check: |input| read::<J>(input).map(drop),
+            schemas: JobSchemas::of::<J>,
+        }
+    }
+}
+
+impl JobSchemas {
+    fn of<J>() -> JobSchemas
+    where
+        J: Job<Input: ToSchema, Output: ToSchema>,
+    {
+        let (input, output) = (J::Input::name(), J::Output::name());
+        let mut all = vec![
+            (input.to_string(), J::Input::schema()),
+            (output.to_string(), J::Output::schema()),
+        ];
+        J::Input::schemas(&mut all);
+        J::Output::schemas(&mut all);
+        JobSchemas {
+            input: input.into_owned(),
+            output: output.into_owned(),
+            all: all.into_iter().collect(),
+        }
+    }
+}
+
+// The schema of `tasks::record::TaskError`, which knows no OpenAPI.
+/// Why a task failed.
+#[derive(Debug, ToSchema)]
+#[schema(as = TaskError)]
+pub struct TaskErrorSchema {
+    /// A word for programs.
+    #[schema(rename = "type")]
+    pub kind: String,
+    /// A sentence for people.
+    pub message: String,
+}

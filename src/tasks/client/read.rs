@@ -1,0 +1,74 @@
+//! Finding tasks, listing them, and waiting for their end.
+
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use crate::dynamodb::StoreError;
+use crate::tasks::record::TaskRecord;
+use crate::tasks::store::{ListQuery, TaskPosition, TaskStore};
+use crate::tasks::viewer::Viewer;
+
+/// The pause after the first look at a task that has not ended. Each further pause is half as long
+/// again, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Reads tasks.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    tasks: TaskStore,
+}
+
+impl Reader {
+    /// Reads the records in `tasks`.
+    pub fn new(tasks: TaskStore) -> Reader {
+        Reader { tasks }
+    }
+
+    /// A task with its result, or `None` if no such task exists for `viewer`.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn find(&self, viewer: &Viewer, id: Uuid) -> Result<Option<TaskRecord>, StoreError> {
+        self.wait(viewer, id, Duration::ZERO).await
+    }
+
+    /// As [`Reader::find`], when the task has ended or `time` is over.
+    ///
+    /// # Errors
+    /// As [`Reader::find`].
+    pub async fn wait(
+        &self,
+        viewer: &Viewer,
+        id: Uuid,
+        time: Duration,
+    ) -> Result<Option<TaskRecord>, StoreError> {
+        let until = Instant::now() + time;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let Some(found) = self.tasks.find(viewer, id).await? else {
+                return Ok(None);
+            };
+            let left = until.saturating_duration_since(Instant::now());
+            if found.record.state.is_final() || left.is_zero() {
+                return self.tasks.with_result(found).await.map(Some);
+            }
+            tokio::time::sleep(pause.min(left)).await;
+            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// The tasks that `viewer` may see, newest first and without results that are stored in chunks,
+    /// and the position at which to continue if there may be more tasks.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn list(
+        &self,
+        viewer: &Viewer,
+        query: &ListQuery<'_>,
+    ) -> Result<(Vec<TaskRecord>, Option<TaskPosition>), StoreError> {
+        self.tasks.list(viewer, query).await
+    }
+}

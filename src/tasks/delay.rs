@@ -1,0 +1,263 @@
+//! Delays of tasks beyond the longest delay of SQS: one-time schedules of EventBridge Scheduler.
+//!
+//! A message that waits in its queue, its visibility timeout extended again and again, would count
+//! against the 120,000 messages that SQS allows in flight. EventBridge Scheduler stores the message
+//! instead, sends it to the task's queue at the task's time, and deletes the one-time schedule.
+
+use std::time::Duration;
+
+use aws_sdk_scheduler::Client;
+use aws_sdk_scheduler::operation::create_schedule::builders::CreateScheduleFluentBuilder;
+use aws_sdk_scheduler::types::{
+    ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
+};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::queue::{QueueError, encode};
+use super::task::{Priority, Task};
+
+/// How long before a task's time its message is sent. A schedule runs within the minute after its
+/// time (AWS' "Schedule types in EventBridge Scheduler"), so a message sent this early comes in
+/// time, and waits in the queue for the rest.
+const EARLY: Duration = Duration::from_secs(60);
+
+/// What one-time schedules send to.
+#[derive(Debug, Clone)]
+pub struct Targets {
+    /// The ARN of the role that lets the scheduler send to the queues.
+    pub role: String,
+    /// The ARN of the queue of most tasks.
+    pub normal: String,
+    /// The ARN of the queue for high priority.
+    pub high: String,
+    /// The ARN of the queue for what could not be sent.
+    pub undelivered: String,
+}
+
+/// The one-time schedules of tasks, in one group.
+#[derive(Debug, Clone)]
+pub struct Delays {
+    client: Client,
+    group: String,
+}
+
+impl Delays {
+    /// The one-time schedules in the group of this name.
+    pub fn new(client: Client, group: String) -> Delays {
+        Delays { client, group }
+    }
+
+    /// Has a task's message sent shortly before `eta`, in milliseconds since the Unix epoch. Doing it
+    /// twice is harmless: the schedule has the task's name.
+    ///
+    /// # Errors
+    /// When the scheduler does not answer; the schedule may be there all the same.
+    pub async fn create(&self, task: &Task, eta: u64, targets: &Targets) -> Result<(), QueueError> {
+        let create = self.creating(task, eta, targets)?;
+        match create.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(service) if service.is_conflict_exception() => Ok(()),
+                _ => Err(QueueError::Call(Box::new(error))),
+            },
+        }
+    }
+
+    /// Deletes a task's schedule. That there is none any more is as good.
+    ///
+    /// # Errors
+    /// When the scheduler does not answer.
+    pub async fn delete(&self, id: Uuid, fingerprint: Option<&str>) -> Result<(), QueueError> {
+        let delete = self
+            .client
+            .delete_schedule()
+            .group_name(&self.group)
+            .name(name(id, fingerprint));
+        match delete.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(service) if service.is_resource_not_found_exception() => Ok(()),
+                _ => Err(QueueError::Call(Box::new(error))),
+            },
+        }
+    }
+
+    fn creating(
+        &self,
+        task: &Task,
+        eta: u64,
+        targets: &Targets,
+    ) -> Result<CreateScheduleFluentBuilder, QueueError> {
+        let body = encode(task)?;
+        let queue = match task.options.priority {
+            Priority::Normal => &targets.normal,
+            Priority::High => &targets.high,
+        };
+        let undelivered = DeadLetterConfig::builder().arn(&targets.undelivered);
+        let target = Target::builder()
+            .arn(queue)
+            .role_arn(&targets.role)
+            .dead_letter_config(undelivered.build())
+            .input(body);
+        let exactly = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off);
+        let broken = |error| QueueError::Call(Box::new(error));
+        Ok(self
+            .client
+            .create_schedule()
+            .group_name(&self.group)
+            .name(name(task.id, task.fingerprint.as_deref()))
+            .schedule_expression(expression(eta))
+            .flexible_time_window(exactly.build().map_err(broken)?)
+            .action_after_completion(ActionAfterCompletion::Delete)
+            .target(target.build().map_err(broken)?))
+    }
+}
+
+/// A schedule's name: at most 64 letters, digits, `-`, `_` and `.`. Two submissions that use one
+/// idempotency key for different things have schedules of their own, so that neither keeps the
+/// other's message from being sent; the first to be recorded is run.
+fn name(id: Uuid, fingerprint: Option<&str>) -> String {
+    match fingerprint {
+        Some(fingerprint) => {
+            let start: String = fingerprint.chars().take(16).collect();
+            format!("{id}.{start}")
+        }
+        None => id.to_string(),
+    }
+}
+
+/// The scheduler's form of a time, in whole seconds of UTC.
+fn expression(eta: u64) -> String {
+    let seconds = (eta / 1000).saturating_sub(EARLY.as_secs());
+    let time = i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| Timestamp::from_second(seconds).ok())
+        .unwrap_or(Timestamp::MAX);
+    format!("at({})", time.strftime("%Y-%m-%dT%H:%M:%S"))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_scheduler::config::{BehaviorVersion, Credentials, Region};
+    use aws_smithy_runtime_api::client::http::{
+        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+    };
+    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+    use serde_json::Value;
+    use serde_json::value::RawValue;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// A scheduler that answers each call with the same error, or with success, and keeps the last.
+    #[derive(Debug, Clone)]
+    struct Answers {
+        status: u16,
+        error: &'static str,
+        last: Arc<Mutex<(String, String)>>,
+    }
+
+    impl HttpConnector for Answers {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            let body = request.body().bytes().unwrap_or_default();
+            *self.last.lock().unwrap() = (
+                request.uri().to_owned(),
+                String::from_utf8(body.to_vec()).unwrap(),
+            );
+            let body = r#"{"ScheduleArn":"arn","Message":"x"}"#;
+            let mut answer = HttpResponse::new(self.status.try_into().unwrap(), body.into());
+            answer.headers_mut().insert("x-amzn-errortype", self.error);
+            HttpConnectorFuture::ready(Ok(answer))
+        }
+    }
+
+    fn targets() -> Targets {
+        Targets {
+            role: "arn:role".to_owned(),
+            normal: "arn:normal".to_owned(),
+            high: "arn:high".to_owned(),
+            undelivered: "arn:undelivered".to_owned(),
+        }
+    }
+
+    fn delays(answers: &Answers) -> Delays {
+        let connector = SharedHttpConnector::new(answers.clone());
+        let config = aws_sdk_scheduler::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .http_client(http_client_fn(move |_, _| connector.clone()));
+        Delays::new(Client::from_conf(config.build()), "tasks".to_owned())
+    }
+
+    fn answers(status: u16, error: &'static str) -> Answers {
+        let last = Arc::default();
+        Answers {
+            status,
+            error,
+            last,
+        }
+    }
+
+    fn task() -> Task {
+        let input = RawValue::from_string("{}".to_owned()).unwrap();
+        let mut task = Task::new(Uuid::nil(), "process_data", input, 5);
+        task.options.priority = Priority::High;
+        task
+    }
+
+    #[tokio::test]
+    async fn a_schedule_sends_the_message_once_and_goes() {
+        let answers = answers(200, "");
+        let eta = 1_900_000_000_500;
+        delays(&answers)
+            .create(&task(), eta, &targets())
+            .await
+            .unwrap();
+        let (uri, body) = answers.last.lock().unwrap().clone();
+        assert!(
+            uri.ends_with(&format!("/schedules/{}", Uuid::nil())),
+            "{uri}"
+        );
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(body["ScheduleExpression"], "at(2030-03-17T17:45:40)");
+        assert_eq!(body["ActionAfterCompletion"], "DELETE");
+        assert_eq!(body["FlexibleTimeWindow"]["Mode"], "OFF");
+        assert_eq!(body["Target"]["Arn"], "arn:high");
+        assert_eq!(body["Target"]["DeadLetterConfig"]["Arn"], "arn:undelivered");
+        let sent = body["Target"]["Input"].as_str().unwrap();
+        assert_eq!(crate::tasks::wire::decode(sent).unwrap().id, Uuid::nil());
+    }
+
+    #[tokio::test]
+    async fn what_is_done_already_is_no_failure() {
+        let there = delays(&answers(409, "ConflictException"));
+        there
+            .create(&task(), 1_900_000_000_000, &targets())
+            .await
+            .unwrap();
+        let gone = delays(&answers(404, "ResourceNotFoundException"));
+        gone.delete(Uuid::nil(), None).await.unwrap();
+        let refused = delays(&answers(400, "ValidationException"));
+        assert!(
+            refused
+                .create(&task(), 1_900_000_000_000, &targets())
+                .await
+                .is_err()
+        );
+        assert!(refused.delete(Uuid::nil(), None).await.is_err());
+    }
+
+    #[test]
+    fn submissions_that_share_a_key_have_schedules_of_their_own() {
+        let id = Uuid::nil();
+        let names = [
+            name(id, Some(&"a".repeat(64))),
+            name(id, Some(&"b".repeat(64))),
+            name(id, None),
+        ];
+        assert!(names.iter().all(|name| name.len() <= 64), "{names:?}");
+        assert!(names[0] != names[1] && names[1] != names[2]);
+    }
+}

@@ -1,0 +1,272 @@
+//! The queues that carry tasks, and the dead-letter queue.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{
+    ChangeMessageVisibilityBatchRequestEntry as VisibilityEntry, MessageAttributeValue,
+    MessageSystemAttributeNameForSends as SystemAttribute, MessageSystemAttributeValue,
+};
+use uuid::Uuid;
+
+use super::task::{Priority, Task};
+use super::wire;
+
+/// SQS' largest message in bytes, attributes included.
+pub const MAX_MESSAGE: usize = 1024 * 1024;
+/// SQS' most entries of one batch call.
+const BATCH: usize = 10;
+/// SQS' longest visibility timeout, in seconds.
+const MAX_VISIBILITY: u64 = 43_200;
+/// SQS' longest delay of a message's first delivery.
+pub const MAX_SQS_DELAY: Duration = Duration::from_secs(900);
+
+/// Where the Lambda runtime keeps the X-Ray trace of the present invocation.
+const TRACE_VARIABLE: &str = "_X_AMZN_TRACE_ID";
+
+/// What a queue, or the scheduler before it, did not do.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The message is larger than SQS takes.
+    #[error("the message has {size} bytes and SQS takes {limit}")]
+    TooLarge {
+        /// Its bytes.
+        size: usize,
+        /// The most bytes.
+        limit: usize,
+    },
+    /// SQS or the scheduler refused or did not answer, after the SDK's own retries.
+    #[error("the message was not taken")]
+    Call(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The queues that carry tasks to the worker.
+#[derive(Debug, Clone)]
+pub struct TaskQueue {
+    client: Client,
+    normal: String,
+    high: String,
+}
+
+impl TaskQueue {
+    /// The queues at these URLs, one for each priority.
+    pub fn new(client: Client, normal: String, high: String) -> TaskQueue {
+        TaskQueue {
+            client,
+            normal,
+            high,
+        }
+    }
+
+    /// Sends a task, to be delivered after `delay` (SQS' longest is [`MAX_SQS_DELAY`]). Sending it twice
+    /// is harmless: the worker runs a task once.
+    pub async fn send(&self, task: &Task, delay: Duration) -> Result<(), QueueError> {
+        let body = encode(task)?;
+        let url = match task.options.priority {
+            Priority::Normal => &self.normal,
+            Priority::High => &self.high,
+        };
+        let seconds = whole_seconds(delay, MAX_SQS_DELAY.as_secs());
+        let send = self.client.send_message().queue_url(url);
+        // A caller's backlog keeps nobody else waiting: SQS delivers fairly between groups.
+        let send = send.set_message_group_id(task.caller.as_deref().map(group));
+        let send = send.set_delay_seconds((seconds > 0).then_some(seconds));
+        let send = match trace(std::env::var(TRACE_VARIABLE).ok()) {
+            Some(trace) => send.message_system_attributes(SystemAttribute::AwsTraceHeader, trace),
+            None => send,
+        };
+        let sent = send.message_body(body).send().await;
+        sent.map(drop)
+            .map_err(|error| QueueError::Call(Box::new(error)))
+    }
+
+    /// Sets the visibility timeout of messages, each named by its queue's ARN and its receipt handle,
+    /// to this time from now. A message is skipped if it is deleted, or if its receipt handle is
+    /// outdated because another worker has received it.
+    pub async fn change_visibility(
+        &self,
+        messages: Vec<(&str, &str, Duration)>,
+    ) -> Result<(), QueueError> {
+        let (high, normal): (Vec<_>, Vec<_>) = messages
+            .into_iter()
+            .partition(|(source, ..)| is_arn_of(source, &self.high));
+        for (url, messages) in [(&self.normal, normal), (&self.high, high)] {
+            for batch in messages.chunks(BATCH) {
+                self.change_batch(url, batch).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn change_batch(
+        &self,
+        url: &str,
+        batch: &[(&str, &str, Duration)],
+    ) -> Result<(), QueueError> {
+        let entries: Result<Vec<_>, _> = batch
+            .iter()
+            .enumerate()
+            .map(|(at, (_, receipt, time))| entry(at, receipt, *time))
+            .collect();
+        let entries = entries.map_err(|error| QueueError::Call(error.into()))?;
+        let change = self
+            .client
+            .change_message_visibility_batch()
+            .queue_url(url)
+            .set_entries(Some(entries));
+        let changed = change.send().await;
+        let changed = changed.map_err(|error| QueueError::Call(Box::new(error)))?;
+        for failed in changed.failed() {
+            tracing::debug!(code = failed.code(), "a message's visibility stays");
+        }
+        Ok(())
+    }
+}
+
+/// The message group of a caller. SQS takes letters, digits and punctuation there, at most 128, and a
+/// caller's name may be any text; so it is an id made of the name.
+fn group(caller: &str) -> String {
+    const CALLERS: Uuid = Uuid::from_u128(0x3f6c_1b52_7c0e_4c55_b6a1_6f0d_95e2_4b17);
+    Uuid::new_v5(&CALLERS, caller.as_bytes()).to_string()
+}
+
+/// The X-Ray trace of the invocation that sends, as the message carries it: Lambda links the trace of
+/// the invocation that receives the message to it. SQS refuses a message with anything else in this
+/// place, so what does not look like a trace is left out.
+fn trace(header: Option<String>) -> Option<MessageSystemAttributeValue> {
+    let is_trace =
+        |header: &String| header.starts_with("Root=1-") && header.len() <= 256 && header.is_ascii();
+    let value = MessageSystemAttributeValue::builder()
+        .data_type("String")
+        .string_value(header.filter(is_trace)?);
+    value.build().ok()
+}
+
+/// Whether an ARN and a URL name the same queue: both end in its name.
+fn is_arn_of(arn: &str, url: &str) -> bool {
+    let (name, end) = (arn.rsplit(':').next(), url.rsplit('/').next());
+    name == end
+}
+
+/// The body of a task's message.
+///
+/// # Errors
+/// When SQS would refuse the message for its size.
+pub(super) fn encode(task: &Task) -> Result<String, QueueError> {
+    let body = wire::encode(task).map_err(|error| QueueError::Call(error.into()))?;
+    match body.len() {
+        size if size > MAX_MESSAGE => Err(QueueError::TooLarge {
+            size,
+            limit: MAX_MESSAGE,
+        }),
+        _ => Ok(body),
+    }
+}
+
+/// Rounded up, so that a message is not seen before its time.
+fn whole_seconds(time: Duration, most: u64) -> i32 {
+    let seconds = time.as_millis().div_ceil(1000).try_into().unwrap_or(most);
+    i32::try_from(seconds.min(most)).unwrap_or(i32::MAX)
+}
+
+fn entry(
+    at: usize,
+    receipt: &str,
+    time: Duration,
+) -> Result<VisibilityEntry, aws_sdk_sqs::error::BuildError> {
+    VisibilityEntry::builder()
+        .id(at.to_string())
+        .receipt_handle(receipt)
+        .visibility_timeout(whole_seconds(time, MAX_VISIBILITY))
+        .build()
+}
+
+/// The dead-letter queue: messages that cannot be processed.
+#[derive(Debug, Clone)]
+pub struct DeadLetters {
+    client: Client,
+    url: String,
+}
+
+impl DeadLetters {
+    /// The queue at `url`.
+    pub fn new(client: Client, url: String) -> DeadLetters {
+        DeadLetters { client, url }
+    }
+
+    /// Stores the body of a message, with the reason as the attribute `reason`.
+    pub async fn put(&self, body: &str, reason: &str) -> Result<(), QueueError> {
+        let reason = MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value(reason);
+        let reason = reason
+            .build()
+            .map_err(|error| QueueError::Call(error.into()))?;
+        let send = self
+            .client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body);
+        let sent = send.message_attributes("reason", reason).send().await;
+        sent.map(drop)
+            .map_err(|error| QueueError::Call(Box::new(error)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::*;
+
+    #[test]
+    fn a_message_over_the_limit_is_refused() {
+        let large = format!("\"{}\"", "x".repeat(MAX_MESSAGE));
+        let input = RawValue::from_string(large).unwrap();
+        let task = Task::new(Uuid::nil(), "process_data", input, 5);
+        assert!(matches!(encode(&task), Err(QueueError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn callers_have_groups_of_their_own() {
+        assert_eq!(group("ada"), group("ada"));
+        assert_ne!(group("ada"), group("grace"));
+        let odd = group(&"ä b\n".repeat(100));
+        assert!(odd.len() <= 128 && odd.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'));
+    }
+
+    #[test]
+    fn a_message_carries_its_sender_s_trace() {
+        let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+        let value = trace(Some(header.to_owned())).unwrap();
+        assert_eq!(value.string_value(), Some(header));
+        for other in [
+            "",
+            "Root=",
+            "Root=1-ä",
+            &format!("Root=1-{}", "0".repeat(256)),
+        ] {
+            assert!(trace(Some(other.to_owned())).is_none(), "{other}");
+        }
+        assert!(trace(None).is_none());
+    }
+
+    #[test]
+    fn a_queue_is_known_by_its_arn() {
+        let url = "https://sqs.eu-central-1.amazonaws.com/1/tasks-high";
+        assert!(is_arn_of("arn:aws:sqs:eu-central-1:1:tasks-high", url));
+        assert!(!is_arn_of("arn:aws:sqs:eu-central-1:1:tasks", url));
+        assert!(!is_arn_of("", url));
+    }
+
+    #[test]
+    fn visibility_is_whole_seconds_within_the_limit() {
+        let seconds = |ms| {
+            entry(0, "r", Duration::from_millis(ms))
+                .unwrap()
+                .visibility_timeout()
+        };
+        assert_eq!([0, 1, 1000, 1001].map(seconds), [0, 1, 1, 2].map(Some));
+        assert_eq!(seconds(u64::MAX), Some(43_200));
+    }
+}

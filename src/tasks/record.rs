@@ -1,0 +1,93 @@
+//! A task's record: all that the table knows of a task.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::state::State;
+use super::task::Options;
+
+/// All that is known of a task. Times are milliseconds since the Unix epoch.
+#[derive(Debug)]
+pub struct TaskRecord {
+    /// The task.
+    pub id: Uuid,
+    /// The name of the task's job; `None` if the record was made of an unreadable message.
+    pub job: Option<String>,
+    /// Where the task stands.
+    pub state: State,
+    /// The number of the task's run, from 1.
+    pub run: u32,
+    /// How the task is to be run.
+    pub options: Options,
+    /// Who submitted the task, where callers are known.
+    pub caller: Option<String>,
+    /// A hash of the submission, if the submission had an idempotency key.
+    pub fingerprint: Option<String>,
+    /// When the task was accepted.
+    pub created_at: u64,
+    /// When the first attempt of this run began.
+    pub started_at: Option<u64>,
+    /// When the run ended.
+    pub finished_at: Option<u64>,
+    /// When the next attempt is due.
+    pub next_at: Option<u64>,
+    /// When the present attempt's lease ends unless the worker extends it.
+    pub lease_until: Option<u64>,
+    /// When the caller cancelled the task, if a worker held it at that time.
+    pub cancel_requested_at: Option<u64>,
+    /// The progress that the job has told.
+    pub progress: Option<Progress>,
+    /// The attempts of this run.
+    pub attempts: Vec<Attempt>,
+    /// The job's output.
+    pub result: Option<Box<RawValue>>,
+    /// Why the last attempt failed.
+    pub error: Option<TaskError>,
+}
+
+/// The progress of a task, in units of the job's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Progress {
+    /// Units that are done.
+    pub done: u64,
+    /// Units in all, if known.
+    pub total: Option<u64>,
+    /// A sentence for people.
+    pub message: Option<String>,
+}
+
+/// One attempt. Times are milliseconds since the Unix epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// When the attempt began.
+    pub started_at: u64,
+    /// When the attempt ended; `None` while it runs, and if its worker died.
+    pub ended_at: Option<u64>,
+    /// How the attempt ended: `completed`, `failed`, `continued` or `cancelled`.
+    pub outcome: Option<String>,
+    /// The worker's name.
+    pub worker: Option<String>,
+    /// Why the attempt failed.
+    pub error: Option<TaskError>,
+}
+
+/// Why a task or an attempt failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskError {
+    /// A word for programs.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// A sentence for people.
+    pub message: String,
+}
+
+impl TaskError {
+    /// An error of this kind.
+    pub fn new(kind: impl Into<String>, message: impl Into<String>) -> TaskError {
+        TaskError {
+            kind: kind.into(),
+            message: message.into(),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Cancelling a task, and expiring one.
+
+use uuid::Uuid;
+
+use super::names::*;
+use super::update::Update;
+use super::{TaskStore, state};
+use crate::clock::now_ms;
+use crate::dynamodb::StoreError;
+use crate::dynamodb::row::{self, number, text};
+use crate::tasks::state::{Event, State};
+use crate::tasks::task::Task;
+use crate::tasks::viewer::Viewer;
+
+/// The outcome of a cancellation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancelled {
+    /// The task is cancelled.
+    Now,
+    /// A worker holds the task and will stop.
+    Requested,
+    /// The task had ended in this state.
+    Ended(State),
+    /// The viewer sees no such task.
+    Unknown,
+}
+
+impl TaskStore {
+    /// Cancels a task that `viewer` may see: at once if no worker holds the task, else by a request
+    /// that the worker finds at its next heartbeat.
+    pub async fn cancel(&self, viewer: &Viewer, id: Uuid) -> Result<Cancelled, StoreError> {
+        // The state may change between the two writes, but not more than a few times.
+        for _ in 0..3 {
+            let cancel = self.event(id, Event::Cancel).remove(NEXT_AT);
+            let cancel = when_seen_by(self.with_end(cancel), viewer);
+            let Err(row) = cancel.send().await? else {
+                return Ok(Cancelled::Now);
+            };
+            let caller = row::find_text(&row, CALLER);
+            let seen = !row.is_empty() && viewer.may_see(caller.as_deref());
+            if !seen || row::is_expired(&row, now_ms())? {
+                return Ok(Cancelled::Unknown);
+            }
+            let now = state(&row)?;
+            if now.is_final() {
+                return Ok(Cancelled::Ended(now));
+            }
+            if now == State::Running && self.request_cancel(viewer, id).await? {
+                return Ok(Cancelled::Requested);
+            }
+        }
+        Err(StoreError::Busy)
+    }
+
+    /// Asks the worker of a running task to stop. A repeated request changes nothing.
+    async fn request_cancel(&self, viewer: &Viewer, id: Uuid) -> Result<bool, StoreError> {
+        let request = self
+            .event(id, Event::RequestCancel)
+            .set_once(CANCEL_REQUESTED_AT, number(now_ms()));
+        Ok(when_seen_by(request, viewer).send().await?.is_ok())
+    }
+
+    /// Ends a task whose time to begin is over. `false` if the task runs or has ended.
+    pub async fn expire(&self, task: &Task) -> Result<bool, StoreError> {
+        let expire = self
+            .event(task.id, Event::Expire)
+            .when_is(RUN, number(task.run))
+            .when_of(task)
+            .describe(task)
+            .set_once(ATTEMPTS, number(0))
+            .remove(NEXT_AT);
+        Ok(self.with_end(expire).send().await?.is_ok())
+    }
+}
+
+/// Demands that `viewer` may see the task.
+fn when_seen_by(update: Update, viewer: &Viewer) -> Update {
+    match viewer.only() {
+        Some(caller) => update.when_is(CALLER, text(caller)),
+        None => update,
+    }
+}

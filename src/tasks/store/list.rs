@@ -1,0 +1,242 @@
+//! Lists of tasks, newest first, by two indexes that cost a task one write.
+//!
+//! The index `by_time` holds every task, spread over partitions; its attributes are written once
+//! and never change, so a task's way through its states costs it nothing more. The index `by_state`
+//! holds only tasks whose state is rare and looked for (failed, cancelled, expired, retrying,
+//! scheduled); one that completes at its first attempt is never in it. Tasks that are pending,
+//! running or completed are found by time, among a bounded number of the newest.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::TryStreamExt;
+use futures_util::stream::FuturesUnordered;
+use uuid::Uuid;
+
+use super::names::*;
+use super::row::RecordRow;
+use super::{RECORD, TaskStore, key};
+use crate::clock::now_ms;
+use crate::dynamodb::row::{self, ID, Row, number, text};
+use crate::dynamodb::{StoreError, batch_get, call_error};
+use crate::tasks::record::TaskRecord;
+use crate::tasks::state::State;
+use crate::tasks::viewer::Viewer;
+
+/// Partitions of each index. One takes 1,000 writes a second (AWS' "Service, account, and table
+/// quotas"), so this many take 8,000 tasks a second.
+const SHARDS: u8 = 8;
+/// The most index entries of one partition that one round looks at.
+const ROUND: i32 = 100;
+/// The most rounds of one call. A list that finds too few tasks in them ends early, with a cursor.
+const ROUNDS: usize = 5;
+/// DynamoDB's most keys of one batch read.
+const BATCH: usize = 100;
+
+const BY_TIME: &str = "by_time";
+const BY_STATE: &str = "by_state";
+
+/// Where a task stands in a list: its time, and its id among those of the same time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TaskPosition(pub String);
+
+/// Which tasks are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct ListQuery<'a> {
+    /// Those in this state.
+    pub state: Option<State>,
+    /// Those of this job.
+    pub job: Option<&'a str>,
+    /// How many at most.
+    pub limit: usize,
+    /// Those behind this position.
+    pub after: Option<TaskPosition>,
+}
+
+/// Whether an index has entries that a query passes over.
+fn is_filtered(viewer: &Viewer, query: &ListQuery<'_>) -> bool {
+    let by_state = query.state.is_some_and(|state| !has_list(state));
+    query.job.is_some() || viewer.only().is_some() || by_state
+}
+
+/// What one look at all partitions found.
+struct Round {
+    /// The tasks, newest first.
+    ids: Vec<(TaskPosition, Uuid)>,
+    /// How far it looked; `None` for to the end.
+    looked_to: Option<TaskPosition>,
+}
+
+impl TaskStore {
+    /// Tasks, newest first, and the position from which to go on if there may be more. The indexes
+    /// follow the records within moments; what a task is said to be is its record's word.
+    pub async fn list(
+        &self,
+        viewer: &Viewer,
+        query: &ListQuery<'_>,
+    ) -> Result<(Vec<TaskRecord>, Option<TaskPosition>), StoreError> {
+        let filtered = is_filtered(viewer, query);
+        let mut found = Vec::new();
+        let mut after = query.after.clone();
+        for _ in 0..ROUNDS {
+            let round = self.round(query, filtered, after.as_ref()).await?;
+            let mut rest = &round.ids[..];
+            while !rest.is_empty() {
+                // Without a filter no more records are read than are wanted: each costs read units.
+                let wanted = match filtered {
+                    true => BATCH,
+                    false => (query.limit - found.len()).min(BATCH),
+                };
+                let (batch, later) = rest.split_at(wanted.clamp(1, rest.len()));
+                rest = later;
+                let mut records = self.batch(batch).await?;
+                for (position, id) in batch {
+                    let record = records.remove(id);
+                    let Some(record) = record.filter(|record| fits(record, viewer, query)) else {
+                        continue;
+                    };
+                    found.push(record);
+                    if found.len() == query.limit {
+                        return Ok((found, Some(position.clone())));
+                    }
+                }
+            }
+            after = round.looked_to;
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok((found, after))
+    }
+
+    /// The next entries of all partitions, merged.
+    async fn round(
+        &self,
+        query: &ListQuery<'_>,
+        filtered: bool,
+        after: Option<&TaskPosition>,
+    ) -> Result<Round, StoreError> {
+        let shards = (0..SHARDS).map(|shard| self.look(query, filtered, shard, after));
+        // Each is polled when it is woken itself; a join would poll all of them each time.
+        let shards: FuturesUnordered<_> = shards.collect();
+        let mut ids = Vec::new();
+        let mut looked_to: Option<TaskPosition> = None;
+        for (entries, end) in shards.try_collect::<Vec<_>>().await? {
+            ids.extend(entries);
+            looked_to = looked_to.max(end);
+        }
+        // What lies behind the end of one partition's look may be behind entries not seen yet.
+        if let Some(end) = &looked_to {
+            ids.retain(|(position, _)| position >= end);
+        }
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(Round { ids, looked_to })
+    }
+
+    /// The next entries of one partition, and how far that was if there are more.
+    async fn look(
+        &self,
+        query: &ListQuery<'_>,
+        filtered: bool,
+        shard: u8,
+        after: Option<&TaskPosition>,
+    ) -> Result<(Vec<(TaskPosition, Uuid)>, Option<TaskPosition>), StoreError> {
+        let (index, attribute, partition) = match query.state {
+            Some(state) if has_list(state) => {
+                (BY_STATE, STATE_SHARD, text(format!("{state}#{shard}")))
+            }
+            _ => (BY_TIME, LIST_SHARD, number(shard)),
+        };
+        // Without a filter no more than the limit can be needed.
+        let limit = i32::try_from(query.limit).unwrap_or(ROUND).clamp(1, ROUND);
+        let mut look = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(index)
+            .scan_index_forward(false)
+            .limit(if filtered { ROUND } else { limit })
+            .expression_attribute_names("#shard", attribute)
+            .expression_attribute_values(":shard", partition);
+        let mut condition = "#shard = :shard".to_owned();
+        if let Some(TaskPosition(after)) = after {
+            condition.push_str(" AND #key < :after");
+            look = look
+                .expression_attribute_names("#key", LIST_KEY)
+                .expression_attribute_values(":after", text(after));
+        }
+        if let Some(job) = query.job {
+            look = look
+                .filter_expression("#job = :job")
+                .expression_attribute_names("#job", JOB)
+                .expression_attribute_values(":job", text(job));
+        }
+        let page = look
+            .key_condition_expression(condition)
+            .send()
+            .await
+            .map_err(call_error)?;
+        let end = page.last_evaluated_key().map(position).transpose()?;
+        let entries: Result<Vec<_>, _> = page.items().iter().map(entry).collect();
+        Ok((entries?, end))
+    }
+
+    /// The existing records of these tasks.
+    async fn batch(
+        &self,
+        ids: &[(TaskPosition, Uuid)],
+    ) -> Result<HashMap<Uuid, TaskRecord>, StoreError> {
+        let keys = ids.iter().map(|(_, id)| key(*id, RECORD)).collect();
+        let mut records = HashMap::with_capacity(ids.len());
+        for row in batch_get(&self.client, &self.table, keys, false).await? {
+            let id = id_of(&row)?;
+            let row = RecordRow::read(row)?;
+            if !row.is_expired(now_ms()) {
+                records.insert(id, row.into_found(id)?.record);
+            }
+        }
+        Ok(records)
+    }
+}
+
+/// The partition of a task in the list of all. An id's first byte is random or a hash's.
+pub(super) fn shard(id: Uuid) -> u8 {
+    id.as_bytes()[0] % SHARDS
+}
+
+/// A task's place in the lists.
+pub(super) fn list_key(id: Uuid, created_at: u64) -> AttributeValue {
+    text(format!("{created_at:013}-{id}"))
+}
+
+/// The partition of a task in the list of a state, where that has one.
+pub(super) fn state_shard(id: Uuid, state: State) -> Option<String> {
+    has_list(state).then(|| format!("{state}#{}", shard(id)))
+}
+
+fn has_list(state: State) -> bool {
+    use State::*;
+    matches!(state, Scheduled | Retrying | Failed | Cancelled | Expired)
+}
+
+fn fits(record: &TaskRecord, viewer: &Viewer, query: &ListQuery<'_>) -> bool {
+    query.state.is_none_or(|state| record.state == state)
+        && query
+            .job
+            .is_none_or(|job| record.job.as_deref() == Some(job))
+        && viewer.may_see(record.caller.as_deref())
+}
+
+fn entry(row: &Row) -> Result<(TaskPosition, Uuid), StoreError> {
+    Ok((position(row)?, id_of(row)?))
+}
+
+fn position(row: &Row) -> Result<TaskPosition, StoreError> {
+    row::get_text(row, LIST_KEY).map(TaskPosition)
+}
+
+fn id_of(row: &Row) -> Result<Uuid, StoreError> {
+    let id = row::get_text(row, ID)?;
+    id.parse()
+        .map_err(|_| StoreError::Corrupt(format!("an id {id:?}")))
+}

@@ -1,0 +1,159 @@
+//! The table of tasks: one record each, written only along the edges of [`crate::tasks::state`].
+//!
+//! A task's partition holds its record (part 0) and what does not fit in it: chunks of a large
+//! input or result, and what a job has saved on its way.
+
+mod attempt;
+mod cancel;
+mod chunks;
+mod claim;
+mod list;
+mod read;
+mod reject;
+mod restart;
+mod row;
+mod submit;
+mod update;
+
+pub use attempt::{Fenced, TaskFailure};
+pub use cancel::Cancelled;
+pub use chunks::{MAX_INPUT, MAX_RESULT, Saved, StoredInput};
+pub use claim::{ClaimOutcome, Lease};
+pub use list::{ListQuery, TaskPosition};
+pub use reject::Rejected;
+pub use restart::{NextRun, Restarted};
+pub use row::Found;
+pub use submit::Submitted;
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use uuid::Uuid;
+
+use crate::dynamodb::StoreError;
+use crate::dynamodb::row::{ID, Row, get_text, number, text};
+use crate::tasks::state::State;
+use crate::tasks::task::Task;
+
+/// The names of a record's attributes.
+mod names {
+    pub const JOB: &str = "job";
+    pub const RUN: &str = "run";
+    pub const STATE: &str = "state";
+    pub const ATTEMPTS: &str = "attempts";
+    /// Attempts that ended with their invocation and had saved something.
+    pub const CONTINUATIONS: &str = "continuations";
+    pub const HISTORY: &str = "history";
+    pub const CREATED_AT: &str = "created_at";
+    pub const ETA: &str = "eta";
+    /// After this time the task may not begin. `expires_at` is the record's own end.
+    pub const EXPIRES: &str = "expires";
+    pub const MAX_RETRIES: &str = "max_retries";
+    pub const TIME_LIMIT: &str = "time_limit";
+    pub const PRIORITY: &str = "priority";
+    pub const CALLER: &str = "caller";
+    pub const FINGERPRINT: &str = "fingerprint";
+    pub const INPUT: &str = "input";
+    pub const INPUT_CHUNKS: &str = "input_chunks";
+    pub const STARTED_AT: &str = "started_at";
+    pub const FINISHED_AT: &str = "finished_at";
+    pub const NEXT_AT: &str = "next_at";
+    pub const CANCEL_REQUESTED_AT: &str = "cancel_requested_at";
+    pub const LEASE_UNTIL: &str = "lease_until";
+    pub const LEASE_TOKEN: &str = "lease_token";
+    pub const WORKER: &str = "worker";
+    pub const PROGRESS: &str = "progress";
+    pub const RESULT: &str = "result";
+    pub const RESULT_CHUNKS: &str = "result_chunks";
+    /// The part in which the result's chunks begin.
+    pub const RESULT_PART: &str = "result_part";
+    pub const ERROR_KIND: &str = "error_type";
+    pub const ERROR_MESSAGE: &str = "error_message";
+    /// The partition of the list of all tasks.
+    pub const LIST_SHARD: &str = "list_shard";
+    /// The place in the lists.
+    pub const LIST_KEY: &str = "list_key";
+    /// The partition of the list of one state's tasks; only for states that are rare or asked for.
+    pub const STATE_SHARD: &str = "state_shard";
+}
+
+/// The sort key of the table.
+const PART: &str = "part";
+/// The part of a task that is its record.
+const RECORD: u32 = 0;
+
+/// Characters of an error's message that are kept in the record, and in an attempt's history.
+const MAX_ERROR: usize = 4_000;
+const MAX_PAST_ERROR: usize = 300;
+
+/// The records of tasks.
+#[derive(Debug, Clone)]
+pub struct TaskStore {
+    client: Client,
+    table: String,
+    retention: Duration,
+}
+
+impl TaskStore {
+    /// Records in `table`, kept for `retention` after their tasks end.
+    pub fn new(client: Client, table: String, retention: Duration) -> TaskStore {
+        TaskStore {
+            client,
+            table,
+            retention,
+        }
+    }
+}
+
+/// What a record says of its task from the start, whoever writes it first.
+fn description(task: &Task) -> Vec<(&'static str, AttributeValue)> {
+    use names::*;
+    let options = &task.options;
+    let optional = [
+        (ETA, options.eta.map(number)),
+        (EXPIRES, options.expires.map(number)),
+        (MAX_RETRIES, options.max_retries.map(number)),
+        (TIME_LIMIT, options.time_limit.map(number)),
+        (CALLER, task.caller.as_ref().map(text)),
+        (FINGERPRINT, task.fingerprint.as_ref().map(text)),
+        (INPUT, chunks::kept_input(task).map(text)),
+        (
+            INPUT_CHUNKS,
+            (task.input_chunks > 0).then(|| number(task.input_chunks)),
+        ),
+    ];
+    let always = [
+        (JOB, text(&task.job)),
+        (CREATED_AT, number(task.submitted_at)),
+        (PRIORITY, text(options.priority.as_str())),
+        (LIST_SHARD, number(list::shard(task.id))),
+        (LIST_KEY, list::list_key(task.id, task.submitted_at)),
+    ];
+    let given = optional
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    always.into_iter().chain(given).collect()
+}
+
+fn key(id: Uuid, part: u32) -> Row {
+    Row::from([
+        (ID.to_owned(), text(id.to_string())),
+        (PART.to_owned(), number(part)),
+    ])
+}
+
+/// The state in a row.
+fn state(row: &Row) -> Result<State, StoreError> {
+    let name = get_text(row, names::STATE)?;
+    State::from_name(&name).ok_or_else(|| StoreError::Corrupt(format!("a state {name:?}")))
+}
+
+fn millis(time: Duration) -> u64 {
+    time.as_millis().try_into().unwrap_or(u64::MAX / 2)
+}
+
+#[cfg(test)]
+pub(in crate::tasks) mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! The next run of a task that has ended.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use uuid::Uuid;
+
+use super::TaskStore;
+use super::names::*;
+use super::update::Update;
+use crate::clock::now_ms;
+use crate::dynamodb::StoreError;
+use crate::dynamodb::row::{self, EXPIRES_AT, number};
+use crate::tasks::state::{self, Event, State};
+use crate::tasks::task::Task;
+use crate::tasks::viewer::Viewer;
+
+/// What a run leaves in the record, and the next run does not have.
+const OF_ONE_RUN: [&str; 13] = [
+    CONTINUATIONS,
+    ETA,
+    EXPIRES,
+    STARTED_AT,
+    FINISHED_AT,
+    EXPIRES_AT,
+    NEXT_AT,
+    CANCEL_REQUESTED_AT,
+    LEASE_UNTIL,
+    LEASE_TOKEN,
+    ERROR_KIND,
+    ERROR_MESSAGE,
+    PROGRESS,
+];
+
+/// The outcome of a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restarted {
+    /// The record waits for the next run.
+    Written,
+    /// The task is in another state by now, or in a later run.
+    Refused,
+}
+
+/// The next run of a task.
+#[derive(Debug)]
+pub enum NextRun {
+    /// The task to send.
+    Ready(Box<Task>),
+    /// A task in this state cannot run again.
+    Refused(State),
+    /// The record does not know the task's input.
+    WithoutInput,
+    /// The viewer sees no such task.
+    Unknown,
+}
+
+impl TaskStore {
+    /// A task that has ended, as its next run. One read gives state, run and input: two callers who
+    /// ask at the same time get the same run.
+    pub async fn next_run(&self, viewer: &Viewer, id: Uuid) -> Result<NextRun, StoreError> {
+        let Some(row) = self.row(viewer, id).await? else {
+            return Ok(NextRun::Unknown);
+        };
+        let state = row.state;
+        if state::next(Some(state), Event::Restart).is_err() {
+            return Ok(NextRun::Refused(state));
+        }
+        let task = row.next_run(id, now_ms())?;
+        Ok(task.map_or(NextRun::WithoutInput, |task| NextRun::Ready(Box::new(task))))
+    }
+
+    /// Writes that an ended task waits for the run `task`, whose message was sent before.
+    pub async fn restart(&self, task: &Task) -> Result<Restarted, StoreError> {
+        self.restart_as(task, now_ms()).await
+    }
+
+    pub(super) async fn restart_as(&self, task: &Task, now: u64) -> Result<Restarted, StoreError> {
+        let restart = self
+            .event(task.id, Event::Restart)
+            .when_is(RUN, number(task.run.saturating_sub(1)))
+            .set(RUN, number(task.run))
+            .set(ATTEMPTS, number(0))
+            .set(HISTORY, AttributeValue::L(Vec::new()))
+            .set("restarted_at", number(now));
+        let restart = OF_ONE_RUN.into_iter().fold(restart, Update::remove);
+        Ok(match restart.send().await? {
+            Ok(_) => Restarted::Written,
+            // An earlier try of this write, or a worker that was faster.
+            Err(row) if row::find_number(&row, RUN)? == Some(task.run) => Restarted::Written,
+            Err(_) => Restarted::Refused,
+        })
+    }
+}

@@ -1,0 +1,175 @@
+//! A record as its row, read by `serde_dynamo`.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::chunks;
+use crate::dynamodb::{Row, StoreError};
+use crate::tasks::record::{Attempt, Progress, TaskError, TaskRecord};
+use crate::tasks::state::State;
+use crate::tasks::task::{Options, Priority, Task};
+
+/// The attributes of a record, by the names of [`super::names`].
+#[derive(Debug, Deserialize)]
+pub(super) struct RecordRow {
+    job: Option<String>,
+    pub state: State,
+    run: u32,
+    eta: Option<u64>,
+    expires: Option<u64>,
+    max_retries: Option<u32>,
+    time_limit: Option<u64>,
+    #[serde(default)]
+    priority: Priority,
+    pub caller: Option<String>,
+    fingerprint: Option<String>,
+    input: Option<String>,
+    input_chunks: Option<u32>,
+    created_at: u64,
+    started_at: Option<u64>,
+    finished_at: Option<u64>,
+    next_at: Option<u64>,
+    lease_until: Option<u64>,
+    cancel_requested_at: Option<u64>,
+    progress: Option<Progress>,
+    #[serde(default)]
+    history: Vec<AttemptRow>,
+    result: Option<String>,
+    result_chunks: Option<u32>,
+    result_part: Option<u32>,
+    error_type: Option<String>,
+    error_message: Option<String>,
+    expires_at: Option<u64>,
+}
+
+/// An entry of the attribute `history`.
+#[derive(Debug, Deserialize)]
+struct AttemptRow {
+    started_at: u64,
+    ended_at: Option<u64>,
+    outcome: Option<String>,
+    worker: Option<String>,
+    error_type: Option<String>,
+    error_message: Option<String>,
+}
+
+/// A record, and where a large result is stored.
+#[derive(Debug)]
+pub struct Found {
+    /// The record, without a result that is stored in chunks.
+    pub record: TaskRecord,
+    /// The first part of the result's chunks, and their number.
+    pub(super) result_chunks: Option<(u32, u32)>,
+}
+
+impl RecordRow {
+    /// Reads a row.
+    ///
+    /// # Errors
+    /// When an attribute is missing or has another type.
+    pub fn read(row: Row) -> Result<RecordRow, StoreError> {
+        serde_dynamo::from_item(row).map_err(|error| StoreError::Corrupt(error.to_string()))
+    }
+
+    /// Whether the record's time has passed; see [`crate::dynamodb::row::is_expired`].
+    pub fn is_expired(&self, now_ms: u64) -> bool {
+        self.expires_at
+            .is_some_and(|seconds| seconds <= now_ms / 1000)
+    }
+
+    /// The record of the task `id`.
+    ///
+    /// # Errors
+    /// When the result is not JSON.
+    pub fn into_found(self, id: Uuid) -> Result<Found, StoreError> {
+        let options = self.options();
+        let chunks = self
+            .result_chunks
+            .filter(|_| self.state == State::Completed);
+        let result_chunks = match (chunks, self.result_part) {
+            (Some(count), Some(first)) => Some((first, count)),
+            (Some(_), None) => return Err(StoreError::Corrupt("no result_part".to_owned())),
+            (None, _) => None,
+        };
+        let record = TaskRecord {
+            id,
+            job: self.job,
+            state: self.state,
+            run: self.run,
+            options,
+            caller: self.caller,
+            fingerprint: self.fingerprint,
+            created_at: self.created_at,
+            started_at: self.started_at,
+            finished_at: self.finished_at,
+            next_at: self.next_at,
+            lease_until: self.lease_until,
+            cancel_requested_at: self.cancel_requested_at,
+            progress: self.progress,
+            attempts: self.history.into_iter().map(Attempt::from).collect(),
+            result: self.result.map(chunks::json).transpose()?,
+            error: error(self.error_type, self.error_message),
+        };
+        Ok(Found {
+            record,
+            result_chunks,
+        })
+    }
+
+    /// The task `id` as its next run, due at once and without an expiry; `None` if the record does
+    /// not know the job or the input.
+    ///
+    /// # Errors
+    /// When the input is not JSON.
+    pub fn next_run(self, id: Uuid, now: u64) -> Result<Option<Task>, StoreError> {
+        let options = Options {
+            eta: None,
+            expires: None,
+            ..self.options()
+        };
+        let input = match (self.input, self.input_chunks) {
+            (Some(input), _) => chunks::json(input)?,
+            (None, Some(_)) => RawValue::NULL.to_owned(),
+            (None, None) => return Ok(None),
+        };
+        let Some(job) = self.job else {
+            return Ok(None);
+        };
+        let mut task = Task::new(id, &job, input, now).with_options(options);
+        task.run = self.run.saturating_add(1);
+        task.submitted_at = self.created_at;
+        task.caller = self.caller;
+        task.fingerprint = self.fingerprint;
+        if let Some(chunks) = self.input_chunks {
+            task.without_input(chunks);
+        }
+        Ok(Some(task))
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            eta: self.eta,
+            expires: self.expires,
+            max_retries: self.max_retries,
+            time_limit: self.time_limit,
+            priority: self.priority,
+        }
+    }
+}
+
+impl From<AttemptRow> for Attempt {
+    fn from(row: AttemptRow) -> Attempt {
+        Attempt {
+            started_at: row.started_at,
+            ended_at: row.ended_at,
+            outcome: row.outcome,
+            worker: row.worker,
+            error: error(row.error_type, row.error_message),
+        }
+    }
+}
+
+fn error(kind: Option<String>, message: Option<String>) -> Option<TaskError> {
+    Some(TaskError::new(kind?, message.unwrap_or_default()))
+}

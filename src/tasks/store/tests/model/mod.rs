@@ -1,0 +1,334 @@
+//! Random sequences of all that can happen to a task's record, in any order and with leases of any
+//! age, against a model that says what must come of each.
+
+mod reference;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+
+use super::*;
+use crate::clock::stopped;
+use crate::tasks::state::{Event, next};
+use reference::{Model, Outcome};
+
+const START: u64 = 1_900_000_000_000;
+/// How long a record is kept, in milliseconds; some sequences outlast it.
+const KEPT: u64 = 3_600_000;
+
+/// What happens. Leases are counted in the order in which they were given, and the last ones are
+/// chosen more often; any of them may be over.
+#[derive(Debug, Clone)]
+enum Op {
+    Submit,
+    Claim { earlier_run: bool },
+    Extend(usize),
+    Complete(usize),
+    Fail(usize, Option<u64>),
+    HandBack(usize),
+    Stop(usize),
+    Cancel,
+    Expire { earlier_run: bool },
+    Reject { earlier_run: bool },
+    Restart { again: bool },
+    Pass(u64),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let lease = prop_oneof![3 => Just(0usize), 1 => 0usize..4];
+    let earlier = prop::bool::weighted(0.2);
+    prop_oneof![
+        1 => Just(Op::Submit),
+        6 => earlier.prop_map(|earlier_run| Op::Claim { earlier_run }),
+        1 => lease.clone().prop_map(Op::Extend),
+        2 => lease.clone().prop_map(Op::Complete),
+        3 => (lease.clone(), prop::option::weighted(0.7, 0u64..40_000))
+            .prop_map(|(lease, delay)| Op::Fail(lease, delay)),
+        1 => lease.clone().prop_map(Op::HandBack),
+        2 => lease.prop_map(Op::Stop),
+        1 => Just(Op::Cancel),
+        1 => earlier.prop_map(|earlier_run| Op::Expire { earlier_run }),
+        1 => earlier.prop_map(|earlier_run| Op::Reject { earlier_run }),
+        3 => prop::bool::weighted(0.2).prop_map(|again| Op::Restart { again }),
+        4 => prop_oneof![8 => 1u64..90_000, 1 => Just(KEPT + 1_000)].prop_map(Op::Pass),
+    ]
+}
+
+struct Bench {
+    store: TaskStore,
+    task: Task,
+    model: Model,
+    leases: Vec<Lease>,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        stopped::set(START);
+        let (client, kept) = (testing::client(), Duration::from_millis(KEPT));
+        Bench {
+            store: TaskStore::new(client, testing::TASKS.to_owned(), kept),
+            task: task(),
+            model: Model {
+                now: START,
+                ..Model::default()
+            },
+            leases: Vec::new(),
+        }
+    }
+
+    /// A message of the task's present run, or of the one before.
+    fn message(&self, earlier: bool) -> Task {
+        let mut message = self.task.clone();
+        let run = self.model.visible().map_or(1, |record| record.run);
+        message.run = if earlier {
+            run.saturating_sub(1).max(1)
+        } else {
+            run
+        };
+        message
+    }
+
+    /// A lease, counted from the last one.
+    fn lease(&self, back: usize) -> Option<(usize, Lease)> {
+        let at = self.leases.len().checked_sub(back + 1)?;
+        Some((at, self.leases[at].clone()))
+    }
+
+    async fn step(&mut self, op: &Op) -> TestCaseResult {
+        match op {
+            Op::Pass(time) => {
+                self.model.now += time;
+                stopped::set(self.model.now);
+            }
+            Op::Submit => self.submit().await?,
+            Op::Claim { earlier_run } => self.claim(*earlier_run).await?,
+            Op::Cancel => self.cancel().await?,
+            Op::Expire { earlier_run } => self.expire(*earlier_run).await?,
+            Op::Reject { earlier_run } => self.reject(*earlier_run).await?,
+            Op::Restart { again } => self.restart(*again).await?,
+            under_lease => self.under_lease(under_lease).await?,
+        }
+        self.compare().await
+    }
+
+    async fn submit(&mut self) -> TestCaseResult {
+        let submitted = self.store.submitted(&self.task).await.unwrap();
+        prop_assert_eq!(submitted, Submitted::Recorded);
+        if self.model.visible().is_none() {
+            self.model.record = None;
+            self.model.go(Event::Submit);
+        }
+        Ok(())
+    }
+
+    async fn claim(&mut self, earlier: bool) -> TestCaseResult {
+        let message = self.message(earlier);
+        let claim = self.store.claim(&message, LEASE, WORKER).await.unwrap();
+        let seen = match claim {
+            ClaimOutcome::Claimed(lease) => {
+                let (attempt, counted) = (lease.attempt, lease.counted);
+                self.leases.push(lease);
+                Outcome::Claimed { attempt, counted }
+            }
+            ClaimOutcome::Held { ends_in } => Outcome::Held(millis(ends_in)),
+            ClaimOutcome::Ended => Outcome::Ended,
+        };
+        prop_assert_eq!(seen, self.model.claim(message.run));
+        Ok(())
+    }
+
+    async fn cancel(&mut self) -> TestCaseResult {
+        let seen = self
+            .store
+            .cancel(&Viewer::Everyone, self.task.id)
+            .await
+            .unwrap();
+        let state = self.model.visible().map(|record| record.state);
+        let expected = match state {
+            None => Cancelled::Unknown,
+            Some(State::Running) => Cancelled::Requested,
+            Some(state) if state.is_final() => Cancelled::Ended(state),
+            Some(_) => Cancelled::Now,
+        };
+        match expected {
+            Cancelled::Now => drop(self.model.go(Event::Cancel)),
+            Cancelled::Requested => {
+                self.model.go(Event::RequestCancel).cancel_requested = true;
+            }
+            _ => {}
+        }
+        prop_assert_eq!(seen, expected);
+        Ok(())
+    }
+
+    async fn expire(&mut self, earlier: bool) -> TestCaseResult {
+        let message = self.message(earlier);
+        let seen = self.store.expire(&message).await.unwrap();
+        let expected = match &self.model.record {
+            None => true,
+            Some(record) => {
+                record.run == message.run && next(Some(record.state), Event::Expire).is_ok()
+            }
+        };
+        if expected {
+            self.model.go(Event::Expire).run = message.run;
+        }
+        prop_assert_eq!(seen, expected);
+        Ok(())
+    }
+
+    async fn reject(&mut self, earlier: bool) -> TestCaseResult {
+        let message = self.message(earlier);
+        let reason = TaskError {
+            kind: "Rejected".to_owned(),
+            message: "nobody can work on it".to_owned(),
+        };
+        let seen = match self.store.reject(&message, &reason).await.unwrap() {
+            Rejected::Written => Outcome::Done,
+            Rejected::Ended => Outcome::Ended,
+            Rejected::Held { ends_in } => Outcome::Held(millis(ends_in)),
+        };
+        let state = self.model.record.as_ref().map(|record| record.state);
+        let expected = match self.model.obstacle(message.run) {
+            // A second rejection finds the first.
+            Some(Outcome::Ended) if self.model.is_rejected() => Outcome::Done,
+            // No backoff is waited for by what is not to be run.
+            None | Some(Outcome::Held(_)) if state != Some(State::Running) => {
+                self.model.reject(message.run)
+            }
+            None => self.model.reject(message.run),
+            Some(outcome) => outcome,
+        };
+        prop_assert_eq!(seen, expected);
+        Ok(())
+    }
+
+    async fn restart(&mut self, again: bool) -> TestCaseResult {
+        let Some(record) = self.model.visible().cloned() else {
+            return Ok(());
+        };
+        let mut message = self.message(false);
+        message.run = if again { record.run } else { record.run + 1 };
+        let seen = self.store.restart(&message).await.unwrap();
+        let allowed = !again && next(Some(record.state), Event::Restart).is_ok();
+        if allowed {
+            self.model.restart(message.run);
+        }
+        let expected = if allowed || again {
+            Restarted::Written
+        } else {
+            Restarted::Refused
+        };
+        prop_assert_eq!(seen, expected);
+        Ok(())
+    }
+
+    async fn under_lease(&mut self, op: &Op) -> TestCaseResult {
+        let (Op::Extend(back)
+        | Op::Complete(back)
+        | Op::HandBack(back)
+        | Op::Stop(back)
+        | Op::Fail(back, _)) = op
+        else {
+            return Ok(());
+        };
+        let Some((at, lease)) = self.lease(*back) else {
+            return Ok(());
+        };
+        let (store, model) = (&self.store, &mut self.model);
+        let now = model.now;
+        let (seen, expected) = match op {
+            Op::Extend(_) => {
+                let seen = store.extend(&lease, LEASE, None).await;
+                (seen, model.extend(at))
+            }
+            Op::Complete(_) => {
+                let seen = store.complete(&lease, "1").await;
+                (seen, model.fenced(at, Event::Complete))
+            }
+            Op::HandBack(_) => {
+                let before = model.record.clone();
+                let seen = store.hand_back(&lease).await;
+                let expected = model.fenced(at, Event::HandBack);
+                if let Some(record) = &mut model.record
+                    && before.is_some_and(|before| before.state == State::Running)
+                    && record.state == State::Pending
+                {
+                    record.continued += 1;
+                }
+                (seen, expected)
+            }
+            Op::Stop(_) => {
+                // Nobody stops a task that is not cancelled.
+                if !model.record.as_ref().is_some_and(|r| r.cancel_requested) {
+                    return Ok(());
+                }
+                let seen = store.stop(&lease).await;
+                (seen, model.fenced(at, Event::Stop))
+            }
+            Op::Fail(_, delay) => {
+                let failure = TaskFailure {
+                    error: &error(),
+                    retry_in: delay.map(Duration::from_millis),
+                };
+                let seen = store.fail(&lease, failure).await;
+                let before = model.record.as_ref().map(|record| record.state);
+                let expected = match delay {
+                    None => model.fenced(at, Event::Fail),
+                    Some(_) => model.fenced(at, Event::Retry),
+                };
+                if let (Some(record), Some(delay)) = (&mut model.record, delay)
+                    && before == Some(State::Running)
+                    && record.state == State::Retrying
+                {
+                    record.next_at = Some(now + delay);
+                }
+                (seen, expected)
+            }
+            _ => return Ok(()),
+        };
+        prop_assert_eq!(seen.unwrap(), expected);
+        Ok(())
+    }
+
+    /// The record says what the model says.
+    async fn compare(&self) -> TestCaseResult {
+        let seen = self.store.get(self.task.id).await.unwrap();
+        let expected = self.model.visible();
+        prop_assert_eq!(seen.is_some(), expected.is_some());
+        let (Some(seen), Some(expected)) = (seen, expected) else {
+            return Ok(());
+        };
+        prop_assert_eq!(
+            (seen.state, seen.run, seen.attempts.len()),
+            (expected.state, expected.run, expected.attempts as usize)
+        );
+        prop_assert_eq!(seen.next_at, expected.next_at);
+        prop_assert_eq!(
+            seen.cancel_requested_at.is_some(),
+            expected.cancel_requested
+        );
+        prop_assert_eq!(seen.finished_at.is_some(), expected.state.is_final());
+        let result = seen.result.is_some();
+        prop_assert_eq!(result, expected.state == State::Completed);
+        if expected.state == State::Running {
+            prop_assert_eq!(seen.lease_until, expected.lease_until);
+        }
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(testing::cases(60))]
+
+    #[test]
+    fn a_record_does_what_the_model_says(ops in prop::collection::vec(op(), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut bench = Bench::new();
+            for op in &ops {
+                bench.step(op).await?;
+            }
+            Ok::<(), TestCaseError>(())
+        })?;
+    }
+}

@@ -1,0 +1,168 @@
+//! What must come of whatever happens to a record.
+
+use super::*;
+
+/// What the record must say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub state: State,
+    pub run: u32,
+    pub attempts: u32,
+    pub continued: u32,
+    /// The lease that may write, by its number.
+    pub lease: Option<usize>,
+    pub lease_until: Option<u64>,
+    pub next_at: Option<u64>,
+    pub cancel_requested: bool,
+    pub rejected: bool,
+    pub gone_at: Option<u64>,
+}
+
+impl Record {
+    pub fn new(state: State, run: u32) -> Record {
+        Record {
+            state,
+            run,
+            attempts: 0,
+            continued: 0,
+            lease: None,
+            lease_until: None,
+            next_at: None,
+            cancel_requested: false,
+            rejected: false,
+            gone_at: None,
+        }
+    }
+}
+
+/// The record, and what else an exact prediction needs.
+#[derive(Debug, Default)]
+pub struct Model {
+    pub now: u64,
+    pub record: Option<Record>,
+    pub leases: usize,
+}
+
+impl Model {
+    /// The record, unless its time has passed.
+    pub fn visible(&self) -> Option<&Record> {
+        let gone = |record: &Record| {
+            record
+                .gone_at
+                .is_some_and(|at| at / 1000 <= self.now / 1000)
+        };
+        self.record.as_ref().filter(|record| !gone(record))
+    }
+
+    /// Takes the record along an edge, as the state function allows it.
+    pub fn go(&mut self, event: Event) -> &mut Record {
+        let from = self.record.as_ref().map(|record| record.state);
+        let to = next(from, event).expect("the model takes allowed edges only");
+        let record = self.record.get_or_insert(Record::new(to, 1));
+        record.state = to;
+        record.next_at = None;
+        record.gone_at = to.is_final().then_some(self.now + KEPT);
+        record
+    }
+
+    /// What a message of `run` meets: `None` where the way is free.
+    pub fn obstacle(&mut self, run: u32) -> Option<Outcome> {
+        if self.visible().is_none() {
+            self.record = None;
+            return None;
+        }
+        let (now, record) = (self.now, self.record.as_ref()?);
+        let held = |until: u64| Some(Outcome::Held(until.saturating_sub(now)));
+        let until = record.lease_until.unwrap_or(0);
+        match record.state {
+            _ if record.run > run => Some(Outcome::Ended),
+            state if state.is_final() && record.run == run => Some(Outcome::Ended),
+            State::Completed => Some(Outcome::Ended),
+            state if state.is_final() => {
+                self.restart(run);
+                None
+            }
+            State::Running if until >= now => held(until),
+            State::Running if record.cancel_requested => {
+                self.go(Event::Stop);
+                Some(Outcome::Ended)
+            }
+            State::Running => None,
+            _ => record.next_at.filter(|at| *at > now).and_then(held),
+        }
+    }
+
+    pub fn restart(&mut self, run: u32) {
+        self.go(Event::Restart);
+        self.record = Some(Record::new(State::Pending, run));
+    }
+
+    pub fn claim(&mut self, run: u32) -> Outcome {
+        if let Some(outcome) = self.obstacle(run) {
+            return outcome;
+        }
+        let (lease, until) = (self.leases, self.now + millis(LEASE));
+        self.leases += 1;
+        let record = self.go(Event::Claim);
+        record.run = run;
+        record.attempts += 1;
+        record.lease = Some(lease);
+        record.lease_until = Some(until);
+        Outcome::Claimed {
+            attempt: record.attempts,
+            counted: record.attempts - record.continued,
+        }
+    }
+
+    pub fn reject(&mut self, run: u32) -> Outcome {
+        let record = self.go(Event::Reject);
+        record.run = run;
+        record.rejected = true;
+        Outcome::Done
+    }
+
+    pub fn is_rejected(&self) -> bool {
+        let record = self.record.as_ref();
+        record.is_some_and(|record| record.state == State::Failed && record.rejected)
+    }
+
+    /// What becomes of a write under a lease.
+    pub fn fenced(&mut self, lease: usize, event: Event) -> Fenced {
+        // A write under a lease does not look at the record's own end.
+        let Some(record) = self.record.as_ref() else {
+            return Fenced::Lost;
+        };
+        if record.lease != Some(lease) {
+            return Fenced::Lost;
+        }
+        if record.state != State::Running {
+            // The same write once more counts as done.
+            let again = record.state == event.target();
+            return if again { Fenced::Written } else { Fenced::Lost };
+        }
+        if record.cancel_requested && event != Event::Stop {
+            return Fenced::Cancelled;
+        }
+        self.go(event);
+        Fenced::Written
+    }
+
+    /// What becomes of an extension.
+    pub fn extend(&mut self, lease: usize) -> Fenced {
+        let until = self.now + millis(LEASE);
+        let extended = self.fenced(lease, Event::Extend);
+        if let (Fenced::Written, Some(record)) = (extended, &mut self.record) {
+            record.lease_until = Some(until);
+        }
+        extended
+    }
+}
+
+/// What becomes of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Claimed { attempt: u32, counted: u32 },
+    Held(u64),
+    Ended,
+    Done,
+}

@@ -1,0 +1,106 @@
+//! Tasks whose messages nobody can work on.
+
+use super::*;
+
+async fn state_of(store: &TaskStore, id: Uuid) -> State {
+    store.get(id).await.unwrap().unwrap().state
+}
+
+#[tokio::test]
+async fn a_rejected_task_fails_and_can_be_run_again() {
+    let (store, task) = (store(), task());
+    for _ in 0..2 {
+        let rejected = store.reject(&task, &error()).await.unwrap();
+        assert_eq!(rejected, Rejected::Written, "also the second time");
+    }
+    let record = store.get(task.id).await.unwrap().unwrap();
+    assert_eq!((record.state, record.error), (State::Failed, Some(error())));
+    let next = next_run(&store, task.id).await;
+    assert_eq!((next.run, next.input().unwrap().get()), (2, "{}"));
+}
+
+#[tokio::test]
+async fn a_task_that_runs_or_ended_is_not_rejected() {
+    let (store, task) = (store(), task());
+    let lease = claimed(&store, &task, LEASE).await;
+    let held = store.reject(&task, &error()).await.unwrap();
+    assert!(matches!(held, Rejected::Held { ends_in } if ends_in > LEASE / 2));
+    let held = store.reject_id(task.id, &error()).await.unwrap();
+    assert!(matches!(held, Rejected::Held { .. }), "{held:?}");
+    store.complete(&lease, "1").await.unwrap();
+    assert_eq!(
+        store.reject(&task, &error()).await.unwrap(),
+        Rejected::Ended
+    );
+    assert_eq!(
+        store.reject_id(task.id, &error()).await.unwrap(),
+        Rejected::Ended
+    );
+    assert_eq!(state_of(&store, task.id).await, State::Completed);
+}
+
+#[tokio::test]
+async fn a_task_whose_worker_died_is_rejected() {
+    let (store, task) = (store(), task());
+    claimed(&store, &task, NO_LEASE).await;
+    next_millisecond().await;
+    assert_eq!(
+        store.reject(&task, &error()).await.unwrap(),
+        Rejected::Written
+    );
+    assert_eq!(state_of(&store, task.id).await, State::Failed);
+}
+
+#[tokio::test]
+async fn a_task_whose_cancel_was_accepted_is_cancelled_and_not_failed() {
+    for by_id in [false, true] {
+        let (store, task) = (store(), task());
+        claimed(&store, &task, NO_LEASE).await;
+        store.cancel(&Viewer::Everyone, task.id).await.unwrap();
+        next_millisecond().await;
+        let rejected = match by_id {
+            true => store.reject_id(task.id, &error()).await.unwrap(),
+            false => store.reject(&task, &error()).await.unwrap(),
+        };
+        assert_eq!(rejected, Rejected::Ended);
+        assert_eq!(state_of(&store, task.id).await, State::Cancelled);
+    }
+}
+
+#[tokio::test]
+async fn a_task_of_which_only_the_id_is_known_fails() {
+    let (store, id) = (store(), Uuid::new_v4());
+    for _ in 0..2 {
+        let rejected = store.reject_id(id, &error()).await.unwrap();
+        assert_eq!(rejected, Rejected::Written, "also the second time");
+    }
+    assert_eq!(state_of(&store, id).await, State::Failed);
+    let next = store.next_run(&Viewer::Everyone, id).await.unwrap();
+    assert!(matches!(next, NextRun::WithoutInput), "{next:?}");
+}
+
+#[tokio::test]
+async fn a_rejection_is_of_its_own_run() {
+    let (store, first) = (store(), task());
+    let lease = claimed(&store, &first, LEASE).await;
+    store.fail(&lease, failed(&error())).await.unwrap();
+    let second = next_run(&store, first.id).await;
+    store.restart(&second).await.unwrap();
+    let other = TaskError {
+        kind: "Other".to_owned(),
+        message: "of an earlier run".to_owned(),
+    };
+    assert_eq!(store.reject(&first, &other).await.unwrap(), Rejected::Ended);
+    assert_eq!(state_of(&store, first.id).await, State::Pending);
+
+    // A message that is faster than the restart's record.
+    let lease = claimed(&store, &second, LEASE).await;
+    store.fail(&lease, failed(&error())).await.unwrap();
+    let third = next_run(&store, first.id).await;
+    assert_eq!(
+        store.reject(&third, &other).await.unwrap(),
+        Rejected::Written
+    );
+    let record = store.get(first.id).await.unwrap().unwrap();
+    assert_eq!((record.run, record.error), (3, Some(other)));
+}

@@ -1,0 +1,304 @@
+//! One event on a task's record, as one conditional update.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemOutput;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::ReturnValue;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
+use uuid::Uuid;
+
+use super::names::*;
+use super::{RECORD, TaskStore, description, key, list};
+use crate::dynamodb::row::{ID, Row, number, text};
+use crate::dynamodb::{StoreError, refused_by};
+use crate::tasks::state::{Event, State};
+use crate::tasks::task::Task;
+
+/// An update under construction. Every name is written as a placeholder, so that no name can be one
+/// of DynamoDB's reserved words. The expressions grow piece by piece: a task has two updates, and
+/// building their expressions of many small strings was a tenth of a task's CPU time.
+pub(super) struct Update {
+    builder: UpdateItemFluentBuilder,
+    event: Event,
+    names: Vec<&'static str>,
+    values: HashMap<String, AttributeValue>,
+    conditions: String,
+    sets: String,
+    removes: String,
+    adds: String,
+}
+
+/// About as many values as an update has.
+const VALUES: usize = 32;
+
+/// About as many bytes as a clause has.
+const CLAUSE: usize = 512;
+
+impl TaskStore {
+    /// An event on a task's record: the condition is that the record's state allows the event, and
+    /// the update leads to the event's target. An event that may create the record also holds where
+    /// there is none.
+    pub(super) fn event(&self, id: Uuid, event: Event) -> Update {
+        let builder = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(id, RECORD)))
+            .return_values_on_condition_check_failure(AllOld);
+        let mut update = Update {
+            builder,
+            event,
+            names: Vec::with_capacity(VALUES),
+            values: HashMap::with_capacity(VALUES),
+            conditions: String::with_capacity(CLAUSE),
+            sets: String::with_capacity(CLAUSE),
+            removes: String::new(),
+            adds: String::new(),
+        };
+        update.name(STATE);
+        for state in event.sources() {
+            let before = match update.conditions.is_empty() {
+                true => "#state IN (:is_",
+                false => ", :is_",
+            };
+            push(&mut update.conditions, &[before, state.as_str()]);
+            update.value(&["is_", state.as_str()], text(state.as_str()));
+        }
+        update.conditions.push(')');
+        match event.keeps_state() {
+            true => update,
+            false => update.to(id, event.target()),
+        }
+    }
+}
+
+impl Update {
+    /// Demands this too, of a record that there is already.
+    fn when(mut self, condition: &[&str]) -> Update {
+        self.conditions.push_str(" AND ");
+        push(&mut self.conditions, condition);
+        self
+    }
+
+    /// Demands that an attribute equals `value`.
+    pub fn when_is(mut self, attribute: &'static str, value: AttributeValue) -> Update {
+        self.name(attribute);
+        self.value(&[attribute, "_was"], value);
+        self.when(&["#", attribute, " = :", attribute, "_was"])
+    }
+
+    /// Demands that an attribute is not there.
+    pub fn when_none(mut self, attribute: &'static str) -> Update {
+        self.name(attribute);
+        self.when(&["attribute_not_exists(#", attribute, ")"])
+    }
+
+    /// The event that the update writes.
+    pub fn written_event(&self) -> Event {
+        self.event
+    }
+
+    /// Demands that an attribute is there.
+    pub fn when_some(mut self, attribute: &'static str) -> Update {
+        self.name(attribute);
+        self.when(&["attribute_exists(#", attribute, ")"])
+    }
+
+    /// Demands that no worker holds the task at the time `now`.
+    pub fn when_free(mut self, now: u64) -> Update {
+        self.name(LEASE_UNTIL);
+        self.value(&["held"], text(State::Running.as_str()));
+        self.value(&["at"], number(now));
+        self.when(&["(#state <> :held OR #", LEASE_UNTIL, " < :at)"])
+    }
+
+    /// Demands that the next attempt, if one is set for a later time, is due at the time `now`.
+    pub fn when_due(mut self, now: u64) -> Update {
+        self.name(NEXT_AT);
+        self.value(&["due"], number(now));
+        let next = NEXT_AT;
+        self.when(&["(attribute_not_exists(#", next, ") OR #", next, " <= :due)"])
+    }
+
+    /// Demands that the record is of the same submission as `task`, where one is told from another.
+    pub fn when_of(self, task: &Task) -> Update {
+        match &task.fingerprint {
+            Some(fingerprint) => self.when_is(FINGERPRINT, text(fingerprint)),
+            None => self,
+        }
+    }
+
+    /// Sets the state, and the partition of the state's list.
+    fn to(self, id: Uuid, state: State) -> Update {
+        let update = self.set(STATE, text(state.as_str()));
+        match list::state_shard(id, state) {
+            Some(shard) => update.set(STATE_SHARD, text(shard)),
+            None => update.remove(STATE_SHARD),
+        }
+    }
+
+    /// Sets an attribute.
+    pub fn set(mut self, attribute: &'static str, value: AttributeValue) -> Update {
+        self.name(attribute);
+        self.value(&[attribute], value);
+        let assignment = ["#", attribute, " = :", attribute];
+        add_part(&mut self.sets, &assignment);
+        self
+    }
+
+    /// Sets an attribute that is not there yet.
+    pub fn set_once(mut self, attribute: &'static str, value: AttributeValue) -> Update {
+        self.name(attribute);
+        self.value(&[attribute], value);
+        let name = attribute;
+        let assignment = ["#", name, " = if_not_exists(#", name, ", :", name, ")"];
+        add_part(&mut self.sets, &assignment);
+        self
+    }
+
+    /// Sets what a record says of its task, where it does not yet.
+    pub fn describe(self, task: &Task) -> Update {
+        let described = description(task)
+            .into_iter()
+            .fold(self, |update, (name, value)| update.set_once(name, value));
+        described.set_once(RUN, number(task.run))
+    }
+
+    /// Appends to the list of attempts.
+    pub fn append_history(mut self, entry: AttributeValue) -> Update {
+        self.name(HISTORY);
+        self.value(&["none"], AttributeValue::L(Vec::new()));
+        self.value(&["entry"], AttributeValue::L(vec![entry]));
+        let name = HISTORY;
+        let longer = [
+            "#",
+            name,
+            " = list_append(if_not_exists(#",
+            name,
+            ", :none), :entry)",
+        ];
+        add_part(&mut self.sets, &longer);
+        self
+    }
+
+    /// Sets a member of an attempt's entry in the history; attempts count from 1.
+    pub fn set_history(
+        mut self,
+        attempt: u32,
+        member: &'static str,
+        value: AttributeValue,
+    ) -> Update {
+        self.name(HISTORY);
+        self.name(member);
+        self.value(&["history_", member], value);
+        let at = attempt.saturating_sub(1).to_string();
+        let assignment = [
+            "#",
+            HISTORY,
+            "[",
+            &at,
+            "].#",
+            member,
+            " = :history_",
+            member,
+        ];
+        add_part(&mut self.sets, &assignment);
+        self
+    }
+
+    /// Removes an attribute.
+    pub fn remove(mut self, attribute: &'static str) -> Update {
+        self.name(attribute);
+        add_part(&mut self.removes, &["#", attribute]);
+        self
+    }
+
+    /// Adds to a number.
+    pub fn add(mut self, attribute: &'static str, count: impl ToString) -> Update {
+        self.name(attribute);
+        self.value(&[attribute], number(count));
+        add_part(&mut self.adds, &["#", attribute, " :", attribute]);
+        self
+    }
+
+    /// Writes; a refusal is the row that the condition did not hold for.
+    pub async fn send(self) -> Result<Result<(), Row>, StoreError> {
+        let sent = self.request().send().await;
+        sent.map_or_else(|error| refused_by(error).map(Err), |_| Ok(Ok(())))
+    }
+
+    /// Writes, and reads the row as it then is.
+    pub async fn send_and_read(self) -> Result<Result<Row, Row>, StoreError> {
+        let sent = self.request().return_values(ReturnValue::AllNew).send();
+        match sent.await {
+            Ok(UpdateItemOutput { attributes, .. }) => Ok(Ok(attributes.unwrap_or_default())),
+            Err(error) => refused_by(error).map(Err),
+        }
+    }
+
+    fn request(mut self) -> UpdateItemFluentBuilder {
+        let condition = match self.event.creates() {
+            true => {
+                self.name(ID);
+                joined(&[
+                    "attribute_not_exists(#",
+                    ID,
+                    ") OR (",
+                    &self.conditions,
+                    ")",
+                ])
+            }
+            false => self.conditions,
+        };
+        let clauses = [
+            ("SET ", self.sets),
+            (" REMOVE ", self.removes),
+            (" ADD ", self.adds),
+        ];
+        let mut expression = String::with_capacity(2 * CLAUSE);
+        for (verb, parts) in clauses.iter().filter(|(_, parts)| !parts.is_empty()) {
+            push(&mut expression, &[verb, parts]);
+        }
+        let names = self.names.iter();
+        let names = names.map(|name| (joined(&["#", name]), (*name).to_owned()));
+        self.builder
+            .set_expression_attribute_names(Some(names.collect()))
+            .set_expression_attribute_values(Some(self.values))
+            .update_expression(expression)
+            .condition_expression(condition)
+    }
+
+    /// Notes that the expressions have a name, as `#` and the name.
+    fn name(&mut self, attribute: &'static str) {
+        if !self.names.contains(&attribute) {
+            self.names.push(attribute);
+        }
+    }
+
+    /// Notes a value, as `:` and its name, which is given in parts.
+    fn value(&mut self, name: &[&str], value: AttributeValue) {
+        let mut key = joined(&[":"]);
+        push(&mut key, name);
+        self.values.insert(key, value);
+    }
+}
+
+fn push(text: &mut String, parts: &[&str]) {
+    parts.iter().for_each(|part| text.push_str(part));
+}
+
+fn joined(parts: &[&str]) -> String {
+    let mut text = String::with_capacity(24);
+    push(&mut text, parts);
+    text
+}
+
+/// Adds to a clause, whose parts have commas between them.
+fn add_part(clause: &mut String, parts: &[&str]) {
+    if !clause.is_empty() {
+        clause.push_str(", ");
+    }
+    push(clause, parts);
+}

@@ -1,0 +1,138 @@
+//! Messages that cannot be processed: the task fails with the reason, the message goes to the
+//! dead-letter queue with the reason, and only then is it acknowledged. Each step may be repeated.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
+use uuid::Uuid;
+
+use super::message::Delivery;
+use crate::dynamodb::StoreError;
+use crate::error::Chain;
+use crate::tasks::metrics;
+use crate::tasks::queue::DeadLetters;
+use crate::tasks::record::TaskError;
+use crate::tasks::state::State;
+use crate::tasks::store::{Rejected, TaskStore};
+use crate::tasks::task::Task;
+use crate::tasks::wire;
+
+/// The task that a message belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Owner<'a> {
+    /// A readable task. Its record keeps the input, so that the task can run again.
+    Task(&'a Task),
+    /// A task of which only the id is readable.
+    Id(Uuid),
+    /// No task.
+    Nobody,
+}
+
+/// The outcome of dead-lettering a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DeadLettered {
+    /// The message is in the dead-letter queue, or its task has ended and needs no message: the
+    /// message may be acknowledged.
+    Done,
+    /// A worker holds the task: the message must be delivered again after this time.
+    Held(Duration),
+    /// The table or the queue does not answer.
+    Failed,
+}
+
+/// Fails the owner of a message with `error`, and sends the message to the dead-letter queue with the
+/// error's text as the reason.
+pub(super) async fn dead_letter(
+    tasks: &TaskStore,
+    dead_letters: &DeadLetters,
+    body: &str,
+    owner: Owner<'_>,
+    error: &TaskError,
+) -> DeadLettered {
+    let task_id = owner.id();
+    tracing::warn!(
+        ?task_id,
+        reason = error.message,
+        "a message is dead-lettered"
+    );
+    match reject(tasks, owner, error).await {
+        // Not the job's name of the message: the name may be any text.
+        Ok(Rejected::Written) if task_id.is_some() => metrics::reached("unknown", State::Failed),
+        Ok(Rejected::Written) => {}
+        Ok(Rejected::Ended) => return DeadLettered::Done,
+        Ok(Rejected::Held { ends_in }) => return DeadLettered::Held(ends_in),
+        Err(error) => {
+            tracing::error!(?task_id, error = %Chain(&error), "a task could not be failed");
+            return DeadLettered::Failed;
+        }
+    }
+    match dead_letters.put(body, &error.message).await {
+        Ok(()) => DeadLettered::Done,
+        Err(error) => {
+            tracing::error!(?task_id, error = %Chain(&error), "a message was not dead-lettered");
+            DeadLettered::Failed
+        }
+    }
+}
+
+async fn reject(
+    tasks: &TaskStore,
+    owner: Owner<'_>,
+    error: &TaskError,
+) -> Result<Rejected, StoreError> {
+    match owner {
+        Owner::Task(task) => tasks.reject(task, error).await,
+        Owner::Id(id) => tasks.reject_id(id, error).await,
+        Owner::Nobody => Ok(Rejected::Written),
+    }
+}
+
+impl Owner<'_> {
+    fn id(self) -> Option<Uuid> {
+        match self {
+            Owner::Task(task) => Some(task.id),
+            Owner::Id(id) => Some(id),
+            Owner::Nobody => None,
+        }
+    }
+
+    /// The owner of a body that is not a task, or a task of another version.
+    pub fn of_unreadable(body: &str) -> Owner<'static> {
+        wire::find_id(body).map_or(Owner::Nobody, Owner::Id)
+    }
+}
+
+/// The consumer of the messages that the task queues give up: SQS has delivered them again and again
+/// and nobody acknowledged them, or EventBridge Scheduler could not send them. Their tasks fail with
+/// that reason, so that no task waits for a message that never comes.
+#[derive(Debug, Clone)]
+pub struct DeadLetterHandler {
+    /// The tasks' records.
+    pub tasks: TaskStore,
+    /// The dead-letter queue.
+    pub dead_letters: DeadLetters,
+}
+
+impl DeadLetterHandler {
+    /// Fails the tasks of a batch and dead-letters their messages. The result names the messages that
+    /// must be delivered again, because a worker holds their task or a part of AWS does not answer.
+    pub async fn run_batch(&self, batch: Vec<Delivery>) -> Vec<String> {
+        let handled = batch.iter().map(|delivery| self.handle(&delivery.body));
+        let handled: Vec<DeadLettered> = handled.collect::<FuturesOrdered<_>>().collect().await;
+        let again = batch.into_iter().zip(handled);
+        let again = again.filter(|(_, handled)| *handled != DeadLettered::Done);
+        again.map(|(delivery, _)| delivery.id).collect()
+    }
+
+    async fn handle(&self, body: &str) -> DeadLettered {
+        let message = "the queue gave its message up: no worker has acknowledged it";
+        let error = TaskError::new("DeadLettered", message);
+        let task = wire::decode(body);
+        let owner = match &task {
+            Ok(task) => Owner::Task(task),
+            Err(_) => Owner::of_unreadable(body),
+        };
+        dead_letter(&self.tasks, &self.dead_letters, body, owner, &error).await
+    }
+}

@@ -1,0 +1,104 @@
+//! Writes how an attempt ended, and says what becomes of its message.
+
+use std::time::Duration;
+
+use super::attempt::Outcome;
+use super::message::Disposition;
+use super::{Worker, store_failed};
+use crate::dynamodb::StoreError;
+use crate::tasks::job::JobError;
+use crate::tasks::record::TaskError;
+use crate::tasks::retry::RetryPolicy;
+use crate::tasks::state::State;
+use crate::tasks::store::{Fenced, Lease, TaskFailure};
+
+impl Worker {
+    /// Writes how an attempt ended, and says what becomes of the message, and to which state the task
+    /// came, if it still was this attempt's.
+    pub(super) async fn settle(
+        &self,
+        policy: RetryPolicy,
+        lease: &Lease,
+        outcome: Outcome,
+    ) -> (Disposition, Option<State>) {
+        let written = match outcome {
+            Outcome::Finished(Ok(result)) => self.complete(lease, &result).await,
+            Outcome::Finished(Err(error)) => self.fail(policy, lease, &error).await,
+            Outcome::OutOfTime { has_saved: true } => self.hand_back(lease).await,
+            Outcome::OutOfTime { has_saved: false } => {
+                self.fail(policy, lease, &out_of_time()).await
+            }
+            Outcome::Cancelled => Ok((Fenced::Cancelled, State::Cancelled, Disposition::Done)),
+            Outcome::LeaseLost => Ok((Fenced::Lost, State::Running, Disposition::Leave)),
+            Outcome::Unread(error) => Err(error),
+        };
+        let written = match written {
+            // The job has stopped, or came to its end after it was cancelled: its result is nobody's.
+            Ok((Fenced::Cancelled, ..)) => self
+                .tasks
+                .stop(lease)
+                .await
+                .map(|written| (written, State::Cancelled, Disposition::Done)),
+            written => written,
+        };
+        match written {
+            Ok((Fenced::Written, state, disposition)) => (disposition, Some(state)),
+            Ok(_) => {
+                // Our message may have been delivered to the worker that has the task now. Deleting
+                // it would take from that worker what brings the task back should it die too.
+                tracing::warn!(task_id = %lease.id, attempt = lease.attempt, "the lease was lost");
+                (Disposition::Leave, None)
+            }
+            Err(error) => (store_failed(lease.id, &error), None),
+        }
+    }
+
+    async fn complete(
+        &self,
+        lease: &Lease,
+        result: &str,
+    ) -> Result<(Fenced, State, Disposition), StoreError> {
+        let (written, state) = match self.tasks.complete(lease, result).await {
+            Err(StoreError::TooLarge) => {
+                let message = format!("the result has {} bytes, which is too large", result.len());
+                let error = TaskError::new("ResultTooLarge", message);
+                let failure = TaskFailure {
+                    error: &error,
+                    retry_in: None,
+                };
+                (self.tasks.fail(lease, failure).await?, State::Failed)
+            }
+            written => (written?, State::Completed),
+        };
+        Ok((written, state, Disposition::Done))
+    }
+
+    async fn fail(
+        &self,
+        policy: RetryPolicy,
+        lease: &Lease,
+        error: &JobError,
+    ) -> Result<(Fenced, State, Disposition), StoreError> {
+        let told = TaskError::new(error.kind(), error.message());
+        let retry_in = policy.delay(lease.counted, error, fastrand::f64());
+        let failure = TaskFailure {
+            error: &told,
+            retry_in,
+        };
+        let written = self.tasks.fail(lease, failure).await?;
+        Ok(match retry_in {
+            Some(delay) => (written, State::Retrying, Disposition::Again(delay)),
+            None => (written, State::Failed, Disposition::Done),
+        })
+    }
+
+    async fn hand_back(&self, lease: &Lease) -> Result<(Fenced, State, Disposition), StoreError> {
+        let written = self.tasks.hand_back(lease).await?;
+        Ok((written, State::Pending, Disposition::Again(Duration::ZERO)))
+    }
+}
+
+fn out_of_time() -> JobError {
+    let message = "the attempt did not end within the worker's time";
+    JobError::transient("OutOfTime", message).retry_after(Duration::ZERO)
+}

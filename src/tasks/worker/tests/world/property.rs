@@ -1,0 +1,254 @@
+//! What must hold of the world, whatever happens in it.
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Debug, Clone)]
+enum Op {
+    Submit {
+        key: Option<u8>,
+        script: Script,
+        options: Plan,
+        stop: Stop,
+    },
+    Deliver {
+        from: usize,
+        count: usize,
+        twice: bool,
+        stop: Stop,
+    },
+    Resume {
+        who: usize,
+        dies: bool,
+    },
+    Cancel(usize),
+    Retry(usize, Stop),
+    Pass(u64),
+}
+
+/// At which call somebody is stopped, if at all.
+type Stop = Option<(u32, bool)>;
+
+/// A submission's options, in milliseconds from when it is made.
+#[derive(Debug, Clone)]
+struct Plan {
+    eta: Option<u64>,
+    expires: Option<u64>,
+    max_retries: Option<u32>,
+}
+
+fn stop(often: f64) -> impl Strategy<Value = Stop> {
+    prop::option::weighted(often, (0u32..7, any::<bool>()))
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let some = |most: u64| prop::option::weighted(0.2, 1..most);
+    (
+        some(50_000),
+        some(120_000),
+        prop::option::weighted(0.6, 0u32..4),
+    )
+        .prop_map(|(eta, expires, max_retries)| Plan {
+            eta,
+            // As a submission is checked: it does not expire before it may begin.
+            expires: expires.map(|time| time + eta.unwrap_or(0)),
+            max_retries,
+        })
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let script = ("[ottp]{0,3}", 0u8..2).prop_map(|(outcomes, tag)| Script { outcomes, tag });
+    let key = prop::option::weighted(0.4, 0u8..2);
+    prop_oneof![
+        3 => (key, script, plan(), stop(0.3)).prop_map(|(key, script, options, stop)| {
+            Op::Submit { key, script, options, stop }
+        }),
+        6 => (0usize..8, 1usize..3, prop::bool::weighted(0.2), stop(0.5))
+            .prop_map(|(from, count, twice, stop)| Op::Deliver { from, count, twice, stop }),
+        3 => (0usize..8, prop::bool::weighted(0.4))
+            .prop_map(|(who, dies)| Op::Resume { who, dies }),
+        1 => (0usize..8).prop_map(Op::Cancel),
+        1 => ((0usize..8), stop(0.3)).prop_map(|(id, stop)| Op::Retry(id, stop)),
+        4 => (1u64..130_000).prop_map(Op::Pass),
+    ]
+}
+
+fn gate(stop: &Stop) -> Gate {
+    stop.map_or_else(Gate::default, |(call, after)| {
+        Gate::stopping(call, if after { Side::After } else { Side::Before })
+    })
+}
+
+impl World {
+    async fn step(&mut self, number: usize, op: Op) {
+        match op {
+            Op::Submit {
+                key,
+                script,
+                options,
+                stop,
+            } => {
+                let own = 1_000 + number as u128;
+                let id = Uuid::from_u128(key.map_or(own, u128::from));
+                let mut submission = Submission {
+                    id,
+                    key,
+                    script,
+                    options: options.at(now_ms()),
+                };
+                // A fingerprint is of all that is asked for: what has the same one is the same.
+                if key.is_some() {
+                    let outcomes = ["to", "p"][usize::from(submission.script.tag)];
+                    submission.script.outcomes = outcomes.to_owned();
+                    submission.options = Options::default();
+                }
+                self.submit(submission, gate(&stop)).await;
+            }
+            Op::Deliver {
+                from,
+                count,
+                twice,
+                stop,
+            } => self.deliver(from, count, twice, gate(&stop)).await,
+            Op::Resume { who, dies } => self.resume(who, dies).await,
+            Op::Cancel(which) => {
+                if let Some(id) = self.choose(which) {
+                    self.cancel(id).await;
+                }
+            }
+            Op::Retry(which, stop) => {
+                if let Some(id) = self.choose(which) {
+                    self.retry(id, gate(&stop)).await;
+                }
+            }
+            Op::Pass(time) => stopped::set(now_ms() + time),
+        }
+    }
+
+    fn choose(&self, which: usize) -> Option<Uuid> {
+        let at = which.checked_rem(self.ids.len())?;
+        Some(self.ids[at])
+    }
+
+    /// What must hold when all is done.
+    pub(super) async fn judge(&self) {
+        for submission in &self.accepted {
+            let record = self.record(submission.id).await;
+            assert!(record.is_some(), "lost: {submission:?}");
+        }
+        for id in &self.ids {
+            let Some(record) = self.record(*id).await else {
+                // Its submitter died before it had sent anything.
+                assert!(self.begun(*id).is_empty(), "it ran and left no record");
+                continue;
+            };
+            assert!(record.state.is_final(), "it waits for ever: {record:?}");
+            let ends = ends(&self.faults, *id);
+            assert_eq!(ends, record.run, "one end for each run: {record:?}");
+            self.judge_attempts(&record);
+            self.judge_state(&record);
+        }
+        self.judge_keys();
+    }
+
+    /// Each attempt of a run is begun once at most, and no more of them than are allowed.
+    fn judge_attempts(&self, record: &crate::tasks::record::TaskRecord) {
+        let begun = self.begun(record.id);
+        let mut counts: HashMap<u32, u32> = HashMap::new();
+        for (attempt, _) in &begun {
+            *counts.entry(*attempt).or_default() += 1;
+        }
+        let allowed = record.options.max_retries.unwrap_or(3) + 1;
+        for (attempt, count) in counts {
+            assert!(attempt <= allowed, "attempt {attempt} of {allowed}");
+            assert!(count <= record.run, "attempt {attempt} ran {count} times");
+        }
+    }
+
+    fn judge_state(&self, record: &crate::tasks::record::TaskRecord) {
+        let begun = self.begun(record.id);
+        let kind = record.error.as_ref().map(|error| error.kind.as_str());
+        match record.state {
+            State::Completed => {
+                let result: Value =
+                    serde_json::from_str(record.result.as_ref().unwrap().get()).unwrap();
+                let attempt = result["attempt"].as_u64().unwrap();
+                let of = |(n, script): &&(u32, Script)| {
+                    u64::from(*n) == attempt && result["tag"] == script.tag
+                };
+                assert!(begun.iter().any(|begun| of(&begun)), "{result}");
+                assert_eq!(record.attempts.len() as u64, attempt, "the last attempt");
+            }
+            State::Failed => match kind {
+                Some("Permanent" | "Transient") => assert!(!begun.is_empty()),
+                Some("WorkerLost") => {}
+                other => panic!("failed for {other:?}"),
+            },
+            State::Expired => assert!(record.options.expires.is_some()),
+            State::Cancelled => assert!(self.cancelled.contains_key(&record.id)),
+            state => panic!("{state} is no end"),
+        }
+        if self.cancelled.get(&record.id) == Some(&record.run) {
+            assert_eq!(record.state, State::Cancelled, "its cancel was accepted");
+        }
+    }
+
+    /// Of submissions that share a key one is accepted and run, as often as it is repeated.
+    fn judge_keys(&self) {
+        for key in 0..2u8 {
+            let id = Uuid::from_u128(key.into());
+            let accepted = self.accepted.iter().filter(|task| task.id == id);
+            let mut tags: Vec<u8> = accepted.map(|task| task.script.tag).collect();
+            tags.extend(self.begun(id).iter().map(|(_, script)| script.tag));
+            tags.dedup();
+            assert!(tags.len() <= 1, "two tasks of one key: {tags:?}");
+        }
+    }
+
+    async fn record(&self, id: Uuid) -> Option<crate::tasks::record::TaskRecord> {
+        self.store(&Gate::default()).get(id).await.unwrap()
+    }
+
+    fn begun(&self, id: Uuid) -> Vec<(u32, Script)> {
+        let begun = self.begun.lock().unwrap();
+        let of_task = begun.iter().filter(|(task, ..)| *task == id);
+        of_task
+            .map(|(_, attempt, script)| (*attempt, script.clone()))
+            .collect()
+    }
+}
+
+impl Plan {
+    fn at(&self, now: u64) -> Options {
+        Options {
+            eta: self.eta.map(|time| now + time),
+            expires: self.expires.map(|time| now + time),
+            max_retries: self.max_retries,
+            ..Options::default()
+        }
+    }
+}
+
+fn run(ops: Vec<Op>, dies: bool) {
+    on_one_thread(async {
+        let mut world = World::new();
+        for (number, op) in ops.into_iter().enumerate() {
+            world.step(number, op).await;
+        }
+        world.drain(dies).await;
+        world.judge().await;
+    });
+}
+
+proptest! {
+    #![proptest_config(testing::cases(40))]
+
+    #[test]
+    fn no_task_is_lost_or_ends_twice(
+        ops in prop::collection::vec(op(), 1..30),
+        dies in any::<bool>(),
+    ) {
+        run(ops, dies);
+    }
+}

@@ -1,0 +1,341 @@
+//! Races, under every order in which the calls of those who take part can reach AWS.
+//!
+//! Each goes step by step, one call to AWS at a time, and who is next is chosen; all choices are tried
+//! one after the other. What must hold in the end is what must always hold ([`World::judge`]).
+
+use super::*;
+
+/// Somebody who takes part in a race.
+enum Racer {
+    /// A worker that is given these messages.
+    Worker(Vec<Delivery>),
+    Submitter(Submission),
+    Canceller(Uuid),
+    Retrier(Uuid),
+    /// Time, which passes at once.
+    Time(u64),
+}
+
+/// What became of a racer.
+enum Outcome {
+    Worked(Batch),
+    Submitted(Submitted),
+    Cancelled(Uuid, Cancelled),
+    Nothing,
+}
+
+/// The choices of one order: at each step, who was next of how many.
+#[derive(Default)]
+struct Order(Vec<(usize, usize)>);
+
+impl Order {
+    /// The order that follows this one; `None` behind the last.
+    fn next(mut self) -> Option<Order> {
+        while let Some((chosen, of)) = self.0.pop() {
+            if chosen + 1 < of {
+                self.0.push((chosen + 1, of));
+                return Some(self);
+            }
+        }
+        None
+    }
+}
+
+impl World {
+    fn start(&mut self, racer: Racer, gate: &Gate) -> JoinHandle<Outcome> {
+        match racer {
+            Racer::Worker(records) => {
+                let running = self.start_work(records, gate);
+                spawn_local(async move { Outcome::Worked(running.await.unwrap()) })
+            }
+            Racer::Submitter(submission) => {
+                // Behind the look-up of an earlier submission, which would multiply the orders.
+                let (submitter, task) = self.submission(&submission, gate);
+                spawn_local(async move {
+                    Outcome::Submitted((submission, submitter.accept(task).await))
+                })
+            }
+            Racer::Canceller(id) => {
+                let store = self.store(gate);
+                spawn_local(async move {
+                    Outcome::Cancelled(id, store.cancel(&Viewer::Everyone, id).await.unwrap())
+                })
+            }
+            Racer::Retrier(id) => {
+                let running = self.start_retry(id, gate);
+                spawn_local(async move {
+                    running.await.unwrap();
+                    Outcome::Nothing
+                })
+            }
+            Racer::Time(passes) => {
+                let gate = gate.clone();
+                spawn_local(async move {
+                    gate.call(|| stopped::set(now_ms() + passes)).await;
+                    Outcome::Nothing
+                })
+            }
+        }
+    }
+
+    fn finish(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Worked(batch) => self.delivered(batch),
+            Outcome::Submitted((submission, result)) => self.submitted(submission, result),
+            Outcome::Cancelled(id, cancelled) => self.note_cancel(id, 1, cancelled),
+            Outcome::Nothing => {}
+        }
+    }
+
+    /// Runs one race: as `order` says, and then the first of those who wait.
+    async fn race(&mut self, racers: Vec<Racer>, order: &mut Order) {
+        let mut running = Vec::new();
+        for racer in racers {
+            let gate = Gate::stepping();
+            running.push((self.start(racer, &gate), gate));
+        }
+        let mut waiting = Vec::new();
+        for racer in running {
+            self.until_waiting(racer, &mut waiting).await;
+        }
+        let mut step = 0;
+        while !waiting.is_empty() {
+            if step == order.0.len() {
+                order.0.push((0, waiting.len()));
+            }
+            let (chosen, of) = order.0[step];
+            assert_eq!(of, waiting.len(), "the same choices lead to the same place");
+            let racer = waiting.remove(chosen);
+            racer.1.open();
+            self.until_waiting(racer, &mut waiting).await;
+            step += 1;
+        }
+    }
+
+    /// Lets a racer go on until its next call, or to its end.
+    async fn until_waiting(
+        &mut self,
+        (mut running, gate): (JoinHandle<Outcome>, Gate),
+        waiting: &mut Vec<(JoinHandle<Outcome>, Gate)>,
+    ) {
+        tokio::select! {
+            outcome = &mut running => self.finish(outcome.unwrap()),
+            () = gate.stopped() => waiting.push((running, gate)),
+        }
+    }
+}
+
+/// Runs a race in every order, and says in how many.
+fn every_order(
+    set_up: impl AsyncFn(&mut World) -> Vec<Racer>,
+    judge: impl AsyncFn(&World),
+) -> usize {
+    on_one_thread(async {
+        let (mut order, mut count) = (Order::default(), 0);
+        loop {
+            let mut world = World::new();
+            let racers = set_up(&mut world).await;
+            world.race(racers, &mut order).await;
+            world.drain(false).await;
+            world.judge().await;
+            judge(&world).await;
+            count += 1;
+            match order.next() {
+                Some(next) => order = next,
+                None => {
+                    println!("{count} orders");
+                    return count;
+                }
+            }
+        }
+    })
+}
+
+const ID: Uuid = Uuid::from_u128(5_000);
+
+fn submission(outcomes: &str) -> Submission {
+    Submission {
+        id: ID,
+        key: None,
+        script: Script {
+            outcomes: outcomes.to_owned(),
+            tag: 0,
+        },
+        options: Options::default(),
+    }
+}
+
+/// The same message twice, as SQS may deliver it.
+fn twice(world: &World) -> [Racer; 2] {
+    [(); 2].map(|()| Racer::Worker(world.queue.receive(0, 1, true)))
+}
+
+async fn state_of(world: &World) -> State {
+    let store = world.store(&Gate::default());
+    store.get(ID).await.unwrap().unwrap().state
+}
+
+fn attempts(world: &World) -> usize {
+    world.begun.lock().unwrap().len()
+}
+
+#[test]
+fn two_workers_with_one_message_run_it_once() {
+    let orders = every_order(
+        async |world| {
+            world.submit(submission("o"), Gate::default()).await;
+            twice(world).into()
+        },
+        async |world| {
+            assert_eq!(state_of(world).await, State::Completed);
+            assert_eq!(attempts(world), 1);
+        },
+    );
+    assert!(orders >= 20, "{orders}");
+}
+
+#[test]
+#[ignore = "a long race: `cargo xtask faults` runs it"]
+fn three_workers_with_one_message_run_it_once() {
+    let orders = every_order(
+        async |world| {
+            world.submit(submission("o"), Gate::default()).await;
+            let third = world.queue.receive(0, 1, true);
+            let mut racers: Vec<Racer> = twice(world).into();
+            racers.push(Racer::Worker(third));
+            racers
+        },
+        async |world| {
+            assert_eq!(state_of(world).await, State::Completed);
+            assert_eq!(attempts(world), 1);
+        },
+    );
+    assert!(orders >= 1_000, "{orders}");
+}
+
+#[test]
+fn a_worker_that_loses_its_lease_anywhere_does_not_end_the_task_twice() {
+    for outcomes in ["oo", "to", "po"] {
+        let orders = every_order(
+            async |world| {
+                world.submit(submission(outcomes), Gate::default()).await;
+                let mut racers: Vec<Racer> = twice(world).into();
+                racers.push(Racer::Time(LEASE.as_millis() as u64 + 1));
+                racers
+            },
+            async |world| assert!(state_of(world).await.is_final()),
+        );
+        assert!(orders >= 100, "{orders}");
+    }
+}
+
+#[test]
+fn a_cancel_that_was_accepted_is_kept_and_one_that_came_too_late_is_refused() {
+    for outcomes in ["o", "t", "p"] {
+        let orders = every_order(
+            async |world| {
+                world.submit(submission(outcomes), Gate::default()).await;
+                let records = world.queue.receive(0, 1, true);
+                vec![Racer::Worker(records), Racer::Canceller(ID)]
+            },
+            async |world| {
+                let cancelled = world.cancelled.contains_key(&ID);
+                let state = state_of(world).await;
+                assert_eq!(state == State::Cancelled, cancelled, "{state}");
+            },
+        );
+        assert!(orders >= 4, "{orders}");
+    }
+}
+
+/// So many workers with one message, a caller who cancels, and time that passes over their leases.
+fn cancel_among(workers: usize) -> usize {
+    every_order(
+        async |world| {
+            world.submit(submission("oo"), Gate::default()).await;
+            let mut racers: Vec<Racer> = twice(world).into_iter().take(workers).collect();
+            racers.push(Racer::Canceller(ID));
+            racers.push(Racer::Time(LEASE.as_millis() as u64 + 1));
+            racers
+        },
+        async |world| {
+            let cancelled = world.cancelled.contains_key(&ID);
+            assert_eq!(state_of(world).await == State::Cancelled, cancelled);
+        },
+    )
+}
+
+#[test]
+fn a_cancelled_worker_whose_lease_is_over_leaves_a_cancelled_task() {
+    let orders = cancel_among(1);
+    assert!(orders >= 20, "{orders}");
+}
+
+#[test]
+#[ignore = "a long race: `cargo xtask faults` runs it"]
+fn a_cancelled_worker_and_its_successor_leave_a_cancelled_task() {
+    let orders = cancel_among(2);
+    assert!(orders >= 500, "{orders}");
+}
+
+#[test]
+fn a_submitter_and_the_worker_that_is_faster_make_one_record() {
+    let orders = every_order(
+        async |world| {
+            // The message is there, as of a submitter that died before it wrote the record.
+            let stopped = Gate::stopping(1, Side::Before);
+            world.submit(submission("o"), stopped).await;
+            world.resume(0, true).await;
+            let records = world.queue.receive(0, 1, true);
+            vec![Racer::Worker(records), Racer::Submitter(submission("o"))]
+        },
+        async |world| {
+            assert_eq!(state_of(world).await, State::Completed);
+            assert_eq!(attempts(world), 1);
+        },
+    );
+    assert!(orders >= 10, "{orders}");
+}
+
+#[test]
+fn submissions_that_share_a_key_make_one_task() {
+    let of = |tag: u8, outcomes: &str| Submission {
+        id: Uuid::from_u128(0),
+        key: Some(0),
+        script: Script {
+            outcomes: outcomes.to_owned(),
+            tag,
+        },
+        options: Options::default(),
+    };
+    // What is too long for the record is stored before anything is sent.
+    let long = "o".repeat(2_000);
+    for outcomes in ["o", &long] {
+        let orders = every_order(
+            async |_| {
+                let submitters = [of(0, outcomes), of(1, outcomes), of(0, outcomes)];
+                submitters.map(Racer::Submitter).into()
+            },
+            async |world| {
+                let first = world.accepted[0].script.tag;
+                assert!(world.accepted.iter().all(|task| task.script.tag == first));
+                assert_eq!(attempts(world), 1);
+            },
+        );
+        assert!(orders >= 20, "{orders}");
+    }
+}
+
+#[test]
+fn a_task_that_is_restarted_twice_at_once_runs_once_more() {
+    let orders = every_order(
+        async |world| {
+            world.submit(submission("p"), Gate::default()).await;
+            world.deliver(0, 1, false, Gate::default()).await;
+            assert_eq!(state_of(world).await, State::Failed);
+            vec![Racer::Retrier(ID), Racer::Retrier(ID)]
+        },
+        async |world| assert_eq!(attempts(world), 2),
+    );
+    assert!(orders >= 20, "{orders}");
+}

@@ -1,0 +1,103 @@
+//! Pydantic's errors: its types, its messages and its `ctx`.
+
+use crate::json::Json;
+use crate::web::error::{FieldError, Loc};
+
+/// A required field that is absent from `input`.
+pub fn missing(loc: impl IntoIterator<Item = Loc>, input: impl Into<Json>) -> FieldError {
+    FieldError::new("missing", loc, "Field required", input)
+}
+
+/// A value that is not a text.
+pub fn string(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
+    FieldError::new("string_type", loc, "Input should be a valid string", given)
+}
+
+/// A value that is not an integer.
+pub fn integer(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
+    FieldError::new("int_type", loc, "Input should be a valid integer", given)
+}
+
+/// A value that is not a finite number.
+pub fn number(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
+    FieldError::new("float_type", loc, "Input should be a valid number", given)
+}
+
+/// A value that is not a time with a zone.
+pub fn datetime(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
+    let msg = "Input should be a valid datetime with a time zone, such as 2030-01-31T12:00:00Z";
+    FieldError::new("datetime_parsing", loc, msg, given)
+}
+
+/// A value that is not an object of a model's fields.
+pub fn model(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
+    let msg = "Input should be a valid dictionary or object to extract fields from";
+    FieldError::new("model_attributes_type", loc, msg, given)
+}
+
+/// A text that is none of `names`, as of a `Literal`.
+pub fn literal(loc: impl IntoIterator<Item = Loc>, names: &[&str], given: Json) -> FieldError {
+    let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+    let expected = match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    };
+    let msg = format!("Input should be {expected}");
+    let ctx = Json::object([("expected", Json::from(expected))]);
+    FieldError::new("literal_error", loc, msg, given).with_ctx(ctx)
+}
+
+/// A number below `limit`.
+pub fn at_least(loc: impl IntoIterator<Item = Loc>, limit: i64, given: Json) -> FieldError {
+    let msg = format!("Input should be greater than or equal to {limit}");
+    let ctx = Json::object([("ge", Json::from(limit))]);
+    FieldError::new("greater_than_equal", loc, msg, given).with_ctx(ctx)
+}
+
+/// A number above `limit`.
+pub fn at_most(loc: impl IntoIterator<Item = Loc>, limit: i64, given: Json) -> FieldError {
+    let msg = format!("Input should be less than or equal to {limit}");
+    let ctx = Json::object([("le", Json::from(limit))]);
+    FieldError::new("less_than_equal", loc, msg, given).with_ctx(ctx)
+}
+
+/// A list of `length` members, where at most `limit` may be.
+pub fn too_long(
+    loc: impl IntoIterator<Item = Loc>,
+    limit: usize,
+    length: usize,
+    given: Json,
+) -> FieldError {
+    let msg = format!("List should have at most {limit} items after validation, not {length}");
+    let ctx = Json::object([
+        ("field_type", Json::from("List")),
+        ("max_length", Json::from(count(limit))),
+        ("actual_length", Json::from(count(length))),
+    ]);
+    FieldError::new("too_long", loc, msg, given).with_ctx(ctx)
+}
+
+/// A field that the model does not have.
+pub fn extra(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
+    FieldError::new(
+        "extra_forbidden",
+        loc,
+        "Extra inputs are not permitted",
+        given,
+    )
+}
+
+/// A value that a validator refuses for `reason`.
+pub fn value(
+    loc: impl IntoIterator<Item = Loc>,
+    reason: &str,
+    given: impl Into<Json>,
+) -> FieldError {
+    let ctx = Json::object([("error", Json::from(reason))]);
+    FieldError::new("value_error", loc, format!("Value error, {reason}"), given).with_ctx(ctx)
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

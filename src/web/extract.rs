@@ -1,0 +1,282 @@
+//! Reading the parts of a request: typed extractors over `lambda_http`'s [`Request`], each with the
+//! errors of FastAPI.
+
+use std::ops::RangeInclusive;
+
+use http::header::{AsHeaderName, HOST};
+use lambda_http::{Request, RequestExt};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::FieldError;
+use super::checks::{self, Checked, Rejection, words};
+use super::request::Arrival;
+use crate::json::{Int, Json, Object};
+use crate::tasks::viewer::Viewer;
+
+/// The characters that Starlette encodes in the URL of a redirect: all but letters, digits and these.
+#[rustfmt::skip]
+const NOT_IN_URLS: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'_').remove(b'.').remove(b'-').remove(b'~').remove(b':').remove(b'/')
+    .remove(b'%').remove(b'#').remove(b'?').remove(b'=').remove(b'@').remove(b'[')
+    .remove(b']').remove(b'!').remove(b'$').remove(b'&').remove(b'\'').remove(b'(')
+    .remove(b')').remove(b'*').remove(b'+').remove(b',').remove(b';');
+
+/// The parts of a request that handlers read.
+///
+/// Values come as [`Checked`]: [`all`](super::all) collects the errors of several parts in FastAPI's
+/// order.
+pub trait Extract {
+    /// The path, decoded, perhaps with a stage or a domain mapping in front.
+    fn path(&self) -> &str;
+
+    /// The text at `{name}` of the route.
+    fn path_text(&self, name: &str) -> &str;
+
+    /// An integer of the path, of any size.
+    fn path_int(&self, name: &str) -> Checked<Int>;
+
+    /// The part of the path in front of the route: a stage, or a custom domain's mapping.
+    fn prefix(&self) -> &str;
+
+    /// The last value of a query parameter: of several values FastAPI takes the last.
+    fn query_text(&self, name: &str) -> Option<&str>;
+
+    /// All values of a query parameter, split at their commas.
+    fn query_texts(&self, name: &str) -> Vec<&str>;
+
+    /// A required query parameter. It may be empty.
+    fn query_required(&self, name: &str) -> Checked<String>;
+
+    /// An optional query parameter.
+    fn query_optional(&self, name: &str) -> Checked<Option<String>>;
+
+    /// An integer of the query, of any size, or `default` if the parameter is absent.
+    fn query_int(&self, name: &str, default: i64) -> Checked<Int>;
+
+    /// As [`Extract::query_int`], for an integer that must be in a range.
+    fn query_int_within(
+        &self,
+        name: &str,
+        default: i64,
+        range: RangeInclusive<i64>,
+    ) -> Checked<i64>;
+
+    /// A list of integers separated by commas, in one or several parameters; `None` if the parameter
+    /// is absent.
+    fn query_ints(&self, name: &str) -> Checked<Option<Vec<Int>>>;
+
+    /// The query without the parameter `without`, encoded again.
+    fn query_without(&self, without: &str) -> String;
+
+    /// The request's URL without its query.
+    fn url_path(&self) -> String;
+
+    /// The URL of another path with this request's query.
+    fn url_at(&self, path: &str) -> String;
+
+    /// The text of a header.
+    fn header(&self, name: impl AsHeaderName) -> Option<&str>;
+
+    /// The body as any JSON value.
+    fn body_json(&self) -> Checked<Json>;
+
+    /// The body as `read` understands it. FastAPI accepts half of a surrogate pair and fails when it
+    /// writes the half: a body with one is refused, unless the errors of `read` can be written
+    /// without it.
+    fn body_as<T>(&self, read: impl FnOnce(Json) -> Checked<T>) -> Checked<T>;
+
+    /// The body as a JSON object (FastAPI's `dict`).
+    fn body_object(&self) -> Checked<Object>;
+
+    /// As [`Extract::body_object`], for input that no answer echoes: U+FFFD replaces each half of a
+    /// surrogate pair.
+    fn body_object_lossy(&self) -> Checked<Object>;
+
+    /// Who makes the request, where the service knows its callers.
+    fn caller(&self) -> Option<&str>;
+
+    /// Whose tasks the caller may see.
+    fn viewer(&self) -> &Viewer;
+}
+
+impl Extract for Request {
+    fn path(&self) -> &str {
+        self.raw_http_path()
+    }
+
+    fn path_text(&self, name: &str) -> &str {
+        if let Some(text) = self.path_parameters_ref().and_then(|all| all.first(name)) {
+            return text;
+        }
+        text_at(self.path(), arrival(self).route, name)
+    }
+
+    fn path_int(&self, name: &str) -> Checked<Int> {
+        checks::int(&["path".into(), name.into()], self.path_text(name))
+    }
+
+    fn prefix(&self) -> &str {
+        prefix_of(self.path(), arrival(self).route)
+    }
+
+    fn query_text(&self, name: &str) -> Option<&str> {
+        self.query_string_parameters_ref()?.all(name)?.pop()
+    }
+
+    fn query_texts(&self, name: &str) -> Vec<&str> {
+        let values = self
+            .query_string_parameters_ref()
+            .and_then(|query| query.all(name));
+        let values = values.unwrap_or_default().into_iter();
+        values.flat_map(|value| value.split(',')).collect()
+    }
+
+    fn query_required(&self, name: &str) -> Checked<String> {
+        checks::required(&["query".into(), name.into()], self.query_text(name))
+    }
+
+    fn query_optional(&self, name: &str) -> Checked<Option<String>> {
+        Ok(self.query_text(name).map(str::to_owned))
+    }
+
+    fn query_int(&self, name: &str, default: i64) -> Checked<Int> {
+        match self.query_text(name) {
+            Some(text) => checks::int(&["query".into(), name.into()], text),
+            None => Ok(default.into()),
+        }
+    }
+
+    fn query_int_within(
+        &self,
+        name: &str,
+        default: i64,
+        range: RangeInclusive<i64>,
+    ) -> Checked<i64> {
+        let value = self.query_int(name, default)?;
+        let beyond = if value.is_negative() {
+            i64::MIN
+        } else {
+            i64::MAX
+        };
+        let (value, given) = (value.as_i64().unwrap_or(beyond), || {
+            self.query_text(name).unwrap_or_default().into()
+        });
+        let loc = ["query".into(), name.into()];
+        match value {
+            value if value < *range.start() => {
+                Err(words::at_least(loc, *range.start(), given()).into())
+            }
+            value if value > *range.end() => Err(words::at_most(loc, *range.end(), given()).into()),
+            value => Ok(value),
+        }
+    }
+
+    fn query_ints(&self, name: &str) -> Checked<Option<Vec<Int>>> {
+        checks::ints(name, &self.query_texts(name))
+    }
+
+    fn query_without(&self, without: &str) -> String {
+        // Not of the map: the order of the parameters stays.
+        let query = url::form_urlencoded::parse(arrival(self).raw_query.as_bytes());
+        let kept = query.filter(|(key, _)| key != without);
+        url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(kept)
+            .finish()
+    }
+
+    fn url_path(&self) -> String {
+        url_of(self, self.path(), "")
+    }
+
+    fn url_at(&self, path: &str) -> String {
+        url_of(self, path, &arrival(self).raw_query)
+    }
+
+    fn header(&self, name: impl AsHeaderName) -> Option<&str> {
+        self.headers().get(name)?.to_str().ok()
+    }
+
+    fn body_json(&self) -> Checked<Json> {
+        checks::echoable(checks::body(self)?)
+    }
+
+    fn body_as<T>(&self, read: impl FnOnce(Json) -> Checked<T>) -> Checked<T> {
+        let (value, lone_surrogates) = checks::body(self)?;
+        let read = read(value);
+        let echoes = match &read {
+            Err(Rejection::Fields(errors)) => errors.iter().any(FieldError::echoes_replacement),
+            _ => true,
+        };
+        checks::writable(lone_surrogates && echoes)?;
+        read
+    }
+
+    fn body_object(&self) -> Checked<Object> {
+        checks::object(self.body_json()?)
+    }
+
+    fn body_object_lossy(&self) -> Checked<Object> {
+        match checks::body(self)? {
+            (value @ Json::Object(_), _) => checks::object(value),
+            other => checks::object(checks::echoable(other)?),
+        }
+    }
+
+    fn caller(&self) -> Option<&str> {
+        arrival(self).admitted.caller.as_deref()
+    }
+
+    fn viewer(&self) -> &Viewer {
+        &arrival(self).admitted.viewer
+    }
+}
+
+/// A request that [`super::request::from_event`] did not make has no arrival, and nobody was
+/// admitted.
+pub(super) fn arrival(request: &Request) -> &Arrival {
+    static NONE: std::sync::LazyLock<Arrival> = std::sync::LazyLock::new(Arrival::default);
+    request.extensions().get::<Arrival>().unwrap_or(&NONE)
+}
+
+/// The text at `{name}` of a route by its place from the end of the path, so that a stage or a custom
+/// domain's mapping in front of the path does no harm.
+fn text_at<'a>(path: &'a str, route: &str, name: &str) -> &'a str {
+    let segments = route.trim_matches('/').rsplit('/');
+    let is_named = |segment: &str| {
+        let inner = segment.strip_prefix('{');
+        inner.is_some_and(|inner| inner.trim_end_matches('}') == name)
+    };
+    let place = segments
+        .enumerate()
+        .find(|(_, segment)| is_named(segment))
+        .map(|(place, _)| place);
+    let path = path.strip_suffix('/').unwrap_or(path);
+    place
+        .and_then(|place| path.rsplit('/').nth(place))
+        .unwrap_or_default()
+}
+
+fn prefix_of<'a>(path: &'a str, route: &str) -> &'a str {
+    let mut path = path.strip_suffix('/').unwrap_or(path);
+    let segments = route.split('/').filter(|segment| !segment.is_empty());
+    for _ in segments {
+        path = &path[..path.rfind('/').unwrap_or(0)];
+    }
+    path
+}
+
+/// A URL, absolute if the request's `Host` is known, and encoded as Starlette encodes.
+fn url_of(request: &Request, path: &str, query: &str) -> String {
+    let path = path.replace('?', "%3F").replace('#', "%23");
+    let question = if query.is_empty() { "" } else { "?" };
+    // API Gateway always sets the header; a local stack has no TLS.
+    let scheme = request.header("x-forwarded-proto").unwrap_or("http");
+    let url = match request.header(HOST) {
+        Some(host) => format!("{scheme}://{host}{path}{question}{query}"),
+        None => format!("{path}{question}{query}"),
+    };
+    utf8_percent_encode(&url, NOT_IN_URLS).to_string()
+}
+
+#[cfg(test)]
+mod tests;

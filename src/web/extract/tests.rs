@@ -1,0 +1,92 @@
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+
+use super::*;
+use crate::web::request::from_event;
+
+fn request(route: &'static str, path: &str) -> Request {
+    let mut event = ApiGatewayV2httpRequest::default();
+    event.raw_path = Some(path.to_owned());
+    event.request_context.apiid = Some("api".to_owned());
+    from_event(event, route)
+}
+
+fn query(text: &str) -> Request {
+    let mut event = ApiGatewayV2httpRequest::default();
+    event.raw_query_string = Some(text.to_owned());
+    from_event(event, "/")
+}
+
+#[test]
+fn path_parameters_are_found_behind_any_prefix() {
+    for path in ["/items/5", "/items/5/", "/prod/items/5", "/v1/api/items/5/"] {
+        let request = request("/items/{item_id}", path);
+        assert_eq!(request.path_text("item_id"), "5", "{path}");
+    }
+    let nested = request("/tasks/{task_id}/retry", "/tasks/a b/retry");
+    assert_eq!(nested.path_text("task_id"), "a b");
+    assert_eq!(request("/items/{item_id}", "").path_text("item_id"), "");
+}
+
+#[test]
+fn a_prefix_is_what_stands_before_the_route() {
+    for (route, path, prefix) in [
+        ("/items", "/items/", ""),
+        ("/items", "/prod/items", "/prod"),
+        ("/items/{item_id}", "/a/b/items/5/", "/a/b"),
+        ("/", "/", ""),
+        ("/", "/prod/", "/prod"),
+    ] {
+        assert_eq!(request(route, path).prefix(), prefix, "{path}");
+    }
+}
+
+#[test]
+fn the_last_of_a_repeated_parameter_wins() {
+    assert_eq!(query("q=1&q=2").query_text("q"), Some("2"));
+    assert_eq!(query("q=").query_text("q"), Some(""));
+    assert_eq!(query("q").query_text("q"), Some(""));
+    assert_eq!(query("a=a%2Cb+c").query_text("a"), Some("a,b c"));
+    assert_eq!(query("").query_text("q"), None);
+}
+
+#[test]
+fn a_query_without_a_parameter_keeps_the_order_of_the_others() {
+    assert_eq!(query("b=1&q=x&a=%20&b=2").query_without("q"), "b=1&a=+&b=2");
+    assert_eq!(query("q=x").query_without("q"), "");
+}
+
+#[test]
+fn an_integer_may_have_to_be_in_a_range() {
+    let read = |text: &str| query(text).query_int_within("n", 3, 0..=20);
+    assert_eq!(read("").unwrap(), 3);
+    assert_eq!(read("n=20").unwrap(), 20);
+    for wrong in [
+        "n=-1",
+        "n=21",
+        "n=99999999999999999999",
+        "n=-99999999999999999999",
+        "n=x",
+    ] {
+        assert!(read(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_list_may_be_joined_or_repeated() {
+    let ints = |text: &str| {
+        let ints = query(text).query_ints("ids").unwrap()?;
+        let texts: Vec<String> = ints.iter().map(|int| int.to_string()).collect();
+        Some(texts.join(" "))
+    };
+    assert_eq!(ints("ids=1,2&ids=3").as_deref(), Some("1 2 3"));
+    assert_eq!(ints("ids=").as_deref(), Some(""));
+    assert_eq!(ints("limit=3"), None);
+    assert!(query("ids=1,x").query_ints("ids").is_err());
+}
+
+#[test]
+fn a_request_that_nobody_admitted_sees_no_task() {
+    let viewer = query("").viewer().clone();
+    assert!(!viewer.may_see(None) && !viewer.may_see(Some("ada")));
+    assert_eq!(Request::default().viewer(), &viewer);
+}

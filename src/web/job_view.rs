@@ -1,0 +1,109 @@
+//! `GET /jobs/`: the jobs, with the JSON Schema of their input and output.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use crate::jobs::{JobInfo, JobSchemas};
+
+/// Where a schema of the OpenAPI document stands, and where it stands in a schema of its own.
+const COMPONENTS: &str = "#/components/schemas/";
+const DEFINITIONS: &str = "#/$defs/";
+
+/// A job as its callers see it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct JobView {
+    /// The name that submissions use.
+    #[schema(example = "process_data")]
+    name: &'static str,
+    /// The JSON Schema (2020-12) of what a task of it is given.
+    #[schema(value_type = Object)]
+    input_schema: Value,
+    /// The JSON Schema (2020-12) of what a task of it results in.
+    #[schema(value_type = Object)]
+    output_schema: Value,
+}
+
+impl From<&JobInfo> for JobView {
+    fn from(job: &JobInfo) -> JobView {
+        let schemas = (job.schemas)();
+        JobView {
+            name: job.name,
+            input_schema: alone(&schemas, &schemas.input),
+            output_schema: alone(&schemas, &schemas.output),
+        }
+    }
+}
+
+/// A schema with all that it refers to inside of it.
+fn alone(schemas: &JobSchemas, name: &str) -> Value {
+    let mut definitions = Map::new();
+    collect(schemas, name, &mut definitions);
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$ref": format!("{DEFINITIONS}{name}"),
+        "$defs": definitions,
+    })
+}
+
+fn collect(schemas: &JobSchemas, name: &str, definitions: &mut Map<String, Value>) {
+    if definitions.contains_key(name) {
+        return;
+    }
+    let schema = schemas.all.get(name).map(serde_json::to_value);
+    let mut schema = schema.and_then(Result::ok).unwrap_or_default();
+    let mut named = Vec::new();
+    as_json_schema(&mut schema, &mut named);
+    definitions.insert(name.to_owned(), schema);
+    for name in named {
+        collect(schemas, &name, definitions);
+    }
+}
+
+/// Points references to the definitions beside them, and notes their names. A choice is one of any,
+/// since its members may overlap.
+fn as_json_schema(value: &mut Value, named: &mut Vec<String>) {
+    match value {
+        Value::Array(values) => values
+            .iter_mut()
+            .for_each(|value| as_json_schema(value, named)),
+        Value::Object(map) => {
+            if let Some(choice) = map.remove("oneOf") {
+                map.insert("anyOf".to_owned(), choice);
+            }
+            let name = map.get("$ref").and_then(Value::as_str);
+            if let Some(name) = name.and_then(|name| name.strip_prefix(COMPONENTS)) {
+                named.push(name.to_owned());
+                let reference = format!("{DEFINITIONS}{name}");
+                map.insert("$ref".to_owned(), reference.into());
+            }
+            map.values_mut()
+                .for_each(|value| as_json_schema(value, named));
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::CATALOG;
+
+    #[test]
+    fn a_schema_holds_all_that_it_refers_to() {
+        for job in CATALOG {
+            let view = JobView::from(job);
+            for schema in [view.input_schema, view.output_schema] {
+                let text = schema.to_string();
+                assert!(
+                    !text.contains(COMPONENTS) && !text.contains("oneOf"),
+                    "{text}"
+                );
+                for part in text.split(DEFINITIONS).skip(1) {
+                    let name = part.split('"').next().unwrap();
+                    assert!(schema["$defs"][name].is_object(), "{name} in {text}");
+                }
+            }
+        }
+    }
+}

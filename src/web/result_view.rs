@@ -1,0 +1,67 @@
+//! `GET /result/{task_id}`: a task's state, folded into what the replaced service's clients know.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::jobs::TaskErrorSchema;
+use crate::tasks::record::{TaskError, TaskRecord};
+use crate::tasks::state::State;
+
+/// What a client is told of a task.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TaskResult {
+    /// `pending` until the task has ended, and then how.
+    #[schema(value_type = ResultStatus)]
+    status: &'static str,
+    /// What it gave, where it is completed: its job's output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    result: Option<Box<RawValue>>,
+    /// Why it failed, where it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<TaskErrorSchema>)]
+    error: Option<TaskError>,
+}
+
+/// What a client is told of a task's state.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum ResultStatus {
+    /// It waits, or runs.
+    Pending,
+    /// It has a result.
+    Completed,
+    /// It was given up.
+    Failed,
+    /// Its caller stopped it.
+    Cancelled,
+    /// Its time was over before it could run.
+    Expired,
+}
+
+/// The id under which a task was accepted.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"task_id": "5f0c9c1e-6f0b-4d7e-9a53-0d2f8a9c1b7e"}))]
+pub struct Accepted {
+    /// The id to ask for.
+    #[schema(value_type = String, format = "uuid")]
+    pub task_id: Uuid,
+}
+
+impl From<TaskRecord> for TaskResult {
+    fn from(record: TaskRecord) -> TaskResult {
+        let status = match record.state {
+            State::Scheduled | State::Pending | State::Running | State::Retrying => "pending",
+            ended => ended.as_str(),
+        };
+        let is = |state| record.state == state;
+        TaskResult {
+            status,
+            result: record.result.filter(|_| is(State::Completed)),
+            // A retrying task has an error too, but it is not the task's end.
+            error: record.error.filter(|_| is(State::Failed)),
+        }
+    }
+}

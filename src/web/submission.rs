@@ -1,0 +1,165 @@
+//! `POST /tasks/`: a submission, and all that is wrong with it.
+
+mod options;
+
+use lambda_http::Request;
+use ring::digest::{SHA256, digest};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::checks::{Checked, Rejection, words};
+use super::error::{FieldError, HttpError, Loc};
+use super::extract::Extract;
+use crate::clock::now_ms;
+use crate::documents;
+use crate::jobs::JobInfo;
+use crate::json::{Json, Object};
+use crate::tasks::task::{Options, Task};
+
+pub use options::{OptionsSchema, PrioritySchema};
+
+/// The header that makes a submission safe to repeat.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The longest key, in characters.
+const MAX_KEY: usize = 255;
+/// The namespace of ids that are made of idempotency keys (a random UUID).
+const KEYS: Uuid = Uuid::from_u128(0x8a1d_3c1e_5f0b_4d7e_9a53_0d2f_8a9c_1b7e);
+
+/// A submission, checked against its job.
+#[derive(Debug)]
+pub struct Submission {
+    job: &'static str,
+    input: Box<RawValue>,
+    options: Options,
+    /// The caller's key, and a hash of what was asked for with it.
+    key: Option<(String, String)>,
+}
+
+/// A task to be run.
+#[derive(Debug, ToSchema)]
+#[schema(as = NewTask, example = json!({
+    "job": "process_data",
+    "input": {"values": [1, 2, 3]},
+    "options": {"countdown": 5, "max_retries": 2},
+}))]
+pub struct NewTaskSchema {
+    /// The name of a job; `GET /jobs/` lists them.
+    pub job: String,
+    /// What the job is given, as its own schema has it.
+    #[schema(value_type = serde_json::Value, required = false)]
+    pub input: Json,
+    /// How the task is to be run.
+    #[schema(required = false)]
+    pub options: OptionsSchema,
+}
+
+impl Submission {
+    /// Reads a submission of one of `jobs`, at the time `now` in milliseconds since the Unix epoch.
+    pub fn read(request: &Request, jobs: &'static [JobInfo], now: u64) -> Checked<Submission> {
+        let body = request.body_json()?.into_object();
+        let body = body.map_err(|other| words::model(["body".into()], other))?;
+        let mut errors = Vec::new();
+        let job = keep(&mut errors, job(&body, jobs));
+        let input = keep(&mut errors, input(&body, job));
+        let options = keep(&mut errors, options::read(&body, now));
+        let key = keep(&mut errors, key(request, &body));
+        match (job, input, options, key) {
+            (Some(job), Some(input), Some(options), Some(key)) if errors.is_empty() => {
+                Ok(Submission {
+                    job: job.name,
+                    input,
+                    options,
+                    key,
+                })
+            }
+            _ => Err(Rejection::Fields(errors)),
+        }
+    }
+
+    /// The task. With an idempotency key its id is made of the caller and the key, so that callers'
+    /// keys don't meet.
+    pub fn task(self, caller: Option<&str>, now: u64) -> Task {
+        let id = match &self.key {
+            Some((key, _)) => {
+                let name = format!("{}\n{key}", caller.unwrap_or_default());
+                Uuid::new_v5(&KEYS, name.as_bytes())
+            }
+            None => Uuid::new_v4(),
+        };
+        let mut task = Task::new(id, self.job, self.input, now).with_options(self.options);
+        task.fingerprint = self.key.map(|(_, fingerprint)| fingerprint);
+        task.caller = caller.map(str::to_owned);
+        task
+    }
+}
+
+/// A task of `job` that is to run at once, with any object as its input. A number of the input that is
+/// not finite becomes null.
+///
+/// # Errors
+/// None in practice: every object can be written as JSON.
+pub fn new_task(job: &'static str, input: Object, caller: Option<&str>) -> Result<Task, HttpError> {
+    let input = RawValue::from_string(documents::to_text_lossy(input));
+    let input = input.map_err(HttpError::unavailable)?;
+    let mut task = Task::new(Uuid::new_v4(), job, input, now_ms());
+    task.caller = caller.map(str::to_owned);
+    Ok(task)
+}
+
+type Found<T> = Result<T, Vec<FieldError>>;
+
+/// A value, or nothing with its errors added to the list.
+fn keep<T>(errors: &mut Vec<FieldError>, found: Found<T>) -> Option<T> {
+    found.map_err(|found| errors.extend(found)).ok()
+}
+
+fn job(body: &Object, jobs: &'static [JobInfo]) -> Found<&'static JobInfo> {
+    let loc: [Loc; 2] = ["body".into(), "job".into()];
+    let given = match body.get("job") {
+        None => return Err(vec![words::missing(loc, Json::Object(body.clone()))]),
+        Some(Json::String(name)) => name,
+        Some(other) => return Err(vec![words::string(loc, other.clone())]),
+    };
+    let names: Vec<&str> = jobs.iter().map(|job| job.name).collect();
+    let found = jobs.iter().find(|job| job.name == given);
+    found.ok_or_else(|| vec![words::literal(loc, &names, given.as_str().into())])
+}
+
+/// The input as the job's own type reads it. The default is an empty object, for jobs without input.
+fn input(body: &Object, job: Option<&JobInfo>) -> Found<Box<RawValue>> {
+    let wrong = |reason: String, input: &Json| {
+        let loc = ["body".into(), "input".into()];
+        vec![words::value(loc, &reason, input.clone())]
+    };
+    let empty = Json::Object(Object::new());
+    let given = body.get("input").unwrap_or(&empty);
+    let text = given
+        .to_text()
+        .map_err(|error| wrong(error.to_string(), &Json::Null))?;
+    let input = RawValue::from_string(text).map_err(|error| wrong(error.to_string(), given))?;
+    let checked = job.map_or(Ok(()), |job| (job.check)(&input));
+    checked
+        .map(|()| input)
+        .map_err(|error| wrong(error.to_string(), given))
+}
+
+/// The idempotency key with a hash of what it is used for: the whole body, as its values are.
+fn key(request: &Request, body: &Object) -> Found<Option<(String, String)>> {
+    let Some(key) = request.header(IDEMPOTENCY_KEY) else {
+        return Ok(None);
+    };
+    if key.is_empty() || key.chars().count() > MAX_KEY {
+        let loc = ["header".into(), IDEMPOTENCY_KEY.into()];
+        let msg = format!("Value error, a key has 1 to {MAX_KEY} characters");
+        return Err(vec![FieldError::new("value_error", loc, msg, key)]);
+    }
+    // What is not finite is refused as input.
+    let text = Json::Object(body.clone()).to_text().unwrap_or_default();
+    let hash = digest(&SHA256, text.as_bytes());
+    let fingerprint = hash.as_ref().iter().map(|byte| format!("{byte:02x}"));
+    Ok(Some((key.to_owned(), fingerprint.collect())))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use lambda_http::Response;
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+
+use super::*;
+use crate::jobs::CATALOG;
+use crate::tasks::task::Priority;
+use crate::web::HttpError;
+use crate::web::answer::text_of;
+use crate::web::request::from_event;
+
+const NOW: u64 = 1_900_000_000_000;
+
+fn request(body: &str, key: Option<&str>) -> Request {
+    let mut event = ApiGatewayV2httpRequest::default();
+    event.body = Some(body.to_owned());
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, "application/json".parse().unwrap());
+    if let Some(key) = key {
+        headers.insert(IDEMPOTENCY_KEY, key.parse().unwrap());
+    }
+    event.headers = headers;
+    from_event(event, "/tasks")
+}
+
+fn task(body: &str, key: Option<&str>) -> Task {
+    let submission = Submission::read(&request(body, key), CATALOG, NOW);
+    submission.unwrap().task(Some("ada"), NOW)
+}
+
+/// The places and types of all that is wrong.
+fn wrong(body: &str) -> Vec<String> {
+    let rejection = Submission::read(&request(body, None), CATALOG, NOW).unwrap_err();
+    let answer = Response::from(HttpError::from(rejection));
+    assert_eq!(answer.status(), 422);
+    let answer: serde_json::Value = serde_json::from_str(text_of(&answer)).unwrap();
+    let errors = answer["detail"].as_array().unwrap().iter();
+    let place = |loc: &serde_json::Value| {
+        let parts = loc.as_array().unwrap().iter();
+        parts
+            .map(|part| part.as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+            .join(".")
+    };
+    errors
+        .map(|error| {
+            format!(
+                "{} {}",
+                place(&error["loc"]),
+                error["type"].as_str().unwrap()
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn a_submission_becomes_a_task() {
+    let task = task(
+        r#"{"job":"fetch_urls","input":{"urls":["http://a.example/"]},"options":{"countdown":1.5,
+            "expires":"2030-03-17T17:47:00Z","max_retries":0,"priority":"high","time_limit":60}}"#,
+        None,
+    );
+    assert_eq!(task.job, "fetch_urls");
+    assert_eq!(
+        task.input().unwrap().get(),
+        r#"{"urls":["http://a.example/"]}"#
+    );
+    let expected = Options {
+        eta: Some(NOW + 1_500),
+        expires: Some(NOW + 20_000),
+        max_retries: Some(0),
+        time_limit: Some(60),
+        priority: Priority::High,
+    };
+    assert_eq!(task.options, expected);
+    assert_eq!(task.caller.as_deref(), Some("ada"));
+    assert_eq!(task.fingerprint, None);
+}
+
+#[test]
+fn a_time_that_has_passed_is_now() {
+    let options = |text: &str| {
+        task(
+            &format!(r#"{{"job":"process_data","options":{text}}}"#),
+            None,
+        )
+        .options
+    };
+    assert_eq!(
+        options(r#"{"eta":"2001-01-01T00:00:00Z"}"#),
+        Options::default()
+    );
+    assert_eq!(options(r#"{"countdown":0}"#), Options::default());
+    assert_eq!(options("null"), Options::default());
+    let zone = options(r#"{"eta":"2030-03-17T18:46:41+01:00"}"#);
+    assert_eq!(zone.eta, Some(NOW + 1_000));
+}
+
+#[test]
+fn a_key_makes_the_id_and_callers_keys_do_not_meet() {
+    let body = r#"{"job":"process_data","input":{"a":1}}"#;
+    let (first, again) = (task(body, Some("k")), task(body, Some("k")));
+    assert_eq!(
+        (first.id, &first.fingerprint),
+        (again.id, &again.fingerprint)
+    );
+    let other = task(r#"{"job":"process_data","input":{"a":2}}"#, Some("k"));
+    assert_eq!(other.id, first.id);
+    assert_ne!(other.fingerprint, first.fingerprint);
+    let submission = Submission::read(&request(body, Some("k")), CATALOG, NOW).unwrap();
+    assert_ne!(submission.task(Some("bob"), NOW).id, first.id);
+    assert_ne!(task(body, None).id, task(body, None).id);
+}
+
+#[test]
+fn all_that_is_wrong_is_told() {
+    for (body, expected) in [
+        ("[1]", vec!["body model_attributes_type"]),
+        ("{}", vec!["body.job missing"]),
+        (r#"{"job":5}"#, vec!["body.job string_type"]),
+        (
+            r#"{"job":"x","options":7}"#,
+            vec![
+                "body.job literal_error",
+                "body.options model_attributes_type",
+            ],
+        ),
+        (r#"{"job":"fetch_urls"}"#, vec!["body.input value_error"]),
+        (
+            r#"{"job":"fetch_urls","input":{"urls":[1]}}"#,
+            vec!["body.input value_error"],
+        ),
+        (
+            r#"{"job":"process_data","input":[NaN]}"#,
+            vec!["body.input value_error"],
+        ),
+    ] {
+        assert_eq!(wrong(body), expected, "{body}");
+    }
+    for (options, expected) in [
+        (r#"{"countdown":"5"}"#, vec!["countdown float_type"]),
+        (r#"{"countdown":-1}"#, vec!["countdown greater_than_equal"]),
+        (r#"{"countdown":1e9}"#, vec!["countdown less_than_equal"]),
+        (r#"{"eta":"tomorrow"}"#, vec!["eta datetime_parsing"]),
+        (
+            r#"{"eta":"2030-03-17T18:46:41"}"#,
+            vec!["eta datetime_parsing"],
+        ),
+        (r#"{"eta":"2032-01-01T00:00:00Z"}"#, vec!["eta value_error"]),
+        (
+            r#"{"eta":"2030-03-18T00:00:00Z","countdown":5}"#,
+            vec!["eta value_error"],
+        ),
+        (
+            r#"{"countdown":60,"expires":"2030-03-17T17:47:00Z"}"#,
+            vec!["expires value_error"],
+        ),
+        (
+            r#"{"eta":"2020-01-01T00:00:00Z","expires":"2019-01-01T00:00:00Z"}"#,
+            vec!["expires value_error"],
+        ),
+        (
+            r#"{"max_retries":-1,"time_limit":0}"#,
+            vec![
+                "max_retries greater_than_equal",
+                "time_limit greater_than_equal",
+            ],
+        ),
+        (
+            r#"{"max_retries":101,"time_limit":1.5}"#,
+            vec!["max_retries less_than_equal", "time_limit int_type"],
+        ),
+        (r#"{"priority":"urgent"}"#, vec!["priority literal_error"]),
+        (r#"{"retries":1}"#, vec!["retries extra_forbidden"]),
+    ] {
+        let body = format!(r#"{{"job":"process_data","options":{options}}}"#);
+        let expected: Vec<String> = expected
+            .iter()
+            .map(|error| format!("body.options.{error}"))
+            .collect();
+        assert_eq!(wrong(&body), expected, "{options}");
+    }
+}
+
+#[test]
+fn an_unknown_job_is_told_the_names_that_exist() {
+    let rejection = Submission::read(&request(r#"{"job":"x"}"#, None), CATALOG, NOW).unwrap_err();
+    let answer = Response::from(HttpError::from(rejection));
+    let expected = r#""msg":"Input should be 'fetch_urls' or 'process_data'","input":"x","ctx":{"expected":"'fetch_urls' or 'process_data'"}"#;
+    assert!(text_of(&answer).contains(expected), "{}", text_of(&answer));
+}
