@@ -1,5 +1,5 @@
-//! The consumer of the messages that the task queues give up: fails their tasks, and keeps the
-//! messages.
+//! The consumer of messages that SQS moved out of the task queues after too many receives: fails their
+//! tasks, and sends the messages to the dead-letter queue.
 
 use async_service::{App, Error};
 

@@ -1,4 +1,4 @@
-//! `DELETE /users/{user_id}`: deletes a user, also one that the upstream still has.
+//! `DELETE /users/{user_id}`: deletes a user, also if the upstream still has the user.
 
 use async_service::users::Users;
 use async_service::web::openapi::{ErrorDetail, Invalid, Unavailable, UpstreamFailed};

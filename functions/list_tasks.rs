@@ -1,4 +1,4 @@
-//! `GET /tasks/?state=&job=&limit=&cursor=`: tasks, newest first, and a `Link` to the next page.
+//! `GET /tasks/?state=&job=&limit=&cursor=`: tasks, newest first, with a `Link` to the next page.
 
 use async_service::clock::now_ms;
 use async_service::tasks::client::Reader;

@@ -1,4 +1,5 @@
-//! `GET /users/?limit=&cursor=`: a page of users, and a `Link` to the next; or `?ids=1,2,3`: these users.
+//! `GET /users/?limit=&cursor=`: a page of users, with a `Link` to the next page. `GET /users/?ids=1,2,3`:
+//! these users.
 
 use async_service::users::{User, Users};
 use async_service::web::cursor::Cursor;

@@ -1,4 +1,4 @@
-//! `GET /tasks/{task_id}?wait=`: all that is known of a task, at once or when it has ended.
+//! `GET /tasks/{task_id}?wait=`: a task in full, at once or after the task's end.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use async_service::web::{Body, Extract, HttpError, Request, Response, all, answe
 use async_service::{App, Error};
 
 const ROUTE: &str = "/tasks/{task_id}";
-/// The longest wait in seconds. An HTTP API answers after 30 s at the latest.
+/// The longest wait in seconds. An HTTP API ends a request after 30 s.
 const MAX_WAIT: i64 = 20;
 
 #[tokio::main(flavor = "current_thread")]

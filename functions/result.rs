@@ -1,4 +1,4 @@
-//! `GET /result/{task_id}`: what became of a task.
+//! `GET /result/{task_id}`: the state of a task, and its result or error.
 
 use async_service::tasks::client::Reader;
 use async_service::web::openapi::{ErrorDetail, Invalid, TooLargeAnswer, Unavailable};

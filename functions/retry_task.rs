@@ -1,4 +1,4 @@
-//! `POST /tasks/{task_id}/retry`: runs a task again that ended without a result.
+//! `POST /tasks/{task_id}/retry`: runs a task without a result again.
 
 use async_service::tasks::client::{Retrying, Submitter};
 use async_service::web::openapi::{ErrorDetail, Invalid, Unavailable};

@@ -1,4 +1,4 @@
-//! `PUT /users/{user_id}`: replaces a user; from then on the upstream is not asked for it.
+//! `PUT /users/{user_id}`: replaces a user. The upstream is not asked for a replaced user.
 
 use async_service::users::{NewUserSchema, User, Users};
 use async_service::web::openapi::{ErrorDetail, InvalidBody, Unavailable, UpstreamFailed};

@@ -50,7 +50,7 @@ impl App {
         })
     }
 
-    /// Opens the connections of the parts built so far, if they are encrypted; see [`Aws::open`].
+    /// Opens the connections of the parts built so far, if they are encrypted; see [`Aws::preconnect`].
     pub async fn connect(&self) {
         let opening = self.opening.take();
         join_all(opening.into_values()).await;
@@ -262,7 +262,7 @@ impl App {
         let endpoint = aws.endpoint(service);
         // A handshake is what costs; without one a connection may wait for the first call.
         if endpoint.starts_with("https:") {
-            let opening = Box::pin(aws.open(&endpoint));
+            let opening = Box::pin(aws.preconnect(&endpoint));
             self.opening.borrow_mut().insert(endpoint, opening);
         }
         Ok(aws)

@@ -1,7 +1,8 @@
-//! What routes have in common in the OpenAPI document.
+//! The parameters and answers that many routes share in the OpenAPI document.
 //!
-//! A handler names its own answers beside it, and these by their types. None of them is ever made:
-//! they only describe what [`super::HttpError`] answers.
+//! A handler's `utoipa::path` describes the answers of that handler, and names the shared answers by
+//! these types. No value of these types is ever built: the types only describe the answers of
+//! [`super::HttpError`].
 
 use utoipa::{IntoParams, IntoResponses, ToSchema};
 

@@ -1,4 +1,5 @@
-//! `GET /result/{task_id}`: a task's state, folded into what the replaced service's clients know.
+//! `GET /result/{task_id}`: a task's state, reduced to the states that clients of the replaced service
+//! know.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -60,7 +61,7 @@ impl From<TaskRecord> for TaskResult {
         TaskResult {
             status,
             result: record.result.filter(|_| is(State::Completed)),
-            // A retrying task has an error too, but it is not the task's end.
+            // A retrying task has an error too, which is only the error of an attempt.
             error: record.error.filter(|_| is(State::Failed)),
         }
     }

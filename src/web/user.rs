@@ -1,4 +1,4 @@
-//! Users in requests.
+//! Reads users and their ids from requests.
 
 use lambda_http::Request;
 
@@ -24,7 +24,7 @@ pub fn ids(request: &Request) -> Checked<Option<Vec<i64>>> {
     Ok(Some(ids.iter().filter_map(Int::as_i64).collect()))
 }
 
-/// The user in a request's body, or all that is wrong with it.
+/// The user in a request's body, or every error of the body.
 pub fn new_user(request: &Request) -> Checked<NewUser> {
     request.body_as(check)
 }

@@ -1,4 +1,4 @@
-//! Keys, headers and contexts, through authorizer and guard on the embedded DynamoDB.
+//! Tests of the authorizer and the guard, with keys in the embedded DynamoDB.
 
 use std::time::Duration;
 
@@ -77,12 +77,12 @@ fn missing() -> Value {
     json!({"refused": "missing"})
 }
 
-const NOT_AT_ALL: Duration = Duration::ZERO;
-const LONG: Duration = Duration::from_secs(3600);
+const NO_CACHE: Duration = Duration::ZERO;
+const ONE_HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
 async fn a_key_names_its_caller_in_either_header() {
-    let setting = setting(NOT_AT_ALL, "read,write").await;
+    let setting = setting(NO_CACHE, "read,write").await;
     let ada = json!({"caller": "ada", "scopes": "read write"});
     let key = setting.key.reveal();
     for headers in [
@@ -99,8 +99,8 @@ async fn a_key_names_its_caller_in_either_header() {
 }
 
 #[tokio::test]
-async fn what_is_not_one_key_is_refused() {
-    let setting = setting(NOT_AT_ALL, "read").await;
+async fn headers_without_exactly_one_valid_key_are_refused() {
+    let setting = setting(NO_CACHE, "read").await;
     let key = setting.key.reveal();
     let other = ApiKey::generate().unwrap();
     let other = other.reveal();
@@ -120,11 +120,11 @@ async fn what_is_not_one_key_is_refused() {
         json!({"authorization": format!("Bearer{key}")}),
         json!({"authorization": "Bearer"}),
         json!({"authorization": "Bearer "}),
-        // As a gateway joins a header that was sent twice.
+        // A repeated header, joined by the gateway.
         json!({"authorization": format!("Bearer {key},Bearer {key}")}),
         json!({"x-api-key": format!("{key},{other}")}),
         json!({"x-api-key": format!("{key}, {key}")}),
-        // As one would that does not.
+        // A repeated header, not joined.
         json!({"x-api-key": key, "X-Api-Key": key}),
         json!({"authorization": format!("Bearer {key}"), "x-api-key": other}),
         json!({"authorization": format!("Bearer {other}"), "x-api-key": key}),
@@ -138,8 +138,8 @@ async fn what_is_not_one_key_is_refused() {
 }
 
 #[tokio::test]
-async fn a_key_that_was_revoked_or_is_expired_is_refused() {
-    let revoked = setting(NOT_AT_ALL, "read").await;
+async fn a_revoked_or_expired_key_is_refused() {
+    let revoked = setting(NO_CACHE, "read").await;
     assert_eq!(revoked.with_key(&revoked.key).await["caller"], "ada");
     revoked.store.revoke(revoked.key.id()).await.unwrap();
     assert_eq!(revoked.with_key(&revoked.key).await, invalid());
@@ -151,15 +151,15 @@ async fn a_key_that_was_revoked_or_is_expired_is_refused() {
         }
     };
     let now = now_ms() / 1000;
-    let expired = with_row(NOT_AT_ALL, "read", ends(now)).await;
+    let expired = with_row(NO_CACHE, "read", ends(now)).await;
     assert_eq!(expired.with_key(&expired.key).await, invalid());
-    let fresh = with_row(NOT_AT_ALL, "read", ends(now + 3600)).await;
+    let fresh = with_row(NO_CACHE, "read", ends(now + 3600)).await;
     assert_eq!(fresh.with_key(&fresh.key).await["caller"], "ada");
 }
 
 #[tokio::test]
-async fn a_wrong_key_costs_the_same_calls_however_wrong_it_is() {
-    let setting = setting(NOT_AT_ALL, "read").await;
+async fn every_wrong_key_costs_one_read() {
+    let setting = setting(NO_CACHE, "read").await;
     let text = setting.key.reveal();
     let (head, last) = text.split_at(text.len() - 1);
     let nearly = format!("{head}{}", if last == "A" { "E" } else { "A" });
@@ -174,8 +174,8 @@ async fn a_wrong_key_costs_the_same_calls_however_wrong_it_is() {
 }
 
 #[tokio::test]
-async fn a_row_is_kept_for_a_time_and_a_wrong_secret_is_not_let_in_by_it() {
-    let setting = setting(LONG, "read").await;
+async fn a_cached_row_admits_no_wrong_secret() {
+    let setting = setting(ONE_HOUR, "read").await;
     for _ in 0..3 {
         assert_eq!(setting.with_key(&setting.key).await["caller"], "ada");
     }
@@ -184,7 +184,7 @@ async fn a_row_is_kept_for_a_time_and_a_wrong_secret_is_not_let_in_by_it() {
     let wrong = ApiKey::parse(&wrong).unwrap();
     assert_eq!(setting.with_key(&wrong).await, invalid());
     assert_eq!(setting.faults.calls("GetItem"), 1);
-    // What is not there may be there in a moment.
+    // An absent row is not cached: the key may be created at any time.
     let unknown = ApiKey::generate().unwrap();
     for reads in [2, 3] {
         assert_eq!(setting.with_key(&unknown).await, invalid());
@@ -193,7 +193,7 @@ async fn a_row_is_kept_for_a_time_and_a_wrong_secret_is_not_let_in_by_it() {
 }
 
 #[tokio::test]
-async fn a_kept_row_expires_in_time_and_is_read_again() {
+async fn a_cached_row_expires_and_is_read_again() {
     let short = Duration::from_millis(20);
     let setting = setting(short, "read").await;
     assert_eq!(setting.with_key(&setting.key).await["caller"], "ada");
@@ -203,21 +203,21 @@ async fn a_kept_row_expires_in_time_and_is_read_again() {
 }
 
 #[tokio::test]
-async fn where_the_gateway_keeps_answers_only_what_it_keeps_them_by_counts() {
-    let setting = setting(LONG, "read").await;
+async fn with_a_caching_gateway_only_the_identity_source_counts() {
+    let setting = setting(ONE_HOUR, "read").await;
     let key = setting.key.reveal();
     let bearer = format!("Bearer {key}");
     let event = |source: &str| json!({"headers": {"x-api-key": key, "authorization": bearer}, "identitySource": [source]});
     assert_eq!(setting.ask(event(&bearer)).await["caller"], "ada");
     assert_eq!(setting.ask(event("Bearer x")).await, invalid());
-    // And a row is not kept here as well.
+    // The authorizer does not cache the row in addition.
     setting.store.revoke(setting.key.id()).await.unwrap();
     assert_eq!(setting.ask(event(&bearer)).await, invalid());
 }
 
 #[tokio::test]
-async fn a_table_that_does_not_answer_lets_nobody_in() {
-    let setting = setting(NOT_AT_ALL, "read").await;
+async fn without_the_table_no_key_is_admitted() {
+    let setting = setting(NO_CACHE, "read").await;
     setting.faults.fail("GetItem");
     let headers = json!({"headers": {"x-api-key": setting.key.reveal()}});
     let request: AuthorizerRequest = serde_json::from_value(headers).unwrap();
@@ -225,17 +225,17 @@ async fn a_table_that_does_not_answer_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn without_keys_nobody_is_asked_for_one() {
-    let store = setting(NOT_AT_ALL, "read").await.store;
+async fn without_key_authentication_no_key_is_needed() {
+    let store = setting(NO_CACHE, "read").await.store;
     let request: AuthorizerRequest = serde_json::from_value(json!({"headers": {}})).unwrap();
     for (mode, context) in [(AuthMode::Off, json!({})), (AuthMode::Jwt, missing())] {
-        let authorizer = Authorizer::new(mode, store.clone(), NOT_AT_ALL);
+        let authorizer = Authorizer::new(mode, store.clone(), NO_CACHE);
         let answer = authorizer.answer(&request).await.unwrap();
         assert_eq!(serde_json::to_value(&answer).unwrap()["context"], context);
     }
 }
 
-/// What the guard says: whose tasks alone may be seen, and who calls; or the refusal.
+/// The guard's decision: the only caller whose tasks may be seen, and the caller's name; or the refusal.
 fn admit<const N: usize>(
     variables: [(&str, &str); N],
     access: Access,
@@ -265,7 +265,7 @@ fn of(name: &str) -> Option<String> {
 }
 
 #[test]
-fn a_scope_is_what_the_method_needs() {
+fn a_method_needs_its_scope() {
     let ask = |scopes: &str, method| {
         let context = json!({"lambda": {"caller": "ada", "scopes": scopes}});
         admit([], Access::Callers, method, context)
@@ -290,7 +290,7 @@ fn a_scope_is_what_the_method_needs() {
 }
 
 #[test]
-fn who_is_not_known_is_refused_in_fastapis_shape() {
+fn an_unknown_caller_is_refused_in_the_form_of_fastapi() {
     let ask = |context| admit([], Access::Callers, Method::GET, context);
     let refused = |detail: &str| Err((401, format!(r#"{{"detail":"{detail}"}}"#)));
     let unknown = "Not authenticated";
@@ -302,7 +302,7 @@ fn who_is_not_known_is_refused_in_fastapis_shape() {
         json!({"lambda": {"refused": "missing", "caller": "ada", "scopes": "admin"}}),
         json!({"lambda": {"caller": "", "scopes": "admin"}}),
         json!({"lambda": {"caller": 7, "scopes": "admin"}}),
-        // Other authorizers' words count for nothing here.
+        // The contexts of other authorizers are ignored.
         json!({"jwt": {"claims": {"sub": "ada", "scope": "admin"}, "scopes": null}}),
         json!({"iam": {"userArn": "arn:aws:iam::1:user/ada"}}),
     ] {
@@ -313,7 +313,7 @@ fn who_is_not_known_is_refused_in_fastapis_shape() {
 }
 
 #[test]
-fn a_token_names_its_subject_and_its_scopes() {
+fn the_caller_is_the_subject_of_a_token() {
     let jwt = ("AUTH_MODE", "jwt");
     let ask = |claims: Value| {
         let context = json!({"jwt": {"claims": claims, "scopes": null}});
@@ -342,7 +342,7 @@ fn a_token_names_its_subject_and_its_scopes() {
         ask(json!({"sub": "", "scope": "admin"})).unwrap_err().0,
         401
     );
-    // Nor does the answer of the other authorizer count.
+    // The context of the key authorizer is ignored.
     let context = json!({"lambda": {"caller": "ada", "scopes": "admin"}});
     let refused = admit([jwt], Access::Callers, Method::GET, context);
     assert_eq!(refused.unwrap_err().0, 401);
@@ -361,7 +361,7 @@ fn a_token_names_its_subject_and_its_scopes() {
 }
 
 #[test]
-fn the_documentation_is_open_where_the_deployment_says_so() {
+fn open_docs_opens_only_the_documentation() {
     let ask = |variables, access| admit([variables], access, Method::GET, json!(null));
     let (open, closed) = (("OPEN_DOCS", "true"), ("OPEN_DOCS", "false"));
     assert_eq!(ask(open, Access::Documentation), Ok((None, None)));
@@ -371,7 +371,7 @@ fn the_documentation_is_open_where_the_deployment_says_so() {
 }
 
 #[test]
-fn without_authentication_everybody_gets_in() {
+fn without_authentication_every_request_is_admitted() {
     let ask = |context| {
         admit(
             [("AUTH_MODE", "none")],
@@ -382,7 +382,7 @@ fn without_authentication_everybody_gets_in() {
     };
     assert_eq!(ask(json!(null)), Ok((None, None)));
     assert_eq!(ask(json!({"lambda": {}})), Ok((None, None)));
-    // Whoever has another authorizer in front has callers all the same.
+    // The caller's name comes from any authorizer in front.
     for (context, name) in [
         (json!({"lambda": {"caller": "ada"}}), "ada"),
         (
@@ -399,7 +399,7 @@ fn without_authentication_everybody_gets_in() {
 }
 
 #[test]
-fn callers_may_be_allowed_to_see_each_others_tasks() {
+fn own_tasks_only_can_be_turned_off() {
     let context = json!({"lambda": {"caller": "ada", "scopes": "read"}});
     let shared = [("OWN_TASKS_ONLY", "false")];
     let admitted = admit(shared, Access::Callers, Method::GET, context);
