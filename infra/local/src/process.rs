@@ -277,7 +277,8 @@ pub fn become_tethered(program: &str, arguments: &[String]) -> Error {
 #[derive(Clone, Debug)]
 pub struct Log {
     file: Arc<Mutex<File>>,
-    terminal: bool,
+    /// Whether the lines go on the terminal too.
+    terminal: Arc<AtomicBool>,
 }
 
 impl Log {
@@ -293,8 +294,13 @@ impl Log {
         let file = File::create(path).context(format_args!("cannot write {}", path.display()))?;
         Ok(Self {
             file: Arc::new(Mutex::new(file)),
-            terminal,
+            terminal: Arc::new(AtomicBool::new(terminal)),
         })
+    }
+
+    /// Keeps all further lines from the terminal; the file has them.
+    pub fn mute(&self) {
+        self.terminal.store(false, Ordering::SeqCst);
     }
 
     fn pump(&self, from: impl Read + Send + 'static) -> thread::JoinHandle<()> {
@@ -314,7 +320,7 @@ impl Log {
             let _ = file.write_all(line);
         }
         // The watcher tells of itself at length; the file keeps it.
-        if self.terminal && !line.starts_with(b" INFO ") {
+        if self.terminal.load(Ordering::SeqCst) && !line.starts_with(b" INFO ") {
             let _ = std::io::stdout().lock().write_all(line);
         }
     }

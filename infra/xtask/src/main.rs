@@ -17,7 +17,11 @@ mod test;
 use arguments::Command;
 
 fn main() -> ExitCode {
-    match start() {
+    let outcome = start();
+    if process::interrupted() {
+        run::say_stopped();
+    }
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever pressed Ctrl-C knows why it stopped.
         Err(_) if process::interrupted() => ExitCode::from(130),
