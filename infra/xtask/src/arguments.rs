@@ -19,6 +19,12 @@ cargo xtask run    Runs the whole service on this machine; Ctrl-C stops it.
   --delay MS          how long the demo upstream waits before it answers
   --concurrency N     processes for each function (default 4)
   --auth              asks callers for an API key, and prints a fresh one
+  --allow-host HOST:PORT
+                      lets /fetch/ and sources read from this server on this
+                      machine, as URLs name it; may be given several times
+  --slash WAY         what the gateway makes of a path that ends in a slash:
+                      match (default) has the route without the slash, default
+                      has $default, bare leaves the authorizer out
 
 cargo xtask deploy --local
                    Deploys template.yaml into AWS endpoints on this machine,
@@ -28,6 +34,7 @@ cargo xtask deploy --local
   --release           optimized functions
   --delay MS          how long the demo upstream waits before it answers
   --parameter N=V     sets the template's parameter N, such as AuthMode=none
+  --slash WAY         as above
 
 cargo xtask keys create --name NAME --scopes read,write,admin [--expires-days N]
 cargo xtask keys list
@@ -157,6 +164,8 @@ fn parse_run(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error>
             Arg::Long("data") => options.data = Some(absolute(parser.value()?)),
             Arg::Long("release") => options.release = true,
             Arg::Long("auth") => options.auth_mode = "api-key".to_owned(),
+            Arg::Long("allow-host") => options.allow_hosts.push(server(parser.value()?)?),
+            Arg::Long("slash") => options.slash = parser.value()?.parse()?,
             Arg::Long("delay") => {
                 options.delay = Duration::from_millis(parser.value()?.parse()?);
             }
@@ -187,6 +196,7 @@ fn parse_deploy(parser: &mut Parser) -> std::result::Result<Command, lexopt::Err
             Arg::Long("delay") => {
                 options.delay = Duration::from_millis(parser.value()?.parse()?);
             }
+            Arg::Long("slash") => options.slash = parser.value()?.parse()?,
             Arg::Long("parameter") => options.parameters.push(pair(parser.value()?)?),
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             other => return Err(other.unexpected()),
@@ -200,6 +210,23 @@ fn parse_deploy(parser: &mut Parser) -> std::result::Result<Command, lexopt::Err
         );
     }
     Ok(Command::Deploy(Box::new(options)))
+}
+
+/// A host and a port, with `:` between, as the functions take them.
+fn server(given: OsString) -> std::result::Result<String, lexopt::Error> {
+    let given = given.string()?;
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "-._[:]".contains(c);
+    let is_server = given.rsplit_once(':').is_some_and(|(host, port)| {
+        let is_whole = host.starts_with('[') == host.ends_with(']') && host != "[]";
+        let is_one = host.starts_with('[') || !host.contains([':', '[', ']']);
+        let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+        let port: Option<u16> = port.parse().ok().filter(|_| digits);
+        !host.is_empty() && host.chars().all(is_part) && is_whole && is_one && port > Some(0)
+    });
+    match is_server {
+        true => Ok(given),
+        false => Err(format!("{given:?} is not HOST:PORT").into()),
+    }
 }
 
 /// A name and a value, with `=` between.

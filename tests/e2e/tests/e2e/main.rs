@@ -5,6 +5,9 @@
 //! keys, for the tests of these; or with `E2E_DEPLOYED=1` the template deployed into local AWS
 //! endpoints, which asks for keys too. One of it serves all tests, one test after the other, since some of them make the
 //! upstream fail or kill the worker.
+//!
+//! `E2E_SLASH` is what the gateway makes of a path that ends in a slash: `match` (default), `default`
+//! or `bare`, as `cargo xtask run --slash` has it.
 
 mod auth;
 mod aws;

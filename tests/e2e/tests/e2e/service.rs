@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use local_stack::deploy::{self, Deployment};
-use local_stack::gateway::Gateway;
+use local_stack::gateway::{Gateway, Slash};
 use local_stack::keys::{self, Place};
 use local_stack::{Options, Stack};
 use serde_json::{Value, json};
@@ -84,6 +84,7 @@ impl Service {
             ("METRICS_NAMESPACE", "e2e".to_owned()),
         ]);
         let stack = Stack::start(&Options {
+            slash: slash()?,
             environment,
             auth_mode: auth_mode.to_owned(),
             key_cache_seconds: KEY_CACHE.as_secs(),
@@ -97,6 +98,7 @@ impl Service {
     pub fn deploy() -> local_stack::Result<Service> {
         let deployment = Deployment::start(&deploy::Options {
             release: true,
+            slash: slash()?,
             parameters: variables([
                 ("LeaseSeconds", LEASE.as_secs().to_string()),
                 ("UsersFreshSeconds", FRESH.as_secs().to_string()),
@@ -121,6 +123,7 @@ impl Service {
         deploy::update(&deploy::Options {
             aws_port: deployment.port(),
             release: true,
+            slash: slash()?,
             parameters: variables([(parameter, value.to_owned())]),
             ..deploy::Options::default()
         })
@@ -271,6 +274,7 @@ impl Service {
             panic!("only the local stack has gateways of its own");
         };
         let options = Options {
+            slash: slash().expect("a way"),
             auth_mode: "api-key-cached".to_owned(),
             key_cache_seconds: KEY_CACHE.as_secs(),
             ..Options::default()
@@ -367,6 +371,16 @@ impl Service {
             assert!(started.elapsed() < PATIENCE, "in vain: {what}");
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+}
+
+/// What the gateway makes of a slash at the end of a path: `E2E_SLASH`.
+fn slash() -> local_stack::Result<Slash> {
+    match std::env::var("E2E_SLASH") {
+        Ok(way) => way
+            .parse()
+            .map_err(|error| local_stack::Error::new(format!("E2E_SLASH: {error}"))),
+        Err(_) => Ok(Slash::default()),
     }
 }
 
