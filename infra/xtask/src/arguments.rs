@@ -8,6 +8,8 @@ use lexopt::{Arg, Parser, ValueExt};
 use local_stack::keys::Place;
 use local_stack::{Error, Logs, Options, Result, deploy, stack};
 
+use crate::smoke;
+
 /// What `cargo xtask help` prints.
 pub const HELP: &str = "\
 cargo xtask run    Runs the whole service on this machine; Ctrl-C stops it.
@@ -47,6 +49,15 @@ cargo xtask keys revoke ID
   --stack NAME        in that stack of the account whose credentials and
                       region are in the environment
 
+cargo xtask smoke --url URL
+                   Tries a running service from outside, here or in an account,
+                   within a minute: its routes, who gets in, items, users,
+                   tasks, and the documentation. What it makes it deletes, but
+                   for a few small tasks.
+  --key KEY           a key (or a token) with the scopes read and write;
+                      without it, everybody is to get in
+  --origin ORIGIN     one of CorsAllowOrigins, whose pages are to get in too
+
 cargo xtask test   Checks everything: format, lints, tests, documentation,
                    template.yaml, and the service from end to end, both
                    running and deployed.
@@ -83,6 +94,8 @@ pub enum Command {
     Deploy(Box<deploy::Options>),
     /// Make, show or revoke API keys: where, and the words that say what.
     Keys(Place, Vec<String>),
+    /// Try a running service.
+    Smoke(smoke::Options),
     /// Check everything.
     Test(TestOptions),
     /// Try the delivery contract.
@@ -132,6 +145,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command> {
             Some("help") => Ok(Command::Help),
             Some("run") => parse_run(&mut parser),
             Some("deploy") => parse_deploy(&mut parser),
+            Some("smoke") => parse_smoke(&mut parser),
             Some("test") => parse_test(&mut parser),
             Some("keys") => parse_keys(&mut parser),
             Some("faults") => parse_faults(&mut parser),
@@ -262,6 +276,23 @@ fn parse_keys(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error
         }
     }
     Ok(Command::Keys(place, words))
+}
+
+fn parse_smoke(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error> {
+    let mut options = smoke::Options::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("url") => options.url = parser.value()?.string()?,
+            Arg::Long("key") => options.key = Some(parser.value()?.string()?),
+            Arg::Long("origin") => options.origin = Some(parser.value()?.string()?),
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected()),
+        }
+    }
+    match options.url.is_empty() {
+        true => Err("it lacks --url".into()),
+        false => Ok(Command::Smoke(options)),
+    }
 }
 
 fn parse_test(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error> {

@@ -1,5 +1,5 @@
-//! The project's commands: `cargo xtask run`, `deploy`, `keys`, `test`, `faults`, `bench` and
-//! `openapi`.
+//! The project's commands: `cargo xtask run`, `deploy`, `keys`, `smoke`, `test`, `faults`, `bench`
+//! and `openapi`.
 
 use std::process::ExitCode;
 
@@ -12,6 +12,7 @@ mod faults;
 mod keys;
 mod openapi;
 mod run;
+mod smoke;
 mod test;
 
 use arguments::Command;
@@ -43,6 +44,7 @@ fn start() -> Result<()> {
         Command::Run(options) => run::run(&options),
         Command::Deploy(options) => deploy::run(&options),
         Command::Keys(place, words) => keys::run(&place, &words),
+        Command::Smoke(options) => smoke::run(&options),
         Command::Test(options) => test::run(options),
         Command::Faults(options) => faults::run(options),
         Command::Bench(options) => bench::run(&options),

@@ -93,6 +93,17 @@ fn keys_are_somewhere() {
 }
 
 #[test]
+fn smoke_takes_its_options() {
+    let words = "smoke --url https://x.example/prod/ --key as_1_2 --origin=https://a.example";
+    let Command::Smoke(options) = parse_words(words).unwrap() else {
+        panic!("not smoke")
+    };
+    assert_eq!(options.url, "https://x.example/prod/");
+    assert_eq!(options.key.as_deref(), Some("as_1_2"));
+    assert_eq!(options.origin.as_deref(), Some("https://a.example"));
+}
+
+#[test]
 fn faults_take_their_options() {
     let Command::Faults(options) = parse_words("faults --seed 7 --tasks=50").unwrap() else {
         panic!("not faults")
@@ -137,6 +148,7 @@ fn mistakes_are_one_line_that_shows_the_way() {
         "deploy",
         "deploy --local --data rows",
         "deploy --local --parameter AuthMode",
+        "smoke --key as_1_2",
         "faults --seed x",
         "bench --rounds 0",
         "bench --only",
