@@ -2,8 +2,10 @@
 //! are plain functions, called from many threads at once; request bodies are in
 //! memory, answers whole, streamed, or broken off on purpose.
 
+mod forward;
 mod server;
 
+pub use forward::Forwarder;
 pub use server::Server;
 
 /// One request, read to its end.

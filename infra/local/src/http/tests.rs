@@ -175,6 +175,54 @@ fn nonsense_is_refused_and_silence_is_an_end() {
 }
 
 #[test]
+fn requests_are_passed_on_as_they_are() {
+    let server = Server::start(0, |request: &Request| {
+        let body = String::from_utf8_lossy(&request.body);
+        let (method, path, query) = (&request.method, &request.path, &request.query);
+        let told = format!("{method} {path} {query} {:?} {body}", request.header("x-a"));
+        let mut answer = Response::new(418, "text/plain", told);
+        answer.headers.push(("x-b".to_owned(), "2".to_owned()));
+        answer
+    })
+    .unwrap();
+    let forwarder = Forwarder::new(&format!("http://127.0.0.1:{}/", server.port()));
+    for (method, query, sent) in [
+        ("POST", "", "body"),
+        ("PUT", "a=b", "body"),
+        ("PATCH", "a", "body"),
+        ("GET", "groupName=a%20b&x=", ""),
+        ("DELETE", "groupName=a", ""),
+        ("POST", "", ""),
+    ] {
+        let request = Request {
+            method: method.to_owned(),
+            path: "/a%2Fb".to_owned(),
+            query: query.to_owned(),
+            headers: vec![
+                ("x-a".to_owned(), "1".to_owned()),
+                ("host".to_owned(), "elsewhere".to_owned()),
+                ("content-length".to_owned(), sent.len().to_string()),
+            ],
+            body: sent.into(),
+        };
+        let answer = forwarder.forward(&request).unwrap();
+        assert_eq!(answer.status, 418);
+        assert!(answer.headers.contains(&("x-b".to_owned(), "2".to_owned())));
+        let expected = format!("{method} /a%2Fb {query} Some(\"1\") {sent}");
+        assert!(matches!(&answer.body, Body::Whole(body) if *body == expected.as_bytes()));
+    }
+    drop(server);
+    assert!(
+        forwarder
+            .forward(&Request {
+                method: "GET".to_owned(),
+                ..Request::default()
+            })
+            .is_err()
+    );
+}
+
+#[test]
 fn a_head_is_answered_with_the_length_alone() {
     let sent = "HEAD /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     let answer = exchange(&echo(), sent).unwrap();
