@@ -13,6 +13,7 @@ mod auth;
 mod aws;
 mod bodies;
 mod browser;
+mod calls;
 mod clients;
 mod deployment;
 mod docs;
@@ -77,6 +78,8 @@ fn main() -> ExitCode {
         // Last, since the tester may delete the users that other tests read.
         clients: a_validator_accepts_the_document a_generated_client_submits_a_task
             a_tester_finds_no_answer_outside_of_the_document secrets_are_in_no_log;
+        // After all that makes calls.
+        calls: that_aws_would_refuse_are_found are_as_aws_takes_them;
     };
     if arguments.list {
         return libtest_mimic::run(&arguments, trials(&tests, None)).exit_code();
@@ -87,7 +90,7 @@ fn main() -> ExitCode {
         (true, _) => without(&tests, &IMPOSSIBLE_WHEN_DEPLOYED),
         (false, true) => tests
             .iter()
-            .filter(|(name, _)| is_of_keys(name))
+            .filter(|(name, _)| is_of_keys(name) || *name == RECORDED)
             .copied()
             .collect(),
         (false, false) => tests
@@ -118,7 +121,11 @@ fn main() -> ExitCode {
 
 /// What the local AWS endpoints do otherwise than API Gateway does, or where they are, so that no
 /// function could make these tests pass.
-const IMPOSSIBLE_WHEN_DEPLOYED: [(&str, &str); 6] = [
+const IMPOSSIBLE_WHEN_DEPLOYED: [(&str, &str); 7] = [
+    (
+        RECORDED,
+        "the functions call the endpoints that run them, and nothing is between",
+    ),
     (
         "routes::refuses_options",
         "OPTIONS is answered by the endpoints",
@@ -144,6 +151,9 @@ const IMPOSSIBLE_WHEN_DEPLOYED: [(&str, &str); 6] = [
         "the page's links lead to the root of a host, and the address has a prefix",
     ),
 ];
+
+/// The test of what the tests before it had the functions call.
+const RECORDED: &str = "calls::are_as_aws_takes_them";
 
 /// Whether a test needs a service that asks for keys. The tester is one, since it also finds a route
 /// that does not ask although the document says so.
