@@ -51,6 +51,7 @@ pub struct Process {
     name: String,
     child: Child,
     grace: Duration,
+    log: Log,
     pumps: Vec<thread::JoinHandle<()>>,
 }
 
@@ -76,6 +77,7 @@ impl Process {
             name: name.to_owned(),
             child,
             grace,
+            log: log.clone(),
             pumps,
         })
     }
@@ -102,7 +104,9 @@ impl Process {
     }
 
     /// Asks the group to end, and ends it when it does not within the grace.
+    /// What it says meanwhile goes into the file of its log alone.
     pub fn stop(&mut self) {
+        self.log.mute();
         let group = group_of(&self.child);
         if matches!(self.child.try_wait(), Ok(None)) {
             let _ = killpg(group, Signal::SIGTERM);
@@ -299,7 +303,7 @@ impl Log {
     }
 
     /// Keeps all further lines from the terminal; the file has them.
-    pub fn mute(&self) {
+    fn mute(&self) {
         self.terminal.store(false, Ordering::SeqCst);
     }
 

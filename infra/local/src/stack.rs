@@ -107,7 +107,6 @@ pub struct Stack {
     template: Template,
     ports: Ports,
     log_file: PathBuf,
-    log: Log,
     key: Option<String>,
     // Dropped in this order: what invokes and is invoked before what it needs.
     _gateway: Gateway,
@@ -164,8 +163,8 @@ impl Stack {
             resources::create_storage(&emulator.aws, &template)
         })?;
         let log_file = scratch.join("functions.log");
-        let log = Log::create(&log_file, options.logs == Logs::Terminal)?;
         let watcher = steps.run("functions run under cargo lambda watch", || {
+            let log = Log::create(&log_file, options.logs == Logs::Terminal)?;
             watch(options, ports, &tools, &runner, &template, &log)
         })?;
         let functions_url = format!("http://127.0.0.1:{}", ports.functions);
@@ -183,7 +182,6 @@ impl Stack {
             template,
             ports,
             log_file,
-            log,
             key,
             _gateway: gateway,
             watcher,
@@ -251,8 +249,6 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // What a function says while it is ended is of no use to anybody at the terminal.
-        self.log.mute();
         // First, so that no message is handed to functions that are going.
         let _ = resources::disconnect(&self.emulator.aws, &self.template);
     }
