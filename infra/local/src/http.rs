@@ -4,6 +4,7 @@
 
 mod forward;
 mod server;
+mod target;
 
 pub use forward::Forwarder;
 pub use server::Server;

@@ -19,6 +19,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, spawn_blocking};
 
+use super::target::{Ended, Masked, unmasked};
 use super::{Body, Handler, Request, Response};
 use crate::error::{Context, Result};
 
@@ -127,7 +128,9 @@ async fn accept(
 /// Answers the requests of one connection, one after the other.
 async fn converse(stream: TcpStream, handler: Arc<impl Handler>) {
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| serve(request, Arc::clone(&handler)));
+    let ended = Ended::default();
+    let stream = Masked::new(stream, ended.clone());
+    let service = service_fn(move |request| serve(request, Arc::clone(&handler), ended.clone()));
     let connection = http1::Builder::new()
         .half_close(true)
         .header_read_timeout(None)
@@ -142,7 +145,11 @@ async fn converse(stream: TcpStream, handler: Arc<impl Handler>) {
 type Answer =
     std::result::Result<hyper::Response<Outgoing>, Box<dyn std::error::Error + Send + Sync>>;
 
-async fn serve(request: hyper::Request<Incoming>, handler: Arc<impl Handler>) -> Answer {
+async fn serve(
+    request: hyper::Request<Incoming>,
+    handler: Arc<impl Handler>,
+    ended: Ended,
+) -> Answer {
     let (parts, body) = request.into_parts();
     let body = match Limited::new(body, MAX_BODY).collect().await {
         Ok(body) => body.to_bytes(),
@@ -155,6 +162,7 @@ async fn serve(request: hyper::Request<Incoming>, handler: Arc<impl Handler>) ->
         }
         Err(cause) => return Err(cause),
     };
+    ended.tell();
     let request = incoming(&parts, body);
     let response = spawn_blocking(move || handler(&request)).await?;
     if matches!(response.body, Body::Nothing) {
@@ -169,8 +177,8 @@ fn incoming(parts: &hyper::http::request::Parts, body: Bytes) -> Request {
     let headers = parts.headers.iter();
     Request {
         method: parts.method.as_str().to_owned(),
-        path: parts.uri.path().to_owned(),
-        query: parts.uri.query().unwrap_or_default().to_owned(),
+        path: unmasked(parts.uri.path()),
+        query: unmasked(parts.uri.query().unwrap_or_default()),
         headers: headers
             .map(|(name, value)| (name.as_str().to_owned(), text(value)))
             .collect(),

@@ -96,6 +96,60 @@ fn targets_and_headers_are_taken_apart() {
 }
 
 #[test]
+fn targets_arrive_as_they_were_sent() {
+    let server = Server::start(0, |request: &Request| {
+        let (path, query) = (&request.path, &request.query);
+        let size = request.body.len();
+        Response::new(200, "text/plain", format!("<{path}><{query}><{size}>"))
+    })
+    .unwrap();
+    let port = server.port();
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    let targets = [
+        ("/a?q={}|^`\"<>", "</a><q={}|^`\"<>>"),
+        ("/a`<>\"{|}?q=1#x", "</a`<>\"{|}><q=1#x>"),
+        ("/a#b?c", "</a#b><c>"),
+        ("/a\\b%22?%23", "</a\\b%22><%23>"),
+        ("/\u{e4}?\u{e4}\u{1F600}", "</\u{e4}><\u{e4}\u{1F600}>"),
+    ];
+    // One after the other on one connection, with bodies in both framings between.
+    for (target, expected) in targets.into_iter().cycle().take(15) {
+        for (framing, body) in [
+            ("", ""),
+            ("Content-Length: 9\r\n", "GET /x\"\r\n"),
+            (
+                "Transfer-Encoding: chunked\r\n",
+                "9\r\nGET /x\"\r\n\r\n0\r\n\r\n",
+            ),
+        ] {
+            let size = if body.is_empty() { 0 } else { 9 };
+            let expected = format!("{expected}<{size}>");
+            let sent = format!("POST {target} HTTP/1.1\r\nHost: x\r\n{framing}\r\n{body}");
+            // In two parts, so that a target comes in more than one read.
+            let (one, two) = sent.as_bytes().split_at(7);
+            stream.write_all(one).unwrap();
+            std::thread::sleep(Duration::from_millis(2));
+            stream.write_all(two).unwrap();
+            let mut answer = Vec::new();
+            while !answer.ends_with(expected.as_bytes()) {
+                let mut more = [0; 1000];
+                let count = stream.read(&mut more).unwrap();
+                assert!(count > 0, "{target}: {}", String::from_utf8_lossy(&answer));
+                answer.extend_from_slice(&more[..count]);
+                assert!(
+                    answer.len() < 900,
+                    "{target}: {}",
+                    String::from_utf8_lossy(&answer)
+                );
+                if answer.windows(8).any(|part| part == b" 400 Bad") {
+                    panic!("{target} is refused");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn chunked_bodies_are_read_however_the_word_is_written() {
     let server = echo();
     for word in ["chunked", "Chunked", "CHUNKED"] {
