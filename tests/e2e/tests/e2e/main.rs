@@ -24,6 +24,7 @@ mod metrics;
 mod routes;
 mod schedules;
 mod service;
+mod smoke;
 mod tasks;
 mod users;
 mod worker;
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
             oversized_headers_let_nobody_in another_callers_task_is_unknown
             callers_idempotency_keys_do_not_meet keys_are_listed_without_their_secrets;
         deployment: an_update_fails_no_request;
+        smoke: finds_nothing_wrong tells_of_a_key_that_is_worth_nothing;
         // Last, since the tester may delete the users that other tests read.
         clients: a_validator_accepts_the_document a_generated_client_submits_a_task
             a_tester_finds_no_answer_outside_of_the_document secrets_are_in_no_log;
@@ -90,7 +92,7 @@ fn main() -> ExitCode {
         (true, _) => without(&tests, &IMPOSSIBLE_WHEN_DEPLOYED),
         (false, true) => tests
             .iter()
-            .filter(|(name, _)| is_of_keys(name) || *name == RECORDED)
+            .filter(|(name, _)| is_of_keys(name) || is_of_both(name))
             .copied()
             .collect(),
         (false, false) => tests
@@ -154,6 +156,11 @@ const IMPOSSIBLE_WHEN_DEPLOYED: [(&str, &str); 7] = [
 
 /// The test of what the tests before it had the functions call.
 const RECORDED: &str = "calls::are_as_aws_takes_them";
+
+/// Whether a test is of a service that asks for keys and of one that does not.
+fn is_of_both(name: &str) -> bool {
+    name == RECORDED || name.starts_with("smoke::")
+}
 
 /// Whether a test needs a service that asks for keys. The tester is one, since it also finds a route
 /// that does not ask although the document says so.
