@@ -225,7 +225,14 @@ impl Job for ProcessData {
 }
 
 /// The keys of a [`SourceInput`].
-const SOURCE_KEYS: [&str; 6] = ["source_url", "format", "encoding", "delimiter", "decimal", "nulls"];
+const SOURCE_KEYS: [&str; 6] = [
+    "source_url",
+    "format",
+    "encoding",
+    "delimiter",
+    "decimal",
+    "nulls",
+];
 
 /// The source that an input names: `{"source_url": "…"}`, perhaps with more of [`SOURCE_KEYS`]. An
 /// object with any other key is data, whatever its `source_url` says.

@@ -182,7 +182,10 @@ fn beginning(text: &str) -> u64 {
             let start = bytes.len() - 4;
             padded[start..start + 4].copy_from_slice(last);
         }
-        _ => padded.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from),
+        _ => padded
+            .iter_mut()
+            .zip(bytes)
+            .for_each(|(to, from)| *to = *from),
     }
     u64::from_be_bytes(padded)
 }

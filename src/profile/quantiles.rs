@@ -187,7 +187,11 @@ fn rank(value: f64) -> u64 {
 /// The double of a [`rank`].
 fn ranked(rank: u64) -> f64 {
     const SIGN: u64 = 1 << 63;
-    f64::from_bits(if rank & SIGN == 0 { !rank } else { rank & !SIGN })
+    f64::from_bits(if rank & SIGN == 0 {
+        !rank
+    } else {
+        rank & !SIGN
+    })
 }
 
 /// Centroids and single values, both ascending, as one sequence of centroids. Among equals, the

@@ -29,13 +29,13 @@ mod sniff;
 mod table;
 mod unpack;
 
-pub(in crate::profile) use cell::{Amount, Number};
 pub use cell::NULL_WORDS;
+pub(in crate::profile) use cell::{Amount, Number};
 use charset::{Charset, Fault};
 pub use error::{KEPT_ERRORS, RecordError, RecordErrors, SourceError};
 use lines::Lines;
-pub(in crate::profile) use record::{Form, Row};
 pub use record::Record;
+pub(in crate::profile) use record::{Form, Row};
 use rows::line_ends;
 use sniff::Plan;
 pub use table::MAX_COLUMNS;
@@ -329,7 +329,9 @@ impl Reading {
         while !bytes.is_empty() {
             let was_guessed = self.charset.is_guessed();
             let reader = &mut self.reader;
-            let fed = self.charset.feed(bytes, &mut |text| reader.feed(text, each));
+            let fed = self
+                .charset
+                .feed(bytes, &mut |text| reader.feed(text, each));
             bytes = fed.map_err(|fault| fault.in_line(self.reader.line()))?;
             self.note_guess(was_guessed);
         }

@@ -6,24 +6,8 @@ use crate::json::{Int, MAX_INT_DIGITS};
 
 /// What stands for a missing value, besides an empty cell: the words that pandas takes for one.
 pub const NULL_WORDS: [&str; 18] = [
-    "#N/A",
-    "#N/A N/A",
-    "#NA",
-    "-1.#IND",
-    "-1.#QNAN",
-    "-NaN",
-    "-nan",
-    "1.#IND",
-    "1.#QNAN",
-    "<NA>",
-    "N/A",
-    "NA",
-    "NULL",
-    "NaN",
-    "None",
-    "n/a",
-    "nan",
-    "null",
+    "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>",
+    "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
 ];
 
 /// The words for a missing value.
@@ -118,8 +102,7 @@ pub(in crate::profile) fn number(cell: &str, decimal: u8) -> Option<Number> {
     let is_trimmed = text.len() < cell.len();
     let written_plus = parts.has_sign && !parts.is_negative;
     if parts.after.is_none() && !parts.has_exponent {
-        let is_plain =
-            !is_trimmed && !written_plus && !(parts.is_negative && parts.digits == 0);
+        let is_plain = !is_trimmed && !written_plus && !(parts.is_negative && parts.digits == 0);
         let value = Amount::Int(parts.int(text)?);
         return Some(Number { value, is_plain });
     }
@@ -141,7 +124,10 @@ fn parts(bytes: &[u8], decimal: u8) -> Option<Parts> {
     let mut digits = |at: &mut usize| {
         let start = *at;
         while let Some(byte @ b'0'..=b'9') = bytes.get(*at) {
-            parts.digits = parts.digits.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+            parts.digits = parts
+                .digits
+                .wrapping_mul(10)
+                .wrapping_add(u64::from(byte - b'0'));
             parts.last = *byte;
             *at += 1;
         }
@@ -175,7 +161,11 @@ impl Parts {
     fn int(&self, text: &str) -> Option<Int> {
         if self.before <= 18 {
             let magnitude = self.digits.cast_signed();
-            let int = if self.is_negative { -magnitude } else { magnitude };
+            let int = if self.is_negative {
+                -magnitude
+            } else {
+                magnitude
+            };
             return Some(int.into());
         }
         if self.before > MAX_INT_DIGITS {
@@ -191,7 +181,11 @@ impl Parts {
         if !self.has_exponent && self.before + after <= 18 && self.digits < 1 << 53 {
             // The quotient of two numbers that are exact is rounded once.
             let magnitude = self.digits as f64 / TENS.get(after)?;
-            return Some(if self.is_negative { -magnitude } else { magnitude });
+            return Some(if self.is_negative {
+                -magnitude
+            } else {
+                magnitude
+            });
         }
         match decimal {
             b'.' => text.parse().ok(),
@@ -205,7 +199,9 @@ impl Parts {
         let after = self.after.unwrap_or(0);
         let ends_well = self.last != b'0' || after == 1;
         // From four zeros behind the mark on, an exponent is shorter.
-        let least = after.checked_sub(4).map_or(Some(&1.0), |power| TENS.get(power));
+        let least = after
+            .checked_sub(4)
+            .map_or(Some(&1.0), |power| TENS.get(power));
         let needs_no_exponent = match self.digits {
             0 => !self.is_negative,
             digits => least.is_some_and(|least| digits as f64 >= *least),
@@ -225,7 +221,9 @@ fn infinity(text: &str) -> Option<Number> {
         b'+' => (1.0, text.get(1..)?),
         _ => (1.0, text),
     };
-    let is_infinity = ["inf", "infinity"].iter().any(|known| word.eq_ignore_ascii_case(known));
+    let is_infinity = ["inf", "infinity"]
+        .iter()
+        .any(|known| word.eq_ignore_ascii_case(known));
     is_infinity.then_some(Number {
         value: Amount::Float(sign * f64::INFINITY),
         is_plain: false,

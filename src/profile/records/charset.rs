@@ -330,7 +330,7 @@ fn is_start_of_utf8(text: &[u8]) -> bool {
     }
 }
 
-/// UTF-16 without a byte order mark: where many characters are ASCII, every other byte is often
+/// UTF-16 without a byte order mark: where a quarter of the characters is ASCII or more, every other byte is often
 /// zero, and none of those between them is.
 fn utf_16(head: &[u8]) -> Option<&'static Encoding> {
     let units = head.len().min(4096) / 2;
@@ -339,8 +339,8 @@ fn utf_16(head: &[u8]) -> Option<&'static Encoding> {
         bytes.filter(|byte| **byte == 0).count()
     };
     match (zeros(0), zeros(1)) {
-        (0, low) if low > 0 && low * 8 >= units => Some(UTF_16LE),
-        (high, 0) if high > 0 && high * 8 >= units => Some(UTF_16BE),
+        (0, low) if low > 0 && low * 4 >= units => Some(UTF_16LE),
+        (high, 0) if high > 0 && high * 4 >= units => Some(UTF_16BE),
         _ => None,
     }
 }

@@ -119,7 +119,9 @@ impl<'h> Start<'h> {
     /// Excel's `sep=;` in a line of its own.
     fn delimiter_hint(&mut self) -> Option<u8> {
         let line = self.line()?;
-        let hint = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\""));
+        let hint = line
+            .strip_prefix(b"\"")
+            .and_then(|line| line.strip_suffix(b"\""));
         let hint = hint.unwrap_or(line);
         let (name, delimiter) = hint.split_at_checked(4)?;
         let [delimiter] = delimiter else { return None };
@@ -162,7 +164,9 @@ impl<'h> Start<'h> {
     ) -> Result<(), SourceError> {
         let mut rows = Rows::new(delimiter, MAX_COLUMNS);
         rows.read(line, true);
-        let is_like_a_header = line.get(1).is_some_and(|byte| !byte.is_ascii_whitespace() && *byte != b'#')
+        let is_like_a_header = line
+            .get(1)
+            .is_some_and(|byte| !byte.is_ascii_whitespace() && *byte != b'#')
             && rows.cells.len() > 1
             && rows.cells.len() == sample.columns;
         let mut skipped = count;
@@ -170,7 +174,9 @@ impl<'h> Start<'h> {
             let next = String::from_utf8_lossy(self.line().unwrap_or_default());
             rows.read(next.as_bytes(), true);
             let cells = rows.cells.iter();
-            let has_number = cells.clone().any(|cell| number(cell.text(&next, ""), b'.').is_some());
+            let has_number = cells
+                .clone()
+                .any(|cell| number(cell.text(&next, ""), b'.').is_some());
             if !has_number {
                 let line = 1 + line_ends(&self.head[..*place]);
                 return Err(SourceError::BadTable(format!(
@@ -181,7 +187,9 @@ impl<'h> Start<'h> {
             skipped -= 1;
         }
         if skipped > 0 {
-            notes.push(format!("lines of comments (#) before the header: {skipped}; they are skipped"));
+            notes.push(format!(
+                "lines of comments (#) before the header: {skipped}; they are skipped"
+            ));
         }
         Ok(())
     }
@@ -191,7 +199,8 @@ impl<'h> Start<'h> {
 fn check_header(rest: &[u8], delimiter: u8) -> Result<(), SourceError> {
     let mut line = rest.iter().take_while(|byte| !is_line_end(**byte));
     if line.any(|byte| *byte < b' ' && *byte != b'\t' && *byte != delimiter) {
-        let message = "the file is neither JSON Lines nor a table: its first line has control characters";
+        let message =
+            "the file is neither JSON Lines nor a table: its first line has control characters";
         return Err(SourceError::UnknownFormat(message.to_owned()));
     }
     Ok(())
@@ -202,10 +211,13 @@ fn best(rest: &[u8], is_all: bool, wanted: Option<Format>) -> (u8, Sample) {
     let samples = DELIMITERS.map(|delimiter| (delimiter, Sample::of(rest, delimiter, is_all)));
     let tab = wanted == Some(Format::Tsv);
     let separates = |(_, sample): &(u8, Sample)| sample.columns > 1;
-    let found = samples.into_iter().filter(separates).max_by_key(|(delimiter, sample)| {
-        let is_wanted = tab && *delimiter == b'\t';
-        (is_wanted, sample.fitting, sample.exact, sample.columns)
-    });
+    let found = samples
+        .into_iter()
+        .filter(separates)
+        .max_by_key(|(delimiter, sample)| {
+            let is_wanted = tab && *delimiter == b'\t';
+            (is_wanted, sample.fitting, sample.exact, sample.columns)
+        });
     found.unwrap_or_else(|| {
         let delimiter = if tab { b'\t' } else { b',' };
         (delimiter, Sample::of(rest, delimiter, is_all))
@@ -255,22 +267,23 @@ impl Sample {
     }
 
     /// A comma in a table that semicolons separate, where there are numbers with a comma and none with a
-    /// point. `1,234` alone may mean a thousand as well, and does not count.
+    /// point. `1,234` and `1.234` may mean a thousand as well, and do not count.
     fn decimal(&self, delimiter: u8) -> u8 {
         if delimiter != b';' {
             return b'.';
         }
         let cells = || self.cells.iter().flatten();
-        let is_number = |cell: &str, mark: u8| {
-            cell.contains(char::from(mark)) && number(cell, mark).is_some()
+        let has = |mark: u8| {
+            cells().any(|cell| {
+                let Some((before, after)) = cell.trim().split_once(char::from(mark)) else {
+                    return false;
+                };
+                let before = before.trim_start_matches(['+', '-']);
+                let is_clear = after.len() != 3 || matches!(before, "" | "0");
+                is_clear && number(cell, mark).is_some()
+            })
         };
-        let is_clear = |cell: &str| {
-            let (before, after) = cell.trim().split_once(',').unwrap_or_default();
-            let before = before.trim_start_matches(['+', '-']);
-            after.len() != 3 || matches!(before, "" | "0")
-        };
-        let has_commas = cells().any(|cell| is_number(cell, b',') && is_clear(cell));
-        match has_commas && !cells().any(|cell| is_number(cell, b'.')) {
+        match has(b',') && !has(b'.') {
             true => b',',
             false => b'.',
         }

@@ -147,7 +147,9 @@ impl Lines {
             return self.tally.add_not_text(self.line, self.encoding);
         };
         if self.is_sequence && is_cut_off(text) {
-            return self.tally.add(self.line, 1, "cut off: no end of line follows");
+            return self
+                .tally
+                .add(self.line, 1, "cut off: no end of line follows");
         }
         match self.flat.read(text) {
             Ok(()) => {

@@ -116,7 +116,8 @@ impl Rows {
             let quote = from + length;
             let doubled = bytes.get(quote + 1) == Some(&b'"');
             if doubled || is_own {
-                self.own.extend_from_slice(&bytes[from..quote + usize::from(doubled)]);
+                self.own
+                    .extend_from_slice(&bytes[from..quote + usize::from(doubled)]);
                 is_own = true;
             }
             if doubled {

@@ -30,12 +30,21 @@ const MAGIC: &[(&[u8], &str)] = &[
     (b"PK\x03\x04", "a ZIP archive, as Excel workbooks are"),
     (b"PK\x05\x06", "a ZIP archive"),
     (b"PAR1\x15", "a Parquet file"),
-    (b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", "an Excel workbook of the old kind"),
+    (
+        b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1",
+        "an Excel workbook of the old kind",
+    ),
     (b"\x1F\x8B\x08", "compressed twice, with gzip inside"),
     (b"\x28\xB5\x2F\xFD", "compressed twice, with zstd inside"),
-    (b"\x1F\x9D", "compressed with compress; gzip and zstd are read"),
+    (
+        b"\x1F\x9D",
+        "compressed with compress; gzip and zstd are read",
+    ),
     (b"\xFD7zXZ\0", "compressed with xz; gzip and zstd are read"),
-    (b"\x04\x22\x4D\x18", "compressed with lz4; gzip and zstd are read"),
+    (
+        b"\x04\x22\x4D\x18",
+        "compressed with lz4; gzip and zstd are read",
+    ),
     (b"7z\xBC\xAF\x27\x1C", "a 7z archive"),
     (b"Rar!\x1A", "a RAR archive"),
     (b"Obj\x01", "an Avro file"),
@@ -110,13 +119,24 @@ fn said(content_type: &str) -> Said {
         | "application/json-lines"
         | "application/json-seq"
         | "text/x-ndjson" => Said::Format(Format::JsonLines),
-        "text/csv" | "application/csv" | "text/x-csv" | "application/x-csv"
+        "text/csv"
+        | "application/csv"
+        | "text/x-csv"
+        | "application/x-csv"
         | "text/comma-separated-values" => Said::Format(Format::Csv),
         "text/tab-separated-values" => Said::Format(Format::Tsv),
-        "text/html" | "application/xhtml+xml" | "text/xml" | "application/xml"
-        | "application/json" | "application/pdf" => Said::Other,
+        "text/html"
+        | "application/xhtml+xml"
+        | "text/xml"
+        | "application/xml"
+        | "application/json"
+        | "application/pdf" => Said::Other,
         other if other.ends_with("+xml") || other.ends_with("+json") => Said::Other,
-        other if ["image/", "audio/", "video/", "font/"].iter().any(|kind| other.starts_with(kind)) => {
+        other
+            if ["image/", "audio/", "video/", "font/"]
+                .iter()
+                .any(|kind| other.starts_with(kind)) =>
+        {
             Said::Other
         }
         _ => Said::Nothing,
@@ -126,7 +146,9 @@ fn said(content_type: &str) -> Said {
 fn empty(format: Option<Format>) -> Result<Plan, SourceError> {
     match format {
         Some(Format::JsonLines) => Ok(Plan::Lines { is_sequence: false }),
-        Some(_) => Err(SourceError::BadTable("the file is empty: it has no header row".into())),
+        Some(_) => Err(SourceError::BadTable(
+            "the file is empty: it has no header row".into(),
+        )),
         None => Err(unknown("the file is empty")),
     }
 }
@@ -226,14 +248,17 @@ fn json_lines(
     let is_array = start.starts_with('[') && sample.lines <= 1 && !says_lines;
     // The first line is longer than what is looked at.
     let is_long = sample.lines == 0 && !is_all;
-    if sample.json > 0 && !is_array || is_long && !is_array {
+    // Programs that print a document over several lines begin so.
+    let first = start.lines().next().unwrap_or_default().trim_end();
+    let is_printed = matches!(first, "[" | "{");
+    if !is_array && !is_printed && (sample.json > 0 || is_long) {
         let is_sequence = false;
         return match says_table && sample.objects == 0 {
             true => Ok(None),
             false => Ok(Some(Plan::Lines { is_sequence })),
         };
     }
-    if says_table && !is_array {
+    if says_table && !is_array && !is_printed {
         return Ok(None);
     }
     Err(match &sample.error {

@@ -177,7 +177,9 @@ impl Table {
 
     /// The names of the columns.
     pub fn columns(&self) -> &[String] {
-        self.header.as_ref().map_or(&[], |header| header.names.all())
+        self.header
+            .as_ref()
+            .map_or(&[], |header| header.names.all())
     }
 
     /// What is to be told of the table.
@@ -228,10 +230,15 @@ impl Table {
     fn junk(&mut self, before: u64, spans: bool, lines: u64) -> Result<(), SourceError> {
         let line = self.line + before;
         if spans {
-            let message = format!("the quote that opens in line {line} is closed lines later, in the middle of a cell");
+            let message = format!(
+                "the quote that opens in line {line} is closed lines later, in the middle of a cell"
+            );
             return Err(SourceError::BadTable(message));
         }
-        self.wrong(lines, "text behind a closing quote; quotes in a cell are doubled".to_owned())
+        self.wrong(
+            lines,
+            "text behind a closing quote; quotes in a cell are doubled".to_owned(),
+        )
     }
 
     fn not_text(&mut self) -> Result<(), SourceError> {
