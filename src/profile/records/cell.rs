@@ -102,7 +102,8 @@ pub(in crate::profile) fn number(cell: &str, decimal: u8) -> Option<Number> {
     let is_trimmed = text.len() < cell.len();
     let written_plus = parts.has_sign && !parts.is_negative;
     if parts.after.is_none() && !parts.has_exponent {
-        let is_plain = !is_trimmed && !written_plus && !(parts.is_negative && parts.digits == 0);
+        let is_minus_zero = parts.is_negative && parts.digits == 0;
+        let is_plain = !is_trimmed && !written_plus && !is_minus_zero;
         let value = Amount::Int(parts.int(text)?);
         return Some(Number { value, is_plain });
     }
