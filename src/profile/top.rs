@@ -64,6 +64,8 @@ impl Kept {
                 Some(short) => Kept::Cut(short),
                 None => Kept::Value(Json::from(*text)),
             },
+            // JSON has no infinite numbers.
+            Value::Cell(text, number) if !number.is_finite() => Kept::Value(Json::from(*text)),
             Value::Cell(text, number) if !number.is_plain => {
                 let text = cut(text, KEPT_CHARACTERS).unwrap_or_else(|| (*text).to_owned());
                 Kept::Cell(value.to_json(), text)

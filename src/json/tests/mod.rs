@@ -215,7 +215,10 @@ fn a_flat_document_is_the_same_one() {
     assert!(flat.has_lone_surrogates());
     let (value, _) = parse_lossy(half.as_bytes()).unwrap();
     assert_eq!(flat.to_json(half).to_string(), value.to_string());
-    assert_eq!((flat.read("1"), flat.has_lone_surrogates()), (Ok(()), false));
+    assert_eq!(
+        (flat.read("1"), flat.has_lone_surrogates()),
+        (Ok(()), false)
+    );
 }
 
 proptest! {

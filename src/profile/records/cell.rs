@@ -64,6 +64,13 @@ pub(in crate::profile) enum Amount {
     Float(f64),
 }
 
+impl Number {
+    /// Whether this is no infinity.
+    pub fn is_finite(&self) -> bool {
+        !matches!(self.value, Amount::Float(number) if !number.is_finite())
+    }
+}
+
 /// Powers of ten that a double holds exactly.
 const TENS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,

@@ -183,6 +183,20 @@ fn a_column_is_of_numbers_or_of_texts() {
     assert_eq!(numbers.top[1].value, Json::Float(2.5));
 }
 
+/// JSON cannot tell them, so they stand in `top` as they are written.
+#[test]
+fn infinite_values_are_texts_in_the_answer() {
+    let profile = profile_of(csv(), "x\n1\ninf\n-1e999\ninf\n");
+    let x = field(&profile, "x");
+    assert_eq!((x.not_finite, x.mean, x.distinct), (3, Some(1.0), Some(3)));
+    assert_eq!((&x.top[0].value, x.top[0].count), (&Json::from("inf"), 2));
+    let text = text(&profile);
+    assert!(
+        json::parse_str(&text).is_ok_and(|value| value.is_finite()),
+        "{text}"
+    );
+}
+
 /// Values with one spelling only are told apart by their number; which that is, printing tells.
 #[test]
 fn plain_numbers_print_as_they_are_written() {
