@@ -235,7 +235,12 @@ impl Sample {
             if rest.is_empty() {
                 break;
             }
-            let (end, is_row) = match rows.read(rest, is_all) {
+            let mut read = rows.read(rest, is_all);
+            if read == Read::Incomplete && !has_header {
+                // A header may be longer than what is looked at.
+                read = rows.read(rest, true);
+            }
+            let (end, is_row) = match read {
                 Read::Row(end) => (end, true),
                 Read::Junk { end, .. } => (end, false),
                 Read::Incomplete => break,

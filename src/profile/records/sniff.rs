@@ -264,7 +264,7 @@ fn json_lines(
     Err(match &sample.error {
         _ if is_array => unknown("the file is one JSON array; what is read is one record a line"),
         Some(error) if says_lines => unknown(format!("the file is not JSON Lines: {error}")),
-        _ => unknown("the file is JSON over several lines; what is read is one record a line"),
+        _ => unknown("the file is JSON, but not one record a line"),
     })
 }
 

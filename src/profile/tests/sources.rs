@@ -250,9 +250,9 @@ fn what_is_neither_a_table_nor_lines_is_refused() {
         (b"[{\"a\":1},{\"a\":2}]\n", "one JSON array"),
         (
             b"[\n  {\"a\":1},\n  {\"a\":2}\n]\n",
-            "JSON over several lines",
+            "JSON, but not one record a line",
         ),
-        (pretty.as_bytes(), "JSON over several lines"),
+        (pretty.as_bytes(), "JSON, but not one record a line"),
         (
             b"PK\x03\x04\x14\x00\x06\x00",
             "ZIP archive, as Excel workbooks are",

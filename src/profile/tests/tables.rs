@@ -45,6 +45,23 @@ fn delimiters_are_found() {
     assert_eq!(records(told, "a b,c\n1 2\n"), [r#"{"a":1,"b,c":2}"#]);
 }
 
+/// A header that is longer than what is looked at first.
+#[test]
+fn delimiters_of_wide_tables_are_found() {
+    for delimiter in [",", ";", "\t", "|"] {
+        let names: Vec<String> = (0..MAX_COLUMNS).map(|n| format!("column {n}")).collect();
+        let text = [
+            names.join(delimiter),
+            vec!["1"; MAX_COLUMNS].join(delimiter),
+        ]
+        .join("\n");
+        assert!(text.len() > HEAD_BYTES);
+        let (_, summary) = read_file(named("x.csv"), text).unwrap();
+        let found = (summary.columns.len(), summary.records);
+        assert_eq!(found, (MAX_COLUMNS, 1), "{delimiter:?}");
+    }
+}
+
 #[test]
 fn decimal_marks() {
     let of = |text: &str| {
