@@ -29,7 +29,7 @@ const SHOWN: usize = 10;
 
 #[test]
 fn this_service_answers_as_fastapi_does() {
-    // First, since the tools' environment contains FastAPI's.
+    // First, since the environment of FastAPI is a folder in the environment of the tools.
     setup::run_tools().expect("the local stack's tools");
     let python = setup::python_with_fastapi().expect("FastAPI");
     if !has_the_same_json_errors(&python) {
