@@ -1,5 +1,5 @@
-//! The consumer of messages that SQS moved out of the task queues after too many receives: fails their
-//! tasks, and sends the messages to the dead-letter queue.
+//! The consumer of undelivered messages: moved out of the task queues after too many receives, or not sent
+//! by EventBridge Scheduler. Fails their tasks, and moves the messages to the dead-letter queue.
 
 use async_service::{App, Error};
 

@@ -8,7 +8,7 @@ use lambda_http::{Request, RequestExt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::FieldError;
-use super::checks::{self, Checked, Rejection, words};
+use super::checks::{self, Checked, Rejection, pydantic};
 use super::request::Metadata;
 use crate::json::{Int, Json, Object};
 use crate::tasks::viewer::Viewer;
@@ -165,9 +165,11 @@ impl Extract for Request {
         let loc = ["query".into(), name.into()];
         match value {
             value if value < *range.start() => {
-                Err(words::at_least(loc, *range.start(), given()).into())
+                Err(pydantic::at_least(loc, *range.start(), given()).into())
             }
-            value if value > *range.end() => Err(words::at_most(loc, *range.end(), given()).into()),
+            value if value > *range.end() => {
+                Err(pydantic::at_most(loc, *range.end(), given()).into())
+            }
             value => Ok(value),
         }
     }

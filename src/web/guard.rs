@@ -101,7 +101,7 @@ impl Guard {
             AuthMode::Jwt => self.by_token(authorizer),
         };
         let caller = caller?;
-        // A message with a longer name is not accepted by a worker.
+        // A worker refuses a message with a longer name.
         if caller.name.len() > MAX_CALLER {
             return Err(invalid());
         }

@@ -7,7 +7,7 @@
 //! authorizes the caller.
 //!
 //! * [`request`] makes a request of an event, [`extract`] reads the parts of a request, [`checks`]
-//!   checks values and words errors as Pydantic does, [`error`] turns the errors of all layers into
+//!   checks values with Pydantic's errors, [`error`] turns the errors of all layers into
 //!   answers.
 //! * [`page`] and [`cursor`] are for lists. [`submission`] reads a new task, [`user`] a user.
 //!   [`task_view`], [`result_view`] and [`job_view`] show tasks and jobs.

@@ -30,15 +30,15 @@ pub struct TaskResult {
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub enum ResultStatus {
-    /// It waits, or runs.
+    /// The task waits or runs.
     Pending,
-    /// It has a result.
+    /// The task has a result.
     Completed,
-    /// It was given up.
+    /// The task ended with an error.
     Failed,
-    /// Its caller stopped it.
+    /// The caller cancelled the task.
     Cancelled,
-    /// Its time was over before it could run.
+    /// The task expired before its first attempt.
     Expired,
 }
 

@@ -1,4 +1,4 @@
-//! Tasks in requests and answers.
+//! Reads task ids and queries from requests, and shows tasks in answers.
 
 use jiff::Timestamp;
 use lambda_http::Request;
@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::checks::{Checked, gather, words};
+use super::checks::{Checked, gather, pydantic};
 use super::cursor::Cursor;
 use super::error::HttpError;
 use super::extract::Extract;
@@ -18,14 +18,13 @@ use crate::tasks::record::{Attempt, Progress, TaskError, TaskRecord};
 use crate::tasks::state::State;
 use crate::tasks::store::{ListQuery, TaskPosition};
 
-/// The most tasks of one page; a larger `limit` is answered with this many and a link to the rest.
+/// The most tasks of one page. A larger `limit` gives this number of tasks and a link to the next page.
 const MAX_LIMIT: i64 = 100;
 
-/// The id of a task in the path of a request. Any text may be asked for; a text that is not a UUID in
-/// the form of issued ids (lower case, with hyphens) was never issued.
+/// The id of a task in the path of a request. Issued ids are UUIDs in lower case with hyphens.
 ///
 /// # Errors
-/// 404 for a text that is not an id.
+/// 404 for any other text, which was never issued as an id.
 pub fn task_id(request: &Request) -> Result<Uuid, HttpError> {
     let text = request.path_text("task_id");
     let id = Uuid::parse_str(text).ok();
@@ -36,16 +35,15 @@ pub fn task_id(request: &Request) -> Result<Uuid, HttpError> {
     id.filter(is_issued).ok_or_else(unknown_task)
 }
 
-/// 404: no such task exists for the caller.
+/// 404: the task does not exist, or the caller may not see the task.
 pub fn unknown_task() -> HttpError {
     HttpError::not_found("Task not found")
 }
 
-/// The tasks that a list asks for: `?state=&job=&limit=&cursor=`.
+/// The query of a list of tasks: `?state=&job=&limit=&cursor=`.
 ///
 /// # Errors
-/// For a state that does not exist, a limit that is not an integer, and a cursor that this list did
-/// not give.
+/// For an unknown state, a limit that is not an integer, and a cursor that is not of this list.
 pub fn task_query<'a>(request: &'a Request, cursors: &Cursor) -> Checked<ListQuery<'a>> {
     let (state, limit, after) = gather((
         state(request),
@@ -68,7 +66,7 @@ fn state(request: &Request) -> Checked<Option<State>> {
     };
     State::from_name(name).map(Some).ok_or_else(|| {
         let names = State::ALL.map(State::as_str);
-        words::literal(["query".into(), "state".into()], &names, name.into()).into()
+        pydantic::literal(["query".into(), "state".into()], &names, name.into()).into()
     })
 }
 
@@ -100,7 +98,7 @@ pub struct AcceptedTask {
 }
 
 impl From<Accepted> for AcceptedTask {
-    /// The answer to a submission, also when the submission is repeated later.
+    /// The answer to a submission. A repeated submission has the same answer.
     fn from(accepted: Accepted) -> AcceptedTask {
         AcceptedTask {
             task_id: accepted.id,
@@ -114,24 +112,21 @@ impl From<Accepted> for AcceptedTask {
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub enum TaskState {
-    /// Accepted, its time not yet come. Entered by schedule; left by claim, reject, expire, cancel.
+    /// See [`State::Scheduled`].
     Scheduled,
-    /// Waiting for a worker. Entered by submit, hand back and restart; left by claim, reject,
-    /// expire, cancel.
+    /// See [`State::Pending`].
     Pending,
-    /// A worker holds it under a lease. Entered by claim; left by complete, fail, retry, hand back
-    /// and stop or, when the lease is lost, by the next claim, or by reject.
+    /// See [`State::Running`].
     Running,
-    /// An attempt failed, and another one follows. Entered by retry; left by claim, reject, expire,
-    /// cancel.
+    /// See [`State::Retrying`].
     Retrying,
-    /// Done, with a result. Entered by complete; never left.
+    /// See [`State::Completed`].
     Completed,
-    /// Given up, with an error. Entered by fail and reject; left by restart alone.
+    /// See [`State::Failed`].
     Failed,
-    /// Stopped by its caller. Entered by cancel and stop; left by restart alone.
+    /// See [`State::Cancelled`].
     Cancelled,
-    /// Its time had passed before it could run. Entered by expire; left by restart alone.
+    /// See [`State::Expired`].
     Expired,
 }
 
@@ -255,7 +250,7 @@ pub struct Next {
 }
 
 impl TaskView {
-    /// A record at the time `now`, in milliseconds since the Unix epoch.
+    /// The view of a record at the time `now`, in milliseconds since the Unix epoch.
     pub fn new(record: TaskRecord, now: u64) -> TaskView {
         let state = state_at(&record, now);
         let ready = record.options.eta.unwrap_or(record.created_at);
@@ -270,7 +265,7 @@ impl TaskView {
             expires: record.options.expires.map(time),
             started_at: record.started_at.map(time),
             finished_at: record.finished_at.map(time),
-            // Of a later run nobody knows since when it could have begun.
+            // The record does not have the start of the wait of a later run.
             queue_wait_ms: record.started_at.filter(|_| record.run == 1).map(wait),
             max_retries: record.options.max_retries,
             time_limit: record.options.time_limit,
@@ -285,7 +280,7 @@ impl TaskView {
         }
     }
 
-    /// A record in a list, without its result and its attempts.
+    /// The view of a record in a list, without result and attempts.
     pub fn listed(record: TaskRecord, now: u64) -> TaskView {
         TaskView {
             result: None,
@@ -305,7 +300,7 @@ impl ProgressView {
     }
 }
 
-/// A scheduled task whose time has come waits for a worker like any other.
+/// The state at the time `now`. A scheduled task that is due is pending.
 fn state_at(record: &TaskRecord, now: u64) -> State {
     let due = record.options.eta.is_none_or(|eta| eta <= now);
     match record.state {
@@ -353,7 +348,7 @@ fn attempts(record: &TaskRecord) -> Vec<AttemptView> {
     record.attempts.iter().enumerate().map(view).collect()
 }
 
-/// A time as RFC 3339 has it, with milliseconds.
+/// A time of RFC 3339, with milliseconds.
 fn time(milliseconds: u64) -> String {
     let time = i64::try_from(milliseconds)
         .ok()
@@ -363,87 +358,4 @@ fn time(milliseconds: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::tasks::task::Options;
-
-    const NOW: u64 = 1_900_000_000_000;
-
-    fn record(state: State) -> TaskRecord {
-        TaskRecord {
-            id: Uuid::nil(),
-            job: Some("process_data".to_owned()),
-            state,
-            run: 1,
-            options: Options::default(),
-            caller: None,
-            fingerprint: None,
-            created_at: NOW - 5_000,
-            started_at: None,
-            finished_at: None,
-            next_at: None,
-            lease_until: None,
-            cancel_requested_at: None,
-            progress: None,
-            attempts: Vec::new(),
-            result: None,
-            error: None,
-        }
-    }
-
-    fn view(record: TaskRecord) -> Value {
-        serde_json::to_value(TaskView::new(record, NOW)).unwrap()
-    }
-
-    #[test]
-    fn a_new_task_tells_what_it_waits_for() {
-        assert_eq!(
-            view(record(State::Pending)),
-            json!({
-                "task_id": "00000000-0000-0000-0000-000000000000",
-                "job": "process_data",
-                "state": "pending",
-                "run": 1,
-                "priority": "normal",
-                "created_at": "2030-03-17T17:46:35.000Z",
-                "attempts": [],
-                "next": {"action": "attempt"},
-            })
-        );
-    }
-
-    #[test]
-    fn a_scheduled_task_is_pending_once_its_time_has_come() {
-        let mut scheduled = record(State::Scheduled);
-        scheduled.options.eta = Some(NOW + 1);
-        let seen = view(scheduled);
-        assert_eq!(seen["state"], "scheduled");
-        assert_eq!(seen["next"]["at"], "2030-03-17T17:46:40.001Z");
-        let mut due = record(State::Scheduled);
-        due.options.eta = Some(NOW);
-        assert_eq!(view(due)["state"], "pending");
-    }
-
-    #[test]
-    fn an_attempt_without_an_end_runs_or_is_lost() {
-        let mut running = record(State::Running);
-        running.started_at = Some(NOW - 4_000);
-        running.lease_until = Some(NOW + 60_000);
-        for started_at in [NOW - 4_000, NOW - 1_000] {
-            running.attempts.push(Attempt {
-                started_at,
-                ended_at: None,
-                outcome: None,
-                worker: None,
-                error: None,
-            });
-        }
-        let seen = view(running);
-        assert_eq!(seen["attempts"][0]["outcome"], "lost");
-        assert_eq!(seen["attempts"][1]["outcome"], "running");
-        assert_eq!(seen["queue_wait_ms"], 1_000);
-        assert_eq!(seen["next"]["at"], "2030-03-17T17:47:40.000Z");
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use lambda_http::Request;
 
-use super::{Checked, Rejection, words};
+use super::{Checked, Rejection, pydantic};
 use crate::json::{self, Json, Object, ParseError};
 use crate::web::Extract;
 use crate::web::error::{FieldError, HttpError};
@@ -14,7 +14,7 @@ use crate::web::error::{FieldError, HttpError};
 pub(in crate::web) fn body(request: &Request) -> Checked<(Json, bool)> {
     let bytes: &[u8] = request.body().as_ref();
     if bytes.is_empty() {
-        return Err(words::missing(["body".into()], Json::Null).into());
+        return Err(pydantic::missing(["body".into()], Json::Null).into());
     }
     let content_type = request.header(CONTENT_TYPE);
     if !content_type.is_some_and(|content_type| is_json(&content_type)) {

@@ -4,7 +4,7 @@
 
 mod body;
 mod int;
-pub mod words;
+pub mod pydantic;
 
 use super::error::{FieldError, HttpError, Loc};
 use crate::json::{Int, Json};
@@ -109,7 +109,7 @@ pub(super) fn int(loc: &[Loc], text: &str) -> Checked<Int> {
 
 /// A required parameter.
 pub(super) fn required(loc: &[Loc], text: Option<&str>) -> Checked<String> {
-    let missing = || words::missing(loc.iter().cloned(), Json::Null).into();
+    let missing = || pydantic::missing(loc.iter().cloned(), Json::Null).into();
     text.map(str::to_owned).ok_or_else(missing)
 }
 
