@@ -18,8 +18,8 @@ async fn main() -> Result<(), Error> {
     app.serve(ROUTE, parts, list_users).await
 }
 
-/// A page of the users that are stored here, in the order of their ids, with a `Link` header to the
-/// next page; or, with `ids`, these users, without those that there are not.
+/// A page of the stored users in the order of their ids, with a `Link` header to the next page. With `ids`:
+/// the existing users among these ids.
 #[utoipa::path(
     get, path = ROUTE, tag = "users",
     params(Page, ("ids" = Option<String>, Query, description = "Integers, separated by commas; at most 100",

@@ -20,12 +20,11 @@ async fn main() -> Result<(), Error> {
     app.serve(ROUTE, tasks, read_task).await
 }
 
-/// All that is known of a task. With `wait`, the answer comes when the task has ended, or after so many
-/// seconds.
+/// A task in full. With `wait`, the answer comes after the task's end, or after this number of seconds.
 #[utoipa::path(
     get, path = ROUTE, tag = "tasks",
     params(("task_id" = String, Path, example = "5f0c9c1e-6f0b-4d7e-9a53-0d2f8a9c1b7e"),
-        ("wait" = Option<i64>, Query, description = "Seconds to wait for its end, at most 20",
+        ("wait" = Option<i64>, Query, description = "Seconds to wait for the task's end, at most 20",
             minimum = 0, maximum = 20)),
     responses((status = 200, body = TaskView, description = "The task"),
         (status = 404, body = ErrorDetail, description = "The id was never issued",

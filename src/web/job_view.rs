@@ -10,16 +10,16 @@ use crate::jobs::{JobInfo, JobSchemas};
 const COMPONENTS: &str = "#/components/schemas/";
 const DEFINITIONS: &str = "#/$defs/";
 
-/// A job as its callers see it.
+/// A job.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JobView {
     /// The name that submissions use.
     #[schema(example = "process_data")]
     name: &'static str,
-    /// The JSON Schema (2020-12) of what a task of it is given.
+    /// The JSON Schema (2020-12) of the input of a task.
     #[schema(value_type = Object)]
     input_schema: Value,
-    /// The JSON Schema (2020-12) of what a task of it results in.
+    /// The JSON Schema (2020-12) of the result of a task.
     #[schema(value_type = Object)]
     output_schema: Value,
 }

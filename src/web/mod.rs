@@ -3,7 +3,7 @@
 //! A handler takes a [`lambda_http::Request`] and reads its parts by [`Extract`] (`path_int`,
 //! `query_optional`, `body_object`, …). [`all`] checks several parts at once and lists every error in
 //! FastAPI's order. The handler returns a [`lambda_http::Response`] made by [`answer`], or an
-//! [`HttpError`]. [`serve`] connects the handler to the Lambda runtime, behind a [`guard`] that
+//! [`HttpError`]. [`serve()`] connects the handler to the Lambda runtime, behind a [`guard`] that
 //! authorizes the caller.
 //!
 //! * [`request`] makes a request of an event, [`extract`] reads the parts of a request, [`checks`]

@@ -10,23 +10,23 @@ use crate::jobs::TaskErrorSchema;
 use crate::tasks::record::{TaskError, TaskRecord};
 use crate::tasks::state::State;
 
-/// What a client is told of a task.
+/// The state of a task, and its result or error after the end.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TaskResult {
-    /// `pending` until the task has ended, and then how.
+    /// `pending` until the task has ended, then the final state.
     #[schema(value_type = ResultStatus)]
     status: &'static str,
-    /// What it gave, where it is completed: its job's output.
+    /// The output of the job, if the task is completed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<serde_json::Value>)]
     result: Option<Box<RawValue>>,
-    /// Why it failed, where it did.
+    /// The error, if the task has failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<TaskErrorSchema>)]
     error: Option<TaskError>,
 }
 
-/// What a client is told of a task's state.
+/// The state of a task, with `pending` for every state before the end.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub enum ResultStatus {
@@ -42,11 +42,11 @@ pub enum ResultStatus {
     Expired,
 }
 
-/// The id under which a task was accepted.
+/// The id of an accepted task.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"task_id": "5f0c9c1e-6f0b-4d7e-9a53-0d2f8a9c1b7e"}))]
 pub struct Accepted {
-    /// The id to ask for.
+    /// The id of the task.
     #[schema(value_type = String, format = "uuid")]
     pub task_id: Uuid,
 }

@@ -56,7 +56,7 @@ pub struct Submission {
     key: Option<(String, String)>,
 }
 
-/// A task to be run.
+/// A task to be submitted.
 #[derive(Debug, ToSchema)]
 #[schema(as = NewTask, example = json!({
     "job": "process_data",
@@ -64,12 +64,12 @@ pub struct Submission {
     "options": {"countdown": 5, "max_retries": 2},
 }))]
 pub struct NewTaskSchema {
-    /// The name of a job; `GET /jobs/` lists them.
+    /// The name of the job. `GET /jobs/` lists all jobs.
     pub job: String,
-    /// What the job is given, as its own schema has it.
+    /// The input of the job. `GET /jobs/` has its schema.
     #[schema(value_type = serde_json::Value, required = false)]
     pub input: Json,
-    /// How the task is to be run.
+    /// How to run the task.
     #[schema(required = false)]
     pub options: OptionsSchema,
 }

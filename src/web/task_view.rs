@@ -79,7 +79,7 @@ fn after(request: &Request, cursors: &Cursor) -> Checked<Option<TaskPosition>> {
     position.map(Some).ok_or_else(|| foreign_cursor(text))
 }
 
-/// A task that was accepted.
+/// An accepted task.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "task_id": "5f0c9c1e-6f0b-4d7e-9a53-0d2f8a9c1b7e",
@@ -87,12 +87,12 @@ fn after(request: &Request, cursors: &Cursor) -> Checked<Option<TaskPosition>> {
     "state": "pending",
 }))]
 pub struct AcceptedTask {
-    /// The id to ask for.
+    /// The id of the task.
     #[schema(value_type = String, format = "uuid")]
     pub task_id: Uuid,
-    /// Its job.
+    /// The name of the job.
     pub job: String,
-    /// `pending`, or `scheduled` where it waits for its time.
+    /// `pending`, or `scheduled` for a delayed task.
     #[schema(value_type = TaskState)]
     pub state: State,
 }
@@ -108,7 +108,7 @@ impl From<Accepted> for AcceptedTask {
     }
 }
 
-/// Where a task stands.
+/// The state of a task.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub enum TaskState {
@@ -130,82 +130,82 @@ pub enum TaskState {
     Expired,
 }
 
-/// All that is known of a task. Times are UTC.
+/// A task. Times are UTC.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TaskView {
-    /// The task.
+    /// The id of the task.
     #[schema(value_type = String, format = "uuid")]
     task_id: Uuid,
-    /// Its job; absent where only an unreadable message told of it.
+    /// The name of the job. Absent if the task's message was unreadable.
     #[serde(skip_serializing_if = "Option::is_none")]
     job: Option<String>,
-    /// Where it stands.
+    /// The state of the task.
     #[schema(value_type = TaskState)]
     state: State,
-    /// Which run of it this is, from 1: it may be run again under its id.
+    /// The number of the run, from 1. A retry starts another run under the same id.
     run: u32,
     /// `normal` or `high`.
     priority: &'static str,
-    /// Who submitted it, where callers are known.
+    /// The caller who submitted the task. Absent without authentication.
     #[serde(skip_serializing_if = "Option::is_none")]
     caller: Option<String>,
-    /// When it was accepted.
+    /// When the task was accepted.
     #[schema(format = DateTime)]
     created_at: String,
-    /// Before this time it may not begin.
+    /// The task does not start before this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     eta: Option<String>,
-    /// After this time it may not begin.
+    /// The task does not start after this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     expires: Option<String>,
-    /// When its first attempt began.
+    /// When the first attempt began.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     started_at: Option<String>,
-    /// When it ended.
+    /// When the task ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     finished_at: Option<String>,
-    /// Milliseconds from when it could have begun until it did.
+    /// Milliseconds between the earliest possible start and the start of the first attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     queue_wait_ms: Option<u64>,
-    /// Attempts after the first, where the submission named a number.
+    /// The most attempts after the first, if the submission sets a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_retries: Option<u32>,
-    /// The longest time of one attempt in seconds, where the submission named one.
+    /// The longest time of one attempt in seconds, if the submission sets a limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     time_limit: Option<u64>,
-    /// How far it says it is.
+    /// The progress reported by the job.
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<ProgressView>,
-    /// Its attempts, the first one first.
+    /// The attempts, oldest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<Vec<AttemptView>>,
-    /// What happens next and when; absent where it has ended.
+    /// The next action on the task and its time. Absent after the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<Next>,
-    /// When its caller asked for its end, where a worker had it.
+    /// When a caller asked to cancel the running task.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     cancel_requested_at: Option<String>,
-    /// What it gave, where it is completed: its job's output.
+    /// The output of the job, if the task is completed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<serde_json::Value>)]
     result: Option<Box<RawValue>>,
-    /// Why its last attempt failed.
+    /// Why the last attempt failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<TaskErrorSchema>)]
     error: Option<TaskError>,
 }
 
-/// How far a task says it is.
+/// The progress of a task, reported by its job.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProgressView {
-    /// What is done, in units of the job's own.
+    /// The work done, in a unit of the job.
     done: u64,
-    /// What there is to do, where it is known.
+    /// The whole work in the same unit, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<u64>,
     /// A sentence for people.
@@ -213,37 +213,37 @@ pub struct ProgressView {
     message: Option<String>,
 }
 
-/// One attempt.
+/// An attempt to run a task.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AttemptView {
-    /// Its number, from 1.
+    /// The number of the attempt, from 1.
     attempt: usize,
-    /// When it began.
+    /// When the attempt began.
     #[schema(format = DateTime)]
     started_at: String,
-    /// When it ended.
+    /// When the attempt ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     ended_at: Option<String>,
-    /// `running`, `completed`, `failed`, `continued` (its worker's time was over, and another attempt
-    /// goes on), `cancelled`, or `lost` (its worker died).
+    /// `running`, `completed`, `failed`, `continued` (the worker ran out of time, and the next attempt
+    /// continues), `cancelled`, or `lost` (the worker died).
     outcome: String,
-    /// Which worker made it.
+    /// The name of the worker.
     #[serde(skip_serializing_if = "Option::is_none")]
     worker: Option<String>,
-    /// Why it failed.
+    /// Why the attempt failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<TaskErrorSchema>)]
     error: Option<TaskError>,
 }
 
-/// What happens next to a task.
+/// The next action on a task.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Next {
-    /// `attempt`, or `cancel` where its worker is asked to stop; of a running task, the attempt that
-    /// follows should its worker die.
+    /// `attempt`, or `cancel` if the worker was asked to stop the task. For a running task, `attempt` is the
+    /// attempt that follows if the worker dies.
     action: &'static str,
-    /// When, at the earliest; absent for as soon as a worker is free.
+    /// The earliest time of the action. Absent if the action only waits for a free worker.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     at: Option<String>,

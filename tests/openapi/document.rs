@@ -47,7 +47,7 @@ fn security_schemes() -> Value {
             "type": "apiKey",
             "in": "header",
             "name": "x-api-key",
-            "description": "An API key. A deployment may take tokens instead, or ask nobody.",
+            "description": "An API key. A deployment may take tokens instead, or need no authentication.",
         },
         "Bearer": {
             "type": "http",
@@ -76,7 +76,7 @@ fn security(path: &str, method: &str, operation: &mut Value) {
         })
     };
     let answers = &mut operation["responses"];
-    let unknown = "No key or token, or one that is worth nothing";
+    let unknown = "No key or token, or an invalid key or token";
     answers["401"] = refusal(unknown, "Not authenticated");
     answers["401"]["headers"] = json!({"WWW-Authenticate": {
         "description": "The scheme to use", "schema": {"type": "string"}, "example": "Bearer",
@@ -89,7 +89,7 @@ fn info() -> Value {
     json!({
         "title": "async-service",
         "version": env!("CARGO_PKG_VERSION"),
-        "description": "Items, users, fetched URLs, and tasks that are run in the background.",
+        "description": "Items, users, fetched URLs, and background tasks.",
         "license": {"name": "MIT OR Apache-2.0", "identifier": env!("CARGO_PKG_LICENSE")},
     })
 }
@@ -100,7 +100,7 @@ fn tags() -> Value {
         {"name": "items", "description": "Any JSON objects"},
         {"name": "users", "description": "Users, read through another service if there is one"},
         {"name": "fetch", "description": "URLs of other services"},
-        {"name": "tasks", "description": "Work that is queued, done by a worker, and kept"},
+        {"name": "tasks", "description": "Work that is queued, run by a worker, and recorded"},
     ])
 }
 

@@ -1,6 +1,5 @@
 //! Checks the parts of a request, and collects all errors in FastAPI's order. Only this module has
-//! Pydantic's texts: [`pydantic`] makes the errors, [`int`](mod@int) parses integers, [`body`] reads
-//! bodies.
+//! Pydantic's texts: [`pydantic`] makes the errors, `int` parses integers, `body` reads bodies.
 
 mod body;
 mod int;

@@ -10,20 +10,20 @@ use crate::tasks::task::{MAX_RETRIES, MAX_TIME_LIMIT, MAX_WAIT, Options, Priorit
 use crate::web::checks::pydantic;
 use crate::web::error::{FieldError, Loc};
 
-/// How a task is to be run.
+/// How to run a task.
 #[derive(Debug, ToSchema)]
 #[schema(as = TaskOptions)]
 pub struct OptionsSchema {
-    /// Seconds to wait before it may begin, at most a year.
+    /// Seconds before the task may start, at most a year.
     #[schema(minimum = 0, maximum = 31536000)]
     pub countdown: Option<f64>,
-    /// When it may begin, in place of `countdown`. A time that has passed is now.
+    /// The time from which the task may start, in place of `countdown`. A past time means at once.
     #[schema(format = DateTime)]
     pub eta: Option<String>,
-    /// When it may no longer begin.
+    /// The time after which the task may not start.
     #[schema(format = DateTime)]
     pub expires: Option<String>,
-    /// Attempts after the first, in place of the job's own number.
+    /// The most attempts after the first, in place of the job's default.
     #[schema(minimum = 0, maximum = 100)]
     pub max_retries: Option<i64>,
     /// `high` has workers of its own.
@@ -34,7 +34,7 @@ pub struct OptionsSchema {
     pub time_limit: Option<i64>,
 }
 
-/// Which queue carries a task.
+/// The priority of a task. Each priority has a queue of its own.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub enum PrioritySchema {
