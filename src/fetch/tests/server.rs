@@ -138,16 +138,21 @@ async fn act(stream: &mut TcpStream, reply: Reply, sender: &watch::Sender<Seen>)
             false
         }
         Reply::Repeat(first, again, pause) => {
-            let mut alive = stream.write_all(&first).await.is_ok();
-            while alive {
-                if !pause.is_zero() {
-                    sleep(pause).await;
-                }
-                alive = stream.write_all(&again).await.is_ok();
-            }
+            repeat(stream, &first, &again, pause).await;
             finish();
             false
         }
+    }
+}
+
+/// Writes `first` once and `again` until the client closes the connection.
+async fn repeat(stream: &mut TcpStream, first: &[u8], again: &[u8], pause: Duration) {
+    let mut is_open = stream.write_all(first).await.is_ok();
+    while is_open {
+        if !pause.is_zero() {
+            sleep(pause).await;
+        }
+        is_open = stream.write_all(again).await.is_ok();
     }
 }
 

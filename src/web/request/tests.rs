@@ -84,61 +84,53 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
+/// A request context in which every part may be absent or odd.
+fn any_context() -> impl Strategy<Value = Value> {
+    let maybe = || prop::option::of(text());
+    let method = prop_oneof![Just("GET"), Just("POST"), Just("X")];
+    let parts = (maybe(), maybe(), maybe(), method);
+    parts.prop_map(|(api, stage, domain, method)| {
+        json!({
+            "apiId": api,
+            "stage": stage,
+            "domainName": domain,
+            "http": {"method": method},
+        })
+    })
+}
+
+/// Some headers, and perhaps a `Host` of any text.
+fn any_headers() -> impl Strategy<Value = Value> {
+    let headers = prop::collection::hash_map("[a-z-]{1,12}", "[ -~]{0,20}", 0..4);
+    let parts = (headers, prop::option::of(text()));
+    parts.prop_map(|(mut headers, host)| {
+        if let Some(host) = host.filter(|host| HeaderValue::from_str(host).is_ok()) {
+            headers.insert("host".to_owned(), host);
+        }
+        json!(headers)
+    })
+}
+
 /// An event in which every part may be absent or odd.
 fn any_event() -> impl Strategy<Value = Value> {
     let maybe = || prop::option::of(text());
-    let header = ("[a-z-]{1,12}", "[ -~]{0,20}");
-    let headers = prop::collection::hash_map(header.0, header.1, 0..4);
-    let context = (
-        maybe(),
-        maybe(),
-        maybe(),
-        prop_oneof![Just("GET"), Just("POST"), Just("X")],
-    );
     let parameters = prop::option::of(prop::collection::hash_map("item_id|x", text(), 0..2));
     let body = (maybe(), any::<bool>());
     let cookies = prop::option::of(prop::collection::vec(text(), 0..3));
-    let parts = (
-        maybe(),
-        maybe(),
-        maybe(),
-        headers,
-        context,
-        parameters,
-        body,
-        cookies,
-    );
-    parts.prop_map(
-        |(
-            path,
-            query,
-            host,
-            mut headers,
-            (api, stage, domain, method),
-            parameters,
-            body,
-            cookies,
-        )| {
-            if let Some(host) = host.filter(|host| HeaderValue::from_str(host).is_ok()) {
-                headers.insert("host".to_owned(), host);
-            }
-            json!({
-                "rawPath": path,
-                "rawQueryString": query,
-                "headers": headers,
-                "cookies": cookies,
-                "pathParameters": parameters.unwrap_or_default(),
-                "requestContext": {
-                    "apiId": api,
-                    "stage": stage,
-                    "domainName": domain,
-                    "http": {"method": method},
-                },
-                "body": body.0,
-                "isBase64Encoded": body.1,
-            })
-        },
-    )
+    let target = (maybe(), maybe(), parameters);
+    let parts = (target, any_headers(), any_context(), body, cookies);
+    parts.prop_map(|(target, headers, context, body, cookies)| {
+        json!({
+            "rawPath": target.0,
+            "rawQueryString": target.1,
+            "headers": headers,
+            "cookies": cookies,
+            "pathParameters": target.2.unwrap_or_default(),
+            "requestContext": context,
+            "body": body.0,
+            "isBase64Encoded": body.1,
+        })
+    })
 }
 
 proptest! {

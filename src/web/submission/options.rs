@@ -56,17 +56,9 @@ const NAMES: [&str; 6] = [
 
 /// Reads the options of a submission, at the time `now` in milliseconds since the Unix epoch.
 pub(super) fn read(body: &Object, now: u64) -> Found<Options> {
-    let none = Object::new();
-    let given = match body.get("options") {
-        None | Some(Json::Null) => &none,
-        Some(Json::Object(options)) => options,
-        Some(other) => {
-            let loc = ["body".into(), "options".into()];
-            return Err(vec![pydantic::model(loc, other.clone())]);
-        }
-    };
+    let given = given(body)?;
     let mut errors = Vec::new();
-    let value = |name: &str| given.get(name).filter(|value| !value.is_null());
+    let value = |name: &str| given?.get(name).filter(|value| !value.is_null());
     let countdown = keep(&mut errors, countdown(value("countdown"))).flatten();
     let eta = keep(&mut errors, time(value("eta"), "eta")).flatten();
     let expires = keep(&mut errors, time(value("expires"), "expires")).flatten();
@@ -76,7 +68,8 @@ pub(super) fn read(body: &Object, now: u64) -> Found<Options> {
     let time_limit = keep(&mut errors, time_limit).flatten();
     let priority = keep(&mut errors, priority(value("priority")));
     let unknown = given
-        .iter()
+        .into_iter()
+        .flat_map(Object::iter)
         .filter(|(name, _)| !NAMES.contains(&name.as_str()));
     errors.extend(unknown.map(|(name, value)| pydantic::extra(loc(name), value.clone())));
     let countdown_end = countdown.map(|wait| now + wait);
@@ -98,6 +91,18 @@ pub(super) fn read(body: &Object, now: u64) -> Found<Options> {
         time_limit: time_limit.and_then(|count| count.try_into().ok()),
         priority: priority.unwrap_or_default(),
     })
+}
+
+/// The member `options` of a submission, or `None` if the member is absent or null.
+fn given(body: &Object) -> Found<Option<&Object>> {
+    match body.get("options") {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::Object(options)) => Ok(Some(options)),
+        Some(other) => {
+            let loc = ["body".into(), "options".into()];
+            Err(vec![pydantic::model(loc, other.clone())])
+        }
+    }
 }
 
 /// The time at which the task is due: the end of `countdown`, or `eta`. Adds an error if both are given,

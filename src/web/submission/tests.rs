@@ -121,7 +121,7 @@ fn a_key_makes_the_id_and_callers_keys_do_not_meet() {
 }
 
 #[test]
-fn every_error_is_listed() {
+fn every_error_of_the_members_is_listed() {
     for (body, expected) in [
         ("[1]", vec!["body model_attributes_type"]),
         ("{}", vec!["body.job missing"]),
@@ -145,6 +145,11 @@ fn every_error_is_listed() {
     ] {
         assert_eq!(wrong(body), expected, "{body}");
     }
+}
+
+#[test]
+fn every_error_of_the_options_is_listed() {
+    // One table of options, so the function is long.
     for (options, expected) in [
         (r#"{"countdown":"5"}"#, vec!["countdown float_type"]),
         (r#"{"countdown":-1}"#, vec!["countdown greater_than_equal"]),

@@ -14,7 +14,8 @@ pub struct Case {
 /// All requests of the table, in the order of sending. `upstream` is the base URL for `/fetch/`.
 pub fn cases(upstream: &str) -> Vec<Case> {
     let groups = [
-        lifecycles(),
+        item_lifecycle(),
+        user_lifecycle(),
         integers(),
         queries(),
         paths(),
@@ -47,9 +48,9 @@ fn put(target: &str, body: &[u8]) -> Request {
     Request::new("PUT", target).with(JSON, body)
 }
 
-/// Items and users from creation to deletion.
-fn lifecycles() -> Vec<Request> {
-    let mut requests = vec![
+/// Items from creation to deletion.
+fn item_lifecycle() -> Vec<Request> {
+    vec![
         get("/"),
         get("/items/"),
         get("/users/"),
@@ -66,6 +67,12 @@ fn lifecycles() -> Vec<Request> {
         put("/items/{item}", b"{}"),
         get("/items/{item}"),
         get("/items/"),
+    ]
+}
+
+/// Users from creation to deletion, and ids that were never issued.
+fn user_lifecycle() -> Vec<Request> {
+    let mut requests = vec![
         post("/users/", br#"{"name":"Ada","email":"ada@example.com"}"#),
         post(
             "/users",
