@@ -26,8 +26,8 @@ fn of_the_engine() -> Result<()> {
     command
         .args(["test", "--quiet", "--lib", "--", "--include-ignored"])
         .args([
-            "tasks::executor::tests::world",
-            "store::tasks::tests::model",
+            "tasks::worker::tests::world",
+            "tasks::store::tests::model",
         ])
         .env("PROPTEST_CASES", SEQUENCES.to_string());
     if process::run("the test of the engine", command)?.success() {
