@@ -7,6 +7,7 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION};
 use ureq::http::{Request, Uri};
+use ureq::tls::{RootCerts, TlsConfig};
 
 use super::Options;
 
@@ -66,8 +67,11 @@ impl Client {
         }
         let host = url.host().unwrap_or_default();
         let is_local = host == "localhost" || host.starts_with("127.");
+        // As a browser on this machine does: a company's own authority may stand behind a domain.
+        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier);
         let agent = Agent::config_builder()
             .http_status_as_error(false)
+            .tls_config(tls.build())
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_global(Some(TIMEOUT))
