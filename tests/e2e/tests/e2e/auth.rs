@@ -324,7 +324,7 @@ pub fn keys_are_listed_without_their_secrets(service: &Service) {
     let list = service.keys(&["list"]);
     let line = list.lines().find(|line| line.contains(id_of(&key)));
     let line = line.expect("a line of the key");
-    for part in ["revoked", "listed", "[read write]", "ends never"] {
+    for part in ["revoked", "listed", "[read write]", "expires never"] {
         assert!(line.contains(part), "{line}");
     }
     assert!(!list.contains(secret_of(&key)));
