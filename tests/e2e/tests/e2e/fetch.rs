@@ -1,4 +1,4 @@
-//! `/fetch/`. What hostile servers do is tested beside the client itself.
+//! `/fetch/`. The unit tests of `src/fetch` cover hostile servers.
 
 use crate::service::Service;
 

@@ -1,4 +1,4 @@
-//! The root, and what no route takes.
+//! The root, and requests that no route matches.
 
 use serde_json::Value;
 
@@ -51,7 +51,7 @@ fn refuses_method(service: &Service, method: &str, path: &str, allow: &str) {
     assert_eq!(refused.header("allow"), Some(allow), "{method} {path}");
 }
 
-/// The requests that a client of the replaced service makes, in both forms of their paths.
+/// The requests of the FastAPI service's clients, with and without a trailing slash.
 pub fn are_each_one_call_without_a_redirect(service: &Service) {
     let task_id = service.process("{}");
     service.result(&task_id);
@@ -85,10 +85,10 @@ pub fn are_each_one_call_without_a_redirect(service: &Service) {
         let after = answers_of_routes(service);
         (after >= before + asked).then_some(after)
     });
-    assert_eq!(after, before + asked, "one call for each request");
+    assert_eq!(after, before + asked, "one invocation for each request");
 }
 
-/// How many requests the functions of the routes have answered.
+/// How many requests the functions have answered, according to the log.
 fn answers_of_routes(service: &Service) -> usize {
     let logs = service.logs();
     let answered = |line: &&str| {

@@ -1,11 +1,11 @@
-//! Tasks, from their submission to their end, as their callers see them.
+//! Tasks from submission to end, as callers see them.
 
 use serde_json::{Value, json};
 
 use crate::service::{Answer, Service};
 
 impl Service {
-    /// Submits a task; its id.
+    /// Submits a task and returns its id.
     pub fn submit(&self, task: &Value) -> String {
         let answer = self.post("/tasks/", &task.to_string());
         assert_eq!(answer.status, 202, "{answer:?}");
@@ -28,13 +28,13 @@ impl Service {
         })
     }
 
-    /// A file that takes this long to begin.
+    /// An input with the URL of a file whose answer starts after this delay.
     fn slow_source(&self, milliseconds: u32) -> Value {
         json!({"source_url": self.upstream(&format!("/data/people.csv?delay_ms={milliseconds}"))})
     }
 }
 
-/// The places and types of all that is wrong.
+/// The location and type of each validation error.
 fn wrong(answer: &Answer) -> Vec<(String, String)> {
     assert_eq!(answer.status, 422, "{answer:?}");
     let answer = answer.json();
@@ -235,7 +235,7 @@ pub fn are_listed_newest_first(service: &Service) {
     all.extend(found(&service.get(&next.replace("limit=3", "limit=2"))));
     all.reverse();
     let (mut all, mut ids) = (all, ids);
-    // Of the same millisecond the order is that of their ids.
+    // Tasks of the same millisecond are in order of their ids.
     all.sort();
     ids.sort();
     assert_eq!(all, ids);
