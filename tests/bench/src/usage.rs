@@ -72,7 +72,7 @@ pub fn sleeps(pid: u32) -> bool {
     })
 }
 
-/// The process and its descendants.
+/// The descendants of a process.
 #[must_use]
 pub fn family(pid: u32) -> Vec<u32> {
     let mut found = Vec::new();
