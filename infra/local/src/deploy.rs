@@ -19,6 +19,7 @@ use ureq::http::{Request, StatusCode};
 use crate::aws::{Aws, expect};
 use crate::emulator::{self, Emulator};
 use crate::error::{Context, Error, Result};
+use crate::gateway::Slash;
 use crate::process::{self, Log};
 use crate::setup::{self, DeployTools};
 use crate::stack::Steps;
@@ -54,6 +55,8 @@ pub struct Options {
     pub parameters: Vec<(String, String)>,
     /// Variables for all functions, where the template does not set them.
     pub environment: Vec<(String, String)>,
+    /// What the HTTP API makes of a slash at the end of a path.
+    pub slash: Slash,
     /// Whether each step is told on the terminal.
     pub progress: bool,
 }
@@ -128,7 +131,14 @@ impl Deployment {
         })?;
         let mut parameters = upstream_parameters(upstream.port());
         parameters.extend_from_slice(&options.parameters);
-        let deployed = deploy(&steps, &tools, &emulator.aws, port, &parameters)?;
+        let deployed = deploy(
+            &steps,
+            &tools,
+            &emulator.aws,
+            port,
+            &parameters,
+            options.slash,
+        )?;
         Ok(Self {
             port,
             api: deployed.api,
@@ -238,7 +248,8 @@ pub fn update(options: &Options) -> Result<(String, String)> {
     };
     let port = options.aws_port;
     let tools = prepare(options, &steps, port)?;
-    let deployed = deploy(&steps, &tools, &endpoints(port), port, &options.parameters)?;
+    let (parameters, slash) = (&options.parameters, options.slash);
+    let deployed = deploy(&steps, &tools, &endpoints(port), port, parameters, slash)?;
     Ok((
         url(&deployed.api, port),
         url_by_address(&deployed.api, port),
@@ -311,6 +322,7 @@ fn deploy(
     aws: &Aws,
     port: u16,
     parameters: &[(String, String)],
+    slash: Slash,
 ) -> Result<Deployed> {
     let template = Template::read(&project::root().join("template.yaml"))?;
     steps.run("sam deploy", || sam::deploy(tools, aws, port, parameters))?;
@@ -318,7 +330,7 @@ fn deploy(
     let api = steps.run("routes of the HTTP API", || {
         let processed = cloudformation::processed_template(aws)?;
         let parameters = cloudformation::parameters(aws)?;
-        routes::create(aws, &processed, &names, &parameters)
+        routes::create(aws, &processed, &names, &parameters, slash)
     })?;
     steps.run("concurrency of the queues' workers", || {
         mappings::number_concurrency(aws)

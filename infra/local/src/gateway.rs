@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use percent_encoding::{percent_decode, percent_decode_str};
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 use ureq::Agent;
 
@@ -21,11 +21,20 @@ use crate::http::{Body, Request, Response, Server};
 use crate::template::Route;
 
 mod checkpoint;
+mod routing;
 
 pub use checkpoint::Checkpoint;
+pub use routing::Slash;
+use routing::{Matched, decoded_path, find};
 
-/// API Gateway's largest request body.
-const LARGEST: usize = 10 * 1024 * 1024;
+/// API Gateway's largest request body in bytes.
+const MAX_BODY: usize = 10 * 1024 * 1024;
+
+/// Lambda's largest event in bytes, as JSON with all its escapes.
+const MAX_EVENT: usize = 6 * 1024 * 1024;
+
+/// Lambda's largest answer of a function in bytes, as JSON with all its escapes.
+const MAX_ANSWER: usize = 6 * 1024 * 1024 + 100;
 
 /// How long API Gateway waits for a function.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,12 +48,23 @@ pub struct Gateway {
     server: Server,
 }
 
-/// What a function answered, if it did not fail.
-type Invoked = std::result::Result<Option<Value>, ureq::Error>;
+/// What an invocation came to.
+#[derive(Debug)]
+enum Invoked {
+    /// The function's answer.
+    Answer(Value),
+    /// The function failed, or its answer is larger than Lambda takes.
+    Failed,
+    /// The function took longer than API Gateway waits.
+    TooLate,
+    /// The event is larger than Lambda takes.
+    TooLarge,
+}
 
 #[derive(Debug)]
 struct Api {
     routes: Vec<Route>,
+    slash: Slash,
     checkpoint: Option<Checkpoint>,
     functions_url: String,
     agent: Agent,
@@ -55,7 +75,7 @@ struct Api {
 impl Gateway {
     /// Serves `routes` on a loopback port, by invoking functions at
     /// `functions_url`, with an authorizer before some of them if there is a
-    /// checkpoint.
+    /// checkpoint. `slash` says what becomes of a slash at a path's end.
     ///
     /// # Errors
     /// When the port can't be listened on.
@@ -63,6 +83,7 @@ impl Gateway {
         port: u16,
         functions_url: &str,
         routes: Vec<Route>,
+        slash: Slash,
         checkpoint: Option<Checkpoint>,
     ) -> Result<Self> {
         let agent = Agent::config_builder()
@@ -75,6 +96,7 @@ impl Gateway {
             .new_agent();
         let api = Api {
             routes,
+            slash,
             checkpoint,
             functions_url: functions_url.to_owned(),
             agent,
@@ -94,53 +116,68 @@ impl Gateway {
 
 impl Api {
     fn answer(&self, request: &Request) -> Response {
-        if request.body.len() > LARGEST {
-            return message(413, "Request Entity Too Large");
+        if request.body.len() > MAX_BODY {
+            return too_large();
         }
         let Some(path) = decoded_path(&request.path) else {
             return message(400, "Bad Request");
         };
-        let Some((route, parameters)) = find(&self.routes, &request.method, &path) else {
+        let Some(matched) = find(&self.routes, &request.method, &path, self.slash) else {
             return message(404, "Not Found");
         };
-        let mut event = event(request, &path, route, parameters);
-        if let Some(checkpoint) = &self.checkpoint
-            && checkpoint.stands_at(route)
-        {
+        let function = matched.route.function.as_str();
+        let checkpoint = self.checkpoint.as_ref();
+        let checkpoint = checkpoint.filter(|it| it.stands_at(matched.route) && !matched.bare);
+        let mut event = event(request, &path, &matched);
+        if let Some(checkpoint) = checkpoint {
             let ask = |question: &Value| self.invoke(checkpoint.function(), question);
             match checkpoint.who(&event, ask) {
                 Ok(context) => event["requestContext"]["authorizer"] = json!({"lambda": context}),
                 Err(refusal) => return refusal,
             }
         }
-        match self.invoke(&route.function, &event) {
-            Ok(Some(answer)) => response(&answer),
-            Err(ureq::Error::Timeout(_)) => message(503, "Service Unavailable"),
-            Ok(None) | Err(_) => message(500, "Internal Server Error"),
+        match self.invoke(function, &event) {
+            Invoked::Answer(answer) => response(&answer),
+            Invoked::Failed => message(500, "Internal Server Error"),
+            Invoked::TooLate => message(503, "Service Unavailable"),
+            Invoked::TooLarge => too_large(),
         }
     }
 
-    /// What a function answers; `None` where it fails.
     fn invoke(&self, function: &str, event: &Value) -> Invoked {
+        let event = event.to_string();
+        if event.len() > MAX_EVENT {
+            return Invoked::TooLarge;
+        }
         self.enter(function);
         let answer = self.invoke_now(function, event);
         self.leave(function);
-        answer
+        match answer {
+            Ok(Some(body)) if body.len() <= MAX_ANSWER => {
+                Invoked::Answer(serde_json::from_slice(&body).unwrap_or_default())
+            }
+            Err(ureq::Error::Timeout(_)) => Invoked::TooLate,
+            Ok(_) | Err(_) => Invoked::Failed,
+        }
     }
 
-    fn invoke_now(&self, function: &str, event: &Value) -> Invoked {
+    /// What a function answers; nothing where it fails.
+    fn invoke_now(
+        &self,
+        function: &str,
+        event: String,
+    ) -> std::result::Result<Option<Vec<u8>>, ureq::Error> {
         let url = format!(
             "{}/2015-03-31/functions/{function}/invocations",
             self.functions_url
         );
-        let mut answer = self.agent.post(url).send(event.to_string())?;
+        let mut answer = self.agent.post(url).send(event)?;
         let body = answer
             .body_mut()
             .with_config()
             .limit(u64::MAX)
             .read_to_vec()?;
-        let answered = answer.status().is_success();
-        Ok(answered.then(|| serde_json::from_slice(&body).unwrap_or_default()))
+        Ok(answer.status().is_success().then_some(body))
     }
 
     /// Waits until the function may have one more invocation.
@@ -170,89 +207,19 @@ impl Api {
     }
 }
 
-/// The path as API Gateway gives it to a function, and routes by: it decodes
-/// it, cuts it at a question mark, and decodes it again. What is no escape then
-/// is a bad request.
-fn decoded_path(path: &str) -> Option<String> {
-    let once: Vec<u8> = percent_decode_str(path).collect();
-    let once = once.split(|byte| *byte == b'?').next().unwrap_or_default();
-    let mut rest = once;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
-        match rest.get(at + 1..at + 3) {
-            Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => rest = &rest[at + 3..],
-            _ => return None,
-        }
-    }
-    let twice = percent_decode(once).decode_utf8_lossy();
-    Some(twice.into_owned())
-}
-
-/// The most specific route of a request, and what its path says.
-fn find<'a>(
-    routes: &'a [Route],
-    method: &str,
-    path: &str,
-) -> Option<(&'a Route, Map<String, Value>)> {
-    let fits = |route: &'a Route| {
-        (route.method == "ANY" || route.method == method)
-            .then(|| parameters(&route.path, path))
-            .flatten()
-            .map(|found| (route, found))
-    };
-    // A route without parameters goes before one that has some.
-    let literal = routes
-        .iter()
-        .filter_map(fits)
-        .min_by_key(|(_, found)| found.len());
-    literal.or_else(|| {
-        let default = routes.iter().find(|route| route.path.is_empty())?;
-        Some((default, Map::new()))
-    })
-}
-
-/// The parameters in `path` if it has the form of `pattern`; a slash at the
-/// end makes no difference.
-fn parameters(pattern: &str, path: &str) -> Option<Map<String, Value>> {
-    if pattern.is_empty() {
-        return None;
-    }
-    let path = match path.strip_suffix('/') {
-        Some(shorter) if !shorter.is_empty() && !shorter.ends_with('/') => shorter,
-        _ => path,
-    };
-    let (pattern, path): (Vec<_>, Vec<_>) =
-        (pattern.split('/').collect(), path.split('/').collect());
-    if pattern.len() != path.len() {
-        return None;
-    }
-    let mut found = Map::new();
-    for (expected, actual) in pattern.into_iter().zip(path) {
-        match expected
-            .strip_prefix('{')
-            .and_then(|name| name.strip_suffix('}'))
-        {
-            Some(_) if actual.is_empty() => return None,
-            Some(name) => drop(found.insert(name.to_owned(), json!(actual))),
-            None if expected == actual => {}
-            None => return None,
-        }
-    }
-    Some(found)
-}
-
 /// The name of the function that answers a request where there is no authorizer, and the event that
 /// it is given; nothing where the gateway answers itself.
 #[must_use]
 pub fn invocation(routes: &[Route], request: &Request) -> Option<(String, Value)> {
     let path = decoded_path(&request.path)?;
-    let (route, parameters) = find(routes, &request.method, &path)?;
-    let event = event(request, &path, route, parameters);
-    Some((route.function.clone(), event))
+    let matched = find(routes, &request.method, &path, Slash::default())?;
+    let event = event(request, &path, &matched);
+    Some((matched.route.function.clone(), event))
 }
 
 /// API Gateway's event of payload format 2.0.
-fn event(request: &Request, path: &str, route: &Route, parameters: Map<String, Value>) -> Value {
-    let route_key = route.key();
+fn event(request: &Request, path: &str, matched: &Matched) -> Value {
+    let route_key = matched.route.key();
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -287,8 +254,8 @@ fn event(request: &Request, path: &str, route: &Route, parameters: Map<String, V
     if !request.query.is_empty() {
         event["queryStringParameters"] = joined(query(&request.query)).into();
     }
-    if !parameters.is_empty() {
-        event["pathParameters"] = parameters.into();
+    if !matched.parameters.is_empty() {
+        event["pathParameters"] = matched.parameters.clone().into();
     }
     put_body(&mut event, request);
     event
@@ -380,6 +347,10 @@ fn response(answer: &Value) -> Response {
         headers,
         body: Body::Whole(body),
     }
+}
+
+fn too_large() -> Response {
+    message(413, "Request Entity Too Large")
 }
 
 fn message(status: u16, text: &str) -> Response {

@@ -51,6 +51,7 @@ pub struct Process {
     name: String,
     child: Child,
     grace: Duration,
+    log: Log,
     pumps: Vec<thread::JoinHandle<()>>,
 }
 
@@ -76,6 +77,7 @@ impl Process {
             name: name.to_owned(),
             child,
             grace,
+            log: log.clone(),
             pumps,
         })
     }
@@ -102,7 +104,9 @@ impl Process {
     }
 
     /// Asks the group to end, and ends it when it does not within the grace.
+    /// What it says meanwhile goes into the file of its log alone.
     pub fn stop(&mut self) {
+        self.log.mute();
         let group = group_of(&self.child);
         if matches!(self.child.try_wait(), Ok(None)) {
             let _ = killpg(group, Signal::SIGTERM);
@@ -277,7 +281,8 @@ pub fn become_tethered(program: &str, arguments: &[String]) -> Error {
 #[derive(Clone, Debug)]
 pub struct Log {
     file: Arc<Mutex<File>>,
-    terminal: bool,
+    /// Whether the lines go on the terminal too.
+    terminal: Arc<AtomicBool>,
 }
 
 impl Log {
@@ -293,8 +298,13 @@ impl Log {
         let file = File::create(path).context(format_args!("cannot write {}", path.display()))?;
         Ok(Self {
             file: Arc::new(Mutex::new(file)),
-            terminal,
+            terminal: Arc::new(AtomicBool::new(terminal)),
         })
+    }
+
+    /// Keeps all further lines from the terminal; the file has them.
+    fn mute(&self) {
+        self.terminal.store(false, Ordering::SeqCst);
     }
 
     fn pump(&self, from: impl Read + Send + 'static) -> thread::JoinHandle<()> {
@@ -314,7 +324,7 @@ impl Log {
             let _ = file.write_all(line);
         }
         // The watcher tells of itself at length; the file keeps it.
-        if self.terminal && !line.starts_with(b" INFO ") {
+        if self.terminal.load(Ordering::SeqCst) && !line.starts_with(b" INFO ") {
             let _ = std::io::stdout().lock().write_all(line);
         }
     }

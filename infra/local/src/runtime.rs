@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::json;
 use ureq::Agent;
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::http::{Request, Response, Server};
 use crate::process;
 
@@ -242,7 +242,7 @@ impl Runtime {
     fn answer(&self, request: &Request) -> Response {
         let path = request.path.strip_prefix(PREFIX).unwrap_or_default();
         let outcome = match path.split('/').collect::<Vec<_>>()[..] {
-            ["invocation", "next"] => self.next(),
+            ["invocation", "next"] => Ok(self.next()),
             ["invocation", id, "response" | "error"] => {
                 let sent = self.forward(request);
                 self.finish(id);
@@ -255,22 +255,17 @@ impl Runtime {
         outcome.unwrap_or_else(|cause| Response::new(500, "text/plain", cause.to_string()))
     }
 
-    fn next(&self) -> Result<Response> {
+    fn next(&self) -> Response {
         let born = self.life().generation;
         self.asked.store(true, Ordering::SeqCst);
         let mut held = lock(&self.held);
-        let event = match held.take() {
-            Some(event) => event,
-            None => self.poll()?,
-        };
+        let event = held
+            .take()
+            .unwrap_or_else(|| self.poll_until_there_is_one());
         let mut life = self.life();
         if life.generation != born {
             *held = Some(event);
-            return Ok(Response::new(
-                410,
-                "text/plain",
-                "another process serves now",
-            ));
+            return Response::new(410, "text/plain", "another process serves now");
         }
         life.current = Some(Current {
             id: event.id.clone(),
@@ -284,7 +279,18 @@ impl Runtime {
         response
             .headers
             .push((DEADLINE.to_owned(), deadline(self.timeout)));
-        Ok(response)
+        response
+    }
+
+    /// A watcher that stops breaks off before it has ended its functions, and the Lambda runtime
+    /// panics at any answer but an invocation. So the function waits until it is ended.
+    fn poll_until_there_is_one(&self) -> Event {
+        loop {
+            match self.poll() {
+                Ok(event) => return event,
+                Err(_) => thread::sleep(Duration::from_millis(100)),
+            }
+        }
     }
 
     /// Waits for the next invocation, however long it takes.
@@ -304,6 +310,9 @@ impl Runtime {
             .limit(u64::MAX)
             .read_to_vec();
         let body = body.context("the watcher broke off")?;
+        if id.is_empty() {
+            return Err(Error::new("the watcher has no invocation"));
+        }
         Ok(Event { id, headers, body })
     }
 
@@ -387,15 +396,4 @@ fn describe(status: ExitStatus) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_time_out_is_the_function_s_or_the_longest() {
-        let timeouts = "fetch=29,worker=300";
-        assert_eq!(timeout_of("worker", timeouts), 300);
-        assert_eq!(timeout_of("fetch", timeouts), 29);
-        assert_eq!(timeout_of("work", timeouts), LONGEST);
-        assert_eq!(timeout_of("worker", ""), LONGEST);
-    }
-}
+mod tests;

@@ -101,6 +101,15 @@ pub fn python_with_fastapi() -> Result<PathBuf> {
     Ok(environment.program("python"))
 }
 
+/// Makes sure of botocore, which has AWS' models of its services, and returns the
+/// Python that has it: the local endpoints depend on it.
+///
+/// # Errors
+/// As [`run_tools`].
+pub fn python_with_botocore() -> Result<PathBuf> {
+    Ok(run_tools()?.ministack.with_file_name("python"))
+}
+
 /// Makes sure of what this service is measured against, and returns the Python
 /// that has it.
 ///

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::emulator::{self, Emulator};
-use crate::error::{Context, Result};
+use crate::error::Result;
 use crate::functions::{self, Settings};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Slash};
 use crate::keys::{self, Place};
 use crate::process::{self, Log, Process};
 use crate::setup::{self, Tools};
@@ -15,6 +15,7 @@ use crate::upstream::Upstream;
 use crate::{project, resources};
 
 mod auth;
+mod environment;
 
 /// The default port of HTTP requests.
 pub const HTTP_PORT: u16 = 9000;
@@ -67,6 +68,11 @@ pub struct Options {
     /// How long a revoked key may still be taken: the template's
     /// `KeyCacheSeconds`.
     pub key_cache_seconds: u64,
+    /// Servers on this machine, as `host:port`, that the functions may fetch
+    /// from besides the demo upstream.
+    pub allow_hosts: Vec<String>,
+    /// What the gateway makes of a slash at the end of a path.
+    pub slash: Slash,
     /// Where the functions' lines go.
     pub logs: Logs,
     /// Whether each step is told on the terminal.
@@ -87,6 +93,8 @@ impl Default for Options {
             environment: Vec::new(),
             auth_mode: OPEN.to_owned(),
             key_cache_seconds: 60,
+            allow_hosts: Vec::new(),
+            slash: Slash::default(),
             logs: Logs::File,
             progress: false,
         }
@@ -161,7 +169,7 @@ impl Stack {
         })?;
         let functions_url = format!("http://127.0.0.1:{}", ports.functions);
         let gateway = steps.run("HTTP API of template.yaml", || {
-            auth::gateway(ports.http, &functions_url, &template, &options.parameters())
+            auth::gateway(ports.http, &functions_url, &template, options)
         })?;
         let key = match options.auth_mode.as_str() {
             OPEN => None,
@@ -277,7 +285,8 @@ fn watch(
     template: &Template,
     log: &Log,
 ) -> Result<Process> {
-    let environment = environment(ports, &options.all_variables())?;
+    let mut environment = environment::read(ports, &options.all_variables())?;
+    environment::open(&mut environment, &options.allow_hosts);
     let settings = Settings {
         cargo_lambda: &tools.cargo_lambda,
         runner,
@@ -289,39 +298,6 @@ fn watch(
         scratch: &project::scratch(ports.http),
     };
     functions::start(&settings, template, log)
-}
-
-/// The checked-in environment with the ports of this stack, and what the
-/// options add to it.
-fn environment(ports: Ports, extra: &[(String, String)]) -> Result<Vec<(String, String)>> {
-    let path = project::root().join("infra/local/env");
-    let text =
-        std::fs::read_to_string(&path).context(format_args!("cannot read {}", path.display()))?;
-    let mut environment = functions::parse_env(&with_ports(&text, ports));
-    environment.retain(|(name, _)| extra.iter().all(|(other, _)| other != name));
-    environment.extend_from_slice(extra);
-    Ok(environment)
-}
-
-fn with_ports(text: &str, ports: Ports) -> String {
-    let pairs = [
-        (HTTP_PORT, ports.http),
-        (AWS_PORT, ports.aws),
-        (UPSTREAM_PORT, ports.upstream),
-    ];
-    // Through a mark, so that a port put in is not itself replaced.
-    let marked = pairs
-        .iter()
-        .enumerate()
-        .fold(text.to_owned(), |text, (mark, (from, _))| {
-            text.replace(&format!(":{from}"), &format!(":\u{0}{mark}\u{0}"))
-        });
-    pairs
-        .iter()
-        .enumerate()
-        .fold(marked, |text, (mark, (_, to))| {
-            text.replace(&format!("\u{0}{mark}\u{0}"), &to.to_string())
-        })
 }
 
 /// Tells each step when it is done, and how long it took.
@@ -337,41 +313,5 @@ impl Steps {
             println!("✓ {name} ({:.1} s)", started.elapsed().as_secs_f64());
         }
         result
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ports_are_put_into_the_environment_once() {
-        let ports = Ports {
-            http: 9100,
-            functions: 1,
-            aws: 9000,
-            upstream: 4566,
-        };
-        let text = "A=http://127.0.0.1:4566/x\nB=h:9100,i:9100\nC=http://127.0.0.1:9000";
-        let expected = "A=http://127.0.0.1:9000/x\nB=h:4566,i:4566\nC=http://127.0.0.1:9100";
-        assert_eq!(with_ports(text, ports), expected);
-    }
-
-    #[test]
-    fn an_option_s_variable_takes_the_place_of_the_file_s() {
-        let ports = Ports {
-            http: HTTP_PORT,
-            functions: 1,
-            aws: AWS_PORT,
-            upstream: UPSTREAM_PORT,
-        };
-        let extra = [("LEASE_SECONDS".to_owned(), "5".to_owned())];
-        let environment = environment(ports, &extra).unwrap();
-        let values: Vec<&str> = environment
-            .iter()
-            .filter(|(name, _)| name == "LEASE_SECONDS")
-            .map(|(_, value)| value.as_str())
-            .collect();
-        assert_eq!(values, ["5"]);
     }
 }

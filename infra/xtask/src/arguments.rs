@@ -8,6 +8,8 @@ use lexopt::{Arg, Parser, ValueExt};
 use local_stack::keys::Place;
 use local_stack::{Error, Logs, Options, Result, deploy, stack};
 
+use crate::smoke;
+
 /// What `cargo xtask help` prints.
 pub const HELP: &str = "\
 cargo xtask run    Runs the whole service on this machine; Ctrl-C stops it.
@@ -19,6 +21,12 @@ cargo xtask run    Runs the whole service on this machine; Ctrl-C stops it.
   --delay MS          how long the demo upstream waits before it answers
   --concurrency N     processes for each function (default 4)
   --auth              asks callers for an API key, and prints a fresh one
+  --allow-host HOST:PORT
+                      lets /fetch/ and sources read from this server on this
+                      machine, as URLs name it; may be given several times
+  --slash WAY         what the gateway makes of a path that ends in a slash:
+                      match (default) has the route without the slash, default
+                      has $default, bare leaves the authorizer out
 
 cargo xtask deploy --local
                    Deploys template.yaml into AWS endpoints on this machine,
@@ -28,6 +36,7 @@ cargo xtask deploy --local
   --release           optimized functions
   --delay MS          how long the demo upstream waits before it answers
   --parameter N=V     sets the template's parameter N, such as AuthMode=none
+  --slash WAY         as above
 
 cargo xtask keys create --name NAME --scopes read,write,admin [--expires-days N]
 cargo xtask keys list
@@ -39,6 +48,15 @@ cargo xtask keys revoke ID
   --endpoint URL      in AWS endpoints at another address
   --stack NAME        in that stack of the account whose credentials and
                       region are in the environment
+
+cargo xtask smoke --url URL
+                   Tries a running service from outside, here or in an account,
+                   within a minute: its routes, who gets in, items, users,
+                   tasks, and the documentation. What it makes it deletes, but
+                   for a few small tasks.
+  --key KEY           a key (or a token) with the scopes read and write;
+                      without it, everybody is to get in
+  --origin ORIGIN     one of CorsAllowOrigins, whose pages are to get in too
 
 cargo xtask test   Checks everything: format, lints, tests, documentation,
                    template.yaml, and the service from end to end, both
@@ -78,6 +96,8 @@ pub enum Command {
     Deploy(Box<deploy::Options>),
     /// Make, show or revoke API keys: where, and the words that say what.
     Keys(Place, Vec<String>),
+    /// Try a running service.
+    Smoke(smoke::Options),
     /// Check everything.
     Test(TestOptions),
     /// Try the delivery contract.
@@ -127,6 +147,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command> {
             Some("help") => Ok(Command::Help),
             Some("run") => parse_run(&mut parser),
             Some("deploy") => parse_deploy(&mut parser),
+            Some("smoke") => parse_smoke(&mut parser),
             Some("test") => parse_test(&mut parser),
             Some("keys") => parse_keys(&mut parser),
             Some("faults") => parse_faults(&mut parser),
@@ -159,6 +180,8 @@ fn parse_run(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error>
             Arg::Long("data") => options.data = Some(absolute(parser.value()?)),
             Arg::Long("release") => options.release = true,
             Arg::Long("auth") => options.auth_mode = "api-key".to_owned(),
+            Arg::Long("allow-host") => options.allow_hosts.push(server(parser.value()?)?),
+            Arg::Long("slash") => options.slash = parser.value()?.parse()?,
             Arg::Long("delay") => {
                 options.delay = Duration::from_millis(parser.value()?.parse()?);
             }
@@ -189,6 +212,7 @@ fn parse_deploy(parser: &mut Parser) -> std::result::Result<Command, lexopt::Err
             Arg::Long("delay") => {
                 options.delay = Duration::from_millis(parser.value()?.parse()?);
             }
+            Arg::Long("slash") => options.slash = parser.value()?.parse()?,
             Arg::Long("parameter") => options.parameters.push(pair(parser.value()?)?),
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             other => return Err(other.unexpected()),
@@ -202,6 +226,23 @@ fn parse_deploy(parser: &mut Parser) -> std::result::Result<Command, lexopt::Err
         );
     }
     Ok(Command::Deploy(Box::new(options)))
+}
+
+/// A host and a port, with `:` between, as the functions take them.
+fn server(given: OsString) -> std::result::Result<String, lexopt::Error> {
+    let given = given.string()?;
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "-._[:]".contains(c);
+    let is_server = given.rsplit_once(':').is_some_and(|(host, port)| {
+        let is_whole = host.starts_with('[') == host.ends_with(']') && host != "[]";
+        let is_one = host.starts_with('[') || !host.contains([':', '[', ']']);
+        let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+        let port: Option<u16> = port.parse().ok().filter(|_| digits);
+        !host.is_empty() && host.chars().all(is_part) && is_whole && is_one && port > Some(0)
+    });
+    match is_server {
+        true => Ok(given),
+        false => Err(format!("{given:?} is not HOST:PORT").into()),
+    }
 }
 
 /// A name and a value, with `=` between.
@@ -237,6 +278,23 @@ fn parse_keys(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error
         }
     }
     Ok(Command::Keys(place, words))
+}
+
+fn parse_smoke(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error> {
+    let mut options = smoke::Options::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("url") => options.url = parser.value()?.string()?,
+            Arg::Long("key") => options.key = Some(parser.value()?.string()?),
+            Arg::Long("origin") => options.origin = Some(parser.value()?.string()?),
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected()),
+        }
+    }
+    match options.url.is_empty() {
+        true => Err("it lacks --url".into()),
+        false => Ok(Command::Smoke(options)),
+    }
 }
 
 fn parse_test(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error> {

@@ -21,7 +21,6 @@ pub fn run(options: &Options) -> Result<()> {
     print!("{}", told(&url, &by_address, deployment.port()));
     println!("Deploy once more from another terminal to update it; Ctrl-C stops everything.\n");
     let result = until_stopped(|| deployment.check());
-    println!("\nstopping …");
     deployment.stop();
     result
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask run`: the whole service until Ctrl-C.
 
+use std::io::Write;
 use std::time::Duration;
 
 use local_stack::{Error, Options, Result, Stack, process};
@@ -21,9 +22,13 @@ pub fn run(options: &Options) -> Result<()> {
     let mut stack = Stack::start(options)?;
     print!("{}", welcome(&stack.url(), stack.key()));
     let result = until_stopped(|| stack.check());
-    println!("\nstopping …");
     stack.stop();
     result
+}
+
+/// Tells that everything has been stopped, if there is still a terminal.
+pub fn say_stopped() {
+    let _ = writeln!(std::io::stdout(), "\nstopped");
 }
 
 /// Waits for Ctrl-C, and looks meanwhile whether all is well.

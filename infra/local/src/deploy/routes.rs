@@ -2,10 +2,11 @@
 //!
 //! SAM describes them in the API's OpenAPI `Body`, which the local endpoints
 //! ignore, so they are created from it one by one. API Gateway takes no route
-//! that ends in a slash; whether it matches `/users/` to `/users` is told
-//! differently. Here each route exists in both forms, so that a client that
-//! calls either is answered by the function itself. The authorizer that a route
-//! has in the `Body` is created and attached, too.
+//! that ends in a slash; what becomes of `/users/` there is told differently.
+//! The endpoints match paths as they are, so each way of [`Slash`] is a set of
+//! routes here: both forms of each path, the second with the authorizer of the
+//! first or without it, or the first form alone. The authorizer that a route has
+//! in the `Body` is created and attached, too.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::aws::{Aws, expect};
 use crate::error::{Context, Error, Result};
+use crate::gateway::Slash;
 use crate::security::{Parameters, Security, invoked};
 
 mod authorizer;
@@ -38,18 +40,19 @@ pub fn create(
     processed: &Value,
     names: &BTreeMap<String, String>,
     parameters: &Parameters,
+    slash: Slash,
 ) -> Result<String> {
     let (name, body) = api_body(processed)?;
     let security = Security::of(processed, body, parameters);
     let lacks = |name: &str| Error::new(format!("{name} was not created"));
     let api = names.get(name).ok_or_else(|| lacks(name))?;
     let mut wanted = BTreeMap::new();
-    for (key, function) in route_keys(body) {
+    for (key, function) in route_keys(body, slash) {
         let function = names.get(&function).ok_or_else(|| lacks(&function))?;
         let function = arn(function);
         let authorized = security
             .as_ref()
-            .is_some_and(|found| stands_at(found, &key));
+            .is_some_and(|found| stands_at(found, &key, slash));
         wanted.insert(
             key,
             Wanted {
@@ -77,9 +80,9 @@ fn api_body(processed: &Value) -> Result<(&str, &Value)> {
         .ok_or_else(|| Error::new("the processed template has no HTTP API"))
 }
 
-/// Each route's key, in both forms of its path, with its function's name in
-/// the template.
-fn route_keys(body: &Value) -> Vec<(String, String)> {
+/// Each route's key, in the forms of its path that there are, with its
+/// function's name in the template.
+fn route_keys(body: &Value, slash: Slash) -> Vec<(String, String)> {
     let mut keys = Vec::new();
     for (path, methods) in body["paths"].as_object().into_iter().flatten() {
         for (method, operation) in methods.as_object().into_iter().flatten() {
@@ -91,7 +94,8 @@ fn route_keys(body: &Value) -> Vec<(String, String)> {
                 "x-amazon-apigateway-any-method" => "ANY".to_owned(),
                 method => method.to_uppercase(),
             };
-            for key in forms(&method, path) {
+            let forms = forms(&method, path);
+            for key in forms.into_iter().filter(|key| exists(key, slash)) {
                 keys.push((key, function.clone()));
             }
         }
@@ -100,9 +104,21 @@ fn route_keys(body: &Value) -> Vec<(String, String)> {
 }
 
 /// Whether a route, in either form, has the authorizer.
-fn stands_at(security: &Security, key: &str) -> bool {
-    let without = key.strip_suffix('/').filter(|key| !key.ends_with(' '));
-    security.routes.contains(without.unwrap_or(key))
+fn stands_at(security: &Security, key: &str, slash: Slash) -> bool {
+    match without_slash(key) {
+        None => security.routes.contains(key),
+        Some(_) if slash == Slash::Bare => false,
+        Some(shorter) => security.routes.contains(shorter),
+    }
+}
+
+fn exists(key: &str, slash: Slash) -> bool {
+    without_slash(key).is_none() || slash != Slash::Default
+}
+
+/// The key of the first form, where this is the second.
+fn without_slash(key: &str) -> Option<&str> {
+    key.strip_suffix('/').filter(|key| !key.ends_with(' '))
 }
 
 fn forms(method: &str, path: &str) -> Vec<String> {
@@ -223,7 +239,7 @@ mod tests {
             "/any": {"x-amazon-apigateway-any-method": operation("Any")},
             "$default": {"x-amazon-apigateway-any-method": operation("Fallback")},
         }});
-        let keys: BTreeMap<String, String> = route_keys(&body).into_iter().collect();
+        let keys: BTreeMap<String, String> = route_keys(&body, Slash::Match).into_iter().collect();
         let expected = [
             ("$default", "Fallback"),
             ("ANY /any", "Any"),
@@ -234,6 +250,22 @@ mod tests {
         ];
         let keys: Vec<(&str, &str)> = keys.iter().map(|(k, f)| (&**k, &**f)).collect();
         assert_eq!(keys, expected);
+    }
+
+    #[test]
+    fn the_form_with_a_slash_is_left_out_where_it_goes_to_the_default() {
+        let body = json!({"paths": {
+            "/": {"get": operation("Root.Arn")},
+            "/items": {"get": operation("List.Arn")},
+        }});
+        let keys = |slash| -> Vec<String> {
+            let keys = route_keys(&body, slash).into_iter();
+            keys.map(|(key, _)| key).collect()
+        };
+        let both = ["GET /", "GET /items", "GET /items/"];
+        assert_eq!(keys(Slash::Match), both);
+        assert_eq!(keys(Slash::Bare), both);
+        assert_eq!(keys(Slash::Default), both[..2]);
     }
 
     #[test]
@@ -267,7 +299,9 @@ mod tests {
             ("POST /items/", false),
             ("$default", false),
         ] {
-            assert_eq!(stands_at(&security, key), stands, "{key}");
+            assert_eq!(stands_at(&security, key, Slash::Match), stands, "{key}");
+            let stands = stands && key != "GET /items/";
+            assert_eq!(stands_at(&security, key, Slash::Bare), stands, "{key}");
         }
     }
 }

@@ -51,6 +51,17 @@ impl Checkpoint {
         })
     }
 
+    #[cfg(test)]
+    pub(super) fn of(function: &str, routes: &[&str]) -> Self {
+        Self {
+            routes: routes.iter().map(|route| (*route).to_owned()).collect(),
+            function: function.to_owned(),
+            header: None,
+            keep: Duration::ZERO,
+            kept: Mutex::default(),
+        }
+    }
+
     /// The name of the authorizer's binary.
     pub(super) fn function(&self) -> &str {
         &self.function
@@ -78,9 +89,12 @@ impl Checkpoint {
             Some(answer) => answer,
             None => {
                 let failed = || message(500, "Internal Server Error");
-                let answer = ask(&question(event, identity)).ok().flatten();
-                let answer = answer.filter(|answer| answer["isAuthorized"].is_boolean());
-                let answer = answer.ok_or_else(failed)?;
+                let Invoked::Answer(answer) = ask(&question(event, identity)) else {
+                    return Err(failed());
+                };
+                if !answer["isAuthorized"].is_boolean() {
+                    return Err(failed());
+                }
                 self.keep(identity, &answer);
                 answer
             }
@@ -129,11 +143,9 @@ mod tests {
 
     fn checkpoint(header: Option<&str>, keep: Duration) -> Checkpoint {
         Checkpoint {
-            routes: ["GET /items".to_owned()].into(),
-            function: "authorizer".to_owned(),
             header: header.map(str::to_owned),
             keep,
-            kept: Mutex::default(),
+            ..Checkpoint::of("authorizer", &["GET /items"])
         }
     }
 
@@ -148,9 +160,7 @@ mod tests {
             asked.set(asked.get() + 1);
             assert!(question.get("body").is_none());
             let caller = question["identitySource"][0].clone();
-            Ok(Some(
-                json!({"isAuthorized": true, "context": {"caller": caller}}),
-            ))
+            Invoked::Answer(json!({"isAuthorized": true, "context": {"caller": caller}}))
         };
         let long = checkpoint(Some("authorization"), Duration::from_secs(3600));
         for (header, count) in [("ada", 1), ("ada", 1), ("eve", 2), ("ada", 2)] {
@@ -172,7 +182,7 @@ mod tests {
             let answer = point.who(&json!({"headers": {}}), |question| {
                 asked.set(asked.get() + 1);
                 assert_eq!(question["identitySource"], Value::Null);
-                Ok(Some(json!({"isAuthorized": true, "context": {}})))
+                Invoked::Answer(json!({"isAuthorized": true, "context": {}}))
             });
             assert_eq!(answer.ok(), Some(json!({})));
         }
@@ -183,7 +193,7 @@ mod tests {
     fn a_refusal_is_the_gateways_and_a_failure_lets_nobody_in() {
         let status = |point: &Checkpoint, event: &Value, answer: Option<Value>| {
             point
-                .who(event, |_| Ok(answer))
+                .who(event, |_| answer.map_or(Invoked::Failed, Invoked::Answer))
                 .err()
                 .map(|refusal| refusal.status)
         };

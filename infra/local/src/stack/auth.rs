@@ -33,31 +33,32 @@ impl Options {
     }
 }
 
-/// The HTTP API that the template describes for these parameters.
+/// The HTTP API that the template describes for these options.
 pub(super) fn gateway(
     port: u16,
     functions_url: &str,
     template: &Template,
-    parameters: &Parameters,
+    options: &Options,
 ) -> Result<Gateway> {
-    let security = template.security(parameters);
+    let security = template.security(&options.parameters());
     let checkpoint = security.map(|found| Checkpoint::new(template, found));
     Gateway::start(
         port,
         functions_url,
         template.routes(),
+        options.slash,
         checkpoint.transpose()?,
     )
 }
 
 impl Stack {
-    /// Another HTTP API in front of the same functions, with its `AuthMode` and
-    /// `KeyCacheSeconds` from these options.
+    /// Another HTTP API in front of the same functions, with its `AuthMode`,
+    /// `KeyCacheSeconds` and slash from these options.
     ///
     /// # Errors
     /// When it does not start, or cannot check what that mode asks for.
     pub fn another_gateway(&self, options: &Options) -> Result<Gateway> {
         let functions_url = format!("http://127.0.0.1:{}", self.ports.functions);
-        gateway(0, &functions_url, &self.template, &options.parameters())
+        gateway(0, &functions_url, &self.template, options)
     }
 }

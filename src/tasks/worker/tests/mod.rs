@@ -278,7 +278,7 @@ async fn a_duplicate_of_an_ended_task_is_dropped() {
 async fn a_duplicate_of_a_running_task_waits_for_the_lease_to_end() {
     let bench = bench(LEASE);
     let (_, body) = task("echo", json!(1));
-    let claimed = wire::decode(&body).unwrap();
+    let claimed = wire::decode(&body, now_ms()).unwrap();
     bench
         .worker
         .tasks
@@ -295,7 +295,7 @@ async fn a_duplicate_of_a_running_task_waits_for_the_lease_to_end() {
 async fn a_task_whose_worker_died_runs_again_and_not_for_ever() {
     let bench = bench(LEASE);
     let (id, body) = task("fails", json!("transient"));
-    let message = wire::decode(&body).unwrap();
+    let message = wire::decode(&body, now_ms()).unwrap();
     // Two attempts are allowed; two workers claim the task and die.
     for _ in 0..2 {
         bench
@@ -335,7 +335,7 @@ async fn what_is_unfinished_at_the_deadline_comes_again_and_what_is_finished_doe
 async fn a_heartbeat_holds_lease_and_message_together() {
     let bench = bench(SHORT_LEASE);
     let (_, body) = task("endless", Value::Null);
-    let message = wire::decode(&body).unwrap();
+    let message = wire::decode(&body, now_ms()).unwrap();
     let batch = [("a", body)];
     let running = bench.run(&batch, SHORT_LEASE * 4);
     let other = async {
@@ -357,7 +357,7 @@ async fn a_heartbeat_holds_lease_and_message_together() {
 async fn a_worker_that_lost_its_lease_stops_and_leaves_the_message() {
     let bench = bench(SHORT_LEASE);
     let (id, body) = task("endless", Value::Null);
-    let message = wire::decode(&body).unwrap();
+    let message = wire::decode(&body, now_ms()).unwrap();
     let batch = [("a", body)];
     let running = bench.run(&batch, Duration::from_secs(3600));
     let thief = async {

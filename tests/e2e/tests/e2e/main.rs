@@ -5,11 +5,15 @@
 //! keys, for the tests of these; or with `E2E_DEPLOYED=1` the template deployed into local AWS
 //! endpoints, which asks for keys too. One of it serves all tests, one test after the other, since some of them make the
 //! upstream fail or kill the worker.
+//!
+//! `E2E_SLASH` is what the gateway makes of a path that ends in a slash: `match` (default), `default`
+//! or `bare`, as `cargo xtask run --slash` has it.
 
 mod auth;
 mod aws;
 mod bodies;
 mod browser;
+mod calls;
 mod clients;
 mod deployment;
 mod docs;
@@ -20,6 +24,7 @@ mod metrics;
 mod routes;
 mod schedules;
 mod service;
+mod smoke;
 mod tasks;
 mod users;
 mod worker;
@@ -71,9 +76,12 @@ fn main() -> ExitCode {
             oversized_headers_let_nobody_in another_callers_task_is_unknown
             callers_idempotency_keys_do_not_meet keys_are_listed_without_their_secrets;
         deployment: an_update_fails_no_request;
+        smoke: finds_nothing_wrong tells_of_a_key_that_is_worth_nothing;
         // Last, since the tester may delete the users that other tests read.
         clients: a_validator_accepts_the_document a_generated_client_submits_a_task
             a_tester_finds_no_answer_outside_of_the_document secrets_are_in_no_log;
+        // After all that makes calls.
+        calls: that_aws_would_refuse_are_found are_as_aws_takes_them;
     };
     if arguments.list {
         return libtest_mimic::run(&arguments, trials(&tests, None)).exit_code();
@@ -84,7 +92,7 @@ fn main() -> ExitCode {
         (true, _) => without(&tests, &IMPOSSIBLE_WHEN_DEPLOYED),
         (false, true) => tests
             .iter()
-            .filter(|(name, _)| is_of_keys(name))
+            .filter(|(name, _)| is_of_keys(name) || is_of_both(name))
             .copied()
             .collect(),
         (false, false) => tests
@@ -115,7 +123,11 @@ fn main() -> ExitCode {
 
 /// What the local AWS endpoints do otherwise than API Gateway does, or where they are, so that no
 /// function could make these tests pass.
-const IMPOSSIBLE_WHEN_DEPLOYED: [(&str, &str); 6] = [
+const IMPOSSIBLE_WHEN_DEPLOYED: [(&str, &str); 7] = [
+    (
+        RECORDED,
+        "the functions call the endpoints that run them, and nothing is between",
+    ),
     (
         "routes::refuses_options",
         "OPTIONS is answered by the endpoints",
@@ -141,6 +153,14 @@ const IMPOSSIBLE_WHEN_DEPLOYED: [(&str, &str); 6] = [
         "the page's links lead to the root of a host, and the address has a prefix",
     ),
 ];
+
+/// The test of what the tests before it had the functions call.
+const RECORDED: &str = "calls::are_as_aws_takes_them";
+
+/// Whether a test is of a service that asks for keys and of one that does not.
+fn is_of_both(name: &str) -> bool {
+    name == RECORDED || name.starts_with("smoke::")
+}
 
 /// Whether a test needs a service that asks for keys. The tester is one, since it also finds a route
 /// that does not ask although the document says so.

@@ -140,7 +140,7 @@ pub fn logs_each_request_and_no_payload(service: &Service) {
     service.post("/process/", &secret[1..]);
     let answered = |line: &str| -> Option<Value> {
         let line: Value = serde_json::from_str(line.split_once(" | ")?.1).ok()?;
-        let is_of_it = line["route"] == "/items" && line["method"] == "POST";
+        let is_of_it = line["route"] == "/items/" && line["method"] == "POST";
         (line["message"] == "answered" && is_of_it).then_some(line)
     };
     let line = service.eventually("the request is logged", || {

@@ -3,12 +3,14 @@
 use std::time::{Duration, Instant};
 
 use local_stack::deploy::{self, Deployment};
-use local_stack::gateway::Gateway;
+use local_stack::gateway::{Gateway, Slash};
 use local_stack::keys::{self, Place};
-use local_stack::{Options, Stack};
+use local_stack::{Options, Stack, project};
 use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::http::{Request, Response};
+
+use crate::calls::Recorder;
 
 /// How long a killed worker's task stays with it.
 pub const LEASE: Duration = Duration::from_secs(3);
@@ -31,8 +33,8 @@ pub struct Service {
 
 /// The service's two ways to run on one machine.
 enum Runs {
-    /// Under the watcher, behind the local stack's own gateway.
-    Watched(Box<Stack>),
+    /// Under the watcher, behind the local stack's own gateway, with their calls to AWS written down.
+    Watched(Box<Stack>, Recorder),
     /// Deployed into the local AWS endpoints, which run all of it.
     Deployed(Box<Deployment>),
 }
@@ -74,7 +76,10 @@ impl Service {
     }
 
     fn start_as(auth_mode: &str) -> local_stack::Result<Service> {
+        let aws_port = project::claim_port(0, "the AWS endpoints", "try again")?;
+        let recorder = Recorder::start(&format!("http://127.0.0.1:{aws_port}"))?;
         let environment = variables([
+            ("AWS_ENDPOINT_URL", recorder.url()),
             ("LEASE_SECONDS", LEASE.as_secs().to_string()),
             ("USERS_FRESH_SECONDS", FRESH.as_secs().to_string()),
             ("USERS_UPSTREAM_TIMEOUT_MS", UPSTREAM_TIMEOUT_MS.to_owned()),
@@ -84,19 +89,23 @@ impl Service {
             ("METRICS_NAMESPACE", "e2e".to_owned()),
         ]);
         let stack = Stack::start(&Options {
+            aws_port,
+            slash: slash()?,
             environment,
             auth_mode: auth_mode.to_owned(),
             key_cache_seconds: KEY_CACHE.as_secs(),
             ..Options::default()
         })?;
         let key = stack.key().map(str::to_owned);
-        Ok(Service::new(Runs::Watched(Box::new(stack)), key))
+        let runs = Runs::Watched(Box::new(stack), recorder);
+        Ok(Service::new(runs, key))
     }
 
     /// Deploys the template, with the functions as they are for an account.
     pub fn deploy() -> local_stack::Result<Service> {
         let deployment = Deployment::start(&deploy::Options {
             release: true,
+            slash: slash()?,
             parameters: variables([
                 ("LeaseSeconds", LEASE.as_secs().to_string()),
                 ("UsersFreshSeconds", FRESH.as_secs().to_string()),
@@ -121,6 +130,7 @@ impl Service {
         deploy::update(&deploy::Options {
             aws_port: deployment.port(),
             release: true,
+            slash: slash()?,
             parameters: variables([(parameter, value.to_owned())]),
             ..deploy::Options::default()
         })
@@ -140,16 +150,24 @@ impl Service {
         }
     }
 
+    /// What the functions call AWS through.
+    pub fn recorder(&self) -> &Recorder {
+        match &self.runs {
+            Runs::Watched(_, recorder) => recorder,
+            Runs::Deployed(_) => panic!("a deployment's calls are not recorded"),
+        }
+    }
+
     fn upstream_url(&self) -> String {
         match &self.runs {
-            Runs::Watched(stack) => stack.upstream_url(),
+            Runs::Watched(stack, _) => stack.upstream_url(),
             Runs::Deployed(deployment) => deployment.upstream_url(),
         }
     }
 
     pub fn aws_endpoint(&self) -> String {
         match &self.runs {
-            Runs::Watched(stack) => stack.aws_endpoint(),
+            Runs::Watched(stack, _) => stack.aws_endpoint(),
             Runs::Deployed(deployment) => deployment.aws_endpoint(),
         }
     }
@@ -158,7 +176,7 @@ impl Service {
     /// slash of `/items/`, and that every machine finds.
     pub fn url(&self) -> String {
         match &self.runs {
-            Runs::Watched(stack) => stack.url(),
+            Runs::Watched(stack, _) => stack.url(),
             Runs::Deployed(deployment) => format!("{}/$default", deployment.url_by_address()),
         }
     }
@@ -196,7 +214,7 @@ impl Service {
 
     pub fn pids_of(&self, function: &str) -> Vec<u32> {
         match &self.runs {
-            Runs::Watched(stack) => stack.pids_of(function),
+            Runs::Watched(stack, _) => stack.pids_of(function),
             Runs::Deployed(deployment) => deployment.pids_of(function),
         }
     }
@@ -205,7 +223,7 @@ impl Service {
     /// its log stream in front.
     pub fn logs(&self) -> String {
         match &self.runs {
-            Runs::Watched(stack) => stack.logs(),
+            Runs::Watched(stack, _) => stack.logs(),
             Runs::Deployed(deployment) => deployment.logs().expect("logs"),
         }
     }
@@ -267,10 +285,11 @@ impl Service {
 
     /// Another gateway in front of the local stack's functions, which keeps the authorizer's answers.
     pub fn gateway_that_keeps_answers(&self) -> Gateway {
-        let Runs::Watched(stack) = &self.runs else {
+        let Runs::Watched(stack, _) = &self.runs else {
             panic!("only the local stack has gateways of its own");
         };
         let options = Options {
+            slash: slash().expect("a way"),
             auth_mode: "api-key-cached".to_owned(),
             key_cache_seconds: KEY_CACHE.as_secs(),
             ..Options::default()
@@ -314,7 +333,7 @@ impl Service {
         let own = self.url();
         // A deployed service does not know what stands in front of its paths, so its links lack it.
         let path = match &self.runs {
-            Runs::Watched(_) => path.strip_prefix(&own).unwrap_or(path),
+            Runs::Watched(..) => path.strip_prefix(&own).unwrap_or(path),
             Runs::Deployed(_) => path.strip_prefix(&self.aws_endpoint()).unwrap_or(path),
         };
         if path.starts_with("http:") {
@@ -367,6 +386,16 @@ impl Service {
             assert!(started.elapsed() < PATIENCE, "in vain: {what}");
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+}
+
+/// What the gateway makes of a slash at the end of a path: `E2E_SLASH`.
+fn slash() -> local_stack::Result<Slash> {
+    match std::env::var("E2E_SLASH") {
+        Ok(way) => way
+            .parse()
+            .map_err(|error| local_stack::Error::new(format!("E2E_SLASH: {error}"))),
+        Err(_) => Ok(Slash::default()),
     }
 }
 

@@ -11,14 +11,22 @@ pub const FINAL: [&str; 4] = ["completed", "failed", "cancelled", "expired"];
 pub struct Call {
     /// Such as `UpdateItem`.
     pub operation: String,
-    /// Whether it is to the table, and not to a queue.
-    pub is_table: bool,
+    /// What it is to.
+    pub service: Called,
     /// What all tries of the same call have in common.
     pub invocation: String,
     /// Whether this is the first of them.
     pub is_first: bool,
     /// What it is about, where that is looked at.
     pub about: About,
+}
+
+/// A service of AWS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Called {
+    DynamoDb,
+    Sqs,
+    Scheduler,
 }
 
 /// What a call is about.
@@ -40,22 +48,44 @@ pub enum About {
 impl Call {
     /// Reads a call from its request.
     pub fn read(request: &Request) -> Call {
-        let target = request.header("x-amz-target").unwrap_or_default();
-        let (service, operation) = target.split_once('.').unwrap_or(("", target));
+        let (service, operation) = name(request);
         let header = |name: &str| request.header(name).unwrap_or_default().to_owned();
         let body = || serde_json::from_slice::<Value>(&request.body).unwrap_or_default();
-        let about = match operation {
+        let about = match operation.as_str() {
             "UpdateItem" => update(&body()),
             "PutItem" => put(&body()),
             "ChangeMessageVisibilityBatch" => hide(&body()),
             _ => About::Other,
         };
         Call {
-            operation: operation.to_owned(),
-            is_table: service.starts_with("DynamoDB"),
+            operation,
+            service,
             invocation: header("amz-sdk-invocation-id"),
             is_first: header("amz-sdk-request").starts_with("attempt=1"),
             about,
+        }
+    }
+}
+
+/// The service and the operation. Two of the services name the operation in a header; the scheduler's
+/// is made of the method and the path.
+fn name(request: &Request) -> (Called, String) {
+    match request
+        .header("x-amz-target")
+        .and_then(|target| target.split_once('.'))
+    {
+        Some((service, operation)) if service.starts_with("DynamoDB") => {
+            (Called::DynamoDb, operation.to_owned())
+        }
+        Some((_, operation)) => (Called::Sqs, operation.to_owned()),
+        None => {
+            let kind = request.path.split('/').nth(1).unwrap_or_default();
+            let operation = match (request.method.as_str(), kind) {
+                ("POST", "schedules") => "CreateSchedule".to_owned(),
+                ("DELETE", "schedules") => "DeleteSchedule".to_owned(),
+                (method, kind) => format!("{method} /{kind}"),
+            };
+            (Called::Scheduler, operation)
         }
     }
 }

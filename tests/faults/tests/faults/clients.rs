@@ -218,7 +218,7 @@ impl<'a> Clients<'a> {
             return self.violated(format!("task {} ({what}) takes too long", task.id));
         }
         match task.order.kind {
-            Kind::Cancelled { .. } => self.cancel(at, &task),
+            Kind::Cancelled { .. } | Kind::Scheduled { .. } => self.cancel(at, &task),
             Kind::Missing { restarts } => self.restart(at, &task, restarts),
             _ => {}
         }

@@ -84,6 +84,8 @@ pub fn faults_of_accepted(task: &Accepted, record: &Value) -> Vec<String> {
         Kind::Missing { .. } => is_failed(record, "SourceRefused") && runs_are_right(task, record),
         Kind::Flaky { fails } => state == "completed" && has_failed(record) >= fails as usize,
         Kind::Cancelled { .. } => cancellation_is_right(task, state),
+        // No worker has it, so nothing is in the way of its cancellation.
+        Kind::Scheduled { .. } => state == "cancelled" && task.cancelled == Some(Cancelled::Done),
         Kind::Expires { at } => expiry_is_right(at, record),
         Kind::OneAttempt => state == "completed" || is_failed(record, "WorkerLost"),
         _ => state == "completed",

@@ -13,6 +13,9 @@ use crate::service::Service;
 /// Attempts after the first, enough for all that are lost with their workers.
 const RETRIES: u32 = 20;
 
+/// A countdown in seconds that is longer than a queue's delay, and than a storm.
+const FAR: u32 = 3_600;
+
 /// A task to be submitted.
 #[derive(Debug, Clone)]
 pub struct Order {
@@ -49,6 +52,11 @@ pub enum Kind {
     Cancelled {
         after: u64,
     },
+    /// Further ahead than a queue delays a message, so that the scheduler keeps it; cancelled after so
+    /// many milliseconds.
+    Scheduled {
+        after: u64,
+    },
     /// May begin until so many milliseconds since the Unix epoch.
     Expires {
         at: u64,
@@ -71,6 +79,7 @@ impl Kind {
             Kind::Countdown => "later",
             Kind::Key => "twice under a key",
             Kind::Cancelled { .. } => "cancelled",
+            Kind::Scheduled { .. } => "scheduled and cancelled",
             Kind::Expires { .. } => "expiring",
             Kind::OneAttempt => "one attempt",
         }
@@ -109,13 +118,17 @@ impl Order {
         match kind {
             Kind::Countdown => options["countdown"] = json!(random.u32(1..=5)),
             Kind::Cancelled { after } if after % 3 == 0 => options["countdown"] = json!(2),
+            Kind::Scheduled { .. } => options["countdown"] = json!(FAR),
             Kind::Expires { at } => options["expires"] = json!(rfc3339(at)),
             _ => {}
         }
         Order {
             kind,
             body: json!({"job": job, "input": input, "options": options}),
-            key: (kind == Kind::Key).then(|| format!("faults-{seed}-{number}")),
+            // A submission without a key that has no answer leaves a task that nobody cancels, and this
+            // one would not end by itself.
+            key: matches!(kind, Kind::Key | Kind::Scheduled { .. })
+                .then(|| format!("faults-{seed}-{number}")),
             max_retries,
             expected,
         }
@@ -145,6 +158,9 @@ fn kind(random: &mut Rng) -> Kind {
             at: now_ms() + random.u64(300..4_000),
         },
         654..670 => Kind::OneAttempt,
+        670..700 => Kind::Scheduled {
+            after: random.u64(300..3_000),
+        },
         _ => Kind::Small,
     }
 }
@@ -244,7 +260,7 @@ impl Expected {
 /// How long an order's submitter waits before it cancels or looks whether it failed.
 pub fn follow_up(kind: Kind) -> Option<Duration> {
     match kind {
-        Kind::Cancelled { after } => Some(Duration::from_millis(after)),
+        Kind::Cancelled { after } | Kind::Scheduled { after } => Some(Duration::from_millis(after)),
         Kind::Missing { restarts } if restarts > 0 => Some(Duration::from_secs(1)),
         _ => None,
     }

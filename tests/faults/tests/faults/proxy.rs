@@ -4,19 +4,14 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use local_stack::Result;
-use local_stack::http::{Body, Request, Response, Server};
+use local_stack::http::{Body, Forwarder, Request, Response, Server};
 use serde_json::json;
-use ureq::Agent;
 
-use crate::call::Call;
+use crate::call::{Call, Called};
 use crate::fault::{self, Fault};
 use crate::observer::Observer;
-
-/// Connections to the endpoints that are kept: as many as there may be calls at once.
-const CONNECTIONS: usize = 128;
 
 /// A running proxy; dropping it ends it.
 pub struct Proxy {
@@ -25,8 +20,7 @@ pub struct Proxy {
 }
 
 struct Passage {
-    endpoint: String,
-    agent: Agent,
+    forwarder: Forwarder,
     seed: u64,
     stormy: AtomicBool,
     /// Calls whose every try fails.
@@ -37,16 +31,9 @@ struct Passage {
 impl Proxy {
     /// Passes calls on to `endpoint`, at first all of them. The same seed gives the n-th call of an
     /// operation the same fate.
-    pub fn start(endpoint: String, seed: u64) -> Result<Proxy> {
-        let agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(60)))
-            .max_idle_connections(CONNECTIONS)
-            .max_idle_connections_per_host(CONNECTIONS)
-            .build();
+    pub fn start(endpoint: &str, seed: u64) -> Result<Proxy> {
         let passage = Arc::new(Passage {
-            endpoint,
-            agent: agent.into(),
+            forwarder: Forwarder::new(endpoint),
             seed,
             stormy: AtomicBool::new(false),
             doomed: Mutex::default(),
@@ -138,7 +125,7 @@ impl Passage {
 
     /// Passes a call on, and notes what the endpoints say.
     fn pass(&self, request: &Request, call: &Call) -> Response {
-        match self.forward(request) {
+        match self.forwarder.forward(request) {
             Ok(answer) => {
                 self.observer.answered(call, answer.status);
                 answer
@@ -150,36 +137,6 @@ impl Passage {
             }
         }
     }
-
-    fn forward(&self, request: &Request) -> std::result::Result<Response, ureq::Error> {
-        let url = format!("{}{}", self.endpoint, request.path);
-        let own = request.headers.iter().filter(|(name, _)| !is_framing(name));
-        let post = own.fold(self.agent.post(url), |post, (name, value)| {
-            post.header(name, value)
-        });
-        let mut answer = post.send(&request.body[..])?;
-        let body = answer
-            .body_mut()
-            .with_config()
-            .limit(u64::MAX)
-            .read_to_vec()?;
-        let text = |value: &ureq::http::HeaderValue| value.to_str().map(str::to_owned).ok();
-        let headers = answer.headers().iter();
-        let headers = headers
-            .filter(|(name, _)| !is_framing(name.as_str()))
-            .filter_map(|(name, value)| Some((name.to_string(), text(value)?)));
-        Ok(Response {
-            status: answer.status().as_u16(),
-            headers: headers.collect(),
-            body: Body::Whole(body),
-        })
-    }
-}
-
-/// Headers that belong to one connection, and not to the call.
-fn is_framing(name: &str) -> bool {
-    let framing = ["connection", "content-length", "host", "transfer-encoding"];
-    framing.contains(&name)
 }
 
 fn nothing() -> Response {
@@ -192,9 +149,10 @@ fn nothing() -> Response {
 
 /// A refusal in the words of the service that was called.
 fn throttled(call: &Call) -> Response {
-    match call.is_table {
-        true => failed(400, "ProvisionedThroughputExceededException"),
-        false => failed(400, "ThrottlingException"),
+    match call.service {
+        Called::DynamoDb => failed(400, "ProvisionedThroughputExceededException"),
+        Called::Sqs => failed(400, "ThrottlingException"),
+        Called::Scheduler => failed(429, "ThrottlingException"),
     }
 }
 

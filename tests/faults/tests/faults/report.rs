@@ -26,12 +26,13 @@ pub struct Report<'a> {
 }
 
 /// What the functions log of faults that the SDK's retries did not mend, and of kills.
-const TROUBLE: [&str; 6] = [
+const TROUBLE: [&str; 7] = [
     "record could not be written",
     "visibility stays as it is",
     "a heartbeat failed",
     "the lease was lost",
     "could not be put aside",
+    "a schedule stays",
     "Runtime exited",
 ];
 

@@ -44,7 +44,7 @@ impl Service {
     /// Starts the local stack, its functions behind a proxy of this seed.
     pub fn start(seed: u64) -> local_stack::Result<Service> {
         let aws_port = project::claim_port(0, "the AWS endpoints", "try again")?;
-        let proxy = Proxy::start(format!("http://127.0.0.1:{aws_port}"), seed)?;
+        let proxy = Proxy::start(&format!("http://127.0.0.1:{aws_port}"), seed)?;
         let environment = [
             ("AWS_ENDPOINT_URL", proxy.url()),
             ("LEASE_SECONDS", LEASE_SECONDS.to_string()),
@@ -188,6 +188,32 @@ impl Service {
                 self.sqs("DeleteMessage", "dead-letters", &receipt);
                 let reason = &message["MessageAttributes"]["reason"]["StringValue"];
                 taken.push((text(&message["Body"]), text(reason)));
+            }
+        }
+    }
+
+    /// The names of the schedules that there are.
+    pub fn schedules(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut next = String::new();
+        loop {
+            let endpoint = self.stack.aws_endpoint();
+            let url = format!("{endpoint}/schedules?MaxResults=100&NextToken={next}");
+            let scope = "Credential=test/20250101/us-east-1/scheduler/aws4_request";
+            let call = self.agent.get(url);
+            let call = call.header("authorization", format!("AWS4-HMAC-SHA256 {scope}"));
+            let mut answer = call.call().expect("an answer of the scheduler");
+            let text = answer
+                .body_mut()
+                .read_to_string()
+                .expect("a text of the scheduler");
+            assert_eq!(answer.status(), 200, "{text}");
+            let page: Value = serde_json::from_str(&text).expect("JSON of the scheduler");
+            let listed = page["Schedules"].as_array().expect("schedules").iter();
+            names.extend(listed.filter_map(|one| one["Name"].as_str().map(str::to_owned)));
+            match page["NextToken"].as_str() {
+                Some(token) if !token.is_empty() => next = token.to_owned(),
+                _ => return names,
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::clients::{Accepted, Clients, Submitted};
 use crate::fault;
 use crate::judge;
 use crate::kills::{self, Victims};
+use crate::order::Kind;
 use crate::poison::{self, Message};
 use crate::report::Report;
 use crate::service::Service;
@@ -63,6 +64,7 @@ pub fn run(service: &Service, seed: u64, tasks: u64) {
     wrong.extend(judge_lists(&submitted, &listed));
     wrong.extend(judge_records(service, &submitted, &messages, &records));
     wrong.extend(judge_dead_letters(service, &messages));
+    wrong.extend(judge_schedules(service, &submitted));
     for violation in wrong.iter().take(TOLD) {
         println!("✗ {violation}\n");
     }
@@ -237,6 +239,43 @@ fn judge_dead_letters(service: &Service, messages: &[Message]) -> Vec<String> {
     let kept: HashSet<&str> = kept.iter().map(|(body, _)| body.as_str()).collect();
     for body in poison.difference(&kept) {
         wrong.push(format!("the dead-letter queue lacks {body:?}"));
+    }
+    wrong
+}
+
+/// A cancelled task takes its schedule along; of one that stays its function has told.
+fn judge_schedules(service: &Service, submitted: &Submitted) -> Vec<String> {
+    let left = service.schedules();
+    let is_scheduled = |task: &&Accepted| matches!(task.order.kind, Kind::Scheduled { .. });
+    let scheduled: Vec<&Accepted> = submitted.accepted.iter().filter(is_scheduled).collect();
+    println!(
+        "schedules of {} cancelled tasks: {} stay\n",
+        scheduled.len(),
+        left.len()
+    );
+    let is_of = |name: &String, task: &Accepted| name.starts_with(&task.id);
+    let is_told = |task: &Accepted| {
+        let lines = service.last_lines_with(&task.id, usize::MAX);
+        lines.contains("a schedule stays")
+    };
+    let mut wrong = Vec::new();
+    for task in &scheduled {
+        if left.iter().any(|name| is_of(name, task)) && !is_told(task) {
+            wrong.push(format!(
+                "task {} is cancelled, and its schedule is there",
+                task.id
+            ));
+        }
+    }
+    for name in &left {
+        if !scheduled.iter().any(|task| is_of(name, task)) {
+            wrong.push(format!(
+                "the schedule {name} is of no task that was accepted"
+            ));
+        }
+    }
+    if !scheduled.is_empty() && left.len() == scheduled.len() {
+        wrong.push("no schedule was deleted".to_owned());
     }
     wrong
 }

@@ -1,0 +1,33 @@
+//! `cargo xtask smoke`, against the service under test.
+
+use local_stack::functions;
+
+use crate::service::Service;
+
+/// Whether it succeeded, and what it said.
+fn smoke(service: &Service, key: Option<&str>) -> (bool, String) {
+    let mut command = functions::cargo();
+    command.args(["run", "--quiet", "--package", "xtask", "--", "smoke"]);
+    command.args(["--url", &service.url()]);
+    if let Some(key) = key {
+        command.args(["--key", key]);
+    }
+    let output = command.output().expect("cargo runs");
+    let said = [&output.stdout[..], &output.stderr[..]].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    (output.status.success(), said)
+}
+
+pub fn finds_nothing_wrong(service: &Service) {
+    let (passed, said) = smoke(service, service.key());
+    assert!(passed, "{said}");
+}
+
+pub fn tells_of_a_key_that_is_worth_nothing(service: &Service) {
+    let (passed, said) = smoke(service, Some("as_1_2"));
+    let expected = match service.key() {
+        Some(_) => "✗ a task runs to its end",
+        None => "✗ nobody gets in without a key",
+    };
+    assert!(!passed && said.contains(expected), "{said}");
+}
