@@ -29,7 +29,7 @@ fn is_unauthorized(answer: &Answer, body: &str) {
     assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
 }
 
-pub fn every_route_refuses_who_has_no_key(service: &Service) {
+pub fn every_route_refuses_requests_without_a_key(service: &Service) {
     let document = service.bare("GET", "/openapi.json", &[], "").json();
     let wrong = format!("as_0123456789abcdef_{}", "A".repeat(43));
     let mut refused = 0;
@@ -62,7 +62,7 @@ pub fn the_documentation_is_open(service: &Service) {
     unknown.is(404, r#"{"detail":"Not Found"}"#);
 }
 
-pub fn a_key_is_taken_in_either_header(service: &Service) {
+pub fn a_key_is_accepted_in_either_header(service: &Service) {
     let key = service.new_key("headers", "read");
     for (name, value) in [
         ("x-api-key", key.clone()),
@@ -79,7 +79,7 @@ pub fn a_key_is_taken_in_either_header(service: &Service) {
     assert_eq!(service.bare("GET", "/items/", &both, "").status, 200);
 }
 
-pub fn scopes_are_kept(service: &Service) {
+pub fn scopes_are_enforced(service: &Service) {
     let reads = service.new_key("reader", "read");
     let writes = service.new_key("writer", "write");
     let all = service.new_key("manager", "admin");
@@ -143,7 +143,7 @@ fn is_refused_in_time(service: &Service, key: &str, ask: impl Fn() -> Answer) {
     }
 }
 
-pub fn a_gateway_may_keep_what_it_is_told_of_a_key(service: &Service) {
+pub fn a_gateway_may_cache_the_authorizer_s_answer(service: &Service) {
     let gateway = service.gateway_that_keeps_answers();
     let url = format!("http://127.0.0.1:{}/items/", gateway.port());
     let key = service.new_key("kept", "read");
@@ -211,7 +211,7 @@ pub fn only_one_key_in_one_header_counts(service: &Service) {
         .is(403, FORBIDDEN);
 }
 
-pub fn oversized_headers_let_nobody_in(service: &Service) {
+pub fn oversized_headers_do_not_authenticate(service: &Service) {
     let key = service.new_key("large", "read");
     let large = "a".repeat(9_000);
     for (name, value) in [
@@ -253,7 +253,7 @@ fn status_of(service: &Service, header: &str) -> Option<u16> {
     answer.split(' ').nth(1)?.parse().ok()
 }
 
-pub fn another_callers_task_is_unknown(service: &Service) {
+pub fn another_caller_s_task_is_not_found(service: &Service) {
     let ada = service.new_key("ada", "read,write");
     let eve = service.new_key("eve", "read,write");
     let submitted = by(service, &ada, "POST", "/process/", r#"{"values":[1]}"#);
@@ -296,7 +296,7 @@ pub fn another_callers_task_is_unknown(service: &Service) {
     assert_eq!(service.get(&format!("/tasks/{id}")).status, 200);
 }
 
-pub fn callers_idempotency_keys_do_not_meet(service: &Service) {
+pub fn idempotency_keys_of_two_callers_are_separate(service: &Service) {
     let ada = service.new_key("ada", "read,write");
     let eve = service.new_key("eve", "read,write");
     let submit = |key: &str, values: &str| {

@@ -81,7 +81,7 @@ print(json.dumps({key: {
     }
 }
 
-pub fn many_urls_are_fetched_at_once(service: &Service) {
+pub fn many_urls_are_fetched_concurrently(service: &Service) {
     let urls: Vec<String> = (0..200)
         .map(|n| service.upstream(&format!("/json/{n}?delay_ms=100")))
         .collect();

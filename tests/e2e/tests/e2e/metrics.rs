@@ -35,7 +35,7 @@ fn counted(lines: &[Value], metric: &str, dimensions: &[(&str, &str)]) -> u64 {
         .sum()
 }
 
-pub fn count_tasks_and_calls_and_name_no_ids(service: &Service) {
+pub fn count_tasks_and_calls_and_contain_no_ids(service: &Service) {
     let before = lines(service);
     let task_id = service.process(r#"{"values":[1]}"#);
     assert_eq!(service.result(&task_id)["status"], "completed");

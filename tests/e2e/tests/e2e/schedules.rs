@@ -16,7 +16,7 @@ fn later(service: &Service) -> (String, Value) {
     (id, schedule)
 }
 
-pub fn go_with_their_tasks(service: &Service) {
+pub fn are_deleted_with_their_tasks(service: &Service) {
     let (id, _) = later(service);
     let cancelled = service.delete(&format!("/tasks/{id}"));
     assert_eq!(cancelled.json()["state"], "cancelled");
@@ -28,7 +28,7 @@ pub fn go_with_their_tasks(service: &Service) {
     service.until_state(&id, "completed");
 }
 
-pub fn send_their_tasks_once(service: &Service) {
+pub fn send_their_task_s_message_once(service: &Service) {
     let (id, mut schedule) = later(service);
     // To avoid a wait of twenty minutes, the test moves the schedule and the message's eta to now.
     let mut message: Value =

@@ -18,12 +18,12 @@ fn smoke(service: &Service, key: Option<&str>) -> (bool, String) {
     (output.status.success(), said)
 }
 
-pub fn finds_nothing_wrong(service: &Service) {
+pub fn passes(service: &Service) {
     let (passed, said) = smoke(service, service.key());
     assert!(passed, "{said}");
 }
 
-pub fn tells_of_a_key_that_is_worth_nothing(service: &Service) {
+pub fn reports_an_invalid_key(service: &Service) {
     let (passed, said) = smoke(service, Some("as_1_2"));
     let expected = match service.key() {
         Some(_) => "✗ a task runs to its end",

@@ -49,7 +49,7 @@ fn wrong(answer: &Answer) -> Vec<(String, String)> {
         .collect()
 }
 
-pub fn tell_all_that_is_known_of_them(service: &Service) {
+pub fn show_their_whole_record(service: &Service) {
     let id = service.submit(&json!({"job": "process_data", "input": {"values": [1, 2, 3]}}));
     let waited = service.get(&format!("/tasks/{id}?wait=20"));
     assert_eq!(waited.status, 200, "{waited:?}");
@@ -83,7 +83,7 @@ pub fn tell_all_that_is_known_of_them(service: &Service) {
     assert_eq!(wrong(&long), [(place, "less_than_equal".to_owned())]);
 }
 
-pub fn are_checked_before_they_are_queued(service: &Service) {
+pub fn are_validated_before_they_are_queued(service: &Service) {
     for (task, errors) in [
         (json!({}), vec![(r#"["body","job"]"#, "missing")]),
         (
@@ -107,7 +107,7 @@ pub fn are_checked_before_they_are_queued(service: &Service) {
     }
 }
 
-pub fn are_submitted_once_under_one_key(service: &Service) {
+pub fn are_submitted_once_for_each_idempotency_key(service: &Service) {
     let submit = |key: &str, task: &Value| {
         let key = [("idempotency-key", key)];
         service.post_with("/tasks/", &key, &task.to_string())

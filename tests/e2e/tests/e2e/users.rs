@@ -6,7 +6,7 @@ use crate::service::Service;
 
 const NOT_FOUND: &str = r#"{"detail":"User not found"}"#;
 
-pub fn live_and_die(service: &Service) {
+pub fn are_created_read_replaced_and_deleted(service: &Service) {
     let created = service.post(
         "/users/",
         r#"{"email":"a@example.com","name":"Ada","age":36}"#,
@@ -99,7 +99,7 @@ pub fn are_fetched_concurrently(service: &Service) {
     service.get("/users/?ids=").is(200, "[]");
 }
 
-pub fn are_checked(service: &Service) {
+pub fn are_validated(service: &Service) {
     service.get("/users/?limit=abc").is(
         422,
         r#"{"detail":[{"type":"int_parsing","loc":["query","limit"],"msg":"Input should be a valid integer, unable to parse string as an integer","input":"abc"}]}"#,
@@ -133,7 +133,7 @@ pub fn are_checked(service: &Service) {
     );
 }
 
-pub fn may_be_ours_in_spite_of_the_upstream(service: &Service) {
+pub fn can_be_replaced_and_deleted_although_the_upstream_has_them(service: &Service) {
     let ours = r#"{"id":301,"name":"Ours","email":"o@example.com"}"#;
     service
         .put("/users/301", r#"{"name":"Ours","email":"o@example.com"}"#)

@@ -41,7 +41,7 @@ pub fn a_duplicate_message_runs_once(service: &Service) {
     assert_eq!(service.asked("/json/2"), 1);
 }
 
-pub fn poison_is_put_aside(service: &Service) {
+pub fn poison_messages_go_to_the_dead_letter_queue(service: &Service) {
     let task_id = "00000000-0000-4000-8000-000000000003";
     let unknown = message(task_id, "no_such_job", &json!(1));
     service.send(&unknown);
@@ -67,7 +67,7 @@ pub fn poison_is_put_aside(service: &Service) {
     );
 }
 
-pub fn what_a_queue_gives_up_on_is_failed_and_can_run_again(service: &Service) {
+pub fn dead_lettered_tasks_fail_and_can_run_again(service: &Service) {
     const QUEUE: &str = "tasks-high";
     let before = service.give_up_after(QUEUE, 1);
     // The first attempt fails. Before a second attempt SQS moves the message to the dead-letter
