@@ -1,7 +1,7 @@
 //! A document as a list of its parts, for those who read many documents one after the other: the
 //! list is used again, and texts stay where they are, so that nothing is allocated for a value.
 
-use super::parse::{ParseError, Parser, Scalar, Sink};
+use super::parse::{ParseError, Parser, Scalar, Sink, check_start};
 use super::string::Literal;
 use super::tree::Tree;
 use super::{Int, Json};
@@ -14,6 +14,7 @@ pub(crate) struct Flat {
     own: String,
     /// The places of arrays and objects that have not ended, with the number of their parts so far.
     open: Vec<(usize, usize)>,
+    lone_surrogates: bool,
 }
 
 /// A value, or what belongs to one. All values of an array or object follow it, up to its `End`.
@@ -45,6 +46,7 @@ pub(crate) struct Span {
 
 impl Span {
     /// A piece of the document.
+    #[inline(always)]
     fn new(start: usize, end: usize) -> Span {
         let is_own = false;
         let [start, end] = [start, end].map(|at| u32::try_from(at).unwrap_or(u32::MAX));
@@ -52,26 +54,31 @@ impl Span {
     }
 }
 
-/// The text cannot be a [`Flat`]: it is no JSON, or is longer than 4 GiB, or has half a character.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct NotFlat;
-
 impl Flat {
     /// Reads another document in the place of the one before, as [`parse_str`](super::parse_str)
-    /// does, which tells what is wrong with a text that this does not take.
-    pub fn read(&mut self, text: &str) -> Result<(), NotFlat> {
+    /// does, but takes half of a surrogate pair and puts U+FFFD in its place.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`parse_str`](super::parse_str); and a text may be no longer than 4 GiB.
+    pub fn read(&mut self, text: &str) -> Result<(), ParseError> {
         self.parts.clear();
         self.own.clear();
         self.open.clear();
-        if u32::try_from(text.len()).is_err() || text.starts_with('\u{FEFF}') {
-            return Err(NotFlat);
+        check_start(text)?;
+        if u32::try_from(text.len()).is_err() {
+            let reason = "longer than 4 GiB";
+            return Err(ParseError::Unreadable { reason });
         }
         let mut parser = Parser::new(text);
-        let read: Result<(), ParseError> = parser.document(self);
-        match read {
-            Ok(()) if !parser.lone_surrogates => Ok(()),
-            _ => Err(NotFlat),
-        }
+        parser.document(self)?;
+        self.lone_surrogates = parser.lone_surrogates;
+        Ok(())
+    }
+
+    /// Whether the document had half of a surrogate pair.
+    pub fn has_lone_surrogates(&self) -> bool {
+        self.lone_surrogates
     }
 
     /// The parts in the order of the document.
@@ -113,6 +120,7 @@ impl Flat {
         tree.value()
     }
 
+    #[inline(always)]
     fn span(&mut self, literal: Literal) -> Span {
         match literal {
             Literal::Plain(place) => Span::new(place.start, place.end),
@@ -130,6 +138,7 @@ impl Flat {
         }
     }
 
+    #[inline(always)]
     fn push(&mut self, part: Part) {
         if let Some((_, count)) = self.open.last_mut() {
             *count += 1;
@@ -137,6 +146,7 @@ impl Flat {
         self.parts.push(part);
     }
 
+    #[inline(always)]
     fn part(&mut self, value: Scalar) -> Part {
         match value {
             Scalar::Null => Part::Null,
@@ -152,6 +162,7 @@ impl Flat {
 }
 
 impl Sink for Flat {
+    #[inline(always)]
     fn scalar(&mut self, value: Scalar) {
         let part = self.part(value);
         self.push(part);
@@ -167,6 +178,7 @@ impl Sink for Flat {
         self.open.push((self.parts.len() - 1, 0));
     }
 
+    #[inline(always)]
     fn key(&mut self, literal: Literal) {
         let key = Part::Key(self.span(literal));
         self.parts.push(key);
@@ -182,47 +194,5 @@ impl Sink for Flat {
                 _ => Part::Object(count),
             };
         }
-    }
-}
-
-/// A row of cells under the names of its columns: an object of always the same keys.
-#[derive(Debug, Clone)]
-pub(crate) struct Row {
-    flat: Flat,
-    /// How much of [`Flat::own`] are the names.
-    names: usize,
-}
-
-impl Row {
-    /// Rows with these names, each another one.
-    pub fn new<'n>(names: impl IntoIterator<Item = &'n str>) -> Row {
-        let mut flat = Flat::default();
-        flat.begin_object();
-        for name in names {
-            let key = flat.keep(name);
-            flat.parts.push(Part::Key(key));
-            flat.push(Part::Null);
-        }
-        flat.end();
-        let names = flat.own.len();
-        Row { flat, names }
-    }
-
-    /// The number of columns.
-    pub fn columns(&self) -> usize {
-        // The object's beginning and end, and two for each column.
-        (self.flat.parts.len() - 2) / 2
-    }
-
-    /// The cells of the next row, one for each column.
-    pub fn fill(&mut self, cells: impl Iterator<Item = Scalar>) -> &Flat {
-        self.flat.own.truncate(self.names);
-        for (column, cell) in cells.enumerate() {
-            let part = self.flat.part(cell);
-            if let Some(place) = self.flat.parts.get_mut(2 + 2 * column) {
-                *place = part;
-            }
-        }
-        &self.flat
     }
 }

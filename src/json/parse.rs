@@ -5,7 +5,7 @@
 
 use super::decode::{Text, decode};
 use super::nesting::Nesting;
-use super::string::{Fault, Literal, read_string};
+use super::string::{Fault, Literal, plain_string, read_string};
 use super::tree::{Tree, has_replacement};
 use super::{Int, Json};
 
@@ -77,6 +77,12 @@ pub fn parse_lossy(bytes: &[u8]) -> Result<(Json, bool), ParseError> {
 ///
 /// Those of [`parse`], and Python's own one for a text that begins with a byte order mark.
 pub fn parse_str(text: &str) -> Result<Json, ParseError> {
+    check_start(text)?;
+    Parser::new(text).tree().and_then(whole)
+}
+
+/// Refuses a byte order mark, which belongs to bytes and not to text.
+pub(super) fn check_start(text: &str) -> Result<(), ParseError> {
     if text.starts_with('\u{FEFF}') {
         let message = "Unexpected UTF-8 BOM (decode using utf-8-sig)";
         return Err(ParseError::Syntax {
@@ -84,14 +90,7 @@ pub fn parse_str(text: &str) -> Result<Json, ParseError> {
             position: 0,
         });
     }
-    Parser::new(text).tree().and_then(whole)
-}
-
-/// Reads a text that is one scalar and nothing else.
-pub(crate) fn read_scalar(text: &str) -> Option<Scalar> {
-    let mut parser = Parser::new(text);
-    let scalar = parser.scalar().ok()?;
-    (parser.at == text.len() && !parser.lone_surrogates).then_some(scalar)
+    Ok(())
 }
 
 /// The value, unless a half of a character was replaced in it.
@@ -114,7 +113,7 @@ pub(super) trait Sink {
 }
 
 /// A value that contains no others.
-pub(crate) enum Scalar {
+pub(super) enum Scalar {
     Null,
     Bool(bool),
     Int(Int),
@@ -242,6 +241,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Reads a key, its colon and the space after.
+    #[inline(always)]
     fn key(&mut self) -> Result<Literal, ParseError> {
         if self.peek() != Some(b'"') {
             return Err(self.syntax("Expecting property name enclosed in double quotes"));
@@ -255,7 +255,18 @@ impl<'a> Parser<'a> {
         Ok(key)
     }
 
+    #[inline(always)]
     fn string(&mut self) -> Result<Literal, ParseError> {
+        match plain_string(self.text, self.at) {
+            Some(place) => {
+                self.at = place.end + 1;
+                Ok(Literal::Plain(place))
+            }
+            None => self.escaped_string(),
+        }
+    }
+
+    fn escaped_string(&mut self) -> Result<Literal, ParseError> {
         match read_string(self.text, self.at) {
             Ok(read) => {
                 self.at = read.end;
@@ -352,16 +363,19 @@ impl<'a> Parser<'a> {
         }
     }
 
+    #[inline(always)]
     fn skip_space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
     }
 
+    #[inline(always)]
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    #[inline(always)]
     fn take(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);

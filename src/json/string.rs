@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// What a string literal stands for.
-pub(crate) enum Literal {
+pub(super) enum Literal {
     /// What stands between the quotes, as offsets in bytes.
     Plain(Range<usize>),
     /// A literal with escapes, undone.
@@ -37,23 +37,16 @@ pub(super) struct Fault {
 
 const BAD_UNICODE_ESCAPE: &str = "Invalid \\uXXXX escape";
 
-/// Reads the literal whose opening quote stands at `begin`.
-pub(super) fn read_string(text: &str, begin: usize) -> Result<Read, Fault> {
+/// What stands in the literal whose opening quote stands at `begin`, where that has no escapes.
+pub(super) fn plain_string(text: &str, begin: usize) -> Option<Range<usize>> {
     let start = begin + 1;
     let stop = find_special(text.as_bytes(), start);
-    if text.as_bytes().get(stop) == Some(&b'"') {
-        return Ok(Read {
-            value: Literal::Plain(start..stop),
-            end: stop + 1,
-            lone_surrogates: false,
-        });
-    }
-    read_escaped(text, begin)
+    (text.as_bytes().get(stop) == Some(&b'"')).then_some(start..stop)
 }
 
-/// The general case, with escapes or a fault inside.
+/// Reads the literal whose opening quote stands at `begin`, with escapes or a fault inside.
 #[cold]
-fn read_escaped(text: &str, begin: usize) -> Result<Read, Fault> {
+pub(super) fn read_string(text: &str, begin: usize) -> Result<Read, Fault> {
     let bytes = text.as_bytes();
     let unterminated = Fault {
         message: "Unterminated string starting at",

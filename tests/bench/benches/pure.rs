@@ -201,7 +201,7 @@ mod profile {
     use std::fmt::Write as _;
 
     use async_service::profile::Profiler;
-    use async_service::profile::records::{Format, Record, Records};
+    use async_service::profile::records::{Claims, Format, Record, Records};
     use divan::counter::{BytesCount, ItemsCount};
     use divan::{Bencher, black_box};
 
@@ -232,17 +232,19 @@ mod profile {
     /// Calls `each` with each record of a file.
     fn read(format: Format, file: &[u8], mut each: impl FnMut(Record<'_>)) {
         let mut count = 0;
-        let mut reader = Records::new(format);
+        let format = Some(format);
+        let mut reader = Records::new(Claims {
+            format,
+            ..Claims::default()
+        });
         let mut counted = |record: Record<'_>| {
             count += 1;
             each(record);
         };
-        reader.feed(file, &mut counted);
-        let _ = reader.finish(&mut counted);
+        reader.feed(file, &mut counted).expect("a file");
+        reader.finish(&mut counted).expect("a file");
         assert_eq!(count, RECORDS);
     }
-
-    const CSV: Format = Format::Csv { delimiter: b',' };
 
     /// Reads the records of a CSV file.
     #[divan::bench]
@@ -250,7 +252,7 @@ mod profile {
         let file = csv();
         let bencher = bencher.counter(BytesCount::of_slice(&file));
         bencher.bench(|| {
-            read(CSV, black_box(&file), |record| {
+            read(Format::Csv, black_box(&file), |record| {
                 black_box(record);
             })
         });
@@ -279,7 +281,7 @@ mod profile {
     fn count_flat_records(bencher: Bencher) {
         let file = csv();
         let bencher = bencher.counter(ItemsCount::new(RECORDS));
-        bencher.bench(|| counted(CSV, black_box(&file)));
+        bencher.bench(|| counted(Format::Csv, black_box(&file)));
     }
 
     /// Reads records with nested objects and lists, and adds them to the statistics.
