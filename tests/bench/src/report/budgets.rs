@@ -167,7 +167,7 @@ impl Found<'_> {
         let others: Vec<Series> = others.cloned().collect();
         let (_, largest) = Found(&others).of_all(SIZE);
         let worker = self.median((SIZE.0, "worker", SIZE.2), THIS);
-        // The worker reads more encodings and compressions than anything else does.
+        // Only the worker contains all decoders of text encodings and compressions.
         let [least, most] = [6e6, 8e6];
         let text = |bytes: f64| match bytes.is_nan() {
             true => NOTHING.to_owned(),
@@ -196,7 +196,7 @@ impl Found<'_> {
         cells
     }
 
-    /// A row of a file's statistics, whose budget is so many times what polars takes.
+    /// A row for a file's statistics, whose budget is a multiple of polars' figure.
     fn statistics(&self, what: &str, place: Place, times: f64) -> Vec<String> {
         let polars = format!("`polars` {}", self.text(place, "polars"));
         let mut cells = self.cells(what, polars, place);
