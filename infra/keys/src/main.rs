@@ -1,4 +1,4 @@
-//! Creates, lists and revokes API keys. As in the functions, API_KEYS_TABLE names the table;
+//! Creates, lists and revokes API keys. As in the functions, `API_KEYS_TABLE` names the table;
 //! `cargo xtask keys` sets the variable.
 
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 
 /// The project's folder, where `template.yaml` is.
 ///
-/// At run time, cargo sets CARGO_MANIFEST_DIR to the package that it runs. The folder that was
+/// At run time, cargo sets `CARGO_MANIFEST_DIR` to the package that it runs. The folder that was
 /// compiled in is only the second choice: it is wrong when the project was moved, or when several
 /// copies share one target folder.
 #[must_use]

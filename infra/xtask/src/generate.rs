@@ -67,7 +67,7 @@ fn read(root: &Path, path: &str) -> Result<String> {
 }
 
 /// Writes `openapi.json`. The test of `openapi.json` builds the document from the code, and writes
-/// the file when UPDATE_OPENAPI is set.
+/// the file when `UPDATE_OPENAPI` is set.
 fn write_openapi(root: &Path) -> Result<()> {
     let mut command = functions::cargo();
     command
