@@ -54,7 +54,7 @@ impl Call {
         let about = match operation.as_str() {
             "UpdateItem" => update(&body()),
             "PutItem" => put(&body()),
-            "ChangeMessageVisibilityBatch" => hide(&body()),
+            "ChangeMessageVisibilityBatch" => visibility(&body()),
             _ => About::Other,
         };
         Call {
@@ -117,7 +117,7 @@ fn put(body: &Value) -> About {
     }
 }
 
-fn hide(body: &Value) -> About {
+fn visibility(body: &Value) -> About {
     let entries = body["Entries"].as_array().into_iter().flatten();
     About::Messages(entries.map(|entry| text(&entry["ReceiptHandle"])).collect())
 }

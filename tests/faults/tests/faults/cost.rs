@@ -38,7 +38,7 @@ pub fn of_a_small_task_is_four_calls(service: &Service) {
     println!("  writes to records: {writes:?}, refused: {refused:?}");
     println!(
         "  visibility timeouts: {} calls for {} new messages, {} calls for other messages",
-        cost.first_hides, cost.first_hidden, cost.later_hides
+        cost.first_changes, cost.new_receipts, cost.later_changes
     );
     assert_eq!(cost.calls("SendMessage"), TASKS);
     assert_eq!(cost.calls("PutItem"), TASKS);
@@ -47,16 +47,16 @@ pub fn of_a_small_task_is_four_calls(service: &Service) {
     // On a busy machine a task may need a heartbeat, and a late acknowledgement may cause a second
     // delivery. Both are counted, and must be rare.
     let heartbeats = cost.writes("heartbeat");
-    let again = cost.first_hidden - TASKS;
+    let again = cost.new_receipts - TASKS;
     assert_eq!(cost.calls("UpdateItem"), 2 * TASKS + heartbeats + again);
     assert!(heartbeats <= TASKS / 10, "{heartbeats} heartbeats");
     assert!(again <= TASKS / 10, "{again} messages were delivered again");
-    let hides = cost.calls("ChangeMessageVisibilityBatch");
-    assert_eq!(hides, cost.first_hides + cost.later_hides);
+    let changes = cost.calls("ChangeMessageVisibilityBatch");
+    assert_eq!(changes, cost.first_changes + cost.later_changes);
     assert!(
-        cost.later_hides <= cost.first_hides,
+        cost.later_changes <= cost.first_changes,
         "{} more changes of visibility timeouts",
-        cost.later_hides
+        cost.later_changes
     );
     let other = cost.calls.keys().filter(|operation| {
         !matches!(

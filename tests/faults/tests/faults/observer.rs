@@ -39,11 +39,11 @@ pub struct Counts {
     /// Writes to records that the table refused because their condition was false, by kind.
     pub refused: BTreeMap<String, u64>,
     /// Messages whose visibility timeout was changed for the first time under their receipt handle.
-    pub first_hidden: u64,
+    pub new_receipts: u64,
     /// Calls that changed the visibility timeout of messages for the first time.
-    pub first_hides: u64,
+    pub first_changes: u64,
     /// Calls that changed the visibility timeout of messages again.
-    pub later_hides: u64,
+    pub later_changes: u64,
 }
 
 impl Counts {
@@ -70,9 +70,9 @@ impl Counts {
             tries: rest(&self.tries, &before.tries),
             writes: rest(&self.writes, &before.writes),
             refused: rest(&self.refused, &before.refused),
-            first_hidden: self.first_hidden - before.first_hidden,
-            first_hides: self.first_hides - before.first_hides,
-            later_hides: self.later_hides - before.later_hides,
+            new_receipts: self.new_receipts - before.new_receipts,
+            first_changes: self.first_changes - before.first_changes,
+            later_changes: self.later_changes - before.later_changes,
         }
     }
 }
@@ -94,7 +94,7 @@ impl Observer {
         };
         *counts.entry(call.operation.clone()).or_default() += 1;
         if let (About::Messages(receipts), true) = (&call.about, call.is_first) {
-            seen.hidden(receipts);
+            seen.visibility_changed(receipts);
         }
         let count = seen.received.entry(call.operation.clone()).or_default();
         *count += 1;
@@ -170,15 +170,15 @@ impl Observer {
 }
 
 impl Seen {
-    fn hidden(&mut self, receipts: &[String]) {
+    fn visibility_changed(&mut self, receipts: &[String]) {
         let new = receipts
             .iter()
             .filter(|receipt| self.receipts.insert((*receipt).clone()));
         let new = new.count() as u64;
-        self.counts.first_hidden += new;
+        self.counts.new_receipts += new;
         match new {
-            0 => self.counts.later_hides += 1,
-            _ => self.counts.first_hides += 1,
+            0 => self.counts.later_changes += 1,
+            _ => self.counts.first_changes += 1,
         }
     }
 }
