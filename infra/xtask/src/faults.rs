@@ -25,10 +25,7 @@ fn of_the_engine() -> Result<()> {
     let mut command = functions::cargo();
     command
         .args(["test", "--quiet", "--lib", "--", "--include-ignored"])
-        .args([
-            "tasks::worker::tests::world",
-            "tasks::store::tests::model",
-        ])
+        .args(["tasks::worker::tests::world", "tasks::store::tests::model"])
         .env("PROPTEST_CASES", SEQUENCES.to_string());
     if process::run("the test of the engine", command)?.success() {
         return Ok(());
