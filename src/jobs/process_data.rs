@@ -28,9 +28,21 @@ pub struct ProcessData {
 
 /// What to profile.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(transparent)]
+#[serde(try_from = "Json")]
 #[schema(as = ProcessDataInput, value_type = SourceOrData)]
 pub struct Input(Json);
+
+impl TryFrom<Json> for Input {
+    type Error = &'static str;
+
+    /// Refuses a source with an option that no file has.
+    fn try_from(input: Json) -> Result<Input, &'static str> {
+        if let Some(source) = input.as_object().and_then(source_of) {
+            source?;
+        }
+        Ok(Input(input))
+    }
+}
 
 /// Any JSON, or a file by its URL.
 #[allow(dead_code, reason = "it describes the input in the OpenAPI document")]
@@ -210,7 +222,8 @@ impl Job for ProcessData {
     }
 
     async fn run(&self, Input(input): Input, context: &TaskContext) -> Result<Output, JobError> {
-        match input.as_object().and_then(source_of).transpose()? {
+        let source = input.as_object().and_then(source_of).transpose();
+        match source.map_err(|wrong| JobError::permanent("InvalidInput", wrong))? {
             Some((url, claims)) => self.profile_source(url, claims, context).await,
             None => {
                 let mut profiler = Profiler::new();
@@ -236,13 +249,12 @@ const SOURCE_KEYS: [&str; 6] = [
 
 /// The source that an input names: `{"source_url": "…"}`, perhaps with more of [`SOURCE_KEYS`]. An
 /// object with any other key is data, whatever its `source_url` says.
-fn source_of(input: &Object) -> Option<Result<(&str, Claims), JobError>> {
+fn source_of(input: &Object) -> Option<Result<(&str, Claims), &'static str>> {
     let url = input.get("source_url")?.as_str()?;
     if input.keys().any(|key| !SOURCE_KEYS.contains(&key.as_str())) {
         return None;
     }
-    let claims = claims(input).map_err(|what| JobError::permanent("InvalidInput", what));
-    Some(claims.map(|claims| (url, claims)))
+    Some(claims(input).map(|claims| (url, claims)))
 }
 
 /// What the input says of the file; `null` says nothing.

@@ -86,6 +86,10 @@ pub trait Extract {
     /// that do not echo the half.
     fn body_as<T>(&self, read: impl FnOnce(Json) -> Checked<T>) -> Checked<T>;
 
+    /// As [`Extract::body_as`], for a value that only errors echo. U+FFFD replaces each half of a surrogate
+    /// pair.
+    fn body_as_lossy<T>(&self, read: impl FnOnce(Json) -> Checked<T>) -> Checked<T>;
+
     /// The body as a JSON object (FastAPI's `dict`).
     fn body_object(&self) -> Checked<Object>;
 
@@ -210,11 +214,14 @@ impl Extract for Request {
     fn body_as<T>(&self, read: impl FnOnce(Json) -> Checked<T>) -> Checked<T> {
         let (value, lone_surrogates) = checks::body(self)?;
         let read = read(value);
-        let echoes = match &read {
-            Err(Rejection::Fields(errors)) => errors.iter().any(FieldError::echoes_replacement),
-            _ => true,
-        };
-        checks::writable(lone_surrogates && echoes)?;
+        checks::writable(lone_surrogates && (read.is_ok() || echoes(&read)))?;
+        read
+    }
+
+    fn body_as_lossy<T>(&self, read: impl FnOnce(Json) -> Checked<T>) -> Checked<T> {
+        let (value, lone_surrogates) = checks::body(self)?;
+        let read = read(value);
+        checks::writable(lone_surrogates && echoes(&read))?;
         read
     }
 
@@ -235,6 +242,15 @@ impl Extract for Request {
 
     fn viewer(&self) -> &Viewer {
         &metadata(self).admitted.viewer
+    }
+}
+
+/// Whether an answer with these errors echoes U+FFFD, which may replace half of a surrogate pair.
+fn echoes<T>(read: &Checked<T>) -> bool {
+    match read {
+        Ok(_) => false,
+        Err(Rejection::Fields(errors)) => errors.iter().any(FieldError::echoes_replacement),
+        Err(_) => true,
     }
 }
 

@@ -77,7 +77,16 @@ pub struct NewTaskSchema {
 impl Submission {
     /// Reads a submission for one of `jobs`, at the time `now` in milliseconds since the Unix epoch.
     pub fn read(request: &Request, jobs: &'static [JobInfo], now: u64) -> Checked<Submission> {
-        let body = request.body_json()?.into_object();
+        request.body_as_lossy(|body| Submission::check(request, body, jobs, now))
+    }
+
+    fn check(
+        request: &Request,
+        body: Json,
+        jobs: &'static [JobInfo],
+        now: u64,
+    ) -> Checked<Submission> {
+        let body = body.into_object();
         let body = body.map_err(|other| pydantic::model(["body".into()], other))?;
         let mut errors = Vec::new();
         let job = keep(&mut errors, job(&body, jobs));

@@ -1,10 +1,9 @@
-//! The HTTP API before the functions, as API Gateway is before them on AWS.
+//! The HTTP API in front of the functions, like API Gateway on AWS.
 //!
-//! The watcher has a router of its own, for those who start each part by hand.
-//! It answers 500 to a JSON body that is not UTF-8, has its own 404, and comes
-//! to a stand for good when more than a hundred requests wait for one
-//! function. So the stack routes by `template.yaml`, makes the same event as
-//! API Gateway, and lets no more requests through than the watcher bears.
+//! The watcher has its own router, for people who start each part by hand. That router answers 500
+//! to a JSON body that is not UTF-8, has its own 404, and stops working when more than a hundred
+//! requests wait for one function. So the stack matches the routes of `template.yaml` itself,
+//! creates API Gateway's events, and limits the concurrent requests to the watcher.
 
 use std::collections::HashMap;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -27,37 +26,37 @@ pub use checkpoint::Checkpoint;
 pub use routing::Slash;
 use routing::{Matched, decoded_path, find};
 
-/// API Gateway's largest request body in bytes.
+/// API Gateway's limit for request bodies, in bytes.
 const MAX_BODY: usize = 10 * 1024 * 1024;
 
-/// Lambda's largest event in bytes, as JSON with all its escapes.
+/// Lambda's limit for events in bytes, as JSON text with escapes.
 const MAX_EVENT: usize = 6 * 1024 * 1024;
 
-/// Lambda's largest answer of a function in bytes, as JSON with all its escapes.
+/// Lambda's limit for answers of functions in bytes, as JSON text with escapes.
 const MAX_ANSWER: usize = 6 * 1024 * 1024 + 100;
 
-/// How long API Gateway waits for a function.
+/// API Gateway's integration time-out.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How many invocations of one function the watcher is given at once.
+/// How many concurrent invocations of one function the watcher gets.
 const AT_ONCE: usize = 50;
 
-/// A running HTTP API; dropping it ends it.
+/// A running HTTP API; dropping it stops the server.
 #[derive(Debug)]
 pub struct Gateway {
     server: Server,
 }
 
-/// What an invocation came to.
+/// The result of an invocation.
 #[derive(Debug)]
 enum Invoked {
     /// The function's answer.
     Answer(Value),
-    /// The function failed, or its answer is larger than Lambda takes.
+    /// The function failed, or its answer exceeds Lambda's limit.
     Failed,
-    /// The function took longer than API Gateway waits.
+    /// The function exceeded the integration time-out.
     TooLate,
-    /// The event is larger than Lambda takes.
+    /// The event exceeds Lambda's limit.
     TooLarge,
 }
 
@@ -73,12 +72,12 @@ struct Api {
 }
 
 impl Gateway {
-    /// Serves `routes` on a loopback port, by invoking functions at
-    /// `functions_url`, with an authorizer before some of them if there is a
-    /// checkpoint. `slash` says what becomes of a slash at a path's end.
+    /// Serves `routes` on a loopback port, and invokes functions at `functions_url`. With a
+    /// checkpoint, the authorizer is invoked before the functions of some routes. `slash`
+    /// determines how trailing slashes are handled.
     ///
     /// # Errors
-    /// When the port can't be listened on.
+    /// When the server cannot listen on the port.
     pub fn start(
         port: u16,
         functions_url: &str,
@@ -89,8 +88,8 @@ impl Gateway {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(PATIENCE))
-            // The watcher sends an answer's head, waits for its acknowledgement, and sends the body.
-            // On a connection that is used again, Linux holds that back for 40 ms.
+            // The watcher sends an answer's head, waits for its acknowledgement, and then sends the
+            // body. On a connection that is reused, Linux delays the acknowledgement by 40 ms.
             .max_idle_connections(0)
             .build()
             .new_agent();
@@ -107,7 +106,7 @@ impl Gateway {
         Ok(Self { server })
     }
 
-    /// The port that it listens on.
+    /// The port of the server.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.server.port()
@@ -161,7 +160,7 @@ impl Api {
         }
     }
 
-    /// What a function answers; nothing where it fails.
+    /// A function's answer; `None` when the function fails.
     fn invoke_now(
         &self,
         function: &str,
@@ -180,7 +179,7 @@ impl Api {
         Ok(answer.status().is_success().then_some(body))
     }
 
-    /// Waits until the function may have one more invocation.
+    /// Waits until the function may have one more concurrent invocation.
     fn enter(&self, function: &str) {
         let mut counts = self
             .under_way
@@ -207,8 +206,8 @@ impl Api {
     }
 }
 
-/// The name of the function that answers a request where there is no authorizer, and the event that
-/// it is given; nothing where the gateway answers itself.
+/// The function that answers a request without an authorizer, and the function's event; `None` when
+/// the gateway answers itself.
 #[must_use]
 pub fn invocation(routes: &[Route], request: &Request) -> Option<(String, Value)> {
     let path = decoded_path(&request.path)?;
@@ -217,7 +216,7 @@ pub fn invocation(routes: &[Route], request: &Request) -> Option<(String, Value)
     Some((matched.route.function.clone(), event))
 }
 
-/// API Gateway's event of payload format 2.0.
+/// API Gateway's event in payload format 2.0.
 fn event(request: &Request, path: &str, matched: &Matched) -> Value {
     let route_key = matched.route.key();
     let since = SystemTime::now()
@@ -261,8 +260,8 @@ fn event(request: &Request, path: &str, matched: &Matched) -> Value {
     event
 }
 
-/// Text goes as it is; anything else, and what only claims to be text, in
-/// base 64.
+/// Puts the body into the event: text as text, everything else in base 64, also a body that is not
+/// UTF-8 although its content type is text.
 fn put_body(event: &mut Value, request: &Request) {
     if request.body.is_empty() {
         return;
@@ -286,7 +285,7 @@ fn put_body(event: &mut Value, request: &Request) {
     }
 }
 
-/// Values of the same name stand behind each other, with commas between.
+/// Joins the values of the same name with commas.
 fn joined(pairs: impl Iterator<Item = (String, String)>) -> Map<String, Value> {
     let mut map: Map<String, Value> = Map::new();
     for (name, value) in pairs {
@@ -313,13 +312,13 @@ fn decode(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// The HTTP answer in a function's answer.
+/// The HTTP answer that a function's answer describes.
 fn response(answer: &Value) -> Response {
     let Some(status) = answer["statusCode"]
         .as_u64()
         .and_then(|status| u16::try_from(status).ok())
     else {
-        // A function may answer with its body alone.
+        // A function's answer may be only the body.
         return Response::json(200, answer);
     };
     let text = answer["body"].as_str().unwrap_or_default();
@@ -331,7 +330,7 @@ fn response(answer: &Value) -> Response {
     let mut headers = Vec::new();
     let lines = |value: &Value| value.as_str().map(|text| text.replace(['\r', '\n'], " "));
     for (name, value) in answer["headers"].as_object().into_iter().flatten() {
-        // The server frames the body itself.
+        // The server sets the headers that frame the body.
         if !matches!(
             name.to_ascii_lowercase().as_str(),
             "content-length" | "transfer-encoding"

@@ -1,6 +1,6 @@
-//! The HTTP/1.1 server of the local stack and of the tests' stand-ins: handlers
-//! are plain functions, called from many threads at once; request bodies are in
-//! memory, answers whole, streamed, or broken off on purpose.
+//! The HTTP/1.1 server of the local stack and of the tests. Handlers are plain functions that many
+//! threads call concurrently. Request bodies are in memory; answers are whole, streamed, or cut off
+//! on purpose.
 
 mod forward;
 mod server;
@@ -9,14 +9,14 @@ mod target;
 pub use forward::Forwarder;
 pub use server::Server;
 
-/// One request, read to its end.
+/// A complete request.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
-    /// The method as it was sent.
+    /// The method as sent.
     pub method: String,
     /// The path, still percent-encoded.
     pub path: String,
-    /// What follows the question mark.
+    /// The text after the question mark.
     pub query: String,
     /// Header names in lower case, and their values.
     pub headers: Vec<(String, String)>,
@@ -25,7 +25,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// The first header of this (lower-case) name.
+    /// The first header with this name, which must be in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
@@ -34,7 +34,7 @@ impl Request {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The first query parameter of this name, as it was sent.
+    /// The first query parameter with this name, still percent-encoded.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.query
@@ -45,19 +45,19 @@ impl Request {
     }
 }
 
-/// What an answer carries.
+/// The body of an answer.
 pub enum Body {
-    /// All of it.
+    /// A body in memory.
     Whole(Vec<u8>),
-    /// Pieces, made while they are sent.
+    /// Pieces, created while the answer is sent.
     Pieces(Box<dyn Iterator<Item = Vec<u8>> + Send>),
-    /// Six bytes of a thousand, and then the end of the connection.
+    /// A body that ends after six bytes of a thousand, when the connection is closed.
     Broken,
-    /// No answer at all: the end of the connection.
+    /// No answer: the connection is closed.
     Nothing,
 }
 
-/// One answer.
+/// An answer.
 pub struct Response {
     /// The status code.
     pub status: u16,
@@ -68,7 +68,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// An answer with a whole body.
+    /// An answer with a body in memory.
     #[must_use]
     pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         let headers = vec![("content-type".to_owned(), content_type.to_owned())];
@@ -86,7 +86,7 @@ impl Response {
     }
 }
 
-/// Answers requests; called from many threads at once.
+/// Answers requests; many threads call a handler concurrently.
 pub trait Handler: Fn(&Request) -> Response + Send + Sync + 'static {}
 impl<F: Fn(&Request) -> Response + Send + Sync + 'static> Handler for F {}
 

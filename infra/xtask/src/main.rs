@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     }
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever pressed Ctrl-C knows why it stopped.
+        // After Ctrl-C there is nothing to explain.
         Err(_) if process::interrupted() => ExitCode::from(130),
         Err(error) => {
             eprintln!("error: {error}");

@@ -1,4 +1,4 @@
-//! `cargo xtask smoke`: tries a running service from outside, wherever it is.
+//! `cargo xtask smoke`: tests a running service over HTTP, local or on AWS.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -15,21 +15,21 @@ mod tasks;
 
 use client::{Caller, Client};
 
-/// What to try.
+/// The service to test.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Where the service is, with what stands in front of its paths.
+    /// The service's address, with the prefix of its paths.
     pub url: String,
-    /// A key or token with the scopes `read` and `write`; none where everybody gets in.
+    /// A key or token with the scopes `read` and `write`; `None` if the service requires no key.
     pub key: Option<String>,
-    /// An origin whose pages may call the service; none where CORS is not configured.
+    /// An origin whose pages may call the service; `None` if CORS is not configured.
     pub origin: Option<String>,
 }
 
-/// What is not as it should be, a line each.
+/// Failures of a check, one line for each.
 type Findings = Vec<String>;
 
-/// What has to be tried, and how.
+/// The tested service.
 struct Service {
     client: Client,
     /// `openapi.json` of this project.
@@ -37,7 +37,7 @@ struct Service {
     origin: Option<String>,
 }
 
-/// How many findings of one check are printed.
+/// The maximum number of printed failures of a check.
 const TOLD: usize = 8;
 
 type Check = (&'static str, fn(&Service) -> Findings);
@@ -46,34 +46,43 @@ type Check = (&'static str, fn(&Service) -> Findings);
 const CHECKS: [Check; 12] = [
     ("the document is openapi.json", pages::document),
     (
-        "every route answers, with a slash at its end and without",
+        "every route answers, with and without a trailing slash",
         routes::both_forms,
     ),
-    ("nobody gets in without a key", routes::refusals),
+    ("requests without a key are refused", routes::refusals),
     (
-        "an item, from its creation to its deletion",
+        "an item is created, read, replaced and deleted",
         documents::item,
     ),
-    ("a user, from its creation to its deletion", documents::user),
-    ("a task runs to its end", tasks::runs),
+    (
+        "a user is created, read, replaced and deleted",
+        documents::user,
+    ),
+    ("a task completes", tasks::runs),
     ("a task waits for its delay", tasks::waits),
     (
-        "a task with a long delay is cancelled, and runs again",
+        "a task with a long delay is cancelled, and retried",
         tasks::is_cancelled,
     ),
-    ("a large input and a large result", tasks::carries_much),
     (
-        "an input that is too large is refused",
+        "a task has a large input and a large result",
+        tasks::carries_much,
+    ),
+    (
+        "an input above the limit is refused",
         tasks::refuses_too_much,
     ),
-    ("pages of the documentation", pages::documentation),
-    ("pages of another origin (CORS)", pages::cross_origin),
+    ("the pages of the documentation load", pages::documentation),
+    (
+        "only configured origins are allowed (CORS)",
+        pages::cross_origin,
+    ),
 ];
 
-/// Runs all checks, and prints what is not as it should be.
+/// Runs all checks, and prints their failures.
 ///
 /// # Errors
-/// When there is no service, or something is not as it should be.
+/// When the service does not answer, or a check fails.
 pub fn run(options: &Options) -> Result<()> {
     let path = project::root().join("openapi.json");
     let document = std::fs::read(&path).context(format_args!("cannot read {}", path.display()))?;
@@ -84,7 +93,7 @@ pub fn run(options: &Options) -> Result<()> {
     };
     let greeting = service.client.get("/", Caller::Known);
     greeting
-        .map_err(|cause| Error::new(format!("there is no service at {}: {cause}", options.url)))?;
+        .map_err(|cause| Error::new(format!("no service answers at {}: {cause}", options.url)))?;
     let failed = CHECKS
         .iter()
         .map(|check| try_one(&service, check))
@@ -95,14 +104,14 @@ pub fn run(options: &Options) -> Result<()> {
             print(&format!("\nall {count} checks of {} passed\n", options.url))
         }
         count => Err(Error::new(format!(
-            "{count} of {} checks of {} failed: the lines above say how",
+            "{count} of {} checks of {} failed: see the lines above",
             CHECKS.len(),
             options.url
         ))),
     }
 }
 
-/// Whether a check failed.
+/// Runs a check, and returns whether it failed.
 fn try_one(service: &Service, (name, check): &Check) -> Result<bool> {
     if process::interrupted() {
         return Err(Error::new("stopped"));
@@ -121,13 +130,13 @@ fn try_one(service: &Service, (name, check): &Check) -> Result<bool> {
     Ok(!findings.is_empty())
 }
 
-/// Prints, where `print!` would panic if nobody reads on.
+/// Prints a text. Returns an error where `print!` would panic, such as for a closed pipe.
 fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout();
     out.write_all(text.as_bytes()).context("cannot print")
 }
 
-/// The findings of steps of which each needs the one before: the first that fails is the only one.
+/// The first failure of steps that depend on each other.
 fn first(steps: impl FnOnce() -> std::result::Result<(), String>) -> Findings {
     steps().err().into_iter().collect()
 }

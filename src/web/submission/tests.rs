@@ -284,3 +284,18 @@ fn an_id_depends_on_the_secret_and_the_caller() {
     assert_ne!(id(Some("s"), Some("ada")), id(None, Some("ada")));
     assert_ne!(id(Some("s"), Some("ada")), id(Some("s"), Some("grace")));
 }
+
+#[test]
+fn half_a_surrogate_pair_is_the_replacement_character() {
+    let task = task(r#"{"job":"process_data","input":{"a":"x\ud83d"}}"#, None);
+    assert_eq!(task.input().unwrap().get(), "{\"a\":\"x\u{fffd}\"}");
+    // As in FastAPI, an answer cannot echo it.
+    let body = r#"{"job":"nope\ud83d"}"#;
+    let rejection = Submission::read(&request(body, None), CATALOG, NOW).unwrap_err();
+    let answer = Response::from(HttpError::from(rejection));
+    assert!(
+        text_of(&answer).contains("surrogate"),
+        "{}",
+        text_of(&answer)
+    );
+}

@@ -1,6 +1,6 @@
-"""The limits that AWS documents and that its models do not have.
+"""The limits that AWS documents but that are not in AWS' models.
 
-Where a figure comes from: "Service, account, and table quotas in Amazon DynamoDB", "Amazon SQS message
+Sources of the numbers: "Service, account, and table quotas in Amazon DynamoDB", "Amazon SQS message
 quotas", "Quotas for Amazon EventBridge Scheduler", and the pages of the operations themselves.
 """
 
@@ -23,7 +23,7 @@ MAX_VISIBILITY = 43_200
 MAX_SCHEDULE_INPUT = 256 * KB
 MAX_INVOCATION = 6 * KB * KB
 
-# What the API reference of SendMessage lets a body have.
+# The complement of the characters that the API reference of SendMessage allows in a body.
 NO_CHARACTER_OF_SQS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 NAME_OF_SQS = re.compile(r"(?!(?i:aws|amazon)\.)(?!\.)(?!.*\.\.)[A-Za-z0-9_.-]{1,256}(?<!\.)")
 ID_OF_SQS = re.compile(r"[A-Za-z0-9_-]{1,80}")
@@ -35,7 +35,7 @@ TIME = re.compile(
 
 
 def problems(service, operation, sent):
-    """What the documentation says against a call, a line each."""
+    """The documented limits that a call exceeds, one line for each."""
     check = {
         "dynamodb": _dynamodb,
         "sqs": _sqs,
@@ -43,7 +43,7 @@ def problems(service, operation, sent):
         "lambda": _lambda,
     }.get(service)
     if check is None:
-        yield f"{service}: its limits are not known here"
+        yield f"{service}: this script has no limits of the service"
         return
     yield from check(operation, sent)
 
@@ -65,7 +65,7 @@ def _dynamodb(operation, sent):
 
 
 def _requests(operation, sent):
-    """A call's parts, each in the form of a call of one part."""
+    """The parts of a call, each in the form of a call with one part."""
     if operation.startswith("Transact"):
         for entry in sent.get("TransactItems", []):
             yield from entry.values()
@@ -122,11 +122,11 @@ def _expressions(request):
     ):
         used = set(re.findall(rf"{mark}\w+", text))
         if given is not None and not given:
-            yield f"no substitutions with {mark}, where there is to be one or nothing"
+            yield f"an empty map of substitutions with {mark}"
         for name in used - set(given or ()):
-            yield f"{name} is used in an expression and not given"
+            yield f"{name} is used in an expression but not given"
         for name in set(given or ()) - used:
-            yield f"{name} is given and not used in an expression"
+            yield f"{name} is given but not used in an expression"
     values = request.get("ExpressionAttributeValues") or {}
     size = sum(_bytes(name) + _size(value) for name, value in values.items())
     if size > MAX_SUBSTITUTIONS:
@@ -171,10 +171,10 @@ def _number(text, at):
     try:
         number = Decimal(text)
     except (InvalidOperation, TypeError):
-        yield f"{at}: {text!r} is no number"
+        yield f"{at}: {text!r} is not a number"
         return
     if not number.is_finite():
-        yield f"{at}: {text!r} is no finite number"
+        yield f"{at}: {text!r} is not a finite number"
         return
     digits = number.normalize().as_tuple().digits
     if len(digits) > MAX_DIGITS or (number and not -130 <= number.adjusted() <= 125):
@@ -182,7 +182,7 @@ def _number(text, at):
 
 
 def _size(value):
-    """How much of an item's size a value is."""
+    """The bytes of a value in an item's size."""
     kind, part = next(iter(value.items()), ("", None))
     if kind == "S":
         return _bytes(part)

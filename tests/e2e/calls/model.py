@@ -9,23 +9,23 @@ NUMBERS = {"integer", "long", "float", "double"}
 
 
 class Wrong(Exception):
-    """A call that no operation of its service is."""
+    """A call that matches no operation of its service."""
 
 
 def operation_of(model, call):
-    """The name of the operation and its input, as the service would read them."""
+    """The name of the operation and its input, as the service reads them."""
     protocol = model.metadata["protocol"]
     if protocol == "json":
         return _json_operation(model, call)
     if protocol == "rest-json":
         return _rest_operation(model, call)
-    raise Wrong(f"{model.service_name} speaks {protocol}, which is not read here")
+    raise Wrong(f"{model.service_name} has the protocol {protocol}, which this script cannot read")
 
 
 def _json_operation(model, call):
     prefix, _, name = (call["target"] or "").partition(".")
     if prefix != model.metadata["targetPrefix"] or name not in model.operation_names:
-        raise Wrong(f"x-amz-target {call['target']!r} is no operation of {model.service_name}")
+        raise Wrong(f"x-amz-target {call['target']!r} is not an operation of {model.service_name}")
     expected = f"application/x-amz-json-{model.metadata['jsonVersion']}"
     if call["content_type"] != expected:
         raise Wrong(f"{name}: the content type is {call['content_type']!r}, not {expected!r}")
@@ -45,11 +45,11 @@ def _rest_operation(model, call):
         if found:
             path = dict(zip(names, map(unquote, found.groups())))
             return name, _rest_input(operation, call, path)
-    raise Wrong(f"{call['method']} {call['path']} is no operation of {model.service_name}")
+    raise Wrong(f"{call['method']} {call['path']} is not an operation of {model.service_name}")
 
 
 def _rest_input(operation, call, path):
-    """The input with the members' own names, wherever in the request they are."""
+    """The input by its members' names, from the path, the query and the body."""
     query = dict(parse_qsl(call["query"], keep_blank_values=True))
     body = call["json"] if isinstance(call["json"], dict) else {}
     found = {}
@@ -62,12 +62,12 @@ def _rest_input(operation, call, path):
             continue
         value = source.pop(at)
         found[name] = int(value) if location and shape.type_name in NUMBERS else value
-    # What no member takes is told as unknown.
+    # The check of the structure reports values without a member as unknown.
     return {**found, **path, **query, **body}
 
 
 def problems(shape, value, at="input"):
-    """What the model says against a value, a line each."""
+    """The rules of the model that a value breaks, one line for each."""
     kind = shape.type_name
     check = {
         "structure": _structure,
@@ -91,7 +91,7 @@ def _bounds(shape, size, at, what):
 
 def _structure(shape, value, at):
     if not isinstance(value, dict):
-        yield f"{at}: no structure"
+        yield f"{at}: not a structure"
         return
     for name in shape.metadata.get("required", []):
         if value.get(name) is None:
@@ -107,7 +107,7 @@ def _structure(shape, value, at):
 
 def _list(shape, value, at):
     if not isinstance(value, list):
-        yield f"{at}: no list"
+        yield f"{at}: not a list"
         return
     yield from _bounds(shape, len(value), at, "the length")
     for index, part in enumerate(value):
@@ -116,7 +116,7 @@ def _list(shape, value, at):
 
 def _map(shape, value, at):
     if not isinstance(value, dict):
-        yield f"{at}: no map"
+        yield f"{at}: not a map"
         return
     yield from _bounds(shape, len(value), at, "the length")
     for name, part in value.items():
@@ -126,11 +126,11 @@ def _map(shape, value, at):
 
 def _string(shape, value, at):
     if not isinstance(value, str):
-        yield f"{at}: no string"
+        yield f"{at}: not a string"
         return
     yield from _bounds(shape, len(value), at, "the length")
     if shape.enum and value not in shape.enum:
-        yield f"{at}: {value!r} is none of {', '.join(shape.enum)}"
+        yield f"{at}: {value!r} is not one of {', '.join(shape.enum)}"
     pattern = shape.metadata.get("pattern")
     if pattern and not re.search(pattern, value):
         yield f"{at}: {value[:80]!r} does not match {pattern}"
@@ -140,25 +140,25 @@ def _blob(shape, value, at):
     try:
         size = len(base64.b64decode(value, validate=True))
     except (TypeError, ValueError, binascii.Error):
-        yield f"{at}: no base 64"
+        yield f"{at}: not base 64"
         return
     yield from _bounds(shape, size, at, "the length")
 
 
 def _boolean(_shape, value, at):
     if not isinstance(value, bool):
-        yield f"{at}: no boolean"
+        yield f"{at}: not a boolean"
 
 
 def _timestamp(_shape, value, at):
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        yield f"{at}: no time"
+        yield f"{at}: not a time"
 
 
 def _number(shape, value, at):
     whole = shape.type_name in ("integer", "long")
     allowed = int if whole else (int, float)
     if isinstance(value, bool) or not isinstance(value, allowed):
-        yield f"{at}: no number of the type {shape.type_name}"
+        yield f"{at}: not a number of the type {shape.type_name}"
         return
     yield from _bounds(shape, value, at, "the number")

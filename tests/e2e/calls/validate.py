@@ -1,7 +1,7 @@
-"""Checks recorded calls to AWS: `validate.py FILE`, a JSON object for each call.
+"""Checks recorded calls to AWS: `validate.py FILE`, where FILE has a JSON object for each call.
 
-It prints how many calls of which operation there were, and what AWS would refuse; it fails if there is
-something, or nothing to check. botocore is there with the local AWS endpoints, which depend on it.
+Prints the number of calls of each operation, and the calls that AWS would refuse. Fails if AWS would
+refuse a call, or if the file has no calls. The local AWS endpoints depend on botocore.
 """
 
 import json
@@ -26,7 +26,7 @@ def main(path):
                 if service not in models:
                     models[service] = session.get_service_model(service)
                 name, found = check(models[service], service, call)
-                # The endpoints have said what is wrong, and the function has heard it.
+                # The endpoints have refused the call too, and the function has handled that.
                 refused = ", refused by the endpoints" if call["refused"] else ""
                 counts[f"{service} {name}{refused}"] += 1
                 wrong.update({} if refused else found)
@@ -37,12 +37,12 @@ def main(path):
     for line, count in wrong.most_common():
         print(f"AWS would refuse {count} of them: {line}")
     if not counts:
-        print("there are no calls")
+        print("the file has no calls")
     return 1 if wrong or not counts else 0
 
 
 def service_of(call):
-    """What the signature is for; the models have the same names."""
+    """The service in the signature's scope, which is also the name of the service's model."""
     scope = re.search(r"Credential=[^/]+/\d{8}/[^/]+/([^/]+)/aws4_request", call["authorization"])
     if not scope:
         raise SystemExit(f"a call that is not signed: {call['method']} {call['path']}")
@@ -53,13 +53,13 @@ def check(service_model, service, call):
     try:
         call["json"] = json.loads(call["body"]) if call["body"] else {}
     except ValueError:
-        raise model.Wrong(f"{service}: {call['method']} {call['path']}: a body that is no JSON") from None
+        raise model.Wrong(f"{service}: {call['method']} {call['path']}: the body is not JSON") from None
     name, sent = model.operation_of(service_model, call)
     operation = service_model.operation_model(name)
     found = set()
     if operation.input_shape:
         found.update(model.problems(operation.input_shape, sent))
-    # What is not of the model's form, its limits cannot be looked at either.
+    # The limits can only be checked for input of the model's form.
     if not found:
         found.update(limits.problems(service, name, sent))
     return name, {f"{name}: {line}": 1 for line in found}

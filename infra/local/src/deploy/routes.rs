@@ -1,12 +1,11 @@
 //! The routes of the HTTP API.
 //!
-//! SAM describes them in the API's OpenAPI `Body`, which the local endpoints
-//! ignore, so they are created from it one by one. API Gateway takes no route
-//! that ends in a slash; what becomes of `/users/` there is told differently.
-//! The endpoints match paths as they are, so each way of [`Slash`] is a set of
-//! routes here: both forms of each path, the second with the authorizer of the
-//! first or without it, or the first form alone. The authorizer that a route has
-//! in the `Body` is created and attached, too.
+//! SAM describes the routes in the API's OpenAPI `Body`. The local endpoints ignore the body, so
+//! this module creates its routes one by one. API Gateway has no routes with a trailing slash, and
+//! its documentation does not say how it handles requests with one. The endpoints match paths
+//! exactly, so each variant of [`Slash`] is a set of routes here: the path without and with a
+//! slash, where the second route has the authorizer or not, or only the path without a slash. The
+//! authorizers in the `Body` are created and attached too.
 
 use std::collections::BTreeMap;
 
@@ -21,20 +20,19 @@ mod authorizer;
 
 use authorizer::Attached;
 
-/// What a route leads to.
+/// The target of a route.
 #[derive(Debug, Clone, PartialEq)]
 struct Wanted {
     /// The function's physical name.
     function: String,
-    /// Whether the authorizer is asked first.
+    /// Whether the route has the authorizer.
     authorized: bool,
 }
 
-/// Creates the routes of the API in the processed template, brings those that
-/// there are up to date, and returns the API's id.
+/// Creates or updates the routes of the API in the processed template. Returns the API's id.
 ///
 /// # Errors
-/// When there is no API, or the endpoints refuse.
+/// When the template has no API, or the endpoints refuse a call.
 pub fn create(
     aws: &Aws,
     processed: &Value,
@@ -80,8 +78,7 @@ fn api_body(processed: &Value) -> Result<(&str, &Value)> {
         .ok_or_else(|| Error::new("the processed template has no HTTP API"))
 }
 
-/// Each route's key, in the forms of its path that there are, with its
-/// function's name in the template.
+/// The key of each route, in all forms that exist, with the logical name of the route's function.
 fn route_keys(body: &Value, slash: Slash) -> Vec<(String, String)> {
     let mut keys = Vec::new();
     for (path, methods) in body["paths"].as_object().into_iter().flatten() {
@@ -103,7 +100,7 @@ fn route_keys(body: &Value, slash: Slash) -> Vec<(String, String)> {
     keys
 }
 
-/// Whether a route, in either form, has the authorizer.
+/// Whether a route, with or without a trailing slash, has the authorizer.
 fn stands_at(security: &Security, key: &str, slash: Slash) -> bool {
     match without_slash(key) {
         None => security.routes.contains(key),
@@ -116,7 +113,7 @@ fn exists(key: &str, slash: Slash) -> bool {
     without_slash(key).is_none() || slash != Slash::Default
 }
 
-/// The key of the first form, where this is the second.
+/// The key without the trailing slash, if the key has one.
 fn without_slash(key: &str) -> Option<&str> {
     key.strip_suffix('/').filter(|key| !key.ends_with(' '))
 }
@@ -132,7 +129,8 @@ fn forms(method: &str, path: &str) -> Vec<String> {
     vec![format!("{method} {path}"), format!("{method} {path}/")]
 }
 
-/// The ARN of a function, of which CloudFormation tells the name, or of an alias, whose ARN it tells.
+/// A function's ARN from CloudFormation's physical id, which is a name for a function and an ARN
+/// for an alias.
 fn arn(function: &str) -> String {
     if function.starts_with("arn:") {
         return function.to_owned();
@@ -140,7 +138,7 @@ fn arn(function: &str) -> String {
     format!("arn:aws:lambda:us-east-1:000000000000:function:{function}")
 }
 
-/// One integration for each function; its id by the function's ARN.
+/// Creates one integration for each function. Returns the integrations' ids by the functions' ARNs.
 fn converge_integrations(
     aws: &Aws,
     api: &str,
@@ -232,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn routes_are_made_of_the_body_in_both_forms() {
+    fn each_operation_of_the_body_is_a_route_with_and_without_a_slash() {
         let body = json!({"paths": {
             "/": {"get": operation("Root.Arn")},
             "/items/{item_id}": {"put": operation("UpdateAliaslive"), "parameters": []},
@@ -253,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_with_a_slash_is_left_out_where_it_goes_to_the_default() {
+    fn with_slash_default_there_are_no_routes_with_a_slash() {
         let body = json!({"paths": {
             "/": {"get": operation("Root.Arn")},
             "/items": {"get": operation("List.Arn")},
@@ -276,13 +274,13 @@ mod tests {
     }
 
     #[test]
-    fn a_template_without_an_api_is_told() {
+    fn a_template_without_an_api_is_an_error() {
         let error = api_body(&json!({"Resources": {}})).unwrap_err();
         assert!(error.to_string().contains("no HTTP API"));
     }
 
     #[test]
-    fn both_forms_of_a_route_have_the_authorizer() {
+    fn routes_with_a_slash_have_the_authorizer_except_in_bare() {
         let key = "GET /items".to_owned();
         let security = Security {
             name: "callers".to_owned(),

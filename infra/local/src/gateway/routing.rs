@@ -1,4 +1,4 @@
-//! Which route a request has.
+//! Matches requests with routes.
 
 use std::str::FromStr;
 
@@ -7,19 +7,19 @@ use serde_json::{Map, Value, json};
 
 use crate::template::Route;
 
-/// What the gateway makes of a slash at the end of a path, where the route has none.
+/// How the gateway handles a trailing slash that the route's path does not have.
 ///
-/// API Gateway takes no route that ends in a slash, and what it does with such a request is not
-/// documented: reports have each of these.
+/// API Gateway has no routes with a trailing slash. Its documentation does not say how it handles
+/// requests with one, and there are reports of each of these variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Slash {
-    /// The request has the route without the slash.
+    /// The request matches the route without the slash.
     #[default]
     Match,
-    /// The request has no route but `$default`.
+    /// The request matches only `$default`.
     Default,
-    /// The request has the route without the slash, but the authorizer is not asked, and the event
-    /// has no context of it.
+    /// The request matches the route without the slash, but the authorizer is not invoked, and the
+    /// event has no authorizer context.
     Bare,
 }
 
@@ -31,7 +31,7 @@ impl FromStr for Slash {
             "match" => Ok(Self::Match),
             "default" => Ok(Self::Default),
             "bare" => Ok(Self::Bare),
-            _ => Err(format!("{name:?} is none of match, default, bare")),
+            _ => Err(format!("{name:?} is not one of match, default, bare")),
         }
     }
 }
@@ -40,15 +40,15 @@ impl FromStr for Slash {
 #[derive(Debug)]
 pub(super) struct Matched<'a> {
     pub(super) route: &'a Route,
-    /// What the path says for the route's parameters.
+    /// The values of the route's path parameters.
     pub(super) parameters: Map<String, Value>,
-    /// Whether the authorizer is left out, whatever the route has.
+    /// Whether the authorizer is skipped, also if the route has one.
     pub(super) bare: bool,
 }
 
-/// The path as API Gateway gives it to a function, and routes by: it decodes
-/// it, cuts it at a question mark, and decodes it again. What is no escape then
-/// is a bad request.
+/// The decoded path, with which API Gateway matches routes and which it passes to the function. API
+/// Gateway decodes the path, cuts it at a question mark, and decodes it again. An invalid escape in
+/// the second step is a bad request.
 pub(super) fn decoded_path(path: &str) -> Option<String> {
     let once: Vec<u8> = percent_decode_str(path).collect();
     let once = once.split(|byte| *byte == b'?').next().unwrap_or_default();
@@ -63,7 +63,7 @@ pub(super) fn decoded_path(path: &str) -> Option<String> {
     Some(twice.into_owned())
 }
 
-/// The most specific route of a request, `$default` where it has no other.
+/// The most specific route of a request; `$default` when no other route matches.
 pub(super) fn find<'a>(
     routes: &'a [Route],
     method: &str,
@@ -84,7 +84,7 @@ pub(super) fn find<'a>(
             bare,
         })
     };
-    // A route without parameters goes before one that has some.
+    // A route without parameters takes precedence over a route with parameters.
     let literal = routes
         .iter()
         .filter_map(fits)
@@ -99,13 +99,14 @@ pub(super) fn find<'a>(
     })
 }
 
-/// A path without the one slash at its end; nothing where there is none, or more, or nothing else.
+/// A path without its trailing slash; `None` when the path has no trailing slash or several, or is
+/// only a slash.
 fn without_slash(path: &str) -> Option<&str> {
     let shorter = path.strip_suffix('/')?;
     (!shorter.is_empty() && !shorter.ends_with('/')).then_some(shorter)
 }
 
-/// The parameters in `path` if it has the form of `pattern`.
+/// The path parameters, if `path` matches `pattern`.
 fn parameters(pattern: &str, path: &str) -> Option<Map<String, Value>> {
     if pattern.is_empty() {
         return None;

@@ -23,7 +23,7 @@ fn request(method: &str, path: &str) -> Request {
 }
 
 #[test]
-fn requests_find_their_route_with_and_without_a_slash() {
+fn requests_match_routes_with_and_without_a_slash() {
     let routes = routes();
     let function = |method: &str, path: &str| {
         find(&routes, method, path, Slash::Match)
@@ -51,7 +51,7 @@ fn requests_find_their_route_with_and_without_a_slash() {
 }
 
 #[test]
-fn a_slash_is_taken_in_each_of_three_ways() {
+fn slashes_are_handled_in_three_ways() {
     let routes = routes();
     let found = |path: &str, slash| {
         let found = find(&routes, "GET", path, slash).unwrap();
@@ -72,7 +72,8 @@ fn a_slash_is_taken_in_each_of_three_ways() {
     assert!("Bare".parse::<Slash>().is_err());
 }
 
-/// A gateway before one function that answers as `answer` does, with an authorizer that knows ada.
+/// A gateway in front of one function, which answers with `answer`; the authorizer accepts the
+/// caller ada.
 fn gateway(slash: Slash, answer: fn(&Value) -> String) -> (Gateway, Server) {
     let functions = Server::start(0, move |request: &Request| {
         let event = serde_json::from_slice(&request.body).unwrap();
@@ -156,7 +157,7 @@ fn a_bare_request_has_no_context_of_the_authorizer() {
 }
 
 #[test]
-fn events_and_answers_are_as_large_as_lambda_takes_them() {
+fn events_and_answers_have_lambda_s_size_limits() {
     let (gateway, _functions) = gateway(Slash::Match, |event| {
         let size = event["queryStringParameters"]["size"].as_str();
         let size = size.and_then(|size| size.parse().ok()).unwrap_or(2);
@@ -169,11 +170,11 @@ fn events_and_answers_are_as_large_as_lambda_takes_them() {
     let refused = (413, r#"{"message":"Request Entity Too Large"}"#.to_owned());
     assert_eq!(post(&"x".repeat(6_280_000)).0, 200);
     assert_eq!(post(&"x".repeat(MAX_EVENT)), refused);
-    // Each quote is two bytes of an event, and each control character six.
+    // In an event's JSON, a quote takes two bytes, and a control character six.
     assert_eq!(post(&"\"".repeat(3_140_000)).0, 200);
     assert_eq!(post(&"\"".repeat(3_150_000)), refused);
     assert_eq!(post(&"\u{1}".repeat(1_050_000)), refused);
-    // What is no text is a third larger in base 64.
+    // Binary bodies are in base 64, which is a third longer.
     let request = ureq::http::Request::post("/items/5").header("content-type", "image/png");
     assert_eq!(ask(&gateway, request, &"x".repeat(4_720_000)), refused);
     assert_eq!(post(&"x".repeat(MAX_BODY + 1)), refused);
@@ -204,7 +205,7 @@ fn paths_are_decoded_as_api_gateway_does() {
 }
 
 #[test]
-fn events_have_what_was_sent() {
+fn events_contain_the_whole_request() {
     let mut request = request("GET", "/items/a%20b");
     request.query = "x=1&x=2&y=a%2Bb+c".to_owned();
     request.headers = vec![

@@ -1,4 +1,4 @@
-//! Passes requests on to another server, as a proxy does.
+//! Forwards requests to another server, like a proxy.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use ureq::http::HeaderValue;
 
 use super::{Body, Request, Response};
 
-/// Connections that are kept: as many as there may be requests at once.
+/// The maximum number of idle connections: the number of concurrent requests.
 const CONNECTIONS: usize = 128;
 
-/// Headers that belong to one connection, and not to the request or the answer.
+/// Headers that belong to a connection and are not forwarded.
 const FRAMING: [&str; 4] = ["connection", "content-length", "host", "transfer-encoding"];
 
-/// A way to another server.
+/// A client that forwards requests to one server.
 #[derive(Debug)]
 pub struct Forwarder {
     endpoint: String,
@@ -21,7 +21,7 @@ pub struct Forwarder {
 }
 
 impl Forwarder {
-    /// Passes on to `endpoint`, say `http://127.0.0.1:4566`.
+    /// Forwards to `endpoint`, such as `http://127.0.0.1:4566`.
     #[must_use]
     pub fn new(endpoint: &str) -> Self {
         let agent = Agent::config_builder()
@@ -37,7 +37,7 @@ impl Forwarder {
         }
     }
 
-    /// The answer to a request that is passed on with its method, path, query, headers and body.
+    /// Forwards a request with its method, path, query, headers and body, and returns the answer.
     ///
     /// # Errors
     /// When the other server does not answer.

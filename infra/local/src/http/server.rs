@@ -23,38 +23,40 @@ use super::target::{Ended, Masked, unmasked};
 use super::{Body, Handler, Request, Response};
 use crate::error::{Context, Result};
 
-/// The largest request head in bytes; a larger one is answered with 431.
+/// The limit of a request head in bytes. The answer to a larger head is 431.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
 
-/// The most headers of one request.
+/// The maximum number of headers in a request.
 const MAX_HEADERS: usize = 1000;
 
-/// The largest request body in bytes; a larger one is answered with 413.
+/// The limit of a request body in bytes. The answer to a larger body is 413.
 const MAX_BODY: usize = 64 * 1024 * 1024;
 
-/// The most handlers that run at once, each on a thread of its own; many of them only wait.
+/// The maximum number of concurrent handlers, each of which has its own thread. Many handlers only
+/// wait.
 const MAX_HANDLERS: usize = 2048;
 
 /// The stack of a handler's thread in bytes.
 const STACK: usize = 256 * 1024;
 
-/// Pieces of an answer that are made before the client has taken the ones before.
+/// How many pieces of a streamed answer are created before the client has received the earlier
+/// ones.
 const PIECES_AHEAD: usize = 4;
 
 /// A running server; dropping it closes its port and its connections.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    /// Dropped to stop the thread.
+    /// Dropping the sender stops the thread.
     stop: Option<oneshot::Sender<Infallible>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    /// Serves on a loopback port, 0 for any free one.
+    /// Serves on a loopback port, or on any free port for 0.
     ///
     /// # Errors
-    /// When the port can't be listened on.
+    /// When the server cannot listen on the port.
     pub fn start(port: u16, handler: impl Handler) -> Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))
             .context(format_args!("cannot listen on port {port}"))?;
@@ -70,7 +72,7 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let thread = thread::spawn(move || {
             runtime.block_on(accept(listener, Arc::new(handler), stopped));
-            // Handlers that still wait for something end by themselves; their answers go nowhere.
+            // Handlers that still wait end by themselves; their answers are dropped.
             runtime.shutdown_background();
         });
         Ok(Self {
@@ -80,7 +82,7 @@ impl Server {
         })
     }
 
-    /// The port that it listens on.
+    /// The port of the server.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.address.port()
@@ -96,7 +98,7 @@ impl Drop for Server {
     }
 }
 
-/// One thread for all connections, and one more for each handler that runs.
+/// One thread for all connections, and one more for each running handler.
 fn runtime() -> std::io::Result<Runtime> {
     Builder::new_current_thread()
         .enable_all()
@@ -118,14 +120,14 @@ async fn accept(
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => drop(connections.spawn(converse(stream, Arc::clone(&handler)))),
-                // Too many open files, for example: some may be closed in a moment.
+                // For example, too many files are open. Other connections may be closed soon.
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
             },
         }
     }
 }
 
-/// Answers the requests of one connection, one after the other.
+/// Answers the requests of one connection in sequence.
 async fn converse(stream: TcpStream, handler: Arc<impl Handler>) {
     let _ = stream.set_nodelay(true);
     let ended = Ended::default();
@@ -138,7 +140,7 @@ async fn converse(stream: TcpStream, handler: Arc<impl Handler>) {
         .max_headers(MAX_HEADERS)
         .max_header_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service);
-    // A client that goes away, sends nonsense, or is given a broken answer is no error of the server.
+    // A client that disconnects, sends no HTTP, or gets a cut-off answer is no error of the server.
     let _ = connection.await;
 }
 
@@ -168,7 +170,13 @@ async fn serve(
     if matches!(response.body, Body::Nothing) {
         return Err("not answered on purpose".into());
     }
-    let failed = || Response::new(500, "text/plain", "the answer is none in HTTP");
+    let failed = || {
+        Response::new(
+            500,
+            "text/plain",
+            "the handler's answer is not valid in HTTP",
+        )
+    };
     outgoing(response).or_else(|_| Ok(outgoing(failed())?))
 }
 
@@ -187,7 +195,7 @@ fn incoming(parts: &hyper::http::request::Parts, body: Bytes) -> Request {
 }
 
 /// # Errors
-/// When the status or a header is none in HTTP.
+/// When the status or a header is not valid in HTTP.
 fn outgoing(
     response: Response,
 ) -> std::result::Result<hyper::Response<Outgoing>, hyper::http::Error> {
@@ -199,17 +207,18 @@ fn outgoing(
         Body::Whole(body) => (Some(body.len()), Outgoing::Whole(Some(body.into()))),
         Body::Pieces(pieces) => (None, Outgoing::Pieces(make(pieces))),
         Body::Broken => (Some(1000), Outgoing::Broken(Step::Text)),
-        // Seen to before.
+        // The caller has handled this case before.
         Body::Nothing => (Some(0), Outgoing::Whole(None)),
     };
-    // The length also where the body is not sent, as for HEAD; these two have no body at all.
+    // The length is also sent without the body, as for HEAD. Answers with these two statuses have
+    // no body.
     if let Some(length) = length.filter(|_| !matches!(response.status, 204 | 304)) {
         answer = answer.header(CONTENT_LENGTH, length);
     }
     answer.body(body)
 }
 
-/// Makes the pieces on a thread of their own, until nobody takes them any more.
+/// Creates the pieces in their own thread until the receiver is dropped.
 fn make(pieces: Box<dyn Iterator<Item = Vec<u8>> + Send>) -> mpsc::Receiver<Bytes> {
     let (sender, receiver) = mpsc::channel(PIECES_AHEAD);
     spawn_blocking(move || {
@@ -222,18 +231,18 @@ fn make(pieces: Box<dyn Iterator<Item = Vec<u8>> + Send>) -> mpsc::Receiver<Byte
     receiver
 }
 
-/// The body of an answer, as `hyper` takes it.
+/// The body of an answer in `hyper`'s form.
 enum Outgoing {
     Whole(Option<Bytes>),
     Pieces(mpsc::Receiver<Bytes>),
     Broken(Step),
 }
 
-/// How far an answer is that is broken off.
+/// The progress of an answer that is cut off on purpose.
 #[derive(Clone, Copy)]
 enum Step {
     Text,
-    /// Head and text are on their way: an error at once would take them back.
+    /// The head and the first bytes are being sent; an immediate error would discard them.
     Flush,
     End,
 }
@@ -259,7 +268,7 @@ impl HttpBody for Outgoing {
                     context.waker().wake_by_ref();
                     Poll::Pending
                 }
-                Step::End => Poll::Ready(Some(Err(std::io::Error::other("broken off on purpose")))),
+                Step::End => Poll::Ready(Some(Err(std::io::Error::other("cut off on purpose")))),
             },
         }
     }

@@ -1,9 +1,10 @@
-//! Request targets as they were sent.
+//! Preserves request targets as sent.
 //!
-//! `hyper` takes a target apart as a URI: it leaves out what follows a `#`, and refuses quotes and
-//! some others. API Gateway and its peers may hand them on, and the services' tests send them. So
-//! characters that have no place in a URI are masked before `hyper` sees them, each by a character of
-//! a private area of Unicode, and unmasked afterwards.
+//! `hyper` parses a target as a URI: it drops the text after a `#`, and refuses quotes and some
+//! other characters. API Gateway and similar servers may forward such targets, and the services'
+//! tests send them. So this module masks characters that are invalid in a URI before `hyper` reads
+//! them: each byte becomes a character of a private use area of Unicode, and is unmasked
+//! afterwards.
 
 use std::io::{Error, IoSlice};
 use std::pin::Pin;
@@ -13,13 +14,13 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The first of the 256 characters that stand for a byte each.
+/// The first of 256 private characters, one for each byte.
 const PRIVATE: u32 = 0xE000;
 
-/// How much is read at once while a target is looked for.
+/// How many bytes are read at a time before the end of a target.
 const AT_ONCE: usize = 4096;
 
-/// Told when a request has been read to its end, so that what comes next is another.
+/// A flag for the end of a request, after which the next request starts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ended(Arc<AtomicBool>);
 
@@ -29,23 +30,23 @@ impl Ended {
     }
 }
 
-/// A connection whose requests' targets are masked.
+/// A connection on which the targets of requests are masked.
 ///
-/// Of requests that are sent before the one before is answered (pipelined), the targets stay as they
-/// are.
+/// Targets of pipelined requests, which are sent before the answer to the previous request, are not
+/// masked.
 #[derive(Debug)]
 pub(super) struct Masked<S> {
     stream: S,
     ended: Ended,
     place: Place,
-    /// What was read and masked, and not taken yet.
+    /// Masked bytes that are not read yet.
     ready: Vec<u8>,
 }
 
-/// A place in a request.
+/// A position in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// Before the method; empty lines may come first.
+    /// Before the method; empty lines may precede it.
     Start,
     Method,
     Target,
@@ -85,13 +86,13 @@ impl<S> Masked<S> {
     }
 }
 
-/// RFC 3986, section 2, without the `#`, which ends what a request may have; and the space before a
-/// target.
+/// The characters of RFC 3986, section 2, without `#`, which does not belong to a request's target,
+/// and with the space before a target.
 fn is_of_uris(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b" -._~:/?[]@!$&'()*+,;=%".contains(&byte)
 }
 
-/// A path or a query as it was sent.
+/// A path or a query as sent.
 pub(super) fn unmasked(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     for character in text.chars() {

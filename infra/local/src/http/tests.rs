@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::server::MAX_HEAD;
 use super::*;
 
-/// A server that answers with what it was sent.
+/// A server whose answer contains the request.
 fn echo() -> Server {
     Server::start(0, |request: &Request| {
         let body = String::from_utf8_lossy(&request.body);
@@ -15,7 +15,7 @@ fn echo() -> Server {
     .unwrap()
 }
 
-/// A server with one answer.
+/// A server that always gives the same answer.
 fn server(status: u16, headers: &[(&str, &str)], body: fn() -> Body) -> Server {
     let headers: Vec<(String, String)> = headers
         .iter()
@@ -29,8 +29,8 @@ fn server(status: u16, headers: &[(&str, &str)], body: fn() -> Body) -> Server {
     .unwrap()
 }
 
-/// All that is answered until the server closes the connection; an error where it does not within
-/// two seconds.
+/// Everything that the server sends until it closes the connection; an error when the connection is
+/// still open after two seconds.
 fn exchange(server: &Server, sent: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port()))?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
@@ -40,7 +40,7 @@ fn exchange(server: &Server, sent: &str) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// The same where the client has nothing more to send.
+/// Like `exchange`, after the client has closed its sending side.
 fn last_exchange(server: &Server, sent: &str) -> String {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port())).unwrap();
     stream.write_all(sent.as_bytes()).unwrap();
@@ -55,7 +55,7 @@ fn status(answer: &str) -> &str {
 }
 
 #[test]
-fn bodies_arrive_whole_and_pieces_are_joined() {
+fn bodies_are_complete_and_pieces_are_joined() {
     let server = Server::start(0, |request: &Request| {
         let size = request.body.len();
         let pieces = (0..3).map(move |n| format!("{n}:{size} ").into_bytes());
@@ -75,7 +75,7 @@ fn bodies_arrive_whole_and_pieces_are_joined() {
 }
 
 #[test]
-fn targets_and_headers_are_taken_apart() {
+fn targets_and_headers_are_parsed() {
     let server = Server::start(0, |request: &Request| {
         let told = serde_json::json!([
             request.path,
@@ -96,7 +96,7 @@ fn targets_and_headers_are_taken_apart() {
 }
 
 #[test]
-fn targets_arrive_as_they_were_sent() {
+fn targets_are_preserved_as_sent() {
     let server = Server::start(0, |request: &Request| {
         let (path, query) = (&request.path, &request.query);
         let size = request.body.len();
@@ -112,7 +112,7 @@ fn targets_arrive_as_they_were_sent() {
         ("/a\\b%22?%23", "</a\\b%22><%23>"),
         ("/\u{e4}?\u{e4}\u{1F600}", "</\u{e4}><\u{e4}\u{1F600}>"),
     ];
-    // One after the other on one connection, with bodies in both framings between.
+    // In sequence on one connection, with bodies of both framings in between.
     for (target, expected) in targets.into_iter().cycle().take(15) {
         for (framing, body) in [
             ("", ""),
@@ -125,7 +125,7 @@ fn targets_arrive_as_they_were_sent() {
             let size = if body.is_empty() { 0 } else { 9 };
             let expected = format!("{expected}<{size}>");
             let sent = format!("POST {target} HTTP/1.1\r\nHost: x\r\n{framing}\r\n{body}");
-            // In two parts, so that a target comes in more than one read.
+            // In two writes, so that the server reads a target in more than one part.
             let (one, two) = sent.as_bytes().split_at(7);
             stream.write_all(one).unwrap();
             std::thread::sleep(Duration::from_millis(2));
@@ -142,7 +142,7 @@ fn targets_arrive_as_they_were_sent() {
                     String::from_utf8_lossy(&answer)
                 );
                 if answer.windows(8).any(|part| part == b" 400 Bad") {
-                    panic!("{target} is refused");
+                    panic!("{target} was refused");
                 }
             }
         }
@@ -150,7 +150,7 @@ fn targets_arrive_as_they_were_sent() {
 }
 
 #[test]
-fn chunked_bodies_are_read_however_the_word_is_written() {
+fn transfer_encoding_chunked_is_case_insensitive() {
     let server = echo();
     for word in ["chunked", "Chunked", "CHUNKED"] {
         let sent = format!(
@@ -163,7 +163,7 @@ fn chunked_bodies_are_read_however_the_word_is_written() {
 }
 
 #[test]
-fn a_connection_ends_where_the_client_says_so() {
+fn a_connection_is_closed_when_the_client_asks_for_it() {
     let server = echo();
     for (version, headers) in [
         ("1.0", ""),
@@ -194,7 +194,7 @@ fn a_connection_ends_where_the_client_says_so() {
 }
 
 #[test]
-fn a_body_has_one_length() {
+fn requests_with_contradictory_lengths_are_refused() {
     let server = echo();
     let post = |lengths: &str| {
         let sent =
@@ -213,13 +213,13 @@ fn a_body_has_one_length() {
 }
 
 #[test]
-fn an_empty_line_before_a_request_is_passed_over() {
+fn empty_lines_before_a_request_are_ignored() {
     let sent = "\r\nGET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     assert_eq!(status(&exchange(&echo(), sent).unwrap()), "200");
 }
 
 #[test]
-fn nonsense_is_refused_and_silence_is_an_end() {
+fn invalid_requests_are_refused_and_incomplete_ones_are_closed() {
     let server = echo();
     assert_eq!(status(&last_exchange(&server, "\x01\x02\r\n\r\n")), "400");
     assert_eq!(last_exchange(&server, "GET / HT"), "");
@@ -229,7 +229,7 @@ fn nonsense_is_refused_and_silence_is_an_end() {
 }
 
 #[test]
-fn requests_are_passed_on_as_they_are() {
+fn requests_are_forwarded_unchanged() {
     let server = Server::start(0, |request: &Request| {
         let body = String::from_utf8_lossy(&request.body);
         let (method, path, query) = (&request.method, &request.path, &request.query);
@@ -277,7 +277,7 @@ fn requests_are_passed_on_as_they_are() {
 }
 
 #[test]
-fn a_head_is_answered_with_the_length_alone() {
+fn the_answer_to_head_has_a_length_and_no_body() {
     let sent = "HEAD /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     let answer = exchange(&echo(), sent).unwrap();
     assert!(answer.contains("content-length: 8\r\n"), "{answer}");
@@ -295,7 +295,7 @@ fn answers_without_a_body_have_no_length() {
 }
 
 #[test]
-fn an_answer_that_is_none_is_a_failure() {
+fn an_invalid_answer_is_a_500() {
     let sent = "GET / HTTP/1.1\r\nConnection: close\r\n\r\n";
     let whole = || Body::Whole(b"x".to_vec());
     for server in [
@@ -308,7 +308,7 @@ fn an_answer_that_is_none_is_a_failure() {
 }
 
 #[test]
-fn a_broken_answer_is_less_than_it_promises() {
+fn a_cut_off_answer_is_shorter_than_its_length() {
     let server = server(200, &[("content-type", "text/plain")], || Body::Broken);
     let answer = exchange(&server, "GET / HTTP/1.1\r\n\r\n").unwrap();
     assert!(answer.contains("content-length: 1000\r\n"), "{answer}");
@@ -316,7 +316,7 @@ fn a_broken_answer_is_less_than_it_promises() {
 }
 
 #[test]
-fn no_answer_is_the_end_of_the_connection() {
+fn without_an_answer_the_connection_is_closed() {
     let server = server(200, &[], || Body::Nothing);
     let answer = exchange(&server, "POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\nx").unwrap();
     assert_eq!(answer, "");

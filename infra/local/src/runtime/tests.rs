@@ -2,7 +2,7 @@ use super::*;
 use crate::http::Body;
 
 #[test]
-fn the_time_out_is_the_function_s_or_the_longest() {
+fn a_function_without_a_time_out_has_lambda_s_maximum() {
     let timeouts = "fetch=29,worker=300";
     assert_eq!(timeout_of("worker", timeouts), 300);
     assert_eq!(timeout_of("fetch", timeouts), 29);

@@ -4,8 +4,7 @@ use super::{AWS_PORT, HTTP_PORT, Ports, UPSTREAM_PORT};
 use crate::error::{Context, Result};
 use crate::{functions, project};
 
-/// The checked-in environment with the ports of this stack, and what the
-/// options add to it.
+/// The variables of `infra/local/env` with the ports of this stack, and the options' variables.
 pub(super) fn read(ports: Ports, extra: &[(String, String)]) -> Result<Vec<(String, String)>> {
     let path = project::root().join("infra/local/env");
     let text =
@@ -16,7 +15,7 @@ pub(super) fn read(ports: Ports, extra: &[(String, String)]) -> Result<Vec<(Stri
     Ok(environment)
 }
 
-/// Has the functions fetch from these servers too.
+/// Allows the functions to fetch from these servers.
 pub(super) fn open(environment: &mut [(String, String)], hosts: &[String]) {
     let opened = |(name, _): &&mut (String, String)| name == "FETCH_ALLOW_HOSTS";
     if let Some((_, list)) = environment.iter_mut().find(opened) {
@@ -33,7 +32,7 @@ fn with_ports(text: &str, ports: Ports) -> String {
         (AWS_PORT, ports.aws),
         (UPSTREAM_PORT, ports.upstream),
     ];
-    // Through a mark, so that a port put in is not itself replaced.
+    // Old ports become placeholders first, so that a new port is not replaced again.
     let marked = pairs
         .iter()
         .enumerate()
@@ -53,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ports_are_put_into_the_environment_once() {
+    fn ports_are_replaced_once() {
         let ports = Ports {
             http: 9100,
             functions: 1,
@@ -66,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_are_opened_besides_the_demo_upstream() {
+    fn allowed_hosts_are_added_to_the_demo_upstream() {
         let ports = Ports {
             http: HTTP_PORT,
             functions: 1,
@@ -88,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_s_variable_takes_the_place_of_the_file_s() {
+    fn variables_of_options_override_those_of_the_file() {
         let ports = Ports {
             http: HTTP_PORT,
             functions: 1,

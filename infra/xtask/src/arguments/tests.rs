@@ -22,7 +22,7 @@ fn run_takes_its_options() {
 }
 
 #[test]
-fn run_opens_servers_and_takes_slashes_in_three_ways() {
+fn run_takes_allowed_hosts_and_three_ways_of_slashes() {
     let words = "run --allow-host localhost:8000 --allow-host=[::1]:80 --slash bare";
     let Command::Run(options) = parse_words(words).unwrap() else {
         panic!("not run")
@@ -68,7 +68,7 @@ fn deploy_takes_its_options() {
 }
 
 #[test]
-fn keys_are_somewhere() {
+fn keys_takes_a_place_and_passes_other_arguments_on() {
     let local = "http://127.0.0.1:9001";
     for (words, place, rest) in [
         ("keys list", Place::default(), "list"),
@@ -122,7 +122,7 @@ fn bench_takes_its_options() {
 }
 
 #[test]
-fn test_generate_and_help_are_known() {
+fn test_generate_and_help_are_parsed() {
     let quick = parse_words("test --quick").unwrap();
     assert!(matches!(quick, Command::Test(TestOptions { quick: true })));
     assert!(matches!(
@@ -138,7 +138,7 @@ fn test_generate_and_help_are_known() {
 }
 
 #[test]
-fn mistakes_are_one_line_that_shows_the_way() {
+fn errors_are_one_line_that_points_to_help() {
     for words in [
         "walk",
         "run --port x",

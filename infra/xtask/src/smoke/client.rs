@@ -1,4 +1,4 @@
-//! Requests to the service.
+//! A client of the service.
 
 use std::time::Duration;
 
@@ -7,47 +7,48 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION};
 use ureq::http::{Request, Uri};
+use ureq::tls::{RootCerts, TlsConfig};
 
 use super::Options;
 
-/// API Gateway answers after 30 seconds at the latest; megabytes take their time to be sent.
+/// The time limit of a request: API Gateway's 30 seconds, and the time to send some megabytes.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The most bytes of an answer that are read: more than API Gateway hands on.
+/// The maximum size of an answer's body, above API Gateway's limit.
 const MOST: u64 = 20 * 1024 * 1024;
 
-/// How much of an answer is shown.
+/// How many characters of an answer are printed.
 const SHOWN: usize = 200;
 
-/// A key that nobody has.
+/// A key that does not exist.
 const WRONG_KEY: &str = "as_0000000000000000_smoke";
 
-/// Who makes a request.
+/// The caller of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
-    /// Who has the key, if there is one.
+    /// The caller with the key of the options, if there is one.
     Known,
-    /// Somebody without a key.
+    /// A caller without a key.
     Nobody,
-    /// Somebody with a key that was never made.
+    /// A caller with a key that does not exist.
     Wrong,
 }
 
-/// A client of one service. It follows no redirects.
+/// A client of one service. The client follows no redirects.
 pub struct Client {
     agent: Agent,
-    /// Without a slash at the end.
+    /// The address without a trailing slash.
     base: String,
     key: Option<String>,
 }
 
-/// An answer, or why there is none.
+/// An answer, or the reason why there is none.
 pub type Asked = std::result::Result<Answer, String>;
 
-/// What was answered.
+/// An answer.
 #[derive(Debug)]
 pub struct Answer {
-    /// The method and the path that it answers.
+    /// The method and the path of the request.
     pub request: String,
     pub status: u16,
     pub headers: HeaderMap,
@@ -56,18 +57,21 @@ pub struct Answer {
 
 impl Client {
     /// # Errors
-    /// When the address is none of a service, or certificates can't be read.
+    /// When the address is invalid, or certificates can't be read.
     pub fn new(options: &Options) -> Result<Client> {
         let url: Uri = options.url.parse().context("--url")?;
         if !matches!(url.scheme_str(), Some("http" | "https")) || url.query().is_some() {
             return Err(Error::new(
-                "--url: it is to begin with https:// or http://, and to end with a path",
+                "--url takes an address with https:// or http:// and without a query",
             ));
         }
         let host = url.host().unwrap_or_default();
         let is_local = host == "localhost" || host.starts_with("127.");
+        // As a browser on this machine does: a company's own authority may stand behind a domain.
+        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier);
         let agent = Agent::config_builder()
             .http_status_as_error(false)
+            .tls_config(tls.build())
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_global(Some(TIMEOUT))
@@ -80,12 +84,12 @@ impl Client {
         })
     }
 
-    /// Whether the service is to ask for a key.
+    /// Whether the service should require a key.
     pub fn has_key(&self) -> bool {
         self.key.is_some()
     }
 
-    /// The path in front of the service's own.
+    /// The prefix of the service's paths.
     pub fn prefix(&self) -> String {
         let url: Option<Uri> = self.base.parse().ok();
         url.map_or_else(String::new, |url| {
@@ -109,7 +113,7 @@ impl Client {
         self.send("PUT", path, Caller::Known, &[], Some(body.to_string()))
     }
 
-    /// Makes a request; a body is sent as JSON.
+    /// Sends a request; the content type of a body is JSON.
     pub fn send(
         &self,
         method: &str,
@@ -150,7 +154,7 @@ impl Client {
         })
     }
 
-    /// The key of a caller. Each mode of the service takes keys in `Authorization`.
+    /// The key of a caller. Every `AuthMode` accepts keys in `Authorization`.
     fn key_of(&self, caller: Caller) -> Option<&str> {
         match caller {
             Caller::Known => self.key.as_deref(),
@@ -165,18 +169,18 @@ impl Answer {
     pub fn expect(self, status: u16) -> Asked {
         match self.status == status {
             true => Ok(self),
-            false => Err(format!("{}, and not {status}", self.told())),
+            false => Err(format!("{}, expected {status}", self.told())),
         }
     }
 
     pub fn json(&self) -> std::result::Result<Value, String> {
-        serde_json::from_slice(&self.body).map_err(|_| format!("{}: no JSON", self.told()))
+        serde_json::from_slice(&self.body).map_err(|_| format!("{}: not JSON", self.told()))
     }
 
-    /// A text in the JSON of the answer.
+    /// A string in the JSON of the answer.
     pub fn text(&self, name: &str) -> std::result::Result<String, String> {
         let text = self.json()?[name].as_str().map(str::to_owned);
-        text.ok_or_else(|| format!("{}: without {name}", self.told()))
+        text.ok_or_else(|| format!("{}: {name} is missing", self.told()))
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -186,7 +190,7 @@ impl Answer {
     /// The answer in one line.
     pub fn told(&self) -> String {
         let body = String::from_utf8_lossy(&self.body);
-        // Whatever a server sends, the terminal is given text alone.
+        // The terminal gets no control characters of an answer.
         let plain = |c: char| if c.is_control() { ' ' } else { c };
         let shown: String = body.chars().take(SHOWN).map(plain).collect();
         let more = if shown.len() < body.len() { " …" } else { "" };
@@ -198,7 +202,7 @@ impl Answer {
     }
 }
 
-/// An error with its causes, without those that only repeat.
+/// An error with its causes, without causes that repeat an earlier text.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |cause| cause.source());
     let mut told: Vec<String> = Vec::new();

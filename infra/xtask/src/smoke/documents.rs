@@ -44,6 +44,6 @@ pub fn user(service: &Service) -> Findings {
 fn same(path: &str, found: &Value, expected: &Value) -> Result<(), String> {
     match found == expected {
         true => Ok(()),
-        false => Err(format!("GET {path}: {found}, and not {expected}")),
+        false => Err(format!("GET {path}: {found}, expected {expected}")),
     }
 }

@@ -1,9 +1,9 @@
-//! The document, its pages, and pages of other origins.
+//! The OpenAPI document, its pages, and CORS.
 
 use super::client::{Asked, Caller};
 use super::{Findings, Service, first};
 
-/// An origin that no service is configured for.
+/// An origin that no service allows.
 const STRANGER: &str = "https://smoke.invalid";
 
 const ALLOWED: &str = "access-control-allow-origin";
@@ -18,8 +18,8 @@ pub fn document(service: &Service) -> Findings {
         match served["paths"] == service.document["paths"] {
             true => Ok(()),
             false => Err(
-                "GET /openapi.json: other routes than openapi.json has here: \
-                          what runs there was built from other code"
+                "GET /openapi.json: the routes differ from openapi.json here: \
+                          the service was built from other code"
                     .to_owned(),
             ),
         }
@@ -49,11 +49,11 @@ fn page(service: &Service, path: &str) -> Findings {
         .is_some_and(|kind| kind.starts_with("text/html"))
         || links.is_empty()
     {
-        return vec![format!("{}: no page of the documentation", page.told())];
+        return vec![format!("{}: not a page of the documentation", page.told())];
     }
     let prefix = service.client.prefix();
     let file = |link: &str| {
-        // A service does not know of everything that stands in front of its paths.
+        // A service may not know the prefix of its paths.
         let link = link.strip_prefix(prefix.as_str()).unwrap_or(link);
         let file = service.client.get(link, Caller::Known)?.expect(200)?;
         match file.body.is_empty() {
@@ -64,7 +64,7 @@ fn page(service: &Service, path: &str) -> Findings {
     links.iter().filter_map(|link| file(link).err()).collect()
 }
 
-/// The files of the service that a page loads.
+/// The paths of the service's files that a page loads.
 pub(super) fn links(page: &str) -> Vec<&str> {
     let mut links: Vec<&str> = ["href=\"", "src=\"", "data-document=\""]
         .iter()
@@ -110,11 +110,11 @@ pub fn cross_origin(service: &Service) -> Findings {
         }
         match allowed(STRANGER, method) {
             Ok(answer) if answer.header(ALLOWED) == Some(STRANGER) => {
-                findings.push(format!("{}: any origin is allowed", answer.told()));
+                findings.push(format!("{}: every origin is allowed", answer.told()));
             }
             Ok(answer) if answer.header(ALLOWED).is_some() && configured.is_none() => {
                 findings.push(format!(
-                    "{}: some origin is allowed: name it with --origin",
+                    "{}: an origin is allowed: pass an allowed origin with --origin",
                     answer.told()
                 ));
             }

@@ -1,4 +1,4 @@
-//! All routes of the document, in both forms of their paths.
+//! All routes of the OpenAPI document, with and without a trailing slash.
 
 use std::collections::BTreeSet;
 
@@ -7,13 +7,13 @@ use serde_json::Value;
 use super::client::{Answer, Asked, Caller};
 use super::{Findings, Service};
 
-/// An id that no item and no user has: they are made of the time of their creation.
+/// An id that no item and no user has, because ids are derived from the time of creation.
 const NO_NUMBER: &str = "9007199254740991";
 
 /// An id that no task has.
 const NO_TASK: &str = "00000000-0000-4000-8000-000000000000";
 
-/// Answers to requests that have no route, and of services that are no service of ours.
+/// Answers to requests without a route, from this service and from API Gateway.
 const NO_ROUTE: [&str; 4] = [
     r#"{"detail":"Not Found"}"#,
     r#"{"detail":"Method Not Allowed"}"#,
@@ -21,19 +21,19 @@ const NO_ROUTE: [&str; 4] = [
     r#"{"message":"Missing Authentication Token"}"#,
 ];
 
-/// Routes that the document does not tell of, since they are about it.
+/// Routes that serve the document itself, and that the document does not contain.
 const OF_THE_DOCUMENT: [&str; 3] = ["/openapi.json", "/docs", "/redoc"];
 
-/// A request that changes nothing, and whose answer only the route's own function gives.
+/// A request that changes nothing, and that only the route's own function answers in this way.
 #[derive(Debug, PartialEq)]
 pub(super) struct Probe {
     method: String,
-    /// Without a slash at the end.
+    /// The path without a trailing slash.
     path: String,
     body: Option<&'static str>,
-    /// Whether it needs a key.
+    /// Whether the operation needs a key.
     secured: bool,
-    /// The statuses that the document names.
+    /// The operation's statuses in the document.
     statuses: BTreeSet<u16>,
 }
 
@@ -47,7 +47,7 @@ pub fn both_forms(service: &Service) -> Findings {
 
 pub fn refusals(service: &Service) -> Findings {
     if !service.client.has_key() {
-        // Whether the service asks for a key is seen by the routes' own answers.
+        // Without a key, `both_forms` finds routes that require one.
         return Findings::new();
     }
     let mut findings = Findings::new();
@@ -62,7 +62,7 @@ pub fn refusals(service: &Service) -> Findings {
             ] {
                 match probe.ask(service, &path, caller) {
                     Ok(answer) if answer.status == 401 => {}
-                    Ok(answer) => findings.push(format!("{who}: {}, and not 401", answer.told())),
+                    Ok(answer) => findings.push(format!("{who}: {}, expected 401", answer.told())),
                     Err(cause) => findings.push(cause),
                 }
             }
@@ -71,7 +71,7 @@ pub fn refusals(service: &Service) -> Findings {
     findings
 }
 
-/// What is wrong with the answers of one route.
+/// The failures of one route's answers.
 fn answers(service: &Service, probe: &Probe) -> Findings {
     let mut findings = Findings::new();
     let mut statuses = Vec::new();
@@ -110,14 +110,14 @@ impl Probe {
         let told = answer.told();
         let body = String::from_utf8_lossy(&answer.body).replace(": ", ":");
         match answer.status {
-            401 if !has_key => Some(format!("{told}: give a key with --key")),
-            401 => Some(format!("{told}: the key is not taken")),
+            401 if !has_key => Some(format!("{told}: pass a key with --key")),
+            401 => Some(format!("{told}: the key is not accepted")),
             403 => Some(format!("{told}: the key needs the scopes read and write")),
             300..=399 => Some(format!(
                 "{told}: a redirect, which many clients do not follow"
             )),
             _ if NO_ROUTE.contains(&body.as_str()) => {
-                Some(format!("{told}: there is no such route"))
+                Some(format!("{told}: the route does not exist"))
             }
             status if status >= 500 || !self.statuses.contains(&status) => Some(told),
             _ => None,
@@ -134,7 +134,7 @@ pub(super) fn probes(document: &Value) -> Vec<Probe> {
             probes.push(Probe {
                 method: method.to_uppercase(),
                 path: filled(path, operation).trim_end_matches('/').to_owned(),
-                // No JSON: refused before anything is done.
+                // Not JSON, so the function refuses the body before any effect.
                 body: operation["requestBody"].is_object().then_some("["),
                 secured: operation["security"]
                     .as_array()
@@ -155,7 +155,7 @@ pub(super) fn probes(document: &Value) -> Vec<Probe> {
     probes
 }
 
-/// A path with ids of nothing in place of its parameters.
+/// A path with ids that do not exist for its parameters.
 fn filled(path: &str, operation: &Value) -> String {
     let parameters = operation["parameters"].as_array().into_iter().flatten();
     let of_the_path = parameters.filter(|parameter| parameter["in"] == "path");

@@ -7,20 +7,19 @@ use serde_json::{Value, json};
 use super::client::Caller;
 use super::{Findings, Service, first};
 
-/// How long a task may take that has nothing to wait for: the worker's start, and a few attempts of
-/// the queue's poller.
+/// The longest wait for a task without a delay: the worker's start, and a few polls of the queue.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A delay that the queue itself keeps, in seconds.
+/// A delay within SQS' maximum, in seconds.
 const DELAY: u64 = 3;
 
-/// A delay that a one-time schedule keeps, in seconds: longer than a queue can.
+/// A delay above SQS' maximum, in seconds, for which the service uses a one-time schedule.
 const LONG_DELAY: u64 = 3600;
 
-/// How many numbers a large input has; it is some 4 MB then.
+/// How many numbers the large input has, whose size is some 4 MB.
 const NUMBERS: u64 = 600_000;
 
-/// How many fields a large input has; its profile is some 200 KB then.
+/// How many fields the large input has, whose profile is some 200 KB.
 const FIELDS: usize = 900;
 
 type Step<T> = Result<T, String>;
@@ -45,10 +44,10 @@ pub fn waits(service: &Service) -> Findings {
         let id = submit(service, &json!({"countdown": DELAY}))?;
         let task = ended(service, &id)?;
         let time = |name: &str| task[name].as_str().unwrap_or_default().to_owned();
-        // In one form, so that their order as texts is their order.
+        // The times have one format, so they can be compared as texts.
         match !time("eta").is_empty() && time("started_at") >= time("eta") {
             true => Ok(()),
-            false => Err(format!("task {id} began too early: {task}")),
+            false => Err(format!("task {id} started before its eta: {task}")),
         }
     })
 }
@@ -106,7 +105,7 @@ pub fn carries_much(service: &Service) -> Findings {
 
 pub fn refuses_too_much(service: &Service) -> Findings {
     first(|| {
-        // The first is refused by the service, the second by what stands before it.
+        // The service refuses the first size, API Gateway or Lambda the second one.
         for size in [5_500_000, 7_000_000] {
             let input = json!({"text": "x".repeat(size)});
             service.client.post("/process/", &input)?.expect(413)?;
@@ -127,11 +126,11 @@ fn submit(service: &Service, options: &Value) -> Step<String> {
 fn is_in(task: &Value, state: &str) -> Step<()> {
     match task["state"] == state {
         true => Ok(()),
-        false => Err(format!("a task is not {state}: {task}")),
+        false => Err(format!("the task is not {state}: {task}")),
     }
 }
 
-/// A task that has completed.
+/// Waits until a task has completed, and returns the task.
 fn ended(service: &Service, id: &str) -> Step<Value> {
     let started = Instant::now();
     loop {
@@ -145,12 +144,12 @@ fn ended(service: &Service, id: &str) -> Step<Value> {
             Some("completed") => return Ok(task),
             Some("scheduled" | "pending" | "running" | "retrying")
                 if started.elapsed() < PATIENCE => {}
-            _ => return Err(format!("task {id} is not completed: {task:.200}")),
+            _ => return Err(format!("task {id} did not complete: {task:.200}")),
         }
     }
 }
 
-/// The result of a task that has completed.
+/// Waits until a task has completed, and returns its result.
 fn result(service: &Service, id: &str) -> Step<Value> {
     let started = Instant::now();
     loop {
@@ -165,7 +164,7 @@ fn result(service: &Service, id: &str) -> Step<Value> {
             Some("pending") if started.elapsed() < PATIENCE => {
                 std::thread::sleep(Duration::from_millis(200))
             }
-            _ => return Err(format!("task {id} is not completed: {answer:.200}")),
+            _ => return Err(format!("task {id} did not complete: {answer:.200}")),
         }
     }
 }

@@ -8,7 +8,7 @@ fn document() -> Value {
     serde_json::from_slice(&text).unwrap()
 }
 
-/// What is tried where every request is answered so.
+/// A service that answers every request with `answer`.
 fn service(key: Option<&str>, answer: fn(&Request) -> Response) -> (Service, Server) {
     let server = Server::start(0, answer).unwrap();
     let options = options(&server, key);
@@ -32,13 +32,13 @@ fn failure(_: &Request) -> Response {
     Response::json(500, &json!({"message": "Internal Server Error"}))
 }
 
-/// An answer that no route is to give to a probe, but that is in order.
+/// A valid answer to a probe.
 fn refusal(_: &Request) -> Response {
     Response::json(422, &json!({"detail": []}))
 }
 
 #[test]
-fn every_operation_of_the_document_is_probed_in_both_forms() {
+fn every_operation_of_the_document_is_probed_with_and_without_a_slash() {
     let probes = routes::probes(&document());
     let told: Vec<String> = probes.iter().map(|probe| format!("{probe:?}")).collect();
     for part in [
@@ -61,7 +61,7 @@ fn every_operation_of_the_document_is_probed_in_both_forms() {
 }
 
 #[test]
-fn a_service_that_fails_passes_no_check() {
+fn a_failing_service_passes_no_check() {
     let (service, _server) = service(Some("as_1_2"), failure);
     for (name, check) in CHECKS {
         let findings = check(&service);
@@ -75,7 +75,7 @@ fn a_service_that_fails_passes_no_check() {
 }
 
 #[test]
-fn the_failures_are_counted_and_their_absence_is_none() {
+fn failed_checks_are_counted_and_an_unreachable_service_is_an_error() {
     let server = Server::start(0, failure).unwrap();
     let error = run(&options(&server, None)).unwrap_err().to_string();
     assert!(
@@ -89,7 +89,7 @@ fn the_failures_are_counted_and_their_absence_is_none() {
     };
     let error = run(&nobody).unwrap_err().to_string();
     assert!(
-        error.starts_with("there is no service at http://127.0.0.1:1: "),
+        error.starts_with("no service answers at http://127.0.0.1:1: "),
         "{error}"
     );
     for url in ["ftp://127.0.0.1", "127.0.0.1", "http://127.0.0.1/?a", ""] {
@@ -105,7 +105,7 @@ fn the_failures_are_counted_and_their_absence_is_none() {
 }
 
 #[test]
-fn a_route_that_redirects_refuses_or_is_not_there_is_told() {
+fn routes_that_redirect_refuse_or_do_not_exist_are_reported() {
     let told = |key, answer| routes::both_forms(&service(key, answer).0).join("\n");
     let redirects = told(None, |request| match request.path.ends_with('/') {
         true => Response {
@@ -123,10 +123,10 @@ fn a_route_that_redirects_refuses_or_is_not_there_is_told() {
         Response::json(404, &json!({"detail": "Not Found"}))
     });
     assert!(missing.contains("GET /result/"), "{missing}");
-    assert!(missing.contains("there is no such route"), "{missing}");
+    assert!(missing.contains("the route does not exist"), "{missing}");
     let unknown = |_: &Request| Response::json(401, &json!({"detail": "Not authenticated"}));
-    assert!(told(None, unknown).contains("give a key with --key"));
-    assert!(told(Some("as_1_2"), unknown).contains("the key is not taken"));
+    assert!(told(None, unknown).contains("pass a key with --key"));
+    assert!(told(Some("as_1_2"), unknown).contains("the key is not accepted"));
     let differ = told(None, |request| match request.path.ends_with('/') {
         true => Response::json(404, &json!({"detail": "Task not found"})),
         false => refusal(request),
@@ -138,7 +138,7 @@ fn a_route_that_redirects_refuses_or_is_not_there_is_told() {
 }
 
 #[test]
-fn who_lets_everybody_in_is_told() {
+fn routes_that_accept_requests_without_a_key_are_reported() {
     let (service, _server) = service(Some("as_1_2"), refusal);
     let findings = routes::refusals(&service).join("\n");
     for who in [
@@ -151,7 +151,7 @@ fn who_lets_everybody_in_is_told() {
 }
 
 #[test]
-fn the_key_is_sent_as_every_mode_takes_it() {
+fn the_key_is_sent_in_authorization() {
     let (service, _server) = service(Some("as_1_2"), |request| {
         let known = request.header("authorization") == Some("Bearer as_1_2");
         Response::json(if known { 422 } else { 401 }, &json!({"detail": []}))
@@ -160,21 +160,21 @@ fn the_key_is_sent_as_every_mode_takes_it() {
 }
 
 #[test]
-fn a_task_that_fails_is_told_with_its_reason() {
+fn a_failed_task_is_reported_with_its_error() {
     let (service, _server) = service(None, |request| match request.method.as_str() {
         "POST" => Response::json(200, &json!({"task_id": "t"})),
         _ => Response::json(200, &json!({"status": "failed", "error": "why"})),
     });
     let findings = tasks::runs(&service);
     assert!(
-        findings[0].contains("task t is not completed"),
+        findings[0].contains("task t did not complete"),
         "{findings:?}"
     );
     assert!(findings[0].contains("why"), "{findings:?}");
 }
 
 #[test]
-fn files_of_a_page_are_loaded() {
+fn the_files_of_a_page_are_requested() {
     let page = r#"<link href="/docs/a.css"><link href="data:,"><script src="/docs/b.js" data-document="/openapi.json">"#;
     assert_eq!(
         pages::links(page),
@@ -188,12 +188,12 @@ fn files_of_a_page_are_loaded() {
     });
     assert_eq!(
         pages::documentation(&service),
-        ["GET /redoc/b.js: 404, and not 200"]
+        ["GET /redoc/b.js: 404, expected 200"]
     );
 }
 
 #[test]
-fn origins_are_told_apart() {
+fn cors_with_wrong_origins_is_reported() {
     let told = |answer| pages::cross_origin(&service(None, answer).0).join("\n");
     fn allowing(request: &Request, origin: &str) -> Response {
         let mut answer = refusal(request);
@@ -212,11 +212,11 @@ fn origins_are_told_apart() {
         let origin = request.header("origin").unwrap_or_default();
         allowing(request, origin)
     });
-    assert!(any.contains("any origin is allowed"), "{any}");
+    assert!(any.contains("every origin is allowed"), "{any}");
 }
 
 #[test]
-fn what_breaks_off_is_told() {
+fn a_cut_off_answer_is_reported() {
     let (service, _server) = service(None, |_| Response {
         body: Body::Broken,
         ..Response::new(200, "application/json", "")

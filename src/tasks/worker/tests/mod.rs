@@ -1,5 +1,6 @@
 //! Batches, from their messages to their records.
 
+mod poison;
 mod queue;
 mod stops;
 mod world;
@@ -16,6 +17,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::clock::stopped;
 use crate::dynamodb::testing::{self, Faults};
 use crate::tasks::context::TaskContext;
 use crate::tasks::job::Job;

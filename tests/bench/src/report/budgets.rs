@@ -1,4 +1,4 @@
-//! The budgets, and whether they are met.
+//! The budgets, and whether the figures meet them.
 
 use super::format::{NOTHING, met, range, table, value};
 use crate::groups::{
@@ -7,13 +7,13 @@ use crate::groups::{
 };
 use crate::series::{Series, Unit};
 
-/// The column of each side that is a function.
+/// The columns of the sides that are Lambda functions.
 const FUNCTIONS: [&str; 4] = [MANGUM, NODE, LAMBDA_HTTP, LOOP];
 
-/// What was measured, to be looked up.
+/// The measured series, for look-ups.
 struct Found<'a>(&'a [Series]);
 
-/// A figure's place: its group, function and words.
+/// The key of a figure: its group, function and name.
 type Place<'a> = (&'a str, &'a str, &'a str);
 
 const START: Place = (start::GROUP.name, "root", start::START);
@@ -92,7 +92,7 @@ impl Found<'_> {
         self.series(place, side).map_or(f64::NAN, Series::median)
     }
 
-    /// The least and the largest median of all functions.
+    /// The smallest and the largest median over all functions.
     fn of_all(&self, (group, _, what): Place) -> (f64, f64) {
         let own = self
             .0
@@ -104,7 +104,7 @@ impl Found<'_> {
             })
     }
 
-    /// A row's cells: first the one of the service that is replaced.
+    /// The cells of a row; the first one is the FastAPI service's.
     fn cells(&self, what: &str, replaced: String, place: Place) -> Vec<String> {
         let functions = FUNCTIONS.iter().map(|side| self.text(place, side));
         [what.to_owned(), replaced]
@@ -113,7 +113,7 @@ impl Found<'_> {
             .collect()
     }
 
-    /// A row of one figure of this service, with the budgets that it is to meet by and by.
+    /// A row for one figure of this service, with its budgets in order of time.
     fn row(&self, what: &str, place: Place, replaced: &str, budgets: &[f64]) -> Vec<String> {
         let mut cells = self.cells(what, self.text(place, replaced), place);
         cells.push(self.text(place, THIS));
@@ -126,7 +126,7 @@ impl Found<'_> {
         cells
     }
 
-    /// A row whose figure all functions have, of which the largest is judged.
+    /// A row for a figure that all functions have; the largest median is compared with the budget.
     fn row_of_all(&self, mut cells: Vec<String>, place: Place, budget: (Unit, f64)) -> Vec<String> {
         let (low, high) = self.of_all(place);
         let unit = value(budget.0, high);
@@ -167,7 +167,7 @@ impl Found<'_> {
         let others: Vec<Series> = others.cloned().collect();
         let (_, largest) = Found(&others).of_all(SIZE);
         let worker = self.median((SIZE.0, "worker", SIZE.2), THIS);
-        // The worker reads more encodings and compressions than anything else does.
+        // Only the worker contains all decoders of text encodings and compressions.
         let [least, most] = [6e6, 8e6];
         let text = |bytes: f64| match bytes.is_nan() {
             true => NOTHING.to_owned(),
@@ -196,7 +196,7 @@ impl Found<'_> {
         cells
     }
 
-    /// A row of a file's statistics, whose budget is so many times what polars takes.
+    /// A row for a file's statistics, whose budget is a multiple of polars' figure.
     fn statistics(&self, what: &str, place: Place, times: f64) -> Vec<String> {
         let polars = format!("`polars` {}", self.text(place, "polars"));
         let mut cells = self.cells(what, polars, place);
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn each_budget_is_judged() {
+    fn each_budget_has_a_verdict() {
         let all = [
             series(START, THIS, Unit::Seconds, 0.001),
             series((START.0, "worker", START.2), THIS, Unit::Seconds, 0.003),

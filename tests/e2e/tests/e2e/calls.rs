@@ -1,5 +1,5 @@
-//! The functions' calls to AWS: recorded on their way, and checked against AWS' own models and
-//! documented limits, since the local endpoints take more than AWS does.
+//! Records the functions' calls to AWS, and checks them against AWS' own models and documented
+//! limits, because the local endpoints accept more than AWS does.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::service::Service;
 
-/// Stands between the functions and the AWS endpoints, and writes down each signed call.
+/// A proxy between the functions and the AWS endpoints that records each signed call.
 pub struct Recorder {
     server: Server,
     record: Arc<Record>,
@@ -25,7 +25,7 @@ struct Record {
 }
 
 impl Recorder {
-    /// Passes calls on to `endpoint`.
+    /// Starts a recorder in front of `endpoint`.
     pub fn start(endpoint: &str) -> Result<Recorder> {
         let path = scratch(&format!("calls-{}.jsonl", std::process::id()));
         let file = File::create(&path).context("cannot record calls")?;
@@ -40,7 +40,8 @@ impl Recorder {
             let answer = answer.unwrap_or_else(|error| {
                 Response::json(503, &json!({"message": error.to_string()}))
             });
-            // Functions open their connections with a request that is not signed, and no call.
+            // Functions open their connections with an unsigned request, which is not a call to
+            // AWS.
             if request.header("authorization").is_some() {
                 recording.add(&line(request, is_invalid(&answer)));
             }
@@ -49,12 +50,12 @@ impl Recorder {
         Ok(Recorder { server, record })
     }
 
-    /// Where calls go.
+    /// The address for AWS calls.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.server.port())
     }
 
-    /// The file that has all calls so far.
+    /// The file with all calls so far.
     fn written(&self) -> &Path {
         self.record.file.lock().unwrap().flush().unwrap();
         &self.record.path
@@ -74,8 +75,8 @@ impl Record {
     }
 }
 
-/// Whether the endpoints refused a call for what is in it, as AWS does. The function then knows: the
-/// size of an item, for one, is DynamoDB's to judge.
+/// Whether the endpoints refused a call because of its content, as AWS does. Functions expect some
+/// of these refusals: DynamoDB, for example, decides whether an item is too large.
 fn is_invalid(answer: &Response) -> bool {
     match &answer.body {
         Body::Whole(body) if answer.status == 400 => {
@@ -85,7 +86,7 @@ fn is_invalid(answer: &Response) -> bool {
     }
 }
 
-/// A call as the validator reads it.
+/// A call in the form that the validator reads.
 fn line(request: &Request, refused: bool) -> String {
     json!({
         "refused": refused,
@@ -117,8 +118,8 @@ fn validate(calls: &Path) -> (Output, String) {
     (output, told)
 }
 
-pub fn are_as_aws_takes_them(service: &Service) {
-    // Something to check, also where this is the only test.
+pub fn are_accepted_by_aws(service: &Service) {
+    // At least one call to check, also when this test runs alone.
     let task_id = service.process("{}");
     service.result(&task_id);
     let (output, told) = validate(service.recorder().written());
@@ -126,8 +127,8 @@ pub fn are_as_aws_takes_them(service: &Service) {
     println!("{told}");
 }
 
-/// The validator finds what it is to find.
-pub fn that_aws_would_refuse_are_found(_: &Service) {
+/// The validator finds calls that AWS would refuse.
+pub fn that_aws_refuses_are_detected(_: &Service) {
     let calls = scratch("refused.jsonl");
     for (call, expected) in refused() {
         std::fs::write(&calls, format!("{call}\n")).unwrap();
@@ -152,11 +153,11 @@ pub fn that_aws_would_refuse_are_found(_: &Service) {
     assert_eq!(
         validate(&calls).0.status.code(),
         Some(1),
-        "nothing to check"
+        "a file without calls"
     );
 }
 
-/// Calls that the local endpoints may take, and what AWS says of each.
+/// Calls that the local endpoints may accept, each with the reason for which AWS refuses it.
 fn refused() -> Vec<(Value, &'static str)> {
     let send = |body: Value| call("sqs", "AmazonSQS.SendMessage", &body);
     let put = |body: Value| call("dynamodb", "DynamoDB_20120810.PutItem", &body);
@@ -185,9 +186,9 @@ fn refused() -> Vec<(Value, &'static str)> {
         ),
         (
             call("sqs", "AmazonSQS.Send", &json!({})),
-            "no operation of sqs",
+            "is not an operation of sqs",
         ),
-        (item(json!({"N": 5})), "no string"),
+        (item(json!({"N": 5})), "not a string"),
         (item(json!({"N": "1", "S": "1"})), "2 members of a union"),
         (item(json!({"N": "1e126"})), "out of range"),
         (
@@ -196,12 +197,12 @@ fn refused() -> Vec<(Value, &'static str)> {
         ),
         (
             put(json!({"TableName": "table", "Item": {}, "ConditionExpression": "a = :b"})),
-            ":b is used in an expression and not given",
+            ":b is used in an expression but not given",
         ),
         (
             put(json!({"TableName": "table", "Item": {},
                 "ExpressionAttributeNames": {"#a": "a"}})),
-            "#a is given and not used",
+            "#a is given but not used",
         ),
         (unschedule, "does not match"),
     ]

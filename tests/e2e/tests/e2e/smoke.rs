@@ -4,7 +4,7 @@ use local_stack::functions;
 
 use crate::service::Service;
 
-/// Whether it succeeded, and what it said.
+/// Runs the command. Returns whether it succeeded, and its output.
 fn smoke(service: &Service, key: Option<&str>) -> (bool, String) {
     let mut command = functions::cargo();
     command.args(["run", "--quiet", "--package", "xtask", "--", "smoke"]);
@@ -18,16 +18,16 @@ fn smoke(service: &Service, key: Option<&str>) -> (bool, String) {
     (output.status.success(), said)
 }
 
-pub fn finds_nothing_wrong(service: &Service) {
+pub fn passes(service: &Service) {
     let (passed, said) = smoke(service, service.key());
     assert!(passed, "{said}");
 }
 
-pub fn tells_of_a_key_that_is_worth_nothing(service: &Service) {
+pub fn reports_an_invalid_key(service: &Service) {
     let (passed, said) = smoke(service, Some("as_1_2"));
     let expected = match service.key() {
-        Some(_) => "✗ a task runs to its end",
-        None => "✗ nobody gets in without a key",
+        Some(_) => "✗ a task completes",
+        None => "✗ requests without a key are refused",
     };
     assert!(!passed && said.contains(expected), "{said}");
 }

@@ -1,27 +1,27 @@
-//! A call to AWS, as far as it matters here.
+//! The properties of a call to AWS that the proxy uses.
 
 use local_stack::http::Request;
 use serde_json::Value;
 
-/// States that a task ends in.
+/// Final states of a task.
 pub const FINAL: [&str; 4] = ["completed", "failed", "cancelled", "expired"];
 
-/// A call that the functions made.
+/// A call from a function to AWS.
 #[derive(Debug)]
 pub struct Call {
-    /// Such as `UpdateItem`.
+    /// The operation, such as `UpdateItem`.
     pub operation: String,
-    /// What it is to.
+    /// The called service.
     pub service: Called,
-    /// What all tries of the same call have in common.
+    /// An id that all tries of the same call share.
     pub invocation: String,
-    /// Whether this is the first of them.
+    /// Whether this is the first try of the call.
     pub is_first: bool,
-    /// What it is about, where that is looked at.
+    /// The subject of the call, if the tests examine it.
     pub about: About,
 }
 
-/// A service of AWS.
+/// An AWS service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Called {
     DynamoDb,
@@ -29,19 +29,19 @@ pub enum Called {
     Scheduler,
 }
 
-/// What a call is about.
+/// The subject of a call.
 #[derive(Debug)]
 pub enum About {
-    /// It writes a task's record.
+    /// A write to a task's record.
     Record {
-        /// The task.
+        /// The task's id.
         id: String,
-        /// What it does: the state that it sets, or `heartbeat`.
+        /// The kind of the write: the state that it sets, or `heartbeat`.
         what: String,
     },
-    /// It hides messages, named by their receipts.
+    /// A change of the visibility timeout of the messages with these receipt handles.
     Messages(Vec<String>),
-    /// Anything else.
+    /// Any other subject.
     Other,
 }
 
@@ -54,7 +54,7 @@ impl Call {
         let about = match operation.as_str() {
             "UpdateItem" => update(&body()),
             "PutItem" => put(&body()),
-            "ChangeMessageVisibilityBatch" => hide(&body()),
+            "ChangeMessageVisibilityBatch" => visibility(&body()),
             _ => About::Other,
         };
         Call {
@@ -67,8 +67,8 @@ impl Call {
     }
 }
 
-/// The service and the operation. Two of the services name the operation in a header; the scheduler's
-/// is made of the method and the path.
+/// The service and the operation. DynamoDB and SQS name the operation in a header; the scheduler's
+/// operation follows from the method and the path.
 fn name(request: &Request) -> (Called, String) {
     match request
         .header("x-amz-target")
@@ -90,8 +90,8 @@ fn name(request: &Request) -> (Called, String) {
     }
 }
 
-/// The table's updates are all made in `src/tasks/store/update.rs`, with a placeholder `:x` for
-/// the value that an attribute `x` is set to.
+/// All updates of the table are in `src/tasks/store/update.rs`, and the placeholder of an attribute
+/// `x` is `:x`.
 fn update(body: &Value) -> About {
     let values = &body["ExpressionAttributeValues"];
     let what = match values[":state"]["S"].as_str() {
@@ -105,7 +105,7 @@ fn update(body: &Value) -> About {
     }
 }
 
-/// A row of another part than 0 is a chunk of an input, a result, or what a job saved.
+/// A row with another part than 0 is a chunk of an input or a result, or saved progress of a job.
 fn put(body: &Value) -> About {
     let row = &body["Item"];
     match row["part"]["N"].as_str() {
@@ -117,7 +117,7 @@ fn put(body: &Value) -> About {
     }
 }
 
-fn hide(body: &Value) -> About {
+fn visibility(body: &Value) -> About {
     let entries = body["Entries"].as_array().into_iter().flatten();
     About::Messages(entries.map(|entry| text(&entry["ReceiptHandle"])).collect())
 }

@@ -1,4 +1,4 @@
-//! What stands between the functions and the AWS endpoints: it passes calls on, or does not.
+//! The proxy between the functions and the AWS endpoints, which forwards calls or injects faults.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use crate::call::{Call, Called};
 use crate::fault::{self, Fault};
 use crate::observer::Observer;
 
-/// A running proxy; dropping it ends it.
+/// A running proxy; dropping it stops the proxy.
 pub struct Proxy {
     server: Server,
     passage: Arc<Passage>,
@@ -23,14 +23,14 @@ struct Passage {
     forwarder: Forwarder,
     seed: u64,
     stormy: AtomicBool,
-    /// Calls whose every try fails.
+    /// Calls of which every try fails.
     doomed: Mutex<HashSet<String>>,
     observer: Observer,
 }
 
 impl Proxy {
-    /// Passes calls on to `endpoint`, at first all of them. The same seed gives the n-th call of an
-    /// operation the same fate.
+    /// Starts a proxy in front of `endpoint`, at first without faults. For the same seed, the n-th
+    /// call of an operation has the same fault.
     pub fn start(endpoint: &str, seed: u64) -> Result<Proxy> {
         let passage = Arc::new(Passage {
             forwarder: Forwarder::new(endpoint),
@@ -44,17 +44,17 @@ impl Proxy {
         Ok(Proxy { server, passage })
     }
 
-    /// Where calls go.
+    /// The address for AWS calls.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.server.port())
     }
 
-    /// What it saw.
+    /// The observations of the proxy.
     pub fn observer(&self) -> &Observer {
         &self.passage.observer
     }
 
-    /// Faults begin or end.
+    /// Turns faults on or off.
     pub fn set_stormy(&self, stormy: bool) {
         self.passage.stormy.store(stormy, Ordering::SeqCst);
     }
@@ -123,7 +123,7 @@ impl Passage {
         fault::decide(seed, operation, number, is_doomed)
     }
 
-    /// Passes a call on, and notes what the endpoints say.
+    /// Forwards a call, and records the endpoints' answer.
     fn pass(&self, request: &Request, call: &Call) -> Response {
         match self.forwarder.forward(request) {
             Ok(answer) => {
@@ -147,7 +147,7 @@ fn nothing() -> Response {
     }
 }
 
-/// A refusal in the words of the service that was called.
+/// A throttling error of the called service.
 fn throttled(call: &Call) -> Response {
     match call.service {
         Called::DynamoDb => failed(400, "ProvisionedThroughputExceededException"),
@@ -157,7 +157,7 @@ fn throttled(call: &Call) -> Response {
 }
 
 fn failed(status: u16, kind: &str) -> Response {
-    let body = json!({"__type": kind, "message": "a fault that was put in"});
+    let body = json!({"__type": kind, "message": "an injected fault"});
     let mut answer = Response::new(status, "application/x-amz-json-1.0", body.to_string());
     let kind = ("x-amzn-errortype".to_owned(), kind.to_owned());
     answer.headers.push(kind);

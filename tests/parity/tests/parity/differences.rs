@@ -1,11 +1,11 @@
-//! The deliberate differences from FastAPI. The README has the same list for users.
+//! The deliberate differences from FastAPI. `docs/FASTAPI.md` has the same list for users.
 
 use crate::services::Exchange;
 
 /// One deliberate difference.
 pub struct Difference {
-    /// The beginning of the difference's entry in the README.
-    pub readme_entry: &'static str,
+    /// The beginning of the difference's entry in `docs/FASTAPI.md`.
+    pub entry: &'static str,
     /// Whether this difference explains every difference between two answers.
     pub explains: fn(&Exchange) -> bool,
 }
@@ -13,7 +13,7 @@ pub struct Difference {
 /// All deliberate differences. The test fails if a difference never occurs.
 pub const DIFFERENCES: &[Difference] = &[
     Difference {
-        readme_entry: "An id that was never issued is 404",
+        entry: "An id that was never issued is 404",
         explains: |exchange| {
             let pending = r#"{"status":"pending"}"#;
             exchange.request.path().starts_with("/result/")
@@ -25,7 +25,7 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        readme_entry: "A failed task is 200",
+        entry: "A failed task is 200",
         explains: |exchange| {
             exchange.request.path().starts_with("/result/")
                 && fails(exchange)
@@ -37,7 +37,7 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        readme_entry: "`/fetch/` and the users' upstream fail with",
+        entry: "`/fetch/` and the users' upstream fail with",
         explains: |exchange| {
             exchange.request.path().starts_with("/fetch")
                 && fails(exchange)
@@ -46,7 +46,7 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        readme_entry: "`GET /items/{item_id}` has an `item`",
+        entry: "`GET /items/{item_id}` has an `item`",
         explains: |exchange| {
             let (ours, theirs) = (exchange.ours.text(), exchange.theirs.text());
             let Some(added) = theirs
@@ -67,18 +67,18 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        readme_entry: "What FastAPI reads and then cannot write",
+        entry: "A body that FastAPI reads and cannot write again",
         explains: |exchange| {
             let detail = r#"{"detail":"Out of range float values are not JSON compliant"}"#;
-            let said = exchange.ours.text();
+            let answer = exchange.ours.text();
             cannot_write(exchange)
                 && exchange.ours.status == 422
-                && (said == detail || said.contains(r#""input":null"#))
+                && (answer == detail || answer.contains(r#""input":null"#))
                 && may_be_not_finite(&exchange.request.body)
         },
     },
     Difference {
-        readme_entry: "What FastAPI reads and then cannot write",
+        entry: "A body that FastAPI reads and cannot write again",
         explains: |exchange| {
             let detail = r#"{"detail":"A text has a surrogate without its other half"}"#;
             cannot_write(exchange)
@@ -87,7 +87,7 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        readme_entry: "What FastAPI reads and then cannot write",
+        entry: "A body that FastAPI reads and cannot write again",
         explains: |exchange| {
             fails(exchange)
                 && exchange.ours.status == 422
@@ -96,7 +96,7 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        readme_entry: "An object over 390 KB",
+        entry: "An object over 390 KB",
         explains: |exchange| {
             exchange.ours.status == 413
                 && exchange.theirs.status == 200
@@ -105,7 +105,7 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        readme_entry: "A path is what API Gateway makes of it",
+        entry: "A path is read as API Gateway hands it over",
         explains: |exchange| {
             let path = exchange.request.path();
             let mut escapes = path.split('%').skip(1);
@@ -119,7 +119,7 @@ pub const DIFFERENCES: &[Difference] = &[
     },
 ];
 
-/// The README's entry for requests that FastAPI redirects and this service answers directly.
+/// The entry for requests that FastAPI redirects and this service answers directly.
 pub const DIRECT: &str = "`/users` and `/users/` are both answered directly";
 
 /// Whether FastAPI answered 500 without a reason.

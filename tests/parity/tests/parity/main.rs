@@ -2,7 +2,7 @@
 //!
 //! Both services run. The test sends the same bytes to both: first the requests of a table, then random
 //! requests. The status, `content-type`, `location`, `allow` and the body must be equal, except for the
-//! deliberate differences of `differences.rs`, which the README lists.
+//! deliberate differences that `differences.rs` and `docs/FASTAPI.md` list.
 //!
 //! `PARITY_REQUESTS` is the number of random requests, `PARITY_SEED` the seed of the generator. A request
 //! with different answers is shrunk before it is shown.
@@ -53,20 +53,20 @@ fn this_service_answers_as_fastapi_does() {
 }
 
 #[test]
-fn the_readme_lists_every_difference() {
-    let readme = std::fs::read_to_string(project::root().join("README.md")).expect("the README");
-    let (_, list) = readme
-        .split_once("## Differences from the FastAPI service\n")
+fn the_documentation_lists_every_difference() {
+    let page = std::fs::read_to_string(project::root().join("docs/FASTAPI.md")).expect("the page");
+    let (_, list) = page
+        .split_once("## Differences that the comparison tests\n")
         .expect("the list");
     let list = list.split("\n## ").next().unwrap_or_default();
     let entries: Vec<&str> = DIFFERENCES
         .iter()
-        .map(|difference| difference.readme_entry)
+        .map(|difference| difference.entry)
         .collect();
     for entry in entries.iter().chain([&DIRECT]) {
         assert!(
             list.contains(&format!("\n* {entry}")),
-            "not in the README: {entry}"
+            "not in docs/FASTAPI.md: {entry}"
         );
     }
     for entry in list.split("\n* ").skip(1) {
@@ -163,7 +163,7 @@ impl Comparison {
     }
 
     fn finish(self) {
-        let entries = DIFFERENCES.iter().map(|difference| difference.readme_entry);
+        let entries = DIFFERENCES.iter().map(|difference| difference.entry);
         for (index, entry) in entries.chain([DIRECT]).enumerate() {
             let count = self.occurred.get(&index).copied().unwrap_or(0);
             println!("{count:>6} × {entry}");
