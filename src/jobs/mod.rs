@@ -1,4 +1,4 @@
-//! The jobs: one file each, and the list below.
+//! The jobs: one file for each job, and the list below.
 
 mod catalog;
 mod fetch_urls;
@@ -9,25 +9,25 @@ pub use catalog::{JobInfo, JobSchemas, TaskErrorSchema};
 use crate::fetch::Fetcher;
 use crate::tasks::registry::Registry;
 
-/// Makes [`CATALOG`] and [`registry`] of one list. They stay two, so that a function that only
-/// checks inputs links no job's code.
+/// Makes [`CATALOG`] and [`registry`] from one list. The two are separate, so that a function that
+/// only checks inputs links no job's code.
 macro_rules! jobs {
     ($($module:ident::$job:ident = $new:expr),+ $(,)?) => {
         $(pub use $module::$job;)+
 
-        /// All jobs, as their callers see them.
+        /// All jobs, as submitters see them.
         pub const CATALOG: &[JobInfo] = &[$(JobInfo::of::<$job>()),+];
 
-        /// All jobs that the worker runs. All jobs share one fetcher, since it holds the connections
-        /// and bounds them together.
+        /// All jobs, for the worker. The jobs share one fetcher, because the fetcher bounds the
+        /// connections of the whole process.
         pub fn registry(fetcher: &Fetcher) -> Registry {
             Registry::default()$(.with(made::<$job>($new, fetcher)))+
         }
     };
 }
 
-// Each job with a function that makes it of a `Fetcher`; of a job that fetches nothing, it is
-// `|_| TheJob`.
+// Each job has a function that makes the job from a `Fetcher`: `|_| TheJob` for a job that fetches
+// nothing.
 jobs! {
     fetch_urls::FetchUrls = FetchUrls::new,
     process_data::ProcessData = ProcessData::new,
@@ -41,9 +41,9 @@ fn made<J>(new: fn(Fetcher) -> J, fetcher: &Fetcher) -> J {
 mod tests {
     use super::*;
 
-    /// Two jobs of one name make the registry panic.
+    /// The registry panics if two jobs have the same name.
     #[test]
-    fn each_job_has_a_name_of_its_own() {
+    fn job_names_are_unique() {
         let fetcher = Fetcher::public(Default::default(), Default::default());
         let jobs = registry(&fetcher);
         assert_eq!(jobs.names().count(), CATALOG.len());
