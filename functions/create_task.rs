@@ -4,7 +4,7 @@ use async_service::clock::now_ms;
 use async_service::jobs::CATALOG;
 use async_service::tasks::client::Submitter;
 use async_service::web::openapi::{InvalidBody, Unavailable};
-use async_service::web::submission::{NewTaskSchema, Submission};
+use async_service::web::submission::{NewTaskSchema, Submission, SubmissionIds};
 use async_service::web::task_view::AcceptedTask;
 use async_service::web::{
     Body, Extract, HttpError, Request, Response, ResponseExt, StatusCode, all, answer,
@@ -16,8 +16,8 @@ const ROUTE: &str = "/tasks/";
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
-    let submitter = app.delaying_submitter()?;
-    app.serve(ROUTE, submitter, create_task).await
+    let parts = (app.delaying_submitter()?, app.submission_ids());
+    app.serve(ROUTE, parts, create_task).await
 }
 
 /// Queues a task of any job. With an `Idempotency-Key` it may be repeated: the same request is answered
@@ -32,12 +32,12 @@ async fn main() -> Result<(), Error> {
         InvalidBody, Unavailable),
 )]
 pub async fn create_task(
-    submitter: &Submitter,
+    (submitter, ids): &(Submitter, SubmissionIds),
     request: Request,
 ) -> Result<Response<Body>, HttpError> {
     let now = now_ms();
     let (submission,) = all((Submission::read(&request, CATALOG, now),))?;
-    let task = submission.task(request.caller(), now);
+    let task = submission.task(*ids, request.caller(), now);
     let accepted = AcceptedTask::from(submitter.submit(task).await?);
     let path = format!("{}/tasks/{}", request.prefix(), accepted.task_id);
     Ok(answer::json(StatusCode::ACCEPTED, &accepted).at(&path))

@@ -23,6 +23,7 @@ use crate::tasks::store::TaskStore;
 use crate::tasks::worker::{DeadLetterHandler, Delivery, Runner, Worker};
 use crate::users::{Upstream, UserStore, Users};
 use crate::web::guard::{Access, Guard};
+use crate::web::submission::SubmissionIds;
 use crate::web::{self, HttpError};
 
 /// The maker of a function's parts. Each part reads its own configuration, so a function needs only
@@ -100,6 +101,11 @@ impl App {
             self.tasks()?,
             delays.transpose()?,
         ))
+    }
+
+    /// The ids of submissions with an idempotency key.
+    pub fn submission_ids(&self) -> SubmissionIds {
+        SubmissionIds::new(self.config.id_secret().as_deref())
     }
 
     /// What cancels tasks.

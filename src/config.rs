@@ -103,6 +103,12 @@ impl Config {
         self.required("UNDELIVERED_QUEUE_ARN")
     }
 
+    /// A text that callers do not know, from which the ids of submissions with an idempotency key are
+    /// made.
+    pub fn id_secret(&self) -> Option<String> {
+        self.optional("ID_SECRET").map(str::to_owned)
+    }
+
     /// The base URL that users are read through; without it users are only what was posted.
     pub fn users_upstream(&self) -> Variable<'_> {
         self.variable("USERS_UPSTREAM_URL")

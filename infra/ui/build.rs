@@ -1,4 +1,4 @@
-//! Takes the programs of the pages out of the crates that carry them, and compresses them.
+//! Extracts Swagger UI and Redoc from the crates that contain them, and compresses the files.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{Cursor, Read, Write};
@@ -11,9 +11,9 @@ use flate2::write::GzEncoder;
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 use zip::ZipArchive;
 
-/// Redoc shows this image, from another host, below its menu.
+/// Redoc shows this image from another host below its menu.
 const FOREIGN_IMAGE: &str = "https://cdn.redoc.ly/redoc/logo-mini.svg";
-/// An image of nothing.
+/// An empty image.
 const NO_IMAGE: &str = "data:,";
 
 fn main() {
@@ -59,8 +59,8 @@ fn unpacked(release: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> String {
     text
 }
 
-/// Redoc, which its crate has as a part of a page: between the first tag and the call that stands
-/// last, since the program itself may speak of both.
+/// Redoc's program, from the page in its crate: the text between the first `<script>` and the last
+/// `Redoc.init(`. The program itself may contain both texts.
 fn redoc() -> String {
     let page = Redoc::new("").html();
     let (_, program) = page.split_once("<script>").expect("the page's program");
@@ -76,7 +76,7 @@ fn page(name: &str) -> String {
     fs::read_to_string(format!("pages/{name}")).expect("a file of the project's own")
 }
 
-/// Compresses a file, and gives the code of its constant.
+/// Compresses a file, and returns the source code of its constant.
 fn asset(constant: &str, name: &str, text: &str) -> String {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(text.as_bytes()).expect("memory");

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::TaskErrorSchema;
@@ -37,7 +38,19 @@ pub struct FetchUrls {
 pub struct Input {
     /// The URLs, at most 10,000.
     #[schema(max_items = 10000)]
+    #[serde(deserialize_with = "bounded")]
     urls: Vec<String>,
+}
+
+/// Refuses more than [`MAX_URLS`] URLs at the submission.
+fn bounded<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let urls = Vec::deserialize(from)?;
+    match urls.len() {
+        count if count > MAX_URLS => Err(D::Error::custom(format_args!(
+            "{count} URLs are more than the {MAX_URLS} of one task"
+        ))),
+        _ => Ok(urls),
+    }
 }
 
 /// A report on each URL.
@@ -107,10 +120,6 @@ impl Job for FetchUrls {
 
     async fn run(&self, input: Input, context: &TaskContext) -> Result<Output, JobError> {
         let count = input.urls.len();
-        if count > MAX_URLS {
-            let message = format!("{count} URLs are more than the {MAX_URLS} of one task");
-            return Err(JobError::permanent("InvalidInput", message));
-        }
         let mut reports = Reports::resumed(count, context)?;
         let remaining: Vec<usize> = (0..count)
             .filter(|index| reports.all[*index].is_none())

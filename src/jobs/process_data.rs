@@ -1,4 +1,6 @@
-//! `process_data`: a statistical profile of any JSON, or of a CSV or JSON Lines file by its URL.
+//! `process_data`: a statistical profile of any JSON, or of a table or JSON Lines file by its URL.
+//!
+//! What it reads and how is in `docs/PROFILES.md`.
 
 use std::time::Duration;
 
@@ -7,7 +9,9 @@ use utoipa::ToSchema;
 
 use crate::fetch::{Download, FetchError, Fetcher};
 use crate::json::{Json, Object};
-use crate::profile::records::{Format, RecordErrors, Records};
+use crate::profile::records::{
+    Claims, Format, MAX_RECORD_BYTES, RecordErrors, Records, SourceError, Summary, is_encoding,
+};
 use crate::profile::{Profile, Profiler};
 use crate::tasks::context::TaskContext;
 use crate::tasks::job::{Job, JobError};
@@ -24,9 +28,21 @@ pub struct ProcessData {
 
 /// What to profile.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(transparent)]
+#[serde(try_from = "Json")]
 #[schema(as = ProcessDataInput, value_type = SourceOrData)]
 pub struct Input(Json);
+
+impl TryFrom<Json> for Input {
+    type Error = &'static str;
+
+    /// Refuses a source with an option that no file has.
+    fn try_from(input: Json) -> Result<Input, &'static str> {
+        if let Some(source) = input.as_object().and_then(source_of) {
+            source?;
+        }
+        Ok(Input(input))
+    }
+}
 
 /// Any JSON, or a file by its URL.
 #[allow(dead_code, reason = "it describes the input in the OpenAPI document")]
@@ -45,11 +61,37 @@ pub enum SourceOrData {
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"source_url": "https://example.com/people.csv"}))]
 pub struct SourceInput {
-    /// Where the file is.
+    /// Where the file is. It may be compressed with gzip or zstd.
     pub source_url: String,
-    /// Its format, where neither its type, its name nor its start tells.
+    /// Its format, where neither its content type nor its content tells.
     #[schema(inline)]
     pub format: Option<SourceFormat>,
+    /// Its encoding, as the Encoding Standard labels it, where the content type names none.
+    #[schema(example = "windows-1252")]
+    pub encoding: Option<String>,
+    /// What separates a table's cells: one ASCII character. By default comma, semicolon, tab and bar
+    /// are tried.
+    #[schema(example = ";", min_length = 1, max_length = 1)]
+    pub delimiter: Option<String>,
+    /// The decimal mark of a table's numbers. By default a comma only where semicolons separate the
+    /// cells and its use is clear, else a point.
+    #[schema(inline)]
+    pub decimal: Option<DecimalMark>,
+    /// What stands for a missing value in a table, beside an empty cell. By default the words that
+    /// pandas takes for one, as `NA` and `null`; `[]` means none.
+    pub nulls: Option<Vec<String>>,
+}
+
+/// A decimal mark.
+#[allow(dead_code, reason = "as above")]
+#[derive(Debug, ToSchema)]
+pub enum DecimalMark {
+    /// `1.5`
+    #[schema(rename = ".")]
+    Point,
+    /// `1,5`
+    #[schema(rename = ",")]
+    Comma,
 }
 
 /// The format of a file of records.
@@ -57,11 +99,11 @@ pub struct SourceInput {
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "lowercase")]
 pub enum SourceFormat {
-    /// Values separated by commas or semicolons.
+    /// Cells separated by commas, semicolons, tabs or bars.
     Csv,
-    /// Values separated by tabs.
+    /// Cells separated by tabs.
     Tsv,
-    /// A JSON value on each line.
+    /// A JSON value on each line, or after each record separator.
     Jsonl,
 }
 
@@ -81,8 +123,22 @@ pub struct Output {
 struct Source {
     /// Its URL after redirects.
     url: String,
+    /// `csv`, `tsv`, `jsonl` or `json-seq`.
     format: &'static str,
+    /// `gzip` or `zstd`, where the file itself is compressed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compression: Option<&'static str>,
+    /// How its text is encoded, by the name in the Encoding Standard.
+    encoding: &'static str,
+    /// What separates a table's cells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delimiter: Option<char>,
+    /// Its size as it is downloaded.
     bytes: u64,
+    /// What was decided, or mended, that nobody asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    notes: Vec<String>,
     /// Lines or rows that are no records.
     errors: RecordErrors,
 }
@@ -97,7 +153,7 @@ impl ProcessData {
     async fn profile_source(
         &self,
         url: &str,
-        named: Option<Format>,
+        claims: Claims,
         context: &TaskContext,
     ) -> Result<Output, JobError> {
         let mut download = self
@@ -106,45 +162,50 @@ impl ProcessData {
             .await
             .map_err(fetch_error)?;
         succeeded(&download)?;
+        let claims = Claims {
+            content_type: download.content_type.clone(),
+            name: download.url.clone(),
+            ..claims
+        };
+        let mut records = Records::with_limits(claims, MAX_RECORD_BYTES, MAX_SOURCE);
         let mut profiler = Profiler::new();
         let (mut bytes, mut count) = (0, 0);
-        let mut reader: Option<(Format, Records)> = None;
         while let Some(chunk) = download.chunk().await.map_err(fetch_error)? {
             bytes += chunk.len() as u64;
-            let (_, records) = match &mut reader {
-                Some(reader) => reader,
-                None => {
-                    let format = named.or_else(|| detect(&download, &chunk));
-                    let format = format.ok_or_else(unknown_format)?;
-                    reader.insert((format, Records::new(format)))
-                }
-            };
-            records.feed(&chunk, |record| {
+            let fed = records.feed(&chunk, |record| {
                 profiler.record(record);
                 count += 1;
             });
+            fed.map_err(source_error)?;
             context.progress(bytes, download.content_length, format!("{count} records"));
             // A fast source must not keep the heartbeat from running.
             tokio::task::yield_now().await;
         }
-        let (format, records) = reader
-            .or_else(|| {
-                named
-                    .or_else(|| detect(&download, b""))
-                    .map(|f| (f, Records::new(f)))
-            })
-            .ok_or_else(unknown_format)?;
-        let errors = records.finish(|record| profiler.record(record));
-        let source = Source {
-            url: download.url,
-            format: name_of(format),
-            bytes,
-            errors,
-        };
+        let summary = records.finish(|record| profiler.record(record));
+        let summary = summary.map_err(source_error)?;
+        // A table without rows has columns all the same.
+        if summary.records == 0 {
+            profiler.announce(summary.columns.iter().map(String::as_str));
+        }
         Ok(Output {
-            source: Some(source),
+            source: Some(Source::new(download.url, bytes, summary)),
             profile: profiler.finish(),
         })
+    }
+}
+
+impl Source {
+    fn new(url: String, bytes: u64, summary: Summary) -> Source {
+        Source {
+            url,
+            format: summary.format,
+            compression: summary.compression,
+            encoding: summary.encoding,
+            delimiter: summary.delimiter,
+            bytes,
+            notes: summary.notes,
+            errors: summary.errors,
+        }
     }
 }
 
@@ -161,8 +222,9 @@ impl Job for ProcessData {
     }
 
     async fn run(&self, Input(input): Input, context: &TaskContext) -> Result<Output, JobError> {
-        match input.as_object().and_then(source_of).transpose()? {
-            Some((url, format)) => self.profile_source(url, format, context).await,
+        let source = input.as_object().and_then(source_of).transpose();
+        match source.map_err(|wrong| JobError::permanent("InvalidInput", wrong))? {
+            Some((url, claims)) => self.profile_source(url, claims, context).await,
             None => {
                 let mut profiler = Profiler::new();
                 profiler.document(&input);
@@ -175,44 +237,73 @@ impl Job for ProcessData {
     }
 }
 
-/// The source that an input names: `{"source_url": "…"}`, perhaps with its `format`. An object with
-/// any other key is data, whatever its `source_url` says.
-fn source_of(input: &Object) -> Option<Result<(&str, Option<Format>), JobError>> {
+/// The keys of a [`SourceInput`].
+const SOURCE_KEYS: [&str; 6] = [
+    "source_url",
+    "format",
+    "encoding",
+    "delimiter",
+    "decimal",
+    "nulls",
+];
+
+/// The source that an input names: `{"source_url": "…"}`, perhaps with more of [`SOURCE_KEYS`]. An
+/// object with any other key is data, whatever its `source_url` says.
+fn source_of(input: &Object) -> Option<Result<(&str, Claims), &'static str>> {
     let url = input.get("source_url")?.as_str()?;
-    if input
-        .keys()
-        .any(|key| key != "source_url" && key != "format")
-    {
+    if input.keys().any(|key| !SOURCE_KEYS.contains(&key.as_str())) {
         return None;
     }
-    let format = match input.get("format").map(Json::as_str) {
-        None => Ok(None),
-        Some(Some("csv")) => Ok(Some(Format::CSV)),
-        Some(Some("tsv")) => Ok(Some(Format::TSV)),
-        Some(Some("jsonl")) => Ok(Some(Format::JsonLines)),
-        Some(_) => Err(JobError::permanent(
-            "InvalidInput",
-            "the format is csv, tsv or jsonl",
-        )),
+    Some(claims(input).map(|claims| (url, claims)))
+}
+
+/// What the input says of the file; `null` says nothing.
+fn claims(input: &Object) -> Result<Claims, &'static str> {
+    let said = |key: &str| input.get(key).filter(|value| !value.is_null());
+    let format = match said("format").map(Json::as_str) {
+        None => None,
+        Some(Some("csv")) => Some(Format::Csv),
+        Some(Some("tsv")) => Some(Format::Tsv),
+        Some(Some("jsonl")) => Some(Format::JsonLines),
+        Some(_) => return Err("the format is csv, tsv or jsonl"),
     };
-    Some(format.map(|format| (url, format)))
+    let encoding = match said("encoding").map(Json::as_str) {
+        None => None,
+        Some(Some(label)) if is_encoding(label) => Some(label.to_owned()),
+        Some(_) => return Err("the encoding is a label of the Encoding Standard, as utf-8"),
+    };
+    let delimiter = match said("delimiter").map(|value| value.as_str().map(str::as_bytes)) {
+        None => None,
+        Some(Some([byte])) if byte.is_ascii() && !b"\"\r\n".contains(byte) => Some(*byte),
+        Some(_) => return Err("the delimiter is one ASCII character"),
+    };
+    let decimal = match said("decimal").map(Json::as_str) {
+        None => None,
+        Some(Some(".")) => Some(b'.'),
+        Some(Some(",")) => Some(b','),
+        Some(_) => return Err("the decimal mark is . or ,"),
+    };
+    let words = said("nulls").map(|words| {
+        let words = words.as_array()?.iter();
+        words.map(|word| word.as_str().map(str::to_owned)).collect()
+    });
+    let nulls: Option<Vec<String>> = match words {
+        None => None,
+        Some(None) => return Err("nulls is a list of strings"),
+        Some(words) => words,
+    };
+    Ok(Claims {
+        format,
+        encoding,
+        delimiter,
+        decimal,
+        nulls,
+        ..Claims::default()
+    })
 }
 
-fn detect(download: &Download, start: &[u8]) -> Option<Format> {
-    Format::detect(download.content_type.as_deref(), &download.url, start)
-}
-
-fn name_of(format: Format) -> &'static str {
-    match format {
-        Format::JsonLines => "jsonl",
-        Format::TSV => "tsv",
-        Format::Csv { .. } => "csv",
-    }
-}
-
-fn unknown_format() -> JobError {
-    let message = "the source is neither JSON Lines nor CSV; name its format if it is";
-    JobError::permanent("UnknownFormat", message)
+fn source_error(error: SourceError) -> JobError {
+    JobError::permanent(error.kind(), error.to_string())
 }
 
 /// A source that has trouble may be well later; one that refuses will refuse again.
@@ -239,56 +330,4 @@ fn fetch_error(error: FetchError) -> JobError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::json;
-
-    fn source(input: &str) -> Option<Result<(String, Option<Format>), String>> {
-        let input = json::parse(input.as_bytes()).unwrap();
-        let found = source_of(input.as_object().unwrap())?;
-        let owned = found.map(|(url, format)| (url.to_owned(), format));
-        Some(owned.map_err(|error| error.to_string()))
-    }
-
-    #[test]
-    fn only_an_object_of_a_source_is_a_source() {
-        let csv = source(r#"{"source_url":"http://x/","format":"csv"}"#);
-        assert_eq!(csv, Some(Ok(("http://x/".to_owned(), Some(Format::CSV)))));
-        assert_eq!(
-            source(r#"{"source_url":"x"}"#),
-            Some(Ok(("x".to_owned(), None)))
-        );
-        assert!(
-            source(r#"{"source_url":"x","format":"xml"}"#)
-                .unwrap()
-                .is_err()
-        );
-        for data in [
-            r#"{"source_url":5}"#,
-            r#"{"source_url":"x","other":1}"#,
-            "{}",
-        ] {
-            assert_eq!(source(data), None, "{data}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_posted_object_is_profiled() {
-        let fetcher = Fetcher::public(Default::default(), Default::default());
-        let context = TaskContext::detached(uuid::Uuid::nil());
-        let input = json::parse(br#"{"values":[1,2,3]}"#).unwrap();
-        let output = ProcessData::new(fetcher)
-            .run(Input(input), &context)
-            .await
-            .unwrap();
-        assert_eq!(
-            output.profile.field("values[]").map(|field| field.count),
-            Some(3)
-        );
-        assert!(
-            serde_json::to_string(&output)
-                .unwrap()
-                .starts_with(r#"{"records":"#)
-        );
-    }
-}
+mod tests;

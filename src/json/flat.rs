@@ -1,7 +1,7 @@
 //! A document as a list of its parts, for reading many documents one after the other. The list is
 //! reused and texts are not copied, so a value needs no allocation.
 
-use super::parse::{ParseError, Parser, Scalar, Sink};
+use super::parse::{ParseError, Parser, Scalar, Sink, check_start};
 use super::string::Literal;
 use super::tree::Tree;
 use super::{Int, Json};
@@ -14,6 +14,7 @@ pub(crate) struct Flat {
     own: String,
     /// The open arrays and objects: the index of each in `parts`, and the number of its values so far.
     open: Vec<(usize, usize)>,
+    lone_surrogates: bool,
 }
 
 /// A scalar, a key, or the beginning or end of an array or object. The values of an array or object
@@ -47,6 +48,7 @@ pub(crate) struct Span {
 
 impl Span {
     /// A piece of the document.
+    #[inline(always)]
     fn new(start: usize, end: usize) -> Span {
         let is_own = false;
         let [start, end] = [start, end].map(|at| u32::try_from(at).unwrap_or(u32::MAX));
@@ -54,27 +56,31 @@ impl Span {
     }
 }
 
-/// A text that cannot be a [`Flat`]: the text is not JSON, is longer than 4 GiB, or has a lone
-/// surrogate.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct NotFlat;
-
 impl Flat {
-    /// Reads a document in place of the previous document. [`parse_str`](super::parse_str) accepts the
-    /// same texts, apart from lone surrogates and the size, and gives the reason of an error.
-    pub fn read(&mut self, text: &str) -> Result<(), NotFlat> {
+    /// Reads a document in place of the previous document, as [`parse_str`](super::parse_str) does, but
+    /// replaces lone surrogates by U+FFFD.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse_str`](super::parse_str), and for a text longer than 4 GiB.
+    pub fn read(&mut self, text: &str) -> Result<(), ParseError> {
         self.parts.clear();
         self.own.clear();
         self.open.clear();
-        if u32::try_from(text.len()).is_err() || text.starts_with('\u{FEFF}') {
-            return Err(NotFlat);
+        check_start(text)?;
+        if u32::try_from(text.len()).is_err() {
+            let reason = "longer than 4 GiB";
+            return Err(ParseError::Unreadable { reason });
         }
         let mut parser = Parser::new(text);
-        let read: Result<(), ParseError> = parser.document(self);
-        match read {
-            Ok(()) if !parser.lone_surrogates => Ok(()),
-            _ => Err(NotFlat),
-        }
+        parser.document(self)?;
+        self.lone_surrogates = parser.lone_surrogates;
+        Ok(())
+    }
+
+    /// Whether the document has a lone surrogate.
+    pub fn has_lone_surrogates(&self) -> bool {
+        self.lone_surrogates
     }
 
     /// The parts in the order of the document.
@@ -115,6 +121,7 @@ impl Flat {
         tree.value()
     }
 
+    #[inline(always)]
     fn span(&mut self, literal: Literal) -> Span {
         match literal {
             Literal::Plain(place) => Span::new(place.start, place.end),
@@ -132,6 +139,7 @@ impl Flat {
         }
     }
 
+    #[inline(always)]
     fn push(&mut self, part: Part) {
         if let Some((_, count)) = self.open.last_mut() {
             *count += 1;
@@ -139,6 +147,7 @@ impl Flat {
         self.parts.push(part);
     }
 
+    #[inline(always)]
     fn part(&mut self, value: Scalar) -> Part {
         match value {
             Scalar::Null => Part::Null,
@@ -154,6 +163,7 @@ impl Flat {
 }
 
 impl Sink for Flat {
+    #[inline(always)]
     fn scalar(&mut self, value: Scalar) {
         let part = self.part(value);
         self.push(part);
@@ -169,6 +179,7 @@ impl Sink for Flat {
         self.open.push((self.parts.len() - 1, 0));
     }
 
+    #[inline(always)]
     fn key(&mut self, literal: Literal) {
         let key = Part::Key(self.span(literal));
         self.parts.push(key);
@@ -184,47 +195,5 @@ impl Sink for Flat {
                 _ => Part::Object(count),
             };
         }
-    }
-}
-
-/// A row of a table as an object: the keys are the columns' names, the values are the cells.
-#[derive(Debug, Clone)]
-pub(crate) struct Row {
-    flat: Flat,
-    /// The length of the names in [`Flat::own`].
-    names: usize,
-}
-
-impl Row {
-    /// A row with these column names, which must be distinct.
-    pub fn new<'n>(names: impl IntoIterator<Item = &'n str>) -> Row {
-        let mut flat = Flat::default();
-        flat.begin_object();
-        for name in names {
-            let key = flat.keep(name);
-            flat.parts.push(Part::Key(key));
-            flat.push(Part::Null);
-        }
-        flat.end();
-        let names = flat.own.len();
-        Row { flat, names }
-    }
-
-    /// The number of columns.
-    pub fn columns(&self) -> usize {
-        // Two parts for the object's beginning and end, and two parts for each column.
-        (self.flat.parts.len() - 2) / 2
-    }
-
-    /// Sets the cells of the next row, one for each column.
-    pub fn fill(&mut self, cells: impl Iterator<Item = Scalar>) -> &Flat {
-        self.flat.own.truncate(self.names);
-        for (column, cell) in cells.enumerate() {
-            let part = self.flat.part(cell);
-            if let Some(place) = self.flat.parts.get_mut(2 + 2 * column) {
-                *place = part;
-            }
-        }
-        &self.flat
     }
 }

@@ -24,12 +24,10 @@ pub(crate) mod tests;
 mod tree;
 mod write;
 
-pub(crate) use flat::{Flat, Part, Row};
+pub(crate) use flat::{Flat, Part};
 pub use number::Int;
 pub use object::{Iter as ObjectIter, Object};
 pub use parse::{MAX_DEPTH, MAX_INT_DIGITS, ParseError, parse, parse_lossy, parse_str};
-pub(crate) use parse::{Scalar, read_scalar};
-pub(crate) use string::Literal;
 pub use write::NotFinite;
 
 /// One JSON value.

@@ -5,7 +5,7 @@
 
 use super::decode::{Text, decode};
 use super::nesting::Nesting;
-use super::string::{Fault, Literal, read_string};
+use super::string::{Fault, Literal, plain_string, read_string};
 use super::tree::{Tree, has_replacement};
 use super::{Int, Json};
 
@@ -78,6 +78,12 @@ pub fn parse_lossy(bytes: &[u8]) -> Result<(Json, bool), ParseError> {
 ///
 /// As [`parse`], and Python's error for a text that begins with a byte order mark.
 pub fn parse_str(text: &str) -> Result<Json, ParseError> {
+    check_start(text)?;
+    Parser::new(text).tree().and_then(whole)
+}
+
+/// Refuses a byte order mark: the mark belongs to encoded bytes, not to text.
+pub(super) fn check_start(text: &str) -> Result<(), ParseError> {
     if text.starts_with('\u{FEFF}') {
         let message = "Unexpected UTF-8 BOM (decode using utf-8-sig)";
         return Err(ParseError::Syntax {
@@ -85,14 +91,7 @@ pub fn parse_str(text: &str) -> Result<Json, ParseError> {
             position: 0,
         });
     }
-    Parser::new(text).tree().and_then(whole)
-}
-
-/// Reads a text that consists of one scalar.
-pub(crate) fn read_scalar(text: &str) -> Option<Scalar> {
-    let mut parser = Parser::new(text);
-    let scalar = parser.scalar().ok()?;
-    (parser.at == text.len() && !parser.lone_surrogates).then_some(scalar)
+    Ok(())
 }
 
 /// The value, unless it holds a replaced lone surrogate.
@@ -115,7 +114,7 @@ pub(super) trait Sink {
 }
 
 /// A value that contains no others.
-pub(crate) enum Scalar {
+pub(super) enum Scalar {
     Null,
     Bool(bool),
     Int(Int),
@@ -243,6 +242,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Reads a key, its colon and the space after the colon.
+    #[inline(always)]
     fn key(&mut self) -> Result<Literal, ParseError> {
         if self.peek() != Some(b'"') {
             return Err(self.syntax("Expecting property name enclosed in double quotes"));
@@ -256,7 +256,18 @@ impl<'a> Parser<'a> {
         Ok(key)
     }
 
+    #[inline(always)]
     fn string(&mut self) -> Result<Literal, ParseError> {
+        match plain_string(self.text, self.at) {
+            Some(place) => {
+                self.at = place.end + 1;
+                Ok(Literal::Plain(place))
+            }
+            None => self.escaped_string(),
+        }
+    }
+
+    fn escaped_string(&mut self) -> Result<Literal, ParseError> {
         match read_string(self.text, self.at) {
             Ok(read) => {
                 self.at = read.end;
@@ -353,16 +364,19 @@ impl<'a> Parser<'a> {
         }
     }
 
+    #[inline(always)]
     fn skip_space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
     }
 
+    #[inline(always)]
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    #[inline(always)]
     fn take(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// The value of a string literal.
-pub(crate) enum Literal {
+pub(super) enum Literal {
     /// A literal without escapes: the bytes between the quotes, as offsets.
     Plain(Range<usize>),
     /// The value of a literal with escapes.
@@ -37,23 +37,17 @@ pub(super) struct Fault {
 
 const BAD_UNICODE_ESCAPE: &str = "Invalid \\uXXXX escape";
 
-/// Reads the literal whose opening quote stands at `begin`.
-pub(super) fn read_string(text: &str, begin: usize) -> Result<Read, Fault> {
+/// The bytes between the quotes of the literal whose opening quote stands at `begin`; `None` for a
+/// literal with escapes or a fault.
+pub(super) fn plain_string(text: &str, begin: usize) -> Option<Range<usize>> {
     let start = begin + 1;
     let stop = find_special(text.as_bytes(), start);
-    if text.as_bytes().get(stop) == Some(&b'"') {
-        return Ok(Read {
-            value: Literal::Plain(start..stop),
-            end: stop + 1,
-            lone_surrogates: false,
-        });
-    }
-    read_escaped(text, begin)
+    (text.as_bytes().get(stop) == Some(&b'"')).then_some(start..stop)
 }
 
-/// Reads a literal with escapes or a fault.
+/// Reads the literal whose opening quote stands at `begin`, with escapes or a fault.
 #[cold]
-fn read_escaped(text: &str, begin: usize) -> Result<Read, Fault> {
+pub(super) fn read_string(text: &str, begin: usize) -> Result<Read, Fault> {
     let bytes = text.as_bytes();
     let unterminated = Fault {
         message: "Unterminated string starting at",

@@ -1,10 +1,12 @@
 //! How many different values there are: exact for a bounded number, then HyperLogLog.
 
-use std::hash::{DefaultHasher, Hasher as _};
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher};
 
-use foldhash::HashSet;
+use foldhash::quality::{FixedState, FoldHasher};
 
 use super::Budget;
+use super::records::Amount;
 use super::value::Value;
 use crate::json::Int;
 
@@ -18,7 +20,7 @@ const REGISTERS: usize = 1 << PRECISION;
 
 #[derive(Debug, Clone)]
 pub(super) enum Distinct {
-    Exact(HashSet<u64>),
+    Exact(HashSet<u64, Hashed>),
     Sketch(Box<[u8]>),
 }
 
@@ -131,15 +133,46 @@ fn full(mut share: f64) -> f64 {
     }
 }
 
-/// A hash of a scalar by which equal values are equal: `1` and `1.0` are, `1` and `true` are not.
+/// For tables whose keys are hashes already.
+pub(super) type Hashed = BuildHasherDefault<AsItIs>;
+
+/// Takes a hash for its hash.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes
+            .iter()
+            .for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+/// The same for each profile, so that a file has the same estimates each time.
+fn hasher() -> FoldHasher<'static> {
+    FixedState::default().build_hasher()
+}
+
+/// A hash of a scalar by which equal values are equal: `1` and `1.0` are, `1` and `true` are not. A
+/// cell that spells its number in another way than usual (`+1`, `1.50`) is told apart by its text.
 pub(super) fn hash(value: &Value<'_>) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = hasher();
     match value {
         Value::Bool(value) => hasher.write(&[b'b', u8::from(*value)]),
-        Value::Text(text) => {
-            hasher.write_u8(b's');
-            hasher.write(text.as_bytes());
-        }
+        Value::Text(text) => hash_string(text, &mut hasher),
+        Value::Cell(text, number) if !number.is_plain => hash_string(text, &mut hasher),
+        Value::Cell(_, number) => match &number.value {
+            Amount::Int(int) => hash_int(int, &mut hasher),
+            Amount::Float(number) => hash_float(*number, &mut hasher),
+        },
         Value::Int(int) => hash_int(int, &mut hasher),
         Value::Float(number) => hash_float(*number, &mut hasher),
         Value::Null | Value::Array(_) | Value::Object(_) => {}
@@ -148,12 +181,17 @@ pub(super) fn hash(value: &Value<'_>) -> u64 {
 }
 
 pub(super) fn hash_text(text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = hasher();
     hasher.write(text.as_bytes());
     hasher.finish()
 }
 
-fn hash_int(int: &Int, hasher: &mut DefaultHasher) {
+fn hash_string(text: &str, hasher: &mut impl Hasher) {
+    hasher.write(text.as_bytes());
+    hasher.write_u8(b's');
+}
+
+fn hash_int(int: &Int, hasher: &mut impl Hasher) {
     match int.as_i64() {
         Some(small) => {
             hasher.write_u8(b'i');
@@ -166,7 +204,7 @@ fn hash_int(int: &Int, hasher: &mut DefaultHasher) {
     }
 }
 
-fn hash_float(number: f64, hasher: &mut DefaultHasher) {
+fn hash_float(number: f64, hasher: &mut impl Hasher) {
     match whole(number) {
         Some(int) => hash_int(&int, hasher),
         None => {

@@ -3,6 +3,7 @@
 use super::Budget;
 use super::distinct::{self, Distinct};
 use super::numbers::Numbers;
+use super::records::Amount;
 use super::top::{Top, cut};
 use super::value::Value;
 
@@ -20,6 +21,8 @@ pub(super) struct Field {
     pub numbers: Option<Box<Numbers>>,
     pub texts: Option<Box<Texts>>,
     pub items: Spread,
+    /// How many of the numbers are cells of a table, which are in the texts as well.
+    pub cells: u64,
 }
 
 /// How often each type was seen.
@@ -44,6 +47,9 @@ pub(super) struct Texts {
     pub lengths: Spread,
     pub min: Option<String>,
     pub max: Option<String>,
+    /// The beginnings of both, see [`beginning`].
+    min_beginning: u64,
+    max_beginning: u64,
 }
 
 /// Least, largest and mean of counts.
@@ -108,6 +114,21 @@ impl Field {
                 self.empty += u64::from(text.is_empty());
                 self.texts.get_or_insert_default().add(text);
             }
+            Value::Cell(text, number) => {
+                self.cells += 1;
+                self.texts.get_or_insert_default().add(text);
+                let numbers = self.numbers.get_or_insert_default();
+                match &number.value {
+                    Amount::Int(int) => {
+                        self.types.integer += 1;
+                        numbers.add_int(int, budget);
+                    }
+                    Amount::Float(float) => {
+                        self.types.number += 1;
+                        numbers.add_float(*float, budget);
+                    }
+                }
+            }
         }
         if matches!(value, Value::Float(number) if !number.is_finite()) {
             return;
@@ -115,7 +136,7 @@ impl Field {
         let hash = distinct::hash(value);
         let scalars = self.scalars.get_or_insert_default();
         // What has a counter is known as a distinct value since it got one.
-        if !scalars.top.count(hash) {
+        if !scalars.top.count(hash, value) {
             scalars.distinct.add(hash, budget);
             scalars.top.add(hash, value, budget);
         }
@@ -129,14 +150,42 @@ impl Texts {
             false => text.chars().count(),
         };
         self.lengths.add(characters as u64);
+        // Nearly every text is between the two by its beginning alone.
+        let beginning = beginning(text);
+        if self.min_beginning < beginning && beginning < self.max_beginning {
+            return;
+        }
         // An ellipsis sorts after what texts usually go on with; among texts that share so many
         // characters, either is as good an example.
         let kept = || cut(text, ORDERED_CHARACTERS).unwrap_or_else(|| text.to_owned());
         if self.min.as_deref().is_none_or(|min| text < min) {
             self.min = Some(kept());
+            self.min_beginning = beginning;
         }
         if self.max.as_deref().is_none_or(|max| text > max) {
             self.max = Some(kept());
+            self.max_beginning = beginning;
         }
     }
+}
+
+/// The first eight bytes of a text as a number: where it is less, the text comes first.
+fn beginning(text: &str) -> u64 {
+    let bytes = text.as_bytes();
+    if let Some(first) = bytes.first_chunk::<8>() {
+        return u64::from_be_bytes(*first);
+    }
+    let mut padded = [0; 8];
+    match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        (Some(first), Some(last)) => {
+            padded[..4].copy_from_slice(first);
+            let start = bytes.len() - 4;
+            padded[start..start + 4].copy_from_slice(last);
+        }
+        _ => padded
+            .iter_mut()
+            .zip(bytes)
+            .for_each(|(to, from)| *to = *from),
+    }
+    u64::from_be_bytes(padded)
 }

@@ -37,6 +37,11 @@ pub struct FieldProfile {
     pub nulls: u64,
     /// How often it was of which type.
     pub types: TypeCounts,
+    /// How many of a table column's strings could be numbers. The column is one of strings since
+    /// others could not.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
+    pub numeric: u64,
     /// How many strings, arrays and objects were empty.
     #[serde(skip_serializing_if = "is_zero")]
     #[schema(required = false)]
@@ -278,19 +283,27 @@ impl FieldProfile {
             items: lengths(&field.items),
             ..FieldProfile::default()
         };
-        if let Some(scalars) = field.scalars {
-            profile.set_scalars(&scalars);
+        // A table's column with a text is one of texts: the mean of a part of it would mislead.
+        let is_text = field.cells > 0 && types.string > 0;
+        let is_numbers = field.cells > 0 && types.string == 0;
+        if is_text {
+            profile.types.string += types.integer + types.number;
+            (profile.types.integer, profile.types.number) = (0, 0);
+            profile.numeric = field.cells;
         }
-        if let Some(numbers) = field.numbers {
+        if let Some(scalars) = field.scalars {
+            profile.set_scalars(&scalars, is_text);
+        }
+        if let Some(numbers) = field.numbers.filter(|_| !is_text) {
             profile.set_numbers(*numbers);
         }
-        if let Some(texts) = field.texts {
+        if let Some(texts) = field.texts.filter(|_| !is_numbers) {
             profile.set_texts(*texts);
         }
         profile
     }
 
-    fn set_scalars(&mut self, scalars: &Scalars) {
+    fn set_scalars(&mut self, scalars: &Scalars, is_text: bool) {
         let listed = |Frequent { value, cut, count }| TopValue {
             value,
             count,
@@ -300,7 +313,7 @@ impl FieldProfile {
         self.distinct_exact = Some(scalars.distinct.is_exact());
         self.top = scalars
             .top
-            .most_frequent(DETAILS[0].top)
+            .most_frequent(DETAILS[0].top, is_text)
             .into_iter()
             .map(listed)
             .collect();

@@ -1,8 +1,9 @@
 //! The most frequent values in bounded memory: exact while there are few different ones.
 
-use foldhash::HashMap;
+use std::collections::HashMap;
 
 use super::Budget;
+use super::distinct::Hashed;
 use super::value::Value;
 use crate::json::Json;
 
@@ -23,11 +24,12 @@ pub const KEPT_CHARACTERS: usize = 60;
 /// was taken off, and a value without a counter occurred at most so often.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Top {
-    counters: HashMap<u64, Counter>,
+    counters: HashMap<u64, Counter, Hashed>,
     /// How much was taken off every counter.
     taken: u64,
-    /// No counter's `sum` is less.
+    /// No counter's `sum` is less, or more.
     least: u64,
+    most: u64,
     /// Numbers the counters by first sight, for a stable order among equals.
     next: u64,
     /// How many counters came from the shared budget.
@@ -36,12 +38,56 @@ pub(super) struct Top {
 
 #[derive(Debug, Clone)]
 struct Counter {
-    value: Json,
-    cut: bool,
+    /// Beyond [`COUNTED_VALUES`] different values, most come once and are not listed; so a value is kept
+    /// when it comes for the second time.
+    value: Option<Box<Kept>>,
     /// The count and what was taken off before its value came, so that what is taken off all need
     /// not be taken off each: a counter is at zero when this is no more than [`Top::taken`].
     sum: u64,
     first: u64,
+}
+
+/// A value that is counted.
+#[derive(Debug, Clone)]
+enum Kept {
+    Value(Json),
+    /// The beginning of a long one, as text.
+    Cut(String),
+    /// A cell's number, and how it is spelled.
+    Cell(Json, String),
+}
+
+impl Kept {
+    fn new(value: &Value<'_>) -> Kept {
+        match value {
+            Value::Text(text) => match cut(text, KEPT_CHARACTERS) {
+                Some(short) => Kept::Cut(short),
+                None => Kept::Value(Json::from(*text)),
+            },
+            // JSON has no infinite numbers.
+            Value::Cell(text, number) if !number.is_finite() => Kept::Value(Json::from(*text)),
+            Value::Cell(text, number) if !number.is_plain => {
+                let text = cut(text, KEPT_CHARACTERS).unwrap_or_else(|| (*text).to_owned());
+                Kept::Cell(value.to_json(), text)
+            }
+            value => match shorten(&value.to_json(), KEPT_CHARACTERS) {
+                (Json::String(short), true) => Kept::Cut(short),
+                (value, _) => Kept::Value(value),
+            },
+        }
+    }
+
+    /// The value, or its text where the column is one of texts; and whether it was cut.
+    fn to_json(&self, as_text: bool) -> (Json, bool) {
+        match self {
+            Kept::Cut(text) => (Json::from(text.as_str()), true),
+            Kept::Cell(_, text) if as_text => (Json::from(text.as_str()), false),
+            Kept::Value(number @ (Json::Int(_) | Json::Float(_))) if as_text => {
+                (Json::from(number.to_string()), false)
+            }
+            Kept::Value(value) | Kept::Cell(value, _) => (value.clone(), false),
+        }
+    }
 }
 
 /// A frequent value.
@@ -54,9 +100,16 @@ pub(super) struct Frequent {
 
 impl Top {
     /// Counts a value that is counted already; `false` where it is not.
-    pub fn count(&mut self, hash: u64) -> bool {
-        let counter = self.counters.get_mut(&hash);
-        counter.map(|counter| counter.sum += 1).is_some()
+    pub fn count(&mut self, hash: u64, value: &Value<'_>) -> bool {
+        let Some(counter) = self.counters.get_mut(&hash) else {
+            return false;
+        };
+        counter.sum += 1;
+        self.most = self.most.max(counter.sum);
+        if counter.value.is_none() {
+            counter.value = Some(Box::new(Kept::new(value)));
+        }
+        true
     }
 
     /// Takes up a value that is not counted yet.
@@ -71,16 +124,10 @@ impl Top {
         self.next += 1;
         let sum = self.taken + 1;
         self.least = self.least.min(sum);
-        let (value, cut) = shortened(value);
-        self.counters.insert(
-            hash,
-            Counter {
-                value,
-                cut,
-                sum,
-                first: self.next,
-            },
-        );
+        self.most = self.most.max(sum);
+        let (is_exact, first) = (self.taken == 0, self.next);
+        let value = is_exact.then(|| Box::new(Kept::new(value)));
+        self.counters.insert(hash, Counter { value, sum, first });
     }
 
     fn may_grow(&mut self, budget: &mut Budget) -> bool {
@@ -120,6 +167,11 @@ impl Top {
         if self.least > self.taken {
             return;
         }
+        if self.most <= self.taken {
+            self.counters.clear();
+            (self.least, self.most) = (u64::MAX, 0);
+            return;
+        }
         let (taken, mut least) = (self.taken, u64::MAX);
         self.counters.retain(|_, counter| {
             let stays = counter.sum > taken;
@@ -137,17 +189,20 @@ impl Top {
     }
 
     /// The most frequent values first, ties by first sight. Only values that are certain to be
-    /// more frequent than every value that is not counted.
-    pub fn most_frequent(&self, limit: usize) -> Vec<Frequent> {
+    /// more frequent than every value that is not counted. `as_text` asks for numbers in cells as they
+    /// are spelled.
+    pub fn most_frequent(&self, limit: usize, as_text: bool) -> Vec<Frequent> {
         let certain = |counter: &&Counter| counter.sum - self.taken > self.taken;
         let mut counters: Vec<&Counter> = self.counters.values().filter(certain).collect();
         counters.sort_by_key(|counter| (std::cmp::Reverse(counter.sum), counter.first));
-        let frequent = |counter: &Counter| Frequent {
-            value: counter.value.clone(),
-            cut: counter.cut,
-            count: counter.sum - self.taken,
+        let frequent = |counter: &Counter| {
+            // What is certain came twice, or everything is counted.
+            let (value, cut) = counter.value.as_ref()?.to_json(as_text);
+            let count = counter.sum - self.taken;
+            Some(Frequent { value, cut, count })
         };
-        counters.into_iter().take(limit).map(frequent).collect()
+        let counters = counters.into_iter().take(limit);
+        counters.filter_map(frequent).collect()
     }
 }
 
@@ -161,17 +216,6 @@ pub(super) fn shorten(value: &Json, limit: usize) -> (Json, bool) {
     match short {
         Some(short) => (Json::String(short), true),
         None => (value.clone(), false),
-    }
-}
-
-/// The same for a value that may be long and is about to be kept.
-fn shortened(value: &Value<'_>) -> (Json, bool) {
-    match value {
-        Value::Text(text) => match cut(text, KEPT_CHARACTERS) {
-            Some(short) => (Json::String(short), true),
-            None => (Json::from(*text), false),
-        },
-        value => shorten(&value.to_json(), KEPT_CHARACTERS),
     }
 }
 

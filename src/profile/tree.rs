@@ -6,7 +6,7 @@ use std::slice;
 use super::distinct::{Distinct, hash_text};
 use super::field::Field;
 use super::output::{FieldProfile, Profile};
-use super::records::{Form, Record};
+use super::records::{Form, Record, Row};
 use super::value::Value;
 use super::walk::Walk;
 use super::{Budget, path};
@@ -26,6 +26,16 @@ pub struct Profiler {
     /// Fields beyond [`MAX_FIELDS`], by hashes of their places.
     omitted: Distinct,
     pub(super) walk: Walk,
+    /// The places of a table's columns.
+    columns: Columns,
+}
+
+/// Where the columns of the table with these names are.
+#[derive(Debug, Clone, Default)]
+struct Columns {
+    names: u64,
+    /// `None` where there was no room for the column.
+    places: Vec<Option<usize>>,
 }
 
 /// A place in the records. Values find theirs by steps from place to place, so that no path is
@@ -45,6 +55,8 @@ pub(super) struct Node {
     /// The object in which this member was seen last, see [`Walk`].
     pub seen_in: u64,
     pub items: Option<usize>,
+    /// Whether the place is told of although nothing was seen there.
+    is_announced: bool,
 }
 
 /// What is left to take up of a container, with its place.
@@ -69,6 +81,16 @@ impl Profiler {
             budget: Budget::default(),
             omitted: Distinct::default(),
             walk: Walk::default(),
+            columns: Columns::default(),
+        }
+    }
+
+    /// Names fields that records may have, so that the profile has them where there are no records.
+    pub fn announce<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
+        for name in names {
+            if let Some(node) = self.member(RECORD, name) {
+                self.nodes[node].is_announced = true;
+            }
         }
     }
 
@@ -93,6 +115,25 @@ impl Profiler {
                 }
             }
             Form::Flat(flat, text) => self.tree(&flat.to_json(text)),
+            Form::Row(row) => self.row(&row),
+        }
+    }
+
+    fn row(&mut self, row: &Row<'_>) {
+        if self.columns.names != row.names.id() {
+            let names = row.names.all().iter();
+            let places = names.map(|name| self.member(RECORD, name)).collect();
+            let names = row.names.id();
+            self.columns = Columns { names, places };
+        }
+        let columns = row.names.len();
+        let record = &mut self.nodes[RECORD].field;
+        record.add(&Value::Object(columns), &mut self.budget);
+        for (column, place) in self.columns.places.iter().enumerate() {
+            if let Some(place) = place {
+                let field = &mut self.nodes[*place].field;
+                field.add(&row.value(column), &mut self.budget);
+            }
         }
     }
 
@@ -195,7 +236,8 @@ impl Profiler {
             let field = std::mem::take(&mut self.nodes[index].field);
             // What parents counted is needed by their members, which come later.
             self.nodes[index].field.types = field.types;
-            if field.count > 0 && !goes_without_saying(&field, missing) {
+            let is_announced = self.nodes[index].is_announced;
+            if is_announced || field.count > 0 && !goes_without_saying(&field, missing) {
                 fields.push((path.clone(), FieldProfile::new(field, missing)));
             }
             paths.push(path);

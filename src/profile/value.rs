@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::records::{Amount, Number};
 use crate::json::{Flat, Int, Json, Part};
 
 /// A scalar, or how much a container holds.
@@ -12,6 +13,8 @@ pub(super) enum Value<'v> {
     Int(Cow<'v, Int>),
     Float(f64),
     Text(&'v str),
+    /// A cell of a table that stands for a number.
+    Cell(&'v str, Number),
     /// An array of so many values.
     Array(usize),
     /// An object of so many members.
@@ -55,6 +58,10 @@ impl<'v> Value<'v> {
             Value::Int(int) => Json::Int(int.as_ref().clone()),
             Value::Float(number) => Json::Float(*number),
             Value::Text(text) => Json::from(*text),
+            Value::Cell(_, number) => match &number.value {
+                Amount::Int(int) => Json::Int(int.clone()),
+                Amount::Float(number) => Json::Float(*number),
+            },
             Value::Null | Value::Array(_) | Value::Object(_) => Json::Null,
         }
     }

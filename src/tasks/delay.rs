@@ -227,7 +227,12 @@ mod tests {
         assert_eq!(body["Target"]["Arn"], "arn:high");
         assert_eq!(body["Target"]["DeadLetterConfig"]["Arn"], "arn:undelivered");
         let sent = body["Target"]["Input"].as_str().unwrap();
-        assert_eq!(crate::tasks::wire::decode(sent).unwrap().id, Uuid::nil());
+        assert_eq!(
+            crate::tasks::wire::decode(sent, 1_899_000_000_000)
+                .unwrap()
+                .id,
+            Uuid::nil()
+        );
     }
 
     #[tokio::test]

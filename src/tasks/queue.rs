@@ -14,6 +14,11 @@ use super::wire;
 
 /// SQS' largest message in bytes, attributes included.
 pub const MAX_MESSAGE: usize = 1024 * 1024;
+/// The most bytes of a dead letter's reason, and the least for which there must be room.
+const MAX_REASON: usize = 1024;
+const LEAST_REASON: usize = 256;
+/// SQS counts an attribute's name and data type, here `reason` and `String`, to the message's size.
+const REASON_NAMES: usize = 12;
 /// SQS' most entries of one batch call.
 const BATCH: usize = 10;
 /// SQS' longest visibility timeout, in seconds.
@@ -181,6 +186,33 @@ fn entry(
         .build()
 }
 
+/// The bytes of a reason that SQS takes beside a dead letter's body, or `None` if there are too few.
+pub(super) fn room_for_reason(body: &str) -> Option<usize> {
+    let room = MAX_MESSAGE.checked_sub(body.len() + REASON_NAMES)?;
+    (room >= LEAST_REASON).then_some(room)
+}
+
+/// A text as the value of an attribute: SQS takes the characters of XML 1.0, and no empty value.
+fn as_attribute(text: &str, most: usize) -> String {
+    let is_taken = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+    let mut taken = String::new();
+    for c in text.chars() {
+        let c = if is_taken(c) {
+            c
+        } else {
+            char::REPLACEMENT_CHARACTER
+        };
+        if taken.len() + c.len_utf8() > most {
+            break;
+        }
+        taken.push(c);
+    }
+    match taken.is_empty() {
+        true => "unknown".to_owned(),
+        false => taken,
+    }
+}
+
 /// The dead-letter queue: messages that cannot be processed.
 #[derive(Debug, Clone)]
 pub struct DeadLetters {
@@ -194,11 +226,13 @@ impl DeadLetters {
         DeadLetters { client, url }
     }
 
-    /// Stores the body of a message, with the reason as the attribute `reason`.
+    /// Stores the body of a message, with the reason as the attribute `reason`. The reason is cut to
+    /// the room beside the body; see [`room_for_reason`].
     pub async fn put(&self, body: &str, reason: &str) -> Result<(), QueueError> {
+        let room = room_for_reason(body).unwrap_or(LEAST_REASON);
         let reason = MessageAttributeValue::builder()
             .data_type("String")
-            .string_value(reason);
+            .string_value(as_attribute(reason, room.min(MAX_REASON)));
         let reason = reason
             .build()
             .map_err(|error| QueueError::Call(error.into()))?;
@@ -225,6 +259,19 @@ mod tests {
         let input = RawValue::from_string(large).unwrap();
         let task = Task::new(Uuid::nil(), "process_data", input, 5);
         assert!(matches!(encode(&task), Err(QueueError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn a_reason_is_what_sqs_takes() {
+        assert_eq!(
+            as_attribute("a\u{0}b\u{1b}\n\u{fffe}ä", 100),
+            "a\u{fffd}b\u{fffd}\n\u{fffd}ä"
+        );
+        assert_eq!(as_attribute("ää", 3), "ä");
+        assert_eq!(as_attribute("", 100), "unknown");
+        assert_eq!(room_for_reason(&"x".repeat(MAX_MESSAGE)), None);
+        assert_eq!(room_for_reason(&"x".repeat(MAX_MESSAGE - 267)), None);
+        assert_eq!(room_for_reason(&"x".repeat(MAX_MESSAGE - 268)), Some(256));
     }
 
     #[test]

@@ -8,6 +8,15 @@ use uuid::Uuid;
 
 use super::wire::VERSION;
 
+/// The longest name of a caller, in bytes.
+pub const MAX_CALLER: usize = 1024;
+/// The most retries that a submission may ask for.
+pub const MAX_RETRIES: u32 = 100;
+/// The longest time limit of an attempt, in seconds: Lambda's own.
+pub const MAX_TIME_LIMIT: u64 = 900;
+/// How far ahead a task may be due, in seconds: a year.
+pub const MAX_WAIT: u64 = 365 * 24 * 3600;
+
 /// One submission of a job: the whole of it, so that a worker needs nothing else to run it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Task {

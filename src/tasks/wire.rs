@@ -6,35 +6,123 @@
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::task::Task;
+use super::task::{MAX_CALLER, MAX_RETRIES, MAX_TIME_LIMIT, MAX_WAIT, Task};
 
 /// The version of the form.
 pub(super) const VERSION: u8 = 1;
 
+/// The longest name of a job, and the longest fingerprint, in bytes.
+const MAX_NAME: usize = 255;
+/// More chunks than an input has.
+const MAX_CHUNKS: u32 = 1_000;
+/// The latest time of a message, in milliseconds since the Unix epoch: the end of the year 9999.
+const MAX_TIME: u64 = 253_402_300_799_999;
+/// How much later than a year ahead a task may be due, in seconds: clocks differ.
+const CLOCKS: u64 = 24 * 3600;
+
 /// Why a message is not a task.
 #[derive(Debug, thiserror::Error)]
 pub enum NotATask {
-    /// It is not JSON of the right form.
-    #[error("the message is not a task: {0}")]
-    Malformed(#[from] serde_json::Error),
-    /// It comes from another version of this program.
+    /// The message is not JSON of the right form. Only the place is told: the parser's own words may
+    /// quote the message, and reasons are logged.
+    #[error("the message is not a task: see line {line}, column {column}")]
+    Malformed {
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1; 0 before the first character of a line.
+        column: usize,
+    },
+    /// The message comes from another version of this program.
     #[error("the message has version {0}, which this worker does not know")]
     Version(u8),
+    /// A field has a value that no submission gives it.
+    #[error("the message is not a task: {0}")]
+    OutOfBounds(&'static str),
 }
 
-/// Reads a message's body.
+impl From<serde_json::Error> for NotATask {
+    fn from(error: serde_json::Error) -> NotATask {
+        NotATask::Malformed {
+            line: error.line(),
+            column: error.column(),
+        }
+    }
+}
+
+/// Reads a message's body at the time `now`, in milliseconds since the Unix epoch. Every field is bounded,
+/// so that a record and a dead letter can be made of any task.
 ///
 /// # Errors
-/// For a body that is not a task, or that is a task of another version.
-pub fn decode(body: &str) -> Result<Task, NotATask> {
+/// For a body that is not a task, that is a task of another version, or that has a field out of bounds.
+pub fn decode(body: &str, now: u64) -> Result<Task, NotATask> {
     #[derive(Deserialize)]
     struct HasVersion {
         v: u8,
     }
     match serde_json::from_str::<HasVersion>(body)?.v {
-        VERSION => Ok(serde_json::from_str(body)?),
+        VERSION => {
+            let task: Task = serde_json::from_str(body)?;
+            match out_of_bounds(&task, now) {
+                Some(reason) => Err(NotATask::OutOfBounds(reason)),
+                None => Ok(task),
+            }
+        }
         other => Err(NotATask::Version(other)),
     }
+}
+
+/// What is wrong with a task that no submission makes.
+fn out_of_bounds(task: &Task, now: u64) -> Option<&'static str> {
+    let is_long = |text: &Option<String>, most: usize| {
+        let text = text.as_ref();
+        text.is_some_and(|text| text.len() > most)
+    };
+    let options = &task.options;
+    let latest = now.saturating_add((MAX_WAIT + CLOCKS) * 1000);
+    let checks = [
+        (task.job.len() > MAX_NAME, "the job's name is too long"),
+        (
+            is_long(&task.caller, MAX_CALLER),
+            "the caller's name is too long",
+        ),
+        (
+            is_long(&task.fingerprint, MAX_NAME),
+            "the fingerprint is too long",
+        ),
+        (
+            task.input().is_none() && task.input_chunks == 0,
+            "there is no input",
+        ),
+        (
+            task.input_chunks > MAX_CHUNKS,
+            "the input has too many chunks",
+        ),
+        (task.run == 0, "the run is 0"),
+        (
+            task.submitted_at > MAX_TIME,
+            "the time of submission is out of range",
+        ),
+        (
+            options.eta.is_some_and(|eta| eta > latest),
+            "the eta is more than a year ahead",
+        ),
+        (
+            options.expires.is_some_and(|expires| expires > MAX_TIME),
+            "the expiry is out of range",
+        ),
+        (
+            options.max_retries.is_some_and(|count| count > MAX_RETRIES),
+            "there are too many retries",
+        ),
+        (
+            options
+                .time_limit
+                .is_some_and(|limit| limit == 0 || limit > MAX_TIME_LIMIT),
+            "the time limit is out of range",
+        ),
+    ];
+    let wrong = checks.into_iter().find(|(is_wrong, _)| *is_wrong);
+    wrong.map(|(_, reason)| reason)
 }
 
 /// The id in a body that is not a task of this version, if the body has an id.
@@ -69,6 +157,12 @@ mod tests {
 
     use super::*;
     use crate::tasks::task::Priority;
+
+    const NOW: u64 = 1_900_000_000_000;
+
+    fn decode(body: &str) -> Result<Task, NotATask> {
+        super::decode(body, NOW)
+    }
 
     fn task(input: &str) -> Task {
         let input = RawValue::from_string(input.to_owned()).unwrap();
@@ -122,7 +216,7 @@ mod tests {
     fn what_is_not_a_task_is_told_apart() {
         for body in ["", "{}", "[]", r#"{"v":1,"id":"x"}"#] {
             assert!(
-                matches!(decode(body), Err(NotATask::Malformed(_))),
+                matches!(decode(body), Err(NotATask::Malformed { .. })),
                 "{body}"
             );
         }
@@ -130,5 +224,33 @@ mod tests {
         assert!(matches!(decode(&newer), Err(NotATask::Version(9))));
         assert_eq!(find_id(&newer), Some(Uuid::nil()));
         assert_eq!(find_id("{}"), None);
+    }
+
+    #[test]
+    fn every_field_is_bounded() {
+        let wrong = |change: fn(&mut Task)| {
+            let mut task = task("1");
+            change(&mut task);
+            let decoded = decode(&encode(&task).unwrap());
+            matches!(decoded, Err(NotATask::OutOfBounds(_)))
+        };
+        let year = MAX_WAIT * 1000;
+        assert!(wrong(|task| task.job = "j".repeat(500_000)));
+        assert!(wrong(|task| task.caller = Some("c".repeat(450_000))));
+        assert!(wrong(|task| task.fingerprint = Some("f".repeat(450_000))));
+        assert!(wrong(|task| task.without_input(0)));
+        assert!(wrong(|task| task.without_input(u32::MAX)));
+        assert!(wrong(|task| task.run = 0));
+        assert!(wrong(|task| task.submitted_at = u64::MAX));
+        assert!(wrong(|task| task.options.eta = Some(u64::MAX)));
+        assert!(wrong(|task| task.options.expires = Some(u64::MAX)));
+        assert!(wrong(|task| task.options.max_retries = Some(101)));
+        assert!(wrong(|task| task.options.time_limit = Some(0)));
+        assert!(wrong(|task| task.options.time_limit = Some(901)));
+        let mut due = task("1");
+        due.options.eta = Some(NOW + year);
+        due.options.expires = Some(MAX_TIME);
+        due.caller = Some("c".repeat(MAX_CALLER));
+        assert!(decode(&encode(&due).unwrap()).is_ok());
     }
 }

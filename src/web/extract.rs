@@ -86,6 +86,10 @@ pub trait Extract {
     /// without it.
     fn body_as<T>(&self, read: impl FnOnce(Json) -> Checked<T>) -> Checked<T>;
 
+    /// As [`Extract::body_as`], for a value that no answer echoes unless it is wrong: U+FFFD replaces each
+    /// half of a surrogate pair.
+    fn body_as_lossy<T>(&self, read: impl FnOnce(Json) -> Checked<T>) -> Checked<T>;
+
     /// The body as a JSON object (FastAPI's `dict`).
     fn body_object(&self) -> Checked<Object>;
 
@@ -208,11 +212,14 @@ impl Extract for Request {
     fn body_as<T>(&self, read: impl FnOnce(Json) -> Checked<T>) -> Checked<T> {
         let (value, lone_surrogates) = checks::body(self)?;
         let read = read(value);
-        let echoes = match &read {
-            Err(Rejection::Fields(errors)) => errors.iter().any(FieldError::echoes_replacement),
-            _ => true,
-        };
-        checks::writable(lone_surrogates && echoes)?;
+        checks::writable(lone_surrogates && (read.is_ok() || echoes(&read)))?;
+        read
+    }
+
+    fn body_as_lossy<T>(&self, read: impl FnOnce(Json) -> Checked<T>) -> Checked<T> {
+        let (value, lone_surrogates) = checks::body(self)?;
+        let read = read(value);
+        checks::writable(lone_surrogates && echoes(&read))?;
         read
     }
 
@@ -233,6 +240,15 @@ impl Extract for Request {
 
     fn viewer(&self) -> &Viewer {
         &arrival(self).admitted.viewer
+    }
+}
+
+/// Whether an answer with these errors echoes U+FFFD, which may stand for half of a surrogate pair.
+fn echoes<T>(read: &Checked<T>) -> bool {
+    match read {
+        Ok(_) => false,
+        Err(Rejection::Fields(errors)) => errors.iter().any(FieldError::echoes_replacement),
+        Err(_) => true,
     }
 }
 

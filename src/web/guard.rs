@@ -13,6 +13,7 @@ use super::error::HttpError;
 use crate::auth::authorizer::MISSING;
 use crate::auth::{AuthMode, Scope, Scopes};
 use crate::config::{Config, ConfigError};
+use crate::tasks::task::MAX_CALLER;
 use crate::tasks::viewer::Viewer;
 
 /// Whom a route is for.
@@ -100,6 +101,10 @@ impl Guard {
             AuthMode::Jwt => self.by_token(authorizer),
         };
         let caller = caller?;
+        // A message with a longer name is not accepted by a worker.
+        if caller.name.len() > MAX_CALLER {
+            return Err(invalid());
+        }
         if !caller.scopes.allow(Scope::of(method)) {
             return Err(HttpError::new(StatusCode::FORBIDDEN, "Forbidden"));
         }
@@ -164,7 +169,9 @@ fn anybody(authorizer: &ApiGatewayRequestAuthorizer) -> Option<String> {
     };
     let identity = || authorizer.iam.as_ref()?.user_arn.as_deref();
     let caller = named.or_else(subject).or_else(identity);
-    caller.filter(|name| !name.is_empty()).map(str::to_owned)
+    caller
+        .filter(|name| (1..=MAX_CALLER).contains(&name.len()))
+        .map(str::to_owned)
 }
 
 /// The gateway has not said who makes the request: the route lacks its authorizer.

@@ -26,6 +26,26 @@ const MAX_KEY: usize = 255;
 /// The namespace of ids that are made of idempotency keys (a random UUID).
 const KEYS: Uuid = Uuid::from_u128(0x8a1d_3c1e_5f0b_4d7e_9a53_0d2f_8a9c_1b7e);
 
+/// Makes the ids of submissions with an idempotency key: the same caller and key have the same id.
+#[derive(Debug, Clone, Copy)]
+pub struct SubmissionIds(Uuid);
+
+impl SubmissionIds {
+    /// Ids that nobody can compute who does not know `secret`. Without a secret, whoever guesses a
+    /// caller's name and key can compute the id.
+    pub fn new(secret: Option<&str>) -> SubmissionIds {
+        let namespace = secret.map(|secret| Uuid::new_v5(&KEYS, secret.as_bytes()));
+        SubmissionIds(namespace.unwrap_or(KEYS))
+    }
+
+    /// The id of a caller's key. The length of the name keeps the keys of callers apart.
+    fn of(self, caller: Option<&str>, key: &str) -> Uuid {
+        let caller = caller.unwrap_or_default();
+        let name = format!("{}:{caller}:{key}", caller.len());
+        Uuid::new_v5(&self.0, name.as_bytes())
+    }
+}
+
 /// A submission, checked against its job.
 #[derive(Debug)]
 pub struct Submission {
@@ -57,7 +77,16 @@ pub struct NewTaskSchema {
 impl Submission {
     /// Reads a submission of one of `jobs`, at the time `now` in milliseconds since the Unix epoch.
     pub fn read(request: &Request, jobs: &'static [JobInfo], now: u64) -> Checked<Submission> {
-        let body = request.body_json()?.into_object();
+        request.body_as_lossy(|body| Submission::check(request, body, jobs, now))
+    }
+
+    fn check(
+        request: &Request,
+        body: Json,
+        jobs: &'static [JobInfo],
+        now: u64,
+    ) -> Checked<Submission> {
+        let body = body.into_object();
         let body = body.map_err(|other| words::model(["body".into()], other))?;
         let mut errors = Vec::new();
         let job = keep(&mut errors, job(&body, jobs));
@@ -77,14 +106,10 @@ impl Submission {
         }
     }
 
-    /// The task. With an idempotency key its id is made of the caller and the key, so that callers'
-    /// keys don't meet.
-    pub fn task(self, caller: Option<&str>, now: u64) -> Task {
+    /// The task. With an idempotency key its id is made of the caller and the key.
+    pub fn task(self, ids: SubmissionIds, caller: Option<&str>, now: u64) -> Task {
         let id = match &self.key {
-            Some((key, _)) => {
-                let name = format!("{}\n{key}", caller.unwrap_or_default());
-                Uuid::new_v5(&KEYS, name.as_bytes())
-            }
+            Some((key, _)) => ids.of(caller, key),
             None => Uuid::new_v4(),
         };
         let mut task = Task::new(id, self.job, self.input, now).with_options(self.options);

@@ -8,35 +8,35 @@ use lexopt::{Arg, Parser, ValueExt};
 
 /// The longest name of a caller, in characters.
 const LONGEST_NAME: usize = 64;
-/// The most days that a key may last: about a hundred years.
+/// The longest time until a key expires, in days: about a hundred years.
 const MOST_DAYS: u64 = 36_500;
 
-/// What is to be done.
+/// A command of the program.
 #[derive(Debug, PartialEq)]
 pub enum Command {
-    /// Make a key and show it.
+    /// Create a key and show it.
     Create(NewKey),
-    /// Show what is known of all keys.
+    /// Show all keys without their secrets.
     List,
-    /// Switch the key with this id off.
+    /// Revoke the key with this id.
     Revoke(String),
 }
 
-/// A key to be made.
+/// A key to be created.
 #[derive(Debug, PartialEq)]
 pub struct NewKey {
     /// The caller's name.
     pub name: String,
     /// What the caller may do.
     pub scopes: Scopes,
-    /// After how many days it ends, if it does.
+    /// After how many days the key expires; `None` for never.
     pub days: Option<u64>,
 }
 
 /// Reads the arguments that follow the program's name.
 ///
 /// # Errors
-/// When one is missing or unknown, or its value makes no sense.
+/// When an argument is missing or unknown, or a value is invalid.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
     let mut parser = Parser::from_args(arguments);
     match parser.next()? {
@@ -61,7 +61,7 @@ fn create(parser: &mut Parser) -> Result<NewKey, lexopt::Error> {
         }
     }
     Ok(NewKey {
-        name: name.ok_or("a key needs a --name: its caller's")?,
+        name: name.ok_or("a key needs a --name: the caller's name")?,
         scopes: scopes.ok_or("a key needs --scopes, such as read,write")?,
         days,
     })
@@ -74,27 +74,27 @@ fn ended(parser: &mut Parser, command: Command) -> Result<Command, lexopt::Error
     }
 }
 
-/// A name stands in tasks, in logs and in the ids of idempotent submissions.
+/// Checks a caller's name, which is stored in tasks, logs and the ids of idempotent submissions.
 fn checked_name(name: String) -> Result<String, lexopt::Error> {
     let fits = |c: char| c.is_ascii_alphanumeric() || ".-_@:".contains(c);
     if (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(fits) {
         return Ok(name);
     }
-    Err(format!("a name has 1 to {LONGEST_NAME} letters, digits, or characters of .-_@:").into())
+    Err(format!("a name has 1 to {LONGEST_NAME} characters: letters, digits and .-_@:").into())
 }
 
 fn checked_days(days: u64) -> Result<u64, lexopt::Error> {
     match days {
         1..=MOST_DAYS => Ok(days),
-        _ => Err(format!("a key lasts 1 to {MOST_DAYS} days").into()),
+        _ => Err(format!("--expires-days takes 1 to {MOST_DAYS} days").into()),
     }
 }
 
-/// An id; who gives the whole key instead is told so without seeing it again.
+/// Checks a key's id. The error does not repeat the text, which may be a whole key.
 fn id(text: &str) -> Result<String, lexopt::Error> {
     match is_id(text) {
         true => Ok(text.to_owned()),
-        false => Err("an id has 16 hexadecimal digits: `list` shows them".into()),
+        false => Err("an id has 16 hexadecimal digits; `list` shows the ids".into()),
     }
 }
 
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_has_a_name_and_scopes() {
+    fn create_list_and_revoke_are_parsed() {
         let words = "create --name ada@example.com --scopes read,write --expires-days 30";
         let new = NewKey {
             name: "ada@example.com".to_owned(),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn invalid_arguments_are_refused_without_a_secret_in_the_error() {
         for words in [
             "",
             "walk",

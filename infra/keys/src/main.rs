@@ -1,5 +1,5 @@
-//! Creates, lists and revokes API keys, in the table that the environment names as the functions'
-//! does. `cargo xtask keys` sets that environment.
+//! Creates, lists and revokes API keys. As in the functions, `API_KEYS_TABLE` names the table;
+//! `cargo xtask keys` sets the variable.
 
 use std::process::ExitCode;
 
@@ -34,20 +34,20 @@ async fn run() -> Result<(), Error> {
     }
 }
 
-/// Prints the key alone on standard output, for a script to take; all else is for people.
+/// Prints only the key on standard output, for scripts. Texts for people go to standard error.
 async fn create(keys: &ApiKeyStore, new: NewKey) -> Result<(), Error> {
     let now = now_ms();
     let end = new.days.map(|days| now / 1000 + days * 24 * 3600);
     loop {
-        let key = ApiKey::generate().map_err(|_| "the system gives no random numbers")?;
+        let key = ApiKey::generate().map_err(|_| "the system's random number generator failed")?;
         let row = row_of(&key, &new.name, new.scopes.clone(), now, end);
-        // Another's id, which nobody will ever meet: 64 random bits.
+        // An existing key has the same id, which is 64 random bits: try again.
         if !keys.create(&row).await? {
             continue;
         }
         println!("{}", key.reveal());
         eprintln!("{}", line(&row, now));
-        eprintln!("This is the only time that the key is shown.");
+        eprintln!("The key is not shown again.");
         return Ok(());
     }
 }
@@ -64,7 +64,7 @@ async fn revoke(keys: &ApiKeyStore, id: &str) -> Result<(), Error> {
     if !keys.revoke(id).await? {
         return Err(format!("there is no key {id}").into());
     }
-    eprintln!("{id} is revoked; it may be taken for KeyCacheSeconds more (60 by default)");
+    eprintln!("{id} is revoked; caches may accept it for KeyCacheSeconds (60 by default)");
     Ok(())
 }
 
@@ -76,7 +76,7 @@ fn line(key: &StoredKey, now: u64) -> String {
     };
     let end = key.expires_at.map_or("never".to_owned(), time);
     format!(
-        "{}  {state}  {}  [{}]  made {}  ends {end}",
+        "{}  {state}  {}  [{}]  created {}  expires {end}",
         key.id,
         key.name,
         key.scopes,
@@ -90,7 +90,8 @@ fn time(seconds: u64) -> String {
     time.map_or(seconds.to_string(), |time| time.to_string())
 }
 
-/// The AWS SDK's own text is only the outermost cause. What says the same as its cause is told once.
+/// The error's text and the texts of its causes, since the AWS SDK's own text is only the outermost
+/// cause. Equal neighbours appear once.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |cause| (*cause).source());
     let mut texts: Vec<String> = causes.map(ToString::to_string).collect();

@@ -1,5 +1,5 @@
-//! The few calls to the local AWS endpoints that setting up needs, as plain
-//! HTTP: the AWS SDK would only make this crate slow to build.
+//! A client of the local AWS endpoints for the few calls of the set-up, in plain HTTP: the AWS SDK
+//! would only make this crate slow to build.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use ureq::Agent;
 
 use crate::error::{Context, Error, Result};
 
-/// Calls the AWS endpoints of the local stack.
+/// A client of the local stack's AWS endpoints.
 #[derive(Debug, Clone)]
 pub struct Aws {
     endpoint: String,
@@ -17,7 +17,7 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// A caller of `endpoint`, say `http://127.0.0.1:4566`.
+    /// A client of `endpoint`, such as `http://127.0.0.1:4566`.
     #[must_use]
     pub fn new(endpoint: &str, region: &str) -> Self {
         let agent = Agent::config_builder()
@@ -38,7 +38,7 @@ impl Aws {
         self.services().is_some()
     }
 
-    /// What the endpoints have loaded, if they answer.
+    /// The services that the endpoints have loaded, or `None` without an answer.
     #[must_use]
     pub fn services(&self) -> Option<Vec<String>> {
         let url = format!("{}/_ministack/health", self.endpoint);
@@ -52,11 +52,11 @@ impl Aws {
         Some(services.keys().cloned().collect())
     }
 
-    /// Calls a service that takes a form and answers XML.
+    /// Calls a service that takes a form and answers XML. Returns the answer's status and body,
+    /// also when the service refuses the call.
     ///
     /// # Errors
-    /// When the endpoint can't be reached; what the service answers to a wrong
-    /// call is returned with its status.
+    /// When the endpoint can't be reached.
     pub fn form(&self, service: &str, fields: &[(&str, &str)]) -> Result<(u16, String)> {
         let request = self
             .agent
@@ -79,7 +79,7 @@ impl Aws {
         read(request.send(body.to_string()), "DynamoDB")
     }
 
-    /// Calls Lambda's REST API with a body.
+    /// Sends a POST with a body to Lambda's REST API.
     ///
     /// # Errors
     /// As [`Aws::form`].
@@ -92,7 +92,7 @@ impl Aws {
         read(request.send(body.to_string()), "Lambda")
     }
 
-    /// Changes something through Lambda's REST API.
+    /// Sends a PUT with a body to Lambda's REST API.
     ///
     /// # Errors
     /// As [`Aws::form`].
@@ -100,7 +100,7 @@ impl Aws {
         self.rest("lambda", "PUT", path, body.to_string())
     }
 
-    /// Reads from Lambda's REST API.
+    /// Sends a GET to Lambda's REST API.
     ///
     /// # Errors
     /// As [`Aws::form`].
@@ -114,7 +114,7 @@ impl Aws {
         )
     }
 
-    /// Deletes through Lambda's REST API.
+    /// Sends a DELETE to Lambda's REST API.
     ///
     /// # Errors
     /// As [`Aws::form`].
@@ -142,7 +142,7 @@ impl Aws {
         self.rest("apigateway", method, &format!("/v2/apis{path}"), body)
     }
 
-    /// Creates a bucket; one that is there already stays.
+    /// Creates a bucket, unless the bucket exists already.
     ///
     /// # Errors
     /// As [`Aws::form`].
@@ -189,7 +189,7 @@ impl Aws {
         read(self.agent.run(request), service)
     }
 
-    /// Nobody checks a signature here; the scope tells which service is meant.
+    /// The local endpoints check no signature; the credential's scope names the service.
     fn credential(&self, service: &str) -> String {
         let region = &self.region;
         format!(
@@ -204,14 +204,16 @@ type Answer = std::result::Result<ureq::http::Response<ureq::Body>, ureq::Error>
 fn read(answer: Answer, service: &str) -> Result<(u16, String)> {
     let mut answer = answer.context(format_args!("the local {service} does not answer"))?;
     let text = answer.body_mut().read_to_string();
-    let text = text.context(format_args!("the local {service} broke off"))?;
+    let text = text.context(format_args!(
+        "the answer of the local {service} was cut off"
+    ))?;
     Ok((answer.status().as_u16(), text))
 }
 
-/// The body of a successful answer.
+/// The body of a successful answer. `what` names the call in the error.
 ///
 /// # Errors
-/// When the status is not a success, with what the service said.
+/// When the status is not a success; the error has the answer's text.
 pub fn expect(what: &str, (status, text): (u16, String)) -> Result<String> {
     if (200..300).contains(&status) {
         return Ok(text);

@@ -1,4 +1,4 @@
-//! What the local CloudFormation tells about the stack.
+//! Reads the deployed stack from the local CloudFormation.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,15 @@ use crate::error::{Context, Result};
 use crate::security::Parameters;
 use crate::template::STACK;
 
-/// The stack's description, as the service's XML.
+/// The description of the stack, as CloudFormation's XML.
 ///
 /// # Errors
-/// When there is no such stack, or the endpoints don't answer.
+/// When the stack does not exist, or the endpoints don't answer.
 pub fn describe(aws: &Aws) -> Result<String> {
     ask(aws, "DescribeStacks", &[])
 }
 
-/// The physical name of each resource by its name in the template.
+/// The physical name of each resource, by the resource's logical name in the template.
 ///
 /// # Errors
 /// As [`describe`].
@@ -26,7 +26,7 @@ pub fn physical_names(aws: &Aws) -> Result<BTreeMap<String, String>> {
     Ok(names(&listing))
 }
 
-/// The template after the expansion of what SAM adds to CloudFormation.
+/// The template after the SAM transform.
 ///
 /// # Errors
 /// As [`describe`].
@@ -36,7 +36,7 @@ pub fn processed_template(aws: &Aws) -> Result<Value> {
     serde_json::from_str(&unescape(body)).context("the processed template is not JSON")
 }
 
-/// What the template's parameters are set to.
+/// The values of the stack's parameters.
 ///
 /// # Errors
 /// As [`describe`].
@@ -59,7 +59,7 @@ fn names(listing: &str) -> BTreeMap<String, String> {
     pairs(listing, "LogicalResourceId", "PhysicalResourceId")
 }
 
-/// Two elements of each member that has both.
+/// Two elements of each member that has both elements.
 fn pairs(listing: &str, key: &str, value: &str) -> BTreeMap<String, String> {
     let members = listing.split("<member>").skip(1);
     let pair = |member: &str| {
@@ -89,7 +89,7 @@ fn unescape(text: &str) -> String {
         ("&apos;", "'"),
         ("&#x27;", "'"),
         ("&#39;", "'"),
-        // Last, since what it leaves must not be taken for an entity.
+        // Last, so that no decoded `&` is read as the start of another entity.
         ("&amp;", "&"),
     ];
     entities
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outputs_are_found_by_their_key() {
+    fn output_value_finds_an_output_by_its_key() {
         let xml = "<Outputs><member><OutputKey>A</OutputKey><OutputValue>1</OutputValue>\
             </member><member><OutputKey>B</OutputKey><OutputValue>2</OutputValue></member>\
             </Outputs><StackStatus> CREATE_COMPLETE </StackStatus>";
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_read_resource_by_resource() {
+    fn names_maps_logical_to_physical_names() {
         let xml = "<StackResources>\
             <member><LogicalResourceId>Rows</LogicalResourceId>\
             <PhysicalResourceId>x-rows</PhysicalResourceId></member>\
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_read_beside_outputs() {
+    fn pairs_reads_parameters_and_ignores_outputs() {
         let xml = "<member><StackName>x</StackName><Parameters>\
             <member><ParameterKey>AuthMode</ParameterKey><ParameterValue>none</ParameterValue>\
             </member></Parameters><Outputs><member><OutputKey>A</OutputKey>\
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn entities_are_undone_once() {
+    fn entities_are_decoded_once() {
         assert_eq!(
             unescape("{&quot;a&quot;:&quot;&amp;lt;&quot;}"),
             r#"{"a":"&lt;"}"#

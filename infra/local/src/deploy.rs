@@ -1,13 +1,13 @@
-//! The real deployment on one machine: `sam build` and `sam deploy` put
-//! `template.yaml` into local AWS endpoints, which run the functions.
+//! The real deployment on one machine: `sam build` and `sam deploy` deploy `template.yaml` into
+//! local AWS endpoints, which run the functions.
 //!
-//! In the order in which it happens:
+//! The steps, in order:
 //!
-//! 1. `sam` builds the functions and packs them,
+//! 1. `sam` builds and packages the functions,
 //! 2. the demo upstream and the AWS endpoints start, unless they run already,
 //! 3. `sam` deploys,
-//! 4. `routes` creates what the endpoints leave out of the HTTP API, and
-//!    `mappings` mends what they make of the queues' event source mappings.
+//! 4. `routes` creates the routes of the HTTP API, which the endpoints ignore, and `mappings`
+//!    corrects the queues' event source mappings.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,6 +19,7 @@ use ureq::http::{Request, StatusCode};
 use crate::aws::{Aws, expect};
 use crate::emulator::{self, Emulator};
 use crate::error::{Context, Error, Result};
+use crate::gateway::Slash;
 use crate::process::{self, Log};
 use crate::setup::{self, DeployTools};
 use crate::stack::Steps;
@@ -32,48 +33,51 @@ mod mappings;
 mod routes;
 pub mod sam;
 
-/// The template's name for the log group of all functions.
+/// The logical name of the functions' log group in the template.
 const LOG_GROUP: &str = "FunctionsLogGroup";
 
-/// What the endpoints load: besides the stack's own services those that a deployment goes through.
+/// The services that the endpoints load: the stack's own services, and the services that a
+/// deployment uses.
 const SERVICES: &str =
     "apigateway,cloudformation,dynamodb,iam,lambda,logs,monitoring,s3,scheduler,sqs,sts";
 
-/// What kind of deployment to make. The default is for tests: free ports and nothing printed.
+/// The settings of a deployment. The defaults are for tests: free ports and no output.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// The port of the AWS endpoints, 0 for a free one.
+    /// The port of the AWS endpoints, 0 for any free one.
     pub aws_port: u16,
-    /// The port of the demo upstream, 0 for a free one.
+    /// The port of the demo upstream, 0 for any free one.
     pub upstream_port: u16,
-    /// Whether the functions are optimized.
+    /// Whether the functions are built with optimizations.
     pub release: bool,
-    /// How long the demo upstream waits before each answer.
+    /// The delay of the demo upstream's answers.
     pub delay: Duration,
     /// Values for the template's parameters.
     pub parameters: Vec<(String, String)>,
-    /// Variables for all functions, where the template does not set them.
+    /// Variables for all functions that the template does not set.
     pub environment: Vec<(String, String)>,
-    /// Whether each step is told on the terminal.
+    /// How the HTTP API handles a trailing slash.
+    pub slash: Slash,
+    /// Whether each step is printed on the terminal.
     pub progress: bool,
 }
 
-/// A running deployment; dropping it stops what it started, and nothing else.
+/// A running deployment. Dropping it stops everything that it has started.
 #[derive(Debug)]
 pub struct Deployment {
     port: u16,
     api: String,
-    /// The physical name of each function by its binary's.
+    /// The physical name of each function, by the name of the function's binary.
     functions: BTreeMap<String, String>,
     /// The log group of all functions.
     log_group: String,
-    // Dropped in this order: what calls before what is called.
+    // Fields are dropped in this order: callers before the services that they call.
     emulator: Emulator,
     upstream: Upstream,
     _unpacked: Folder,
 }
 
-/// A folder that goes with its owner.
+/// A folder that is deleted when its owner is dropped.
 #[derive(Debug)]
 struct Folder(PathBuf);
 
@@ -91,7 +95,7 @@ impl Drop for Folder {
     }
 }
 
-/// What was deployed into endpoints.
+/// The deployed stack.
 struct Deployed {
     api: String,
     functions: BTreeMap<String, String>,
@@ -99,12 +103,11 @@ struct Deployed {
 }
 
 impl Deployment {
-    /// Starts AWS endpoints and the demo upstream, deploys, and returns when
-    /// the service answers.
+    /// Starts AWS endpoints and the demo upstream, deploys, and returns when the service answers.
     ///
     /// # Errors
-    /// With one line for a person when something is missing, in use, or does
-    /// not come up. What had been started by then is stopped.
+    /// One line for people when a tool is missing, a port is in use, or a part does not start.
+    /// Parts that were started before are stopped.
     pub fn start(options: &Options) -> Result<Self> {
         let steps = Steps {
             told: options.progress,
@@ -128,7 +131,14 @@ impl Deployment {
         })?;
         let mut parameters = upstream_parameters(upstream.port());
         parameters.extend_from_slice(&options.parameters);
-        let deployed = deploy(&steps, &tools, &emulator.aws, port, &parameters)?;
+        let deployed = deploy(
+            &steps,
+            &tools,
+            &emulator.aws,
+            port,
+            &parameters,
+            options.slash,
+        )?;
         Ok(Self {
             port,
             api: deployed.api,
@@ -140,15 +150,15 @@ impl Deployment {
         })
     }
 
-    /// Where the service answers: the template's output `ApiUrl`. Its host
-    /// name stands for 127.0.0.1.
+    /// The address of the service: the template's output `ApiUrl`. Its host name resolves to
+    /// 127.0.0.1.
     #[must_use]
     pub fn url(&self) -> String {
         url(&self.api, self.port)
     }
 
-    /// The same place by its address, for clients that find no host below
-    /// `localhost`. Links in answers don't keep this form.
+    /// The same address with an IP address, for clients that cannot resolve names below
+    /// `localhost`. Links in answers don't have this form.
     #[must_use]
     pub fn url_by_address(&self) -> String {
         url_by_address(&self.api, self.port)
@@ -160,20 +170,20 @@ impl Deployment {
         self.port
     }
 
-    /// Where AWS calls go.
+    /// The address of the AWS endpoints.
     #[must_use]
     pub fn aws_endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Where the demo upstream is.
+    /// The address of the demo upstream.
     #[must_use]
     pub fn upstream_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.upstream.port())
     }
 
-    /// The processes of a function, given by its binary's name; none before
-    /// its first invocation.
+    /// The process ids of a function, by the name of its binary; empty before the function's first
+    /// invocation.
     #[must_use]
     pub fn pids_of(&self, function: &str) -> Vec<u32> {
         let Some(name) = self.functions.get(function) else {
@@ -185,8 +195,7 @@ impl Deployment {
             .collect()
     }
 
-    /// All lines that the functions have written so far, each with its log
-    /// stream in front.
+    /// All log lines of the functions so far, each prefixed by its log stream.
     ///
     /// # Errors
     /// When the endpoints don't answer.
@@ -194,24 +203,24 @@ impl Deployment {
         log_lines(&self.emulator.aws, &self.log_group)
     }
 
-    /// An error if the AWS endpoints have ended by themselves.
+    /// Checks that the AWS endpoints still run.
     ///
     /// # Errors
-    /// When they have.
+    /// When the endpoints have ended by themselves.
     pub fn check(&mut self) -> Result<()> {
         self.emulator.check()
     }
 
-    /// Stops everything; the same as dropping it.
+    /// Stops everything, like dropping the deployment.
     pub fn stop(self) {
         drop(self);
     }
 }
 
-/// Whether AWS endpoints that can be deployed into run at this port.
+/// Whether AWS endpoints for deployments run at this port.
 ///
 /// # Errors
-/// When other endpoints run there, such as those of `cargo xtask run`.
+/// When other endpoints run at the port, such as those of `cargo xtask run`.
 pub fn is_running(port: u16) -> Result<bool> {
     let Some(services) = endpoints(port).services() else {
         return Ok(false);
@@ -226,9 +235,8 @@ pub fn is_running(port: u16) -> Result<bool> {
     }
 }
 
-/// Deploys once more into the endpoints that run at the options' port. What
-/// the template's parameters were set to stays. Returns the service's address,
-/// in both forms.
+/// Deploys again into the endpoints at the options' port. Values of parameters stay, unless the
+/// options set them. Returns the service's address in both forms.
 ///
 /// # Errors
 /// When the build or the deployment fails.
@@ -238,7 +246,8 @@ pub fn update(options: &Options) -> Result<(String, String)> {
     };
     let port = options.aws_port;
     let tools = prepare(options, &steps, port)?;
-    let deployed = deploy(&steps, &tools, &endpoints(port), port, &options.parameters)?;
+    let (parameters, slash) = (&options.parameters, options.slash);
+    let deployed = deploy(&steps, &tools, &endpoints(port), port, parameters, slash)?;
     Ok((
         url(&deployed.api, port),
         url_by_address(&deployed.api, port),
@@ -257,7 +266,7 @@ fn url_by_address(api: &str, port: u16) -> String {
     format!("http://127.0.0.1:{port}/_aws/execute-api/{api}")
 }
 
-/// Makes sure of the tools and builds everything.
+/// Installs the tools and builds everything.
 fn prepare(options: &Options, steps: &Steps, port: u16) -> Result<DeployTools> {
     let release = options.release;
     let tools = steps.run("tools", setup::deploy_tools)?;
@@ -276,9 +285,9 @@ fn start_emulator(
     let log = Log::create(&project::scratch(port).join("ministack.log"), false)?;
     let unpacked = unpacked.0.display().to_string();
     let mut environment = vec![
-        // Lambda sets it from the template's LoggingConfig, the endpoints don't.
+        // Lambda sets the variable according to the template's LoggingConfig; the endpoints do not.
         ("AWS_LAMBDA_LOG_FORMAT".to_owned(), "JSON".to_owned()),
-        // Where the endpoints leave the functions that they have unpacked.
+        // The endpoints unpack functions into this folder.
         ("TMPDIR".to_owned(), unpacked),
     ];
     environment.extend_from_slice(&options.environment);
@@ -293,7 +302,7 @@ fn start_emulator(
     Emulator::start(&settings, &log)
 }
 
-/// The parameters that let the functions call the demo upstream.
+/// The parameters with which the functions call the demo upstream.
 fn upstream_parameters(port: u16) -> Vec<(String, String)> {
     let hosts = format!("127.0.0.1:{port},localhost:{port}");
     vec![
@@ -311,6 +320,7 @@ fn deploy(
     aws: &Aws,
     port: u16,
     parameters: &[(String, String)],
+    slash: Slash,
 ) -> Result<Deployed> {
     let template = Template::read(&project::root().join("template.yaml"))?;
     steps.run("sam deploy", || sam::deploy(tools, aws, port, parameters))?;
@@ -318,7 +328,7 @@ fn deploy(
     let api = steps.run("routes of the HTTP API", || {
         let processed = cloudformation::processed_template(aws)?;
         let parameters = cloudformation::parameters(aws)?;
-        routes::create(aws, &processed, &names, &parameters)
+        routes::create(aws, &processed, &names, &parameters, slash)
     })?;
     steps.run("concurrency of the queues' workers", || {
         mappings::number_concurrency(aws)
@@ -344,7 +354,7 @@ fn deploy(
     })
 }
 
-/// One request through the whole of it.
+/// Makes one request to the deployed service.
 fn answers(api: &str, port: u16) -> Result<()> {
     let request = Request::get(format!("http://127.0.0.1:{port}/"))
         .header("host", format!("{api}.execute-api.localhost:{port}"))
@@ -356,23 +366,26 @@ fn answers(api: &str, port: u16) -> Result<()> {
         .build()
         .new_agent();
     let answer = agent.run(request).context("the service does not answer")?;
-    // Where the documentation is closed, the greeting is too.
+    // Without open documentation the greeting requires a key.
     if answer.status().is_success() || answer.status() == StatusCode::UNAUTHORIZED {
         return Ok(());
     }
     Err(Error::new(format!(
-        "the service was deployed, and answers GET / with status {}: see {}",
+        "the service was deployed, but answers GET / with status {}: see {}",
         answer.status().as_u16(),
         project::scratch(port).join("ministack.log").display()
     )))
 }
 
-/// The lines of a log group, each with its stream in front.
+/// The lines of a log group, each prefixed by its log stream.
 fn log_lines(aws: &Aws, group: &str) -> Result<String> {
     let mut lines = String::new();
     let mut wanted = json!({"logGroupName": group});
     loop {
-        let text = expect("a look at the logs", aws.logs("FilterLogEvents", &wanted)?)?;
+        let text = expect(
+            "the read of the logs",
+            aws.logs("FilterLogEvents", &wanted)?,
+        )?;
         let page: Value = serde_json::from_str(&text).context("the logs")?;
         for event in page["events"].as_array().into_iter().flatten() {
             let text = |name: &str| event[name].as_str().unwrap_or_default();
@@ -389,7 +402,7 @@ fn log_lines(aws: &Aws, group: &str) -> Result<String> {
     }
 }
 
-/// What the terminal must set for `aws` or `sam` to reach the endpoints.
+/// The variables with which `aws` and `sam` reach the endpoints.
 #[must_use]
 pub fn aws_settings(port: u16) -> String {
     format!(

@@ -8,30 +8,30 @@ use crate::error::{Context, Error, Result};
 use crate::functions;
 use crate::process::{self, Log, Process};
 
-/// What it loads for the stack; the names are those of its `SERVICES` setting.
+/// The services that `ministack` loads for the stack, as in its `SERVICES` setting.
 pub const SERVICES: &str = "cloudformation,dynamodb,sqs,lambda,iam,sts,logs,scheduler";
 
-/// How the endpoints are to run.
+/// The settings of the endpoints.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings<'a> {
     /// The `ministack` program.
     pub program: &'a Path,
-    /// The program that ties it to our life.
+    /// The program that ends `ministack` when this process ends.
     pub runner: &'a Path,
-    /// Its port.
+    /// The port of the endpoints.
     pub port: u16,
-    /// What it loads.
+    /// The services to load, joined by commas.
     pub services: &'a str,
-    /// A folder that state is read from, and written to when it stops.
+    /// A folder for the state: read at the start, written at the end. `None` to keep no state.
     pub data: Option<&'a Path>,
-    /// Variables that functions inside of it get besides their own.
+    /// More environment variables for `ministack` and the functions inside of it.
     pub environment: &'a [(String, String)],
 }
 
 /// Running AWS endpoints.
 #[derive(Debug)]
 pub struct Emulator {
-    /// Calls them.
+    /// A client of the endpoints.
     pub aws: Aws,
     process: Process,
 }
@@ -39,8 +39,9 @@ pub struct Emulator {
 impl Emulator {
     /// Starts the endpoints and waits until they answer.
     ///
+    ///
     /// # Errors
-    /// When they don't come up.
+    /// When the endpoints do not start or do not answer.
     pub fn start(settings: &Settings, log: &Log) -> Result<Self> {
         let mut command = process::tether(settings.runner, settings.program);
         let endpoint = format!("http://127.0.0.1:{}", settings.port);
@@ -55,9 +56,9 @@ impl Emulator {
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", settings.port.to_string())
             .env("SERVICES", settings.services)
-            // What functions inside of it call.
+            // The endpoint for functions that run inside of `ministack`.
             .env("AWS_ENDPOINT_URL", &endpoint)
-            // Both would open further ports.
+            // Without these two settings `ministack` would open more ports.
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0")
             .env("PYTHONUNBUFFERED", "1");
@@ -71,7 +72,7 @@ impl Emulator {
                 command.env("PERSIST_STATE", "0");
             }
         }
-        // Writing the state of many rows takes a while.
+        // Writing the state of many rows takes a few seconds.
         let process = Process::start("ministack", command, log, Duration::from_secs(15))?;
         let aws = Aws::new(&endpoint, "us-east-1");
         let mut emulator = Self { aws, process };
@@ -79,16 +80,16 @@ impl Emulator {
         Ok(emulator)
     }
 
-    /// The process that all of it runs below.
+    /// The process id of the runner, which is the parent of `ministack`.
     #[must_use]
     pub fn process_id(&self) -> u32 {
         self.process.id()
     }
 
-    /// An error if it has ended by itself.
+    /// Checks that the process still runs.
     ///
     /// # Errors
-    /// When it has ended.
+    /// When the process has ended by itself.
     pub fn check(&mut self) -> Result<()> {
         self.process.check()
     }

@@ -1,12 +1,12 @@
-//! Errors are one line for a person: what is wrong, and how to mend it.
+//! Errors as one line for a person: the problem and its solution.
 
 use std::fmt;
 
-/// One line that says what is wrong and, where it is known, what to do.
+/// One line that names the problem and, where known, the solution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error(String);
 
-/// The result of everything here that can fail.
+/// The result of this crate's fallible functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
@@ -24,12 +24,12 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Says what was being done when something failed.
+/// Adds to an error what the program was doing.
 pub trait Context<T> {
-    /// Puts `what` in front of the cause.
+    /// Puts `what` in front of the cause's text.
     ///
     /// # Errors
-    /// The same failure, told better.
+    /// The same failure, as an [`Error`].
     fn context(self, what: impl fmt::Display) -> Result<T>;
 }
 

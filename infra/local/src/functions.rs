@@ -11,29 +11,29 @@ use crate::process::{self, Log, Process};
 use crate::template::Template;
 use crate::{project, runtime};
 
-/// How the functions are to run.
+/// The settings of the functions.
 #[derive(Debug, Clone)]
 pub struct Settings<'a> {
     /// The `cargo-lambda` program.
     pub cargo_lambda: &'a Path,
-    /// The program that runs each function.
+    /// The program that runs each function, see [`crate::runtime`].
     pub runner: &'a Path,
-    /// The port of HTTP requests and of invocations.
+    /// The port for HTTP requests and invocations.
     pub port: u16,
-    /// The functions' environment.
+    /// The functions' environment variables.
     pub environment: &'a [(String, String)],
-    /// Whether they are optimized.
+    /// Whether the functions are built with optimizations.
     pub release: bool,
-    /// Whether a changed source file reloads them.
+    /// Whether `cargo lambda watch` rebuilds functions when a source file changes.
     pub reload: bool,
-    /// How many processes each function may have.
+    /// The maximum number of processes of each function.
     pub concurrency: usize,
-    /// A folder for small files.
+    /// A folder for the watcher's small files.
     pub scratch: &'a Path,
 }
 
-/// A cargo command without what an outer cargo left in the environment: some
-/// build scripts would take it for a change and compile everything again.
+/// A cargo command without the variables of an outer cargo. With these variables some build scripts
+/// see a change, and cargo compiles everything again.
 #[must_use]
 pub fn cargo() -> Command {
     let mut command = Command::new("cargo");
@@ -42,7 +42,7 @@ pub fn cargo() -> Command {
     command
 }
 
-/// Takes from a command's environment what a cargo that runs us has put there.
+/// Removes the variables that an outer cargo sets from a command's environment.
 pub(crate) fn forget_outer_cargo(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let Some(name) = name.to_str() else { continue };
@@ -58,10 +58,10 @@ pub(crate) fn forget_outer_cargo(command: &mut Command) {
     }
 }
 
-/// Builds the program that runs the functions, and returns where it is.
+/// Builds the program that runs the functions, and returns its path.
 ///
 /// # Errors
-/// When it does not compile.
+/// When the program does not compile.
 pub fn build_runner() -> Result<PathBuf> {
     let mut command = cargo();
     command.args([
@@ -76,11 +76,10 @@ pub fn build_runner() -> Result<PathBuf> {
     Ok(project::target().join("debug").join("local-runner"))
 }
 
-/// Builds every function at once. Left to the watcher, each would be built
-/// when it is first called.
+/// Builds all functions at once. The watcher would build each function only at its first call.
 ///
 /// # Errors
-/// When they don't compile; the compiler has then said why.
+/// When a function does not compile; the compiler has printed the reason.
 pub fn build(release: bool) -> Result<()> {
     let mut command = cargo();
     command.args(["build", "--quiet", "--bins"]);
@@ -99,13 +98,14 @@ fn succeed(command: Command, what: &str) -> Result<()> {
     )))
 }
 
-/// Starts the watcher and waits until it listens.
+/// Starts `cargo lambda watch` and waits until it listens.
 ///
 /// # Errors
-/// When it does not come up.
+/// When the watcher does not listen in time.
 pub fn start(settings: &Settings, template: &Template, log: &Log) -> Result<Process> {
     let command = watch_command(settings, template)?;
-    // It gives the functions a second, and is killed after two.
+    // On SIGTERM the watcher gives its functions a second. After two, [`Process`] kills the
+    // watcher.
     let mut process = Process::start("cargo lambda watch", command, log, Duration::from_secs(2))?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.port));
     for _ in 0..1000 {
@@ -129,7 +129,7 @@ fn watch_command(settings: &Settings, template: &Template) -> Result<Command> {
 
     let mut command = process::tether(settings.runner, settings.cargo_lambda);
     command.current_dir(project::root());
-    // The watcher runs cargo, which else would compile again what is built.
+    // The watcher runs cargo, and the variables of an outer cargo would cause a second compilation.
     forget_outer_cargo(&mut command);
     forget_aws(&mut command);
     command
@@ -142,7 +142,7 @@ fn watch_command(settings: &Settings, template: &Template) -> Result<Command> {
         .env(runner_variable()?, from_root(settings.runner))
         .env(runtime::TIMEOUTS, timeouts(template))
         .env(runtime::SCRATCH, &under_way)
-        // Cargo's "Running …" before each function says nothing new.
+        // Hides cargo's "Running …" line before each function.
         .env("CARGO_TERM_QUIET", "true");
     if settings.release {
         command.arg("--release");
@@ -153,8 +153,8 @@ fn watch_command(settings: &Settings, template: &Template) -> Result<Command> {
     Ok(command)
 }
 
-/// Takes the AWS settings of the terminal from a command's environment: it is
-/// to reach nobody's real account.
+/// Removes the terminal's AWS settings from a command's environment, so that the command cannot
+/// reach a real account.
 pub(crate) fn forget_aws(command: &mut Command) {
     for (name, _) in std::env::vars_os().filter(|(name, _)| is_aws(name)) {
         command.env_remove(name);
@@ -174,7 +174,7 @@ fn timeouts(template: &Template) -> String {
     entries.join(",")
 }
 
-/// The variable that has cargo run programs through another one.
+/// The variable with the program that cargo runs other programs through.
 fn runner_variable() -> Result<String> {
     let output = Command::new("rustc")
         .arg("-vV")
@@ -182,14 +182,14 @@ fn runner_variable() -> Result<String> {
         .context("cannot run rustc")?;
     let text = String::from_utf8_lossy(&output.stdout);
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    let host = host.ok_or_else(|| Error::new("rustc does not tell its host"))?;
+    let host = host.ok_or_else(|| Error::new("`rustc -vV` has no host line"))?;
     Ok(format!(
         "CARGO_TARGET_{}_RUNNER",
         host.to_uppercase().replace(['-', '.'], "_")
     ))
 }
 
-/// Cargo splits the runner at spaces, so the shorter its path the better.
+/// Cargo splits the variable's value at spaces; a path relative to the root has the fewest.
 fn from_root(path: &Path) -> &Path {
     path.strip_prefix(project::root()).unwrap_or(path)
 }
@@ -203,8 +203,7 @@ fn env_file(environment: &[(String, String)]) -> String {
         })
 }
 
-/// Reads `NAME=value` lines; empty ones and those that start with `#` are
-/// left out.
+/// Reads `NAME=value` lines. Ignores empty lines and lines that start with `#`.
 #[must_use]
 pub fn parse_env(text: &str) -> Vec<(String, String)> {
     text.lines()
@@ -220,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn environment_files_are_read_and_written_alike() {
+    fn parse_env_reads_the_lines_of_env_file() {
         let environment = parse_env("# a comment\nA=1\n\nURL=http://x/?a=b\n EMPTY=\nnothing\n");
         let pairs = [("A", "1"), ("URL", "http://x/?a=b"), ("EMPTY", "")];
         assert_eq!(
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_runner_variable_has_cargo_s_form() {
+    fn the_runner_variable_has_the_form_that_cargo_reads() {
         let name = runner_variable().unwrap();
         assert!(name.starts_with("CARGO_TARGET_") && name.ends_with("_RUNNER"));
         assert!(

@@ -1,10 +1,9 @@
-//! The HTTP API before the functions, as API Gateway is before them on AWS.
+//! The HTTP API in front of the functions, like API Gateway on AWS.
 //!
-//! The watcher has a router of its own, for those who start each part by hand.
-//! It answers 500 to a JSON body that is not UTF-8, has its own 404, and comes
-//! to a stand for good when more than a hundred requests wait for one
-//! function. So the stack routes by `template.yaml`, makes the same event as
-//! API Gateway, and lets no more requests through than the watcher bears.
+//! The watcher has its own router, for people who start each part by hand. That router answers 500
+//! to a JSON body that is not UTF-8, has its own 404, and stops working when more than a hundred
+//! requests wait for one function. So the stack matches the routes of `template.yaml` itself,
+//! creates API Gateway's events, and limits the concurrent requests to the watcher.
 
 use std::collections::HashMap;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -12,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use percent_encoding::{percent_decode, percent_decode_str};
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 use ureq::Agent;
 
@@ -21,30 +20,50 @@ use crate::http::{Body, Request, Response, Server};
 use crate::template::Route;
 
 mod checkpoint;
+mod routing;
 
 pub use checkpoint::Checkpoint;
+pub use routing::Slash;
+use routing::{Matched, decoded_path, find};
 
-/// API Gateway's largest request body.
-const LARGEST: usize = 10 * 1024 * 1024;
+/// API Gateway's limit for request bodies, in bytes.
+const MAX_BODY: usize = 10 * 1024 * 1024;
 
-/// How long API Gateway waits for a function.
+/// Lambda's limit for events in bytes, as JSON text with escapes.
+const MAX_EVENT: usize = 6 * 1024 * 1024;
+
+/// Lambda's limit for answers of functions in bytes, as JSON text with escapes.
+const MAX_ANSWER: usize = 6 * 1024 * 1024 + 100;
+
+/// API Gateway's integration time-out.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How many invocations of one function the watcher is given at once.
+/// How many concurrent invocations of one function the watcher gets.
 const AT_ONCE: usize = 50;
 
-/// A running HTTP API; dropping it ends it.
+/// A running HTTP API; dropping it stops the server.
 #[derive(Debug)]
 pub struct Gateway {
     server: Server,
 }
 
-/// What a function answered, if it did not fail.
-type Invoked = std::result::Result<Option<Value>, ureq::Error>;
+/// The result of an invocation.
+#[derive(Debug)]
+enum Invoked {
+    /// The function's answer.
+    Answer(Value),
+    /// The function failed, or its answer exceeds Lambda's limit.
+    Failed,
+    /// The function exceeded the integration time-out.
+    TooLate,
+    /// The event exceeds Lambda's limit.
+    TooLarge,
+}
 
 #[derive(Debug)]
 struct Api {
     routes: Vec<Route>,
+    slash: Slash,
     checkpoint: Option<Checkpoint>,
     functions_url: String,
     agent: Agent,
@@ -53,28 +72,30 @@ struct Api {
 }
 
 impl Gateway {
-    /// Serves `routes` on a loopback port, by invoking functions at
-    /// `functions_url`, with an authorizer before some of them if there is a
-    /// checkpoint.
+    /// Serves `routes` on a loopback port, and invokes functions at `functions_url`. With a
+    /// checkpoint, the authorizer is invoked before the functions of some routes. `slash`
+    /// determines how trailing slashes are handled.
     ///
     /// # Errors
-    /// When the port can't be listened on.
+    /// When the server cannot listen on the port.
     pub fn start(
         port: u16,
         functions_url: &str,
         routes: Vec<Route>,
+        slash: Slash,
         checkpoint: Option<Checkpoint>,
     ) -> Result<Self> {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(PATIENCE))
-            // The watcher sends an answer's head, waits for its acknowledgement, and sends the body.
-            // On a connection that is used again, Linux holds that back for 40 ms.
+            // The watcher sends an answer's head, waits for its acknowledgement, and then sends the
+            // body. On a connection that is reused, Linux delays the acknowledgement by 40 ms.
             .max_idle_connections(0)
             .build()
             .new_agent();
         let api = Api {
             routes,
+            slash,
             checkpoint,
             functions_url: functions_url.to_owned(),
             agent,
@@ -85,7 +106,7 @@ impl Gateway {
         Ok(Self { server })
     }
 
-    /// The port that it listens on.
+    /// The port of the server.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.server.port()
@@ -94,56 +115,71 @@ impl Gateway {
 
 impl Api {
     fn answer(&self, request: &Request) -> Response {
-        if request.body.len() > LARGEST {
-            return message(413, "Request Entity Too Large");
+        if request.body.len() > MAX_BODY {
+            return too_large();
         }
         let Some(path) = decoded_path(&request.path) else {
             return message(400, "Bad Request");
         };
-        let Some((route, parameters)) = find(&self.routes, &request.method, &path) else {
+        let Some(matched) = find(&self.routes, &request.method, &path, self.slash) else {
             return message(404, "Not Found");
         };
-        let mut event = event(request, &path, route, parameters);
-        if let Some(checkpoint) = &self.checkpoint
-            && checkpoint.stands_at(route)
-        {
+        let function = matched.route.function.as_str();
+        let checkpoint = self.checkpoint.as_ref();
+        let checkpoint = checkpoint.filter(|it| it.stands_at(matched.route) && !matched.bare);
+        let mut event = event(request, &path, &matched);
+        if let Some(checkpoint) = checkpoint {
             let ask = |question: &Value| self.invoke(checkpoint.function(), question);
             match checkpoint.who(&event, ask) {
                 Ok(context) => event["requestContext"]["authorizer"] = json!({"lambda": context}),
                 Err(refusal) => return refusal,
             }
         }
-        match self.invoke(&route.function, &event) {
-            Ok(Some(answer)) => response(&answer),
-            Err(ureq::Error::Timeout(_)) => message(503, "Service Unavailable"),
-            Ok(None) | Err(_) => message(500, "Internal Server Error"),
+        match self.invoke(function, &event) {
+            Invoked::Answer(answer) => response(&answer),
+            Invoked::Failed => message(500, "Internal Server Error"),
+            Invoked::TooLate => message(503, "Service Unavailable"),
+            Invoked::TooLarge => too_large(),
         }
     }
 
-    /// What a function answers; `None` where it fails.
     fn invoke(&self, function: &str, event: &Value) -> Invoked {
+        let event = event.to_string();
+        if event.len() > MAX_EVENT {
+            return Invoked::TooLarge;
+        }
         self.enter(function);
         let answer = self.invoke_now(function, event);
         self.leave(function);
-        answer
+        match answer {
+            Ok(Some(body)) if body.len() <= MAX_ANSWER => {
+                Invoked::Answer(serde_json::from_slice(&body).unwrap_or_default())
+            }
+            Err(ureq::Error::Timeout(_)) => Invoked::TooLate,
+            Ok(_) | Err(_) => Invoked::Failed,
+        }
     }
 
-    fn invoke_now(&self, function: &str, event: &Value) -> Invoked {
+    /// A function's answer; `None` when the function fails.
+    fn invoke_now(
+        &self,
+        function: &str,
+        event: String,
+    ) -> std::result::Result<Option<Vec<u8>>, ureq::Error> {
         let url = format!(
             "{}/2015-03-31/functions/{function}/invocations",
             self.functions_url
         );
-        let mut answer = self.agent.post(url).send(event.to_string())?;
+        let mut answer = self.agent.post(url).send(event)?;
         let body = answer
             .body_mut()
             .with_config()
             .limit(u64::MAX)
             .read_to_vec()?;
-        let answered = answer.status().is_success();
-        Ok(answered.then(|| serde_json::from_slice(&body).unwrap_or_default()))
+        Ok(answer.status().is_success().then_some(body))
     }
 
-    /// Waits until the function may have one more invocation.
+    /// Waits until the function may have one more concurrent invocation.
     fn enter(&self, function: &str) {
         let mut counts = self
             .under_way
@@ -170,89 +206,19 @@ impl Api {
     }
 }
 
-/// The path as API Gateway gives it to a function, and routes by: it decodes
-/// it, cuts it at a question mark, and decodes it again. What is no escape then
-/// is a bad request.
-fn decoded_path(path: &str) -> Option<String> {
-    let once: Vec<u8> = percent_decode_str(path).collect();
-    let once = once.split(|byte| *byte == b'?').next().unwrap_or_default();
-    let mut rest = once;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
-        match rest.get(at + 1..at + 3) {
-            Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => rest = &rest[at + 3..],
-            _ => return None,
-        }
-    }
-    let twice = percent_decode(once).decode_utf8_lossy();
-    Some(twice.into_owned())
-}
-
-/// The most specific route of a request, and what its path says.
-fn find<'a>(
-    routes: &'a [Route],
-    method: &str,
-    path: &str,
-) -> Option<(&'a Route, Map<String, Value>)> {
-    let fits = |route: &'a Route| {
-        (route.method == "ANY" || route.method == method)
-            .then(|| parameters(&route.path, path))
-            .flatten()
-            .map(|found| (route, found))
-    };
-    // A route without parameters goes before one that has some.
-    let literal = routes
-        .iter()
-        .filter_map(fits)
-        .min_by_key(|(_, found)| found.len());
-    literal.or_else(|| {
-        let default = routes.iter().find(|route| route.path.is_empty())?;
-        Some((default, Map::new()))
-    })
-}
-
-/// The parameters in `path` if it has the form of `pattern`; a slash at the
-/// end makes no difference.
-fn parameters(pattern: &str, path: &str) -> Option<Map<String, Value>> {
-    if pattern.is_empty() {
-        return None;
-    }
-    let path = match path.strip_suffix('/') {
-        Some(shorter) if !shorter.is_empty() && !shorter.ends_with('/') => shorter,
-        _ => path,
-    };
-    let (pattern, path): (Vec<_>, Vec<_>) =
-        (pattern.split('/').collect(), path.split('/').collect());
-    if pattern.len() != path.len() {
-        return None;
-    }
-    let mut found = Map::new();
-    for (expected, actual) in pattern.into_iter().zip(path) {
-        match expected
-            .strip_prefix('{')
-            .and_then(|name| name.strip_suffix('}'))
-        {
-            Some(_) if actual.is_empty() => return None,
-            Some(name) => drop(found.insert(name.to_owned(), json!(actual))),
-            None if expected == actual => {}
-            None => return None,
-        }
-    }
-    Some(found)
-}
-
-/// The name of the function that answers a request where there is no authorizer, and the event that
-/// it is given; nothing where the gateway answers itself.
+/// The function that answers a request without an authorizer, and the function's event; `None` when
+/// the gateway answers itself.
 #[must_use]
 pub fn invocation(routes: &[Route], request: &Request) -> Option<(String, Value)> {
     let path = decoded_path(&request.path)?;
-    let (route, parameters) = find(routes, &request.method, &path)?;
-    let event = event(request, &path, route, parameters);
-    Some((route.function.clone(), event))
+    let matched = find(routes, &request.method, &path, Slash::default())?;
+    let event = event(request, &path, &matched);
+    Some((matched.route.function.clone(), event))
 }
 
-/// API Gateway's event of payload format 2.0.
-fn event(request: &Request, path: &str, route: &Route, parameters: Map<String, Value>) -> Value {
-    let route_key = route.key();
+/// API Gateway's event in payload format 2.0.
+fn event(request: &Request, path: &str, matched: &Matched) -> Value {
+    let route_key = matched.route.key();
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -287,15 +253,15 @@ fn event(request: &Request, path: &str, route: &Route, parameters: Map<String, V
     if !request.query.is_empty() {
         event["queryStringParameters"] = joined(query(&request.query)).into();
     }
-    if !parameters.is_empty() {
-        event["pathParameters"] = parameters.into();
+    if !matched.parameters.is_empty() {
+        event["pathParameters"] = matched.parameters.clone().into();
     }
     put_body(&mut event, request);
     event
 }
 
-/// Text goes as it is; anything else, and what only claims to be text, in
-/// base 64.
+/// Puts the body into the event: text as text, everything else in base 64, also a body that is not
+/// UTF-8 although its content type is text.
 fn put_body(event: &mut Value, request: &Request) {
     if request.body.is_empty() {
         return;
@@ -319,7 +285,7 @@ fn put_body(event: &mut Value, request: &Request) {
     }
 }
 
-/// Values of the same name stand behind each other, with commas between.
+/// Joins the values of the same name with commas.
 fn joined(pairs: impl Iterator<Item = (String, String)>) -> Map<String, Value> {
     let mut map: Map<String, Value> = Map::new();
     for (name, value) in pairs {
@@ -346,13 +312,13 @@ fn decode(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// The HTTP answer in a function's answer.
+/// The HTTP answer that a function's answer describes.
 fn response(answer: &Value) -> Response {
     let Some(status) = answer["statusCode"]
         .as_u64()
         .and_then(|status| u16::try_from(status).ok())
     else {
-        // A function may answer with its body alone.
+        // A function's answer may be only the body.
         return Response::json(200, answer);
     };
     let text = answer["body"].as_str().unwrap_or_default();
@@ -364,7 +330,7 @@ fn response(answer: &Value) -> Response {
     let mut headers = Vec::new();
     let lines = |value: &Value| value.as_str().map(|text| text.replace(['\r', '\n'], " "));
     for (name, value) in answer["headers"].as_object().into_iter().flatten() {
-        // The server frames the body itself.
+        // The server sets the headers that frame the body.
         if !matches!(
             name.to_ascii_lowercase().as_str(),
             "content-length" | "transfer-encoding"
@@ -380,6 +346,10 @@ fn response(answer: &Value) -> Response {
         headers,
         body: Body::Whole(body),
     }
+}
+
+fn too_large() -> Response {
+    message(413, "Request Entity Too Large")
 }
 
 fn message(status: u16, text: &str) -> Response {

@@ -1,5 +1,5 @@
-//! API keys of a local service, and of one in an account, through the program
-//! that knows how they are stored.
+//! API keys of the local service or of a stack in an AWS account. The program in `infra/keys`
+//! creates, lists and revokes them.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,12 +11,12 @@ use crate::{functions, process, project, stack, template};
 /// The region of the local endpoints.
 const LOCAL_REGION: &str = "us-east-1";
 
-/// Where keys are kept.
+/// The service whose keys are managed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// In the AWS endpoints at this address on this machine.
+    /// The service at the AWS endpoints with this address on this machine.
     Local(String),
-    /// In the stack of this name, in the account that the environment leads to.
+    /// The stack with this name, in the AWS account of the environment's credentials.
     Account(String),
 }
 
@@ -26,10 +26,10 @@ impl Default for Place {
     }
 }
 
-/// Builds the program, and returns where it is.
+/// Builds the program for keys, and returns its path.
 ///
 /// # Errors
-/// When it does not compile.
+/// When the program does not compile.
 pub fn build() -> Result<PathBuf> {
     let mut command = functions::cargo();
     command.args(["build", "--quiet", "--package", "keys"]);
@@ -41,7 +41,7 @@ pub fn build() -> Result<PathBuf> {
     ))
 }
 
-/// The program with these arguments, ready to run.
+/// A command that runs the program with these arguments.
 ///
 /// # Errors
 /// As [`build`].
@@ -49,7 +49,7 @@ pub fn command(place: &Place, arguments: &[String]) -> Result<Command> {
     let mut command = Command::new(build()?);
     command.args(arguments);
     forget_outer_cargo(&mut command);
-    // No line of the log is to stand among what a script reads.
+    // Scripts read the output, so it must contain no log lines.
     command.env("RUST_LOG", "off");
     let stack = match place {
         Place::Local(endpoint) => {
@@ -63,7 +63,7 @@ pub fn command(place: &Place, arguments: &[String]) -> Result<Command> {
         }
         Place::Account(stack) => {
             let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-            // The program knows the first of the two alone.
+            // The program reads AWS_REGION only.
             if let (None, Some(region)) = (set("AWS_REGION"), set("AWS_DEFAULT_REGION")) {
                 command.env("AWS_REGION", region);
             }
@@ -74,20 +74,20 @@ pub fn command(place: &Place, arguments: &[String]) -> Result<Command> {
     Ok(command)
 }
 
-/// Makes a key and returns it.
+/// Creates a key and returns it.
 ///
 /// # Errors
-/// When the program fails, with what it said.
+/// When the program fails; the error has the program's message.
 pub fn create(place: &Place, name: &str, scopes: &str, more: &[&str]) -> Result<String> {
     let words = ["create", "--name", name, "--scopes", scopes];
     let arguments: Vec<String> = words.iter().chain(more).map(|&w| w.to_owned()).collect();
     output(place, &arguments)
 }
 
-/// Runs the program and returns what it prints.
+/// Runs the program and returns its standard output.
 ///
 /// # Errors
-/// When it fails, with what it said.
+/// When the program fails; the error has the program's message.
 pub fn output(place: &Place, arguments: &[String]) -> Result<String> {
     let output = command(place, arguments)?.output();
     let output = output.context("cannot run the program for keys")?;

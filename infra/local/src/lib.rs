@@ -1,21 +1,20 @@
-//! What surrounds the functions on one machine: no AWS account, no Docker.
+//! Everything that the functions need on one machine, without an AWS account and without Docker.
 //!
-//! [`Stack::start`] brings all of it up and its `Drop` takes it down again. In
-//! the order in which it happens:
+//! [`Stack::start`] starts all parts, and its `Drop` stops them. The steps, in order:
 //!
-//! 1. [`setup`] makes sure of the tools (`ministack`, `cargo-lambda`),
+//! 1. [`setup`] installs the tools (`ministack`, `cargo-lambda`),
 //! 2. [`functions`] builds every function,
-//! 3. [`upstream`] serves something to fetch,
-//! 4. [`emulator`] starts the AWS endpoints, [`resources`] creates in them what
-//!    [`template`] finds in `template.yaml`,
-//! 5. [`functions`] runs the functions under `cargo lambda watch`, each inside
-//!    [`runtime`], which does for it what Lambda does and the watcher does not,
-//! 6. [`gateway`] takes HTTP requests, as API Gateway does on AWS, and has the
-//!    authorizer where [`security`] finds it; [`keys`] makes API keys,
-//! 7. [`resources`] connects the queue with the worker.
+//! 3. [`upstream`] serves the demo upstream,
+//! 4. [`emulator`] starts the AWS endpoints, and [`resources`] creates there the tables and queues
+//!    that [`template`] reads from `template.yaml`,
+//! 5. [`functions`] runs the functions under `cargo lambda watch`, each inside [`runtime`], which
+//!    adds the parts of Lambda's behaviour that the watcher lacks,
+//! 6. [`gateway`] serves HTTP as API Gateway does, with the authorizer on the routes that
+//!    [`security`] reads from the template; [`keys`] manages API keys,
+//! 7. [`resources`] connects the queues with the worker.
 //!
-//! [`deploy`] is the other way to run it: the real template, deployed into the
-//! AWS endpoints, which then run the functions themselves.
+//! [`deploy`] is the other way to run the service: it deploys the real template into the AWS
+//! endpoints, which then run the functions themselves.
 
 pub mod aws;
 pub mod cloudformation;

@@ -1,8 +1,8 @@
-//! Child processes that end with us, whatever ends us.
+//! Child processes that end when this program ends, however it ends.
 //!
-//! Each runs in a process group of its own, so that Ctrl-C in a terminal
-//! reaches only the program that decides the order of the stop. Should that
-//! program be killed, the kernel takes its children down (see [`tether`]).
+//! Each child has its own process group, so that Ctrl-C in a terminal reaches only this program,
+//! which stops the children in order. If this program is killed, the kernel kills the children (see
+//! [`tether`]).
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -22,7 +22,7 @@ use crate::error::{Context, Error, Result};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Makes every wait in this crate end with an error; safe in a signal handler.
+/// Makes every wait in this crate return an error; safe in a signal handler.
 pub fn interrupt() {
     INTERRUPTED.store(true, Ordering::SeqCst);
 }
@@ -33,7 +33,7 @@ pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
-/// Sleeps a moment between two looks at something.
+/// Sleeps between two checks of a condition.
 ///
 /// # Errors
 /// When [`interrupt`] was called.
@@ -45,17 +45,18 @@ pub fn pause() -> Result<()> {
     Ok(())
 }
 
-/// A running child; dropping it ends its whole process group.
+/// A running child; dropping it ends the child's whole process group.
 #[derive(Debug)]
 pub struct Process {
     name: String,
     child: Child,
     grace: Duration,
+    log: Log,
     pumps: Vec<thread::JoinHandle<()>>,
 }
 
 impl Process {
-    /// Starts `command`; its output goes line by line into `log`.
+    /// Starts `command`. Its output is written line by line into `log`.
     ///
     /// # Errors
     /// When the program can't be started.
@@ -76,33 +77,36 @@ impl Process {
             name: name.to_owned(),
             child,
             grace,
+            log: log.clone(),
             pumps,
         })
     }
 
-    /// The process id, which is also its group's.
+    /// The process id, which is also the id of the process group.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// An error if the process has ended by itself.
+    /// Checks that the process still runs.
     ///
     /// # Errors
-    /// With its exit status, when it has ended.
+    /// When the process has ended; the error has its exit status.
     pub fn check(&mut self) -> Result<()> {
         match self
             .child
             .try_wait()
-            .context(format_args!("cannot look at {}", self.name))?
+            .context(format_args!("cannot check {}", self.name))?
         {
             Some(status) => Err(Error::new(format!("{} has ended ({status})", self.name))),
             None => Ok(()),
         }
     }
 
-    /// Asks the group to end, and ends it when it does not within the grace.
+    /// Sends SIGTERM to the process group, and SIGKILL after the grace period. From then on the
+    /// process' lines go only to the log file.
     pub fn stop(&mut self) {
+        self.log.mute();
         let group = group_of(&self.child);
         if matches!(self.child.try_wait(), Ok(None)) {
             let _ = killpg(group, Signal::SIGTERM);
@@ -123,11 +127,10 @@ impl Drop for Process {
     }
 }
 
-/// Runs a command to its end, its output on the terminal.
+/// Runs a command to its end, with its output on the terminal.
 ///
 /// # Errors
-/// When it can't be started, or the wait is interrupted (the command is then
-/// ended as well).
+/// When the command cannot be started, or the wait is interrupted, which also ends the command.
 pub fn run(name: &str, command: Command) -> Result<ExitStatus> {
     let mut child = spawn(command).context(format_args!("cannot start {name}"))?;
     loop {
@@ -145,9 +148,9 @@ pub fn run(name: &str, command: Command) -> Result<ExitStatus> {
     }
 }
 
-/// The processes below `ancestor` whose program has this name.
+/// The descendants of `ancestor` whose program has this name.
 ///
-/// Looks in `/proc`, so it finds nothing on systems without one.
+/// Reads `/proc`, so the result is empty on systems without it.
 #[must_use]
 pub fn descendants(ancestor: u32, name: &str) -> Vec<u32> {
     let Ok(entries) = std::fs::read_dir("/proc") else {
@@ -160,8 +163,8 @@ pub fn descendants(ancestor: u32, name: &str) -> Vec<u32> {
         .collect()
 }
 
-/// Whether a process was started with this variable. As [`descendants`], it
-/// looks in `/proc`.
+/// Whether a process was started with this environment variable. Reads `/proc`, like
+/// [`descendants`].
 #[must_use]
 pub fn has_variable(pid: u32, name: &str, value: &str) -> bool {
     let wanted = format!("{name}={value}");
@@ -176,12 +179,12 @@ pub fn kill_now(pid: u32) {
     send(pid, Signal::SIGKILL);
 }
 
-/// Stops one process where it is, until [`thaw`].
+/// Stops a process with SIGSTOP until [`thaw`].
 pub fn freeze(pid: u32) {
     send(pid, Signal::SIGSTOP);
 }
 
-/// Lets a frozen process go on.
+/// Continues a process that [`freeze`] stopped.
 pub fn thaw(pid: u32) {
     send(pid, Signal::SIGCONT);
 }
@@ -192,8 +195,8 @@ fn send(pid: u32, signal: Signal) {
     }
 }
 
-/// The name of a process that lives; one that has ended and waits for its
-/// parent to notice has none.
+/// The name of a running process; `None` for a zombie, which has ended but whose parent has not
+/// noticed.
 fn command_name(pid: u32) -> Option<String> {
     if stat_field(pid, 0)? == "Z" {
         return None;
@@ -210,16 +213,16 @@ fn parent(pid: u32) -> Option<u32> {
     stat_field(pid, 1)?.parse().ok()
 }
 
-/// A field of the process's state, counted from the one after its name.
+/// A field of the process' `stat` file; fields are counted from the one after the name.
 fn stat_field(pid: u32, index: usize) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name stands in parentheses and may hold any character.
+    // The name is in parentheses and may contain any character.
     let after = stat.rsplit_once(')')?.1;
     after.split_whitespace().nth(index).map(str::to_owned)
 }
 
 fn group_of(child: &Child) -> Pid {
-    // A process id fits; the kernel's own type for it is an i32.
+    // A process id fits: the kernel's own type is an i32.
     Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX))
 }
 
@@ -227,8 +230,8 @@ type Job = (Command, Sender<std::io::Result<Child>>);
 
 /// Starts a command from a thread that lives as long as this program.
 ///
-/// The kernel ties a tethered child to the *thread* that made it, and the
-/// thread that calls here may be a test that is over long before its stack.
+/// The kernel ties a tethered child to the *thread* that created it, and the calling thread may be
+/// a test that ends long before its stack.
 fn spawn(mut command: Command) -> std::io::Result<Child> {
     static SPAWNER: OnceLock<Mutex<Sender<Job>>> = OnceLock::new();
     command.process_group(0);
@@ -242,14 +245,14 @@ fn spawn(mut command: Command) -> std::io::Result<Child> {
         Mutex::new(jobs)
     });
     let (answer, result) = channel();
-    let lost = || std::io::Error::other("the spawning thread is gone");
+    let lost = || std::io::Error::other("the spawning thread has ended");
     let jobs = spawner.lock().map_err(|_| lost())?;
     jobs.send((command, answer)).map_err(|_| lost())?;
     drop(jobs);
     result.recv().map_err(|_| lost())?
 }
 
-/// Wraps a command so that the kernel ends it when its parent ends.
+/// Wraps a command so that the kernel kills the program when this process ends.
 #[must_use]
 pub fn tether(runner: &Path, program: &Path) -> Command {
     let mut command = Command::new(runner);
@@ -257,7 +260,8 @@ pub fn tether(runner: &Path, program: &Path) -> Command {
     command
 }
 
-/// Becomes `program`, tied to the life of the parent; returns only on failure.
+/// Replaces this process by `program`, which the kernel kills when the parent ends. Returns only on
+/// failure.
 #[must_use]
 pub fn become_tethered(program: &str, arguments: &[String]) -> Error {
     let parent = nix::unistd::getppid();
@@ -265,19 +269,20 @@ pub fn become_tethered(program: &str, arguments: &[String]) -> Error {
     if let Err(cause) = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL) {
         return Error::new(format!("cannot tie {program} to its parent: {cause}"));
     }
-    // The parent may have ended before the kernel was asked.
+    // The parent may have ended before `prctl` took effect.
     if nix::unistd::getppid() != parent {
-        return Error::new(format!("the parent of {program} is gone"));
+        return Error::new(format!("the parent of {program} has ended"));
     }
     let cause = Command::new(program).args(arguments).exec();
     Error::new(format!("cannot start {program}: {cause}"))
 }
 
-/// Where the lines of child processes go: a file, and the terminal if wanted.
+/// The destination of child processes' lines: a file, and optionally the terminal.
 #[derive(Clone, Debug)]
 pub struct Log {
     file: Arc<Mutex<File>>,
-    terminal: bool,
+    /// Whether the lines are also written to the terminal.
+    terminal: Arc<AtomicBool>,
 }
 
 impl Log {
@@ -293,8 +298,13 @@ impl Log {
         let file = File::create(path).context(format_args!("cannot write {}", path.display()))?;
         Ok(Self {
             file: Arc::new(Mutex::new(file)),
-            terminal,
+            terminal: Arc::new(AtomicBool::new(terminal)),
         })
+    }
+
+    /// Stops writing to the terminal; lines are still written to the file.
+    fn mute(&self) {
+        self.terminal.store(false, Ordering::SeqCst);
     }
 
     fn pump(&self, from: impl Read + Send + 'static) -> thread::JoinHandle<()> {
@@ -313,8 +323,8 @@ impl Log {
         if let Ok(mut file) = self.file.lock() {
             let _ = file.write_all(line);
         }
-        // The watcher tells of itself at length; the file keeps it.
-        if self.terminal && !line.starts_with(b" INFO ") {
+        // The watcher writes many INFO lines about itself; only the file has them.
+        if self.terminal.load(Ordering::SeqCst) && !line.starts_with(b" INFO ") {
             let _ = std::io::stdout().lock().write_all(line);
         }
     }
@@ -325,7 +335,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stopped_process_takes_its_children_along() {
+    fn stop_ends_the_children_of_a_process() {
         let path = std::env::temp_dir().join(format!("local-stack-{}.log", std::process::id()));
         let log = Log::create(&path, false).unwrap();
         let mut command = Command::new("sh");
@@ -345,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_start_is_named() {
+    fn the_error_names_a_program_that_cannot_start() {
         let error = run("nothing", Command::new("/no/such/program")).unwrap_err();
         assert!(error.to_string().starts_with("cannot start nothing: "));
     }

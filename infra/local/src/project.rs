@@ -1,4 +1,4 @@
-//! Where things are, whichever folder a command was called from.
+//! The project's folders, found from any working directory.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -8,9 +8,9 @@ use crate::error::{Error, Result};
 
 /// The project's folder, where `template.yaml` is.
 ///
-/// Cargo says at run time which package it runs. What was compiled in is only
-/// the second choice: it is wrong after the folder was moved, or when several
-/// copies of the project share one build folder.
+/// At run time, cargo sets `CARGO_MANIFEST_DIR` to the package that it runs. The folder that was
+/// compiled in is only the second choice: it is wrong when the project was moved, or when several
+/// copies share one target folder.
 #[must_use]
 pub fn root() -> &'static Path {
     static ROOT: OnceLock<PathBuf> = OnceLock::new();
@@ -31,7 +31,7 @@ fn root_above(folder: &Path) -> Option<&Path> {
         .find(|folder| folder.join("template.yaml").is_file())
 }
 
-/// Where cargo builds.
+/// Cargo's target folder.
 #[must_use]
 pub fn target() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
@@ -42,22 +42,21 @@ pub fn target() -> PathBuf {
 
 /// A folder for logs and small files of the stack that serves `port`.
 ///
-/// It is below the build folder because the watcher never looks there: a log
-/// that grows must not look like an edited source file.
+/// The folder is inside the target folder, which the watcher ignores: a log that grows must not
+/// look like an edited source file.
 #[must_use]
 pub fn scratch(port: u16) -> PathBuf {
     target().join("local-stack").join(port.to_string())
 }
 
-/// The port itself if it is free on loopback, or any free one for 0.
+/// Checks that `port` is free on loopback and returns it; for 0, returns any free port.
 ///
 /// # Errors
-/// When something listens there, in words that name `option`, the way to
-/// choose another.
+/// When the port is in use. The message contains `option`, which says how to choose another port.
 pub fn claim_port(port: u16, what: &str, option: &str) -> Result<u16> {
     let taken = || {
         Error::new(format!(
-            "port {port} for {what} is in use: stop what listens there, or {option}"
+            "port {port} for {what} is in use: stop the program that listens there, or {option}"
         ))
     };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|_| taken())?;
@@ -70,12 +69,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_root_has_the_template() {
+    fn the_root_contains_template_yaml() {
         assert!(root().join("template.yaml").is_file());
     }
 
     #[test]
-    fn a_taken_port_is_named_with_the_way_out() {
+    fn the_error_for_a_port_in_use_names_the_option() {
         let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = holder.local_addr().unwrap().port();
         let error = claim_port(port, "the functions", "pass --port").unwrap_err();

@@ -1,6 +1,5 @@
-//! Creates in the local AWS endpoints what the template defines: tables and
-//! queues through CloudFormation, the worker and its event source mapping
-//! through Lambda. Everything can be done again without harm.
+//! Creates the template's tables and queues in the local AWS endpoints through CloudFormation, and
+//! the worker and its event source mappings through Lambda. All calls are idempotent.
 
 use serde_json::{Value, json};
 
@@ -10,10 +9,10 @@ use crate::error::{Context, Error, Result};
 use crate::process;
 use crate::template::{QueueConsumer, STACK, Template, queue_output};
 
-/// An archive without files: the function's code is never run from it.
+/// A ZIP archive without files: Lambda requires code, but never runs this archive.
 const EMPTY_ZIP: &str = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==";
 
-/// Creates the tables and queues, or brings them up to date.
+/// Creates the tables and queues, or updates existing ones.
 ///
 /// # Errors
 /// When the endpoints refuse the template.
@@ -32,11 +31,11 @@ pub fn create_storage(aws: &Aws, template: &Template) -> Result<()> {
     enable_expiry(aws, template, &description)
 }
 
-/// Lets each queue of the template invoke its function at `functions_url`,
-/// where `cargo lambda watch` listens.
+/// Connects each queue of the template with its function. The function's code calls
+/// `functions_url`, the address of `cargo lambda watch`.
 ///
 /// # Errors
-/// When the endpoints refuse.
+/// When the endpoints refuse a call.
 pub fn connect(aws: &Aws, template: &Template, functions_url: &str) -> Result<()> {
     let description = cloudformation::describe(aws)?;
     disconnect(aws, template)?;
@@ -54,8 +53,8 @@ pub fn connect(aws: &Aws, template: &Template, functions_url: &str) -> Result<()
     Ok(())
 }
 
-/// Takes the connections away, so that a queue whose state is kept does not
-/// invoke functions that are gone.
+/// Deletes the event source mappings, so that a queue with kept state does not invoke functions
+/// that no longer run.
 ///
 /// # Errors
 /// When the endpoints don't answer.
@@ -93,8 +92,8 @@ fn wait_for_stack(aws: &Aws) -> Result<String> {
     }
 }
 
-/// The emulator's CloudFormation leaves the rows' expiry out, so it is turned
-/// on table by table.
+/// The emulator's CloudFormation ignores `TimeToLiveSpecification`, so this function turns on the
+/// expiry of rows for each table.
 fn enable_expiry(aws: &Aws, template: &Template, description: &str) -> Result<()> {
     for (table, attribute) in template.ttl_attributes() {
         if let Some(name) = output_value(description, &format!("Ttl{table}")) {
@@ -104,17 +103,17 @@ fn enable_expiry(aws: &Aws, template: &Template, description: &str) -> Result<()
     Ok(())
 }
 
-/// Turns on the expiry of one table's rows.
+/// Turns on the expiry of rows for one table.
 ///
 /// # Errors
-/// When the endpoints refuse.
+/// When the endpoints refuse the call.
 pub fn enable_expiry_of(aws: &Aws, table: &str, attribute: &str) -> Result<()> {
     let body = json!({
         "TableName": table,
         "TimeToLiveSpecification": {"AttributeName": attribute, "Enabled": true},
     });
     let answer = aws.dynamodb("UpdateTimeToLive", &body)?;
-    // A table whose state was kept has it already.
+    // Expiry is already on in a table with kept state.
     if !answer.1.contains("already enabled") {
         expect("the expiry of rows", answer)?;
     }

@@ -1,10 +1,9 @@
-//! Runs one function as Lambda would, between it and `cargo lambda watch`.
+//! Runs one function like Lambda, between the function and `cargo lambda watch`.
 //!
-//! The watcher never starts a function again that has died, leaves the
-//! invocation that died with it waiting for ever, and sends no usable deadline.
-//! So cargo is told to run functions through this: it passes the runtime API
-//! on, sets the deadline from the template's time-out, ends a function that
-//! misses it, answers for a function that died, and starts it again.
+//! The watcher never restarts a function that has died, never answers the invocation during which
+//! the function died, and sends no usable deadline. So cargo runs each function through this
+//! runner. The runner forwards the runtime API, sets the deadline from the template's time-out,
+//! kills a function that exceeds it, answers for a function that has died, and restarts it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -17,24 +16,24 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::json;
 use ureq::Agent;
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::http::{Request, Response, Server};
 use crate::process;
 
-/// Names the time-out in seconds of each function: `fetch=29,worker=300`.
+/// The variable with the time-out of each function in seconds: `fetch=29,worker=300`.
 pub const TIMEOUTS: &str = "LOCAL_STACK_TIMEOUTS";
 
-/// Names the folder that remembers which invocation is under way.
+/// The variable with the folder of files that name the current invocation of each function.
 pub const SCRATCH: &str = "LOCAL_STACK_SCRATCH";
 
-/// Lambda's longest time-out, for a function that the template does not have.
+/// Lambda's maximum time-out, for a function that is not in the template.
 const LONGEST: u64 = 900;
 
 const PREFIX: &str = "/2018-06-01/runtime/";
 const REQUEST_ID: &str = "lambda-runtime-aws-request-id";
 const DEADLINE: &str = "lambda-runtime-deadline-ms";
 
-/// An invocation as the runtime API gave it.
+/// An invocation from the runtime API.
 #[derive(Debug)]
 struct Event {
     id: String,
@@ -42,7 +41,7 @@ struct Event {
     body: Vec<u8>,
 }
 
-/// What the function is working on.
+/// The function's current invocation.
 #[derive(Debug)]
 struct Current {
     id: String,
@@ -51,7 +50,7 @@ struct Current {
 
 #[derive(Debug, Default)]
 struct Life {
-    /// Counts the processes, so that an invocation is not given to a dead one.
+    /// The number of started processes, so that a process that has died gets no invocation.
     generation: u64,
     current: Option<Current>,
 }
@@ -63,14 +62,14 @@ struct Runtime {
     timeout: Duration,
     agent: Agent,
     life: Mutex<Life>,
-    /// An invocation that was fetched for a process which died meanwhile. The
-    /// lock also sees to it that only one invocation is fetched at a time.
+    /// An invocation that was fetched for a process that has died since. The lock also ensures that
+    /// only one invocation is fetched at a time.
     held: Mutex<Option<Event>>,
     asked: AtomicBool,
     memory: Option<PathBuf>,
 }
 
-/// Runs the function `program` until its parent, the watcher, is gone.
+/// Runs the function `program` until the parent process, the watcher, ends.
 ///
 /// # Errors
 /// When the function can't be started at all.
@@ -112,7 +111,7 @@ impl Runtime {
             api: format!("http://{api}"),
             agent: Agent::config_builder()
                 .http_status_as_error(false)
-                // As in the gateway: a connection that is used again is slow.
+                // As in the gateway: reused connections are slow.
                 .max_idle_connections(0)
                 .build()
                 .new_agent(),
@@ -128,7 +127,7 @@ impl Runtime {
         let own = std::env::current_exe().context("cannot find the runner")?;
         let mut child = process::tether(&own, program)
             .env("AWS_LAMBDA_RUNTIME_API", format!("127.0.0.1:{port}"))
-            // The watcher's setting; the Lambda runtime warns of it.
+            // The watcher sets this variable, and the Lambda runtime logs a warning about it.
             .env_remove("AWS_LAMBDA_MAX_CONCURRENCY")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -144,7 +143,7 @@ impl Runtime {
         Ok(child)
     }
 
-    /// Passes output on, each line with the function's name before it.
+    /// Copies output, with the function's name in front of each line.
     fn label(&self, from: impl Read + Send + 'static) {
         let name = self.name.clone();
         thread::spawn(move || {
@@ -158,8 +157,8 @@ impl Runtime {
         });
     }
 
-    /// Waits for the function's end and says how it ended; nothing when the
-    /// watcher is gone, and the function with it.
+    /// Waits for the end of the function, and returns its description; `None` when the watcher has
+    /// ended, and the function with it.
     fn wait(&self, child: &mut Child, parent: nix::unistd::Pid) -> Option<String> {
         loop {
             if let Ok(Some(status)) = child.try_wait() {
@@ -189,8 +188,8 @@ impl Runtime {
             .is_some_and(|current| current.deadline <= Instant::now())
     }
 
-    /// Answers for a function that ended: the invocation under way, or, when
-    /// it ended before it asked for one, the next.
+    /// Answers the current invocation of a function that has ended. If the function ended before
+    /// its first request for an invocation, answers the next invocation.
     fn bury(&self, end: &str) {
         let lost = {
             let mut life = self.life();
@@ -209,15 +208,15 @@ impl Runtime {
         self.forget();
     }
 
-    /// A watcher that reloads a function kills this program too. The next one
-    /// then answers for what was under way.
+    /// When the watcher reloads a function, it also kills this runner. The next runner answers the
+    /// invocation that was in progress.
     fn answer_for_predecessor(&self) {
         let id = self
             .memory
             .as_ref()
             .and_then(|path| std::fs::read_to_string(path).ok());
         if let Some(id) = id.filter(|id| !id.is_empty()) {
-            self.fail(&id, "the function was ended to load its changed code");
+            self.fail(&id, "the function was restarted with its changed code");
             self.forget();
         }
     }
@@ -242,35 +241,30 @@ impl Runtime {
     fn answer(&self, request: &Request) -> Response {
         let path = request.path.strip_prefix(PREFIX).unwrap_or_default();
         let outcome = match path.split('/').collect::<Vec<_>>()[..] {
-            ["invocation", "next"] => self.next(),
+            ["invocation", "next"] => Ok(self.next()),
             ["invocation", id, "response" | "error"] => {
                 let sent = self.forward(request);
                 self.finish(id);
                 sent
             }
-            // The watcher would fail some other function's invocation.
+            // The watcher would fail an invocation of another function.
             ["init", "error"] => Ok(Response::json(202, &json!({"status": "OK"}))),
             _ => self.forward(request),
         };
         outcome.unwrap_or_else(|cause| Response::new(500, "text/plain", cause.to_string()))
     }
 
-    fn next(&self) -> Result<Response> {
+    fn next(&self) -> Response {
         let born = self.life().generation;
         self.asked.store(true, Ordering::SeqCst);
         let mut held = lock(&self.held);
-        let event = match held.take() {
-            Some(event) => event,
-            None => self.poll()?,
-        };
+        let event = held
+            .take()
+            .unwrap_or_else(|| self.poll_until_there_is_one());
         let mut life = self.life();
         if life.generation != born {
             *held = Some(event);
-            return Ok(Response::new(
-                410,
-                "text/plain",
-                "another process serves now",
-            ));
+            return Response::new(410, "text/plain", "a newer process has replaced this one");
         }
         life.current = Some(Current {
             id: event.id.clone(),
@@ -284,10 +278,21 @@ impl Runtime {
         response
             .headers
             .push((DEADLINE.to_owned(), deadline(self.timeout)));
-        Ok(response)
+        response
     }
 
-    /// Waits for the next invocation, however long it takes.
+    /// A stopping watcher closes connections before it ends its functions, and the Lambda runtime
+    /// panics without an invocation. So the function waits here until it is killed.
+    fn poll_until_there_is_one(&self) -> Event {
+        loop {
+            match self.poll() {
+                Ok(event) => return event,
+                Err(_) => thread::sleep(Duration::from_millis(100)),
+            }
+        }
+    }
+
+    /// Waits for the next invocation, without a time limit.
     fn poll(&self) -> Result<Event> {
         let url = format!("{}{PREFIX}invocation/next", self.api);
         let mut answer = self
@@ -303,7 +308,10 @@ impl Runtime {
             .with_config()
             .limit(u64::MAX)
             .read_to_vec();
-        let body = body.context("the watcher broke off")?;
+        let body = body.context("the answer of the watcher was cut off")?;
+        if id.is_empty() {
+            return Err(Error::new("the watcher's answer has no invocation"));
+        }
         Ok(Event { id, headers, body })
     }
 
@@ -337,7 +345,7 @@ impl Runtime {
         let body = answer
             .body_mut()
             .read_to_vec()
-            .context("the watcher broke off")?;
+            .context("the answer of the watcher was cut off")?;
         let mut response = Response::new(answer.status().as_u16(), "application/json", body);
         response.headers.extend(headers);
         Ok(response)
@@ -352,7 +360,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The headers that belong to the runtime API, but the watcher's deadline.
+/// The headers of the runtime API, without the watcher's deadline.
 fn runtime_headers(answer: &ureq::http::Response<ureq::Body>) -> Vec<(String, String)> {
     let headers = answer
         .headers()
@@ -387,15 +395,4 @@ fn describe(status: ExitStatus) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_time_out_is_the_function_s_or_the_longest() {
-        let timeouts = "fetch=29,worker=300";
-        assert_eq!(timeout_of("worker", timeouts), 300);
-        assert_eq!(timeout_of("fetch", timeouts), 29);
-        assert_eq!(timeout_of("work", timeouts), LONGEST);
-        assert_eq!(timeout_of("worker", ""), LONGEST);
-    }
-}
+mod tests;

@@ -1,49 +1,48 @@
-//! Which routes have the authorizer, and what it is, as the HTTP API's OpenAPI
-//! body has it for the values of the template's parameters.
+//! The authorizer of the HTTP API and the routes that have it, read from the API's OpenAPI body for
+//! given values of the template's parameters.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-/// The values of the template's parameters, by their names.
+/// The values of the template's parameters, by parameter name.
 pub type Parameters = BTreeMap<String, String>;
 
-/// The authorizer of an HTTP API, and where it stands.
+/// The authorizer of an HTTP API, and the routes that have it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Security {
-    /// Its name in the body.
+    /// The authorizer's name in the OpenAPI body.
     pub name: String,
-    /// What it is.
+    /// The kind and the settings of the authorizer.
     pub authorizer: Authorizer,
-    /// The keys of the routes that have it, such as `GET /items`.
+    /// The keys of the routes with the authorizer, such as `GET /items`.
     pub routes: BTreeSet<String>,
 }
 
-/// What finds out who makes a request.
+/// What authenticates requests.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Authorizer {
-    /// A function.
+    /// A Lambda function.
     Function {
-        /// Its name in the template.
+        /// The function's name in the template.
         function: String,
-        /// The header that must be there, and that answers are kept by, in
-        /// lower case.
+        /// The required header, in lower case, which is also the key of cached answers. `None` when
+        /// no header is required and nothing is cached.
         header: Option<String>,
-        /// How long an answer is kept, in seconds.
+        /// How long the gateway caches an answer, in seconds.
         keep: u64,
     },
-    /// The gateway itself, by JSON Web Tokens.
+    /// The gateway itself, which checks JSON Web Tokens.
     Tokens {
-        /// Whose tokens are taken.
+        /// The issuer of accepted tokens.
         issuer: String,
-        /// Whom they must be for.
+        /// The accepted audiences of tokens.
         audience: Vec<String>,
     },
 }
 
 impl Security {
-    /// What `body` says, which is a part of `template`; `None` where no route
-    /// has an authorizer.
+    /// Reads the OpenAPI body `body` of `template`. `None` when no route has an authorizer.
     #[must_use]
     pub fn of(template: &Value, body: &Value, parameters: &Parameters) -> Option<Self> {
         let resolver = Resolver {
@@ -105,14 +104,15 @@ pub fn invoked(uri: &Value) -> Option<String> {
     Some(name.strip_suffix(".Arn").unwrap_or(name).to_owned())
 }
 
-/// Puts the parameters' values in, and chooses by the conditions.
+/// Replaces references to parameters by their values, and chooses between branches by the
+/// conditions.
 struct Resolver<'a> {
     template: &'a Value,
     parameters: &'a Parameters,
 }
 
 impl Resolver<'_> {
-    /// `None` for `AWS::NoValue`. What else a stack alone knows stays as it is.
+    /// `None` for `AWS::NoValue`. Values that only a deployed stack has stay unresolved.
     fn resolve(&self, value: &Value) -> Option<Value> {
         match value {
             Value::Array(items) => {
@@ -196,7 +196,7 @@ mod tests {
         path == "/" || starts.iter().any(|start| path.starts_with(start))
     }
 
-    /// The keys of all routes but `$default`, which tells everybody that a path is unknown.
+    /// The keys of all routes except `$default`, which answers 404 to everybody.
     fn routes() -> BTreeSet<String> {
         let template = Template::read(&project::root().join("template.yaml")).unwrap();
         let routes = template.routes().into_iter();
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn every_route_but_the_documentation_has_the_authorizer() {
+    fn every_route_except_the_documentation_has_the_authorizer() {
         let found = security([]).unwrap();
         let path = |key: &str| key.split_once(' ').unwrap().1.to_owned();
         let (open, expected): (Vec<_>, Vec<_>) = routes()
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_authorizer_is_what_the_mode_says() {
+    fn auth_mode_determines_the_authorizer() {
         let of_function = |header: Option<&str>, keep| Authorizer::Function {
             function: "AuthorizerFunctionAliaslive".to_owned(),
             header: header.map(str::to_owned),

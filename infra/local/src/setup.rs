@@ -1,5 +1,5 @@
-//! The Python tools: installed into `.venv/` when their pins change, with one
-//! clear line when something is missing.
+//! The Python tools. They are installed into `.venv/` when their pinned versions change; a missing
+//! prerequisite is one clear line.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -8,25 +8,25 @@ use std::process::{Command, Output};
 use crate::error::{Context, Error, Result};
 use crate::project;
 
-/// What running the stack needs.
+/// The tools for running the stack.
 #[derive(Debug, Clone)]
 pub struct Tools {
-    /// The local AWS endpoints.
+    /// The program of the local AWS endpoints.
     pub ministack: PathBuf,
-    /// The watcher.
+    /// The program of the watcher.
     pub cargo_lambda: PathBuf,
 }
 
-/// What a deployment needs besides.
+/// The tools for a deployment.
 #[derive(Debug, Clone)]
 pub struct DeployTools {
-    /// What running needs.
+    /// The tools for running the stack.
     pub run: Tools,
-    /// Builds and deploys the template.
+    /// The program that builds and deploys the template.
     pub sam: PathBuf,
 }
 
-/// Interpreters by the names that they usually have.
+/// The usual names of Python interpreters.
 const PYTHONS: [&str; 5] = [
     "python3",
     "python3.14",
@@ -35,10 +35,10 @@ const PYTHONS: [&str; 5] = [
     "python3.11",
 ];
 
-/// Makes sure of the tools that running the stack needs.
+/// Installs the tools for running the stack.
 ///
 /// # Errors
-/// When one is missing and can't be installed, with what to do.
+/// When a tool is missing and cannot be installed; the message names the solution.
 pub fn run_tools() -> Result<Tools> {
     let pins = read_pins("requirements.txt")?;
     let installed = installed_cargo_lambda(&pins);
@@ -53,7 +53,7 @@ pub fn run_tools() -> Result<Tools> {
     })
 }
 
-/// Makes sure of the tools that deploying needs.
+/// Installs the tools for a deployment.
 ///
 /// # Errors
 /// As [`run_tools`].
@@ -64,7 +64,7 @@ pub fn deploy_tools() -> Result<DeployTools> {
     })
 }
 
-/// Makes sure of `sam`, which checks the template, and returns where it is.
+/// Installs `sam`, which validates the template, and returns its path.
 ///
 /// # Errors
 /// As [`run_tools`].
@@ -73,7 +73,7 @@ pub fn sam() -> Result<PathBuf> {
     Ok(environment.program("sam"))
 }
 
-/// Makes sure of `cfn-lint`, which comes with [`sam`], and returns where it is.
+/// Returns the path of `cfn-lint`, which is installed with [`sam`].
 ///
 /// # Errors
 /// As [`run_tools`].
@@ -82,7 +82,7 @@ pub fn cfn_lint() -> Result<PathBuf> {
     Ok(environment.program("cfn-lint"))
 }
 
-/// Makes sure of `checkov`, which looks for what is unsafe, and returns where it is.
+/// Installs `checkov`, which checks the security of the deployment, and returns its path.
 ///
 /// # Errors
 /// As [`run_tools`].
@@ -91,8 +91,7 @@ pub fn checkov() -> Result<PathBuf> {
     Ok(environment.program("checkov"))
 }
 
-/// Makes sure of FastAPI, which this service is compared with, and returns the
-/// Python that has it.
+/// Installs FastAPI, which this service is compared with, and returns the path of its Python.
 ///
 /// # Errors
 /// As [`run_tools`].
@@ -101,8 +100,17 @@ pub fn python_with_fastapi() -> Result<PathBuf> {
     Ok(environment.program("python"))
 }
 
-/// Makes sure of what this service is measured against, and returns the Python
-/// that has it.
+/// Installs botocore, which has AWS' models of its services and which the local endpoints depend
+/// on. Returns the path of its Python.
+///
+/// # Errors
+/// As [`run_tools`].
+pub fn python_with_botocore() -> Result<PathBuf> {
+    Ok(run_tools()?.ministack.with_file_name("python"))
+}
+
+/// Installs the Python packages that this service is compared with in benchmarks, and returns the
+/// path of their Python.
 ///
 /// # Errors
 /// As [`run_tools`].
@@ -111,8 +119,7 @@ pub fn bench_peers() -> Result<PathBuf> {
     Ok(environment.program("python"))
 }
 
-/// Makes sure of the tools that ask the service by its OpenAPI document, and
-/// returns the folder of their programs.
+/// Installs the tools that use the OpenAPI document, and returns the folder of their programs.
 ///
 /// # Errors
 /// As [`run_tools`].
@@ -122,19 +129,19 @@ pub fn openapi_tools() -> Result<PathBuf> {
     Ok(environment.folder.join("bin"))
 }
 
-/// A virtual environment of the project.
+/// A Python virtual environment of the project.
 struct Environment {
     folder: PathBuf,
 }
 
 impl Environment {
-    /// The common environment with these packages in it.
+    /// The common environment with these packages installed.
     fn ready(what: &str, pins: &[String]) -> Result<Self> {
         Self::at(".venv", what, pins)
     }
 
-    /// An environment of its own, for packages that would change what others
-    /// in the common one depend on.
+    /// A separate environment, for packages whose dependencies conflict with the common
+    /// environment.
     fn apart(what: &str, pins: &[String]) -> Result<Self> {
         Self::at(&format!(".venv/apart/{what}"), what, pins)
     }
@@ -163,8 +170,7 @@ impl Environment {
         self.folder.join("bin").join(name)
     }
 
-    /// Whether its interpreter still runs; it does not after an upgrade that
-    /// took the system's away.
+    /// Whether the interpreter still runs. An upgrade of the system's Python may have removed it.
     fn works(&self) -> bool {
         output(
             Command::new(self.program("python"))
@@ -213,7 +219,7 @@ impl Environment {
     }
 }
 
-/// One at a time: two stacks that start together share the environment.
+/// One process at a time: two stacks that start together share the environment.
 fn lock() -> Result<File> {
     let folder = project::target().join("local-stack");
     std::fs::create_dir_all(&folder).context(format_args!("cannot create {}", folder.display()))?;
@@ -246,7 +252,7 @@ fn find_python() -> Result<String> {
     })
 }
 
-/// What pip's failure means to someone who only wanted to run the service.
+/// Explains pip's failure to a user who only wants to run the service.
 fn install_failure(pins: &[String], said: &str) -> String {
     let unreachable = [
         "NewConnectionError",
@@ -287,7 +293,7 @@ fn parse_pins(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// An installed `cargo-lambda` that is new enough.
+/// The path of an installed `cargo-lambda` whose version is new enough.
 fn installed_cargo_lambda(pins: &[String]) -> Option<PathBuf> {
     let wanted = pins
         .iter()
@@ -298,7 +304,7 @@ fn installed_cargo_lambda(pins: &[String]) -> Option<PathBuf> {
     serves(version, wanted).then(|| PathBuf::from("cargo-lambda"))
 }
 
-/// Whether a version does what the wanted one does.
+/// Whether a version is compatible with the wanted version.
 fn serves(version: &str, wanted: &str) -> bool {
     let parts = |text: &str| -> Vec<u64> {
         text.split('.')
@@ -332,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compared_is_what_is_measured() {
+    fn parity_and_bench_pin_the_same_versions() {
         let measured = read_pins("requirements-bench.txt").unwrap();
         for pin in read_pins("requirements-parity.txt").unwrap() {
             assert!(measured.contains(&pin), "{pin}");
@@ -340,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_tool_of_the_same_major_version_serves() {
+    fn a_newer_version_with_the_same_major_version_is_compatible() {
         assert!(serves("1.9.2", "1.9.2") && serves("1.10.0", "1.9.2"));
         assert!(!serves("1.9.1", "1.9.2") && !serves("2.0.0", "1.9.2") && !serves("", "1.9.2"));
     }

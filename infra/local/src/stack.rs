@@ -1,12 +1,12 @@
-//! The whole local stack, started and stopped as one.
+//! The local stack.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::emulator::{self, Emulator};
-use crate::error::{Context, Result};
+use crate::error::Result;
 use crate::functions::{self, Settings};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Slash};
 use crate::keys::{self, Place};
 use crate::process::{self, Log, Process};
 use crate::setup::{self, Tools};
@@ -15,61 +15,62 @@ use crate::upstream::Upstream;
 use crate::{project, resources};
 
 mod auth;
+mod environment;
 
-/// The default port of HTTP requests.
+/// The default port of the service.
 pub const HTTP_PORT: u16 = 9000;
 /// The default port of the AWS endpoints.
 pub const AWS_PORT: u16 = 4566;
 /// The default port of the demo upstream.
 pub const UPSTREAM_PORT: u16 = 9100;
 
-/// The `AuthMode` without keys.
+/// The `AuthMode` without authentication.
 const OPEN: &str = "none";
 
-/// Where the functions' lines go. A file has them in any case; see
-/// [`Stack::logs`].
+/// The destination of the functions' log lines, besides the file of [`Stack::logs`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Logs {
-    /// Into the file only.
+    /// Only the file.
     #[default]
     File,
-    /// On the terminal too.
+    /// Also the terminal.
     Terminal,
 }
 
-/// What kind of stack to start. The default is for tests: free ports, nothing
-/// printed, no reload.
+/// The settings of a stack. The defaults are for tests: free ports, no output, no reload.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The port of HTTP requests, 0 for a free one.
+    /// The port of the service, 0 for any free one.
     pub http_port: u16,
-    /// The port of the AWS endpoints, 0 for a free one.
+    /// The port of the AWS endpoints, 0 for any free one.
     pub aws_port: u16,
-    /// The port of the demo upstream, 0 for a free one.
+    /// The port of the demo upstream, 0 for any free one.
     pub upstream_port: u16,
-    /// A folder that keeps rows and messages from one stack to the next.
+    /// A folder in which rows and messages are kept between runs.
     pub data: Option<PathBuf>,
-    /// Whether the functions are optimized.
+    /// Whether the functions are built with optimizations.
     pub release: bool,
     /// Whether a changed source file reloads the functions.
     pub reload: bool,
-    /// How many processes each function may have.
+    /// The maximum number of processes of each function.
     pub concurrency: usize,
-    /// How long the demo upstream waits before each answer.
+    /// The delay of the demo upstream's answers.
     pub delay: Duration,
-    /// Variables for the functions, besides those of `infra/local/env` or
-    /// instead of them.
+    /// Variables for the functions, which override those of `infra/local/env`.
     pub environment: Vec<(String, String)>,
-    /// How callers prove who they are: the template's `AuthMode`, but for
-    /// `jwt`, which only API Gateway itself does. Other than `none`, the stack
-    /// has a key; see [`Stack::key`].
+    /// How callers authenticate: the template's `AuthMode`, except `jwt`, which only API Gateway
+    /// itself supports. With a value other than `none`, the stack has a key; see [`Stack::key`].
     pub auth_mode: String,
-    /// How long a revoked key may still be taken: the template's
-    /// `KeyCacheSeconds`.
+    /// How long a revoked key may still be accepted: the template's `KeyCacheSeconds`.
     pub key_cache_seconds: u64,
-    /// Where the functions' lines go.
+    /// Servers on this machine, as `host:port`, that the functions may fetch from, besides the demo
+    /// upstream.
+    pub allow_hosts: Vec<String>,
+    /// How the gateway handles trailing slashes.
+    pub slash: Slash,
+    /// The destination of the functions' log lines.
     pub logs: Logs,
-    /// Whether each step is told on the terminal.
+    /// Whether each step is printed on the terminal.
     pub progress: bool,
 }
 
@@ -87,20 +88,22 @@ impl Default for Options {
             environment: Vec::new(),
             auth_mode: OPEN.to_owned(),
             key_cache_seconds: 60,
+            allow_hosts: Vec::new(),
+            slash: Slash::default(),
             logs: Logs::File,
             progress: false,
         }
     }
 }
 
-/// A running stack; dropping it stops what it started, and nothing else.
+/// A running stack. Dropping it stops everything that it has started.
 #[derive(Debug)]
 pub struct Stack {
     template: Template,
     ports: Ports,
     log_file: PathBuf,
     key: Option<String>,
-    // Dropped in this order: what invokes and is invoked before what it needs.
+    // Fields are dropped in this order: callers before the services that they call.
     _gateway: Gateway,
     watcher: Process,
     emulator: Emulator,
@@ -110,18 +113,18 @@ pub struct Stack {
 #[derive(Debug, Clone, Copy)]
 struct Ports {
     http: u16,
-    /// Where the functions are invoked: the watcher's own port.
+    /// The watcher's port, on which functions are invoked.
     functions: u16,
     aws: u16,
     upstream: u16,
 }
 
 impl Stack {
-    /// Starts everything and returns when requests are answered.
+    /// Starts all parts and returns when the service answers.
     ///
     /// # Errors
-    /// With one line for a person when something is missing, in use, or does
-    /// not come up. What had been started by then is stopped.
+    /// One line for people when a tool is missing, a port is in use, or a part does not start.
+    /// Parts that were started before are stopped.
     pub fn start(options: &Options) -> Result<Self> {
         let steps = Steps {
             told: options.progress,
@@ -150,7 +153,7 @@ impl Stack {
             Emulator::start(&settings, &log)
         })?;
         steps.run("tables and queues of template.yaml", || {
-            // State that was kept by a killed stack may still have a mapping.
+            // A killed stack may have left a mapping in its kept state.
             resources::disconnect(&emulator.aws, &template)?;
             resources::create_storage(&emulator.aws, &template)
         })?;
@@ -161,7 +164,7 @@ impl Stack {
         })?;
         let functions_url = format!("http://127.0.0.1:{}", ports.functions);
         let gateway = steps.run("HTTP API of template.yaml", || {
-            auth::gateway(ports.http, &functions_url, &template, &options.parameters())
+            auth::gateway(ports.http, &functions_url, &template, options)
         })?;
         let key = match options.auth_mode.as_str() {
             OPEN => None,
@@ -186,54 +189,54 @@ impl Stack {
         Ok(stack)
     }
 
-    /// Where HTTP requests go, without a slash at the end.
+    /// The address of the service, without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports.http)
     }
 
-    /// A key with all scopes, made at the start; none where everybody gets in.
+    /// A key with all scopes, created at the start; `None` without authentication.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref()
     }
 
-    /// Where AWS calls go.
+    /// The address of the AWS endpoints.
     #[must_use]
     pub fn aws_endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports.aws)
     }
 
-    /// Where the demo upstream is.
+    /// The address of the demo upstream.
     #[must_use]
     pub fn upstream_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.upstream.port())
     }
 
-    /// The processes of a function; none before its first invocation.
+    /// The process ids of a function; empty before its first invocation.
     #[must_use]
     pub fn pids_of(&self, function: &str) -> Vec<u32> {
         process::descendants(self.watcher.id(), function)
     }
 
-    /// All lines that the functions and the watcher have written so far, each
-    /// function's with its name in front.
+    /// All lines that the functions and the watcher have written so far. Lines of a function start
+    /// with its name.
     #[must_use]
     pub fn logs(&self) -> String {
         let bytes = std::fs::read(&self.log_file).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// An error if a part of the stack has ended by itself.
+    /// Checks that all parts still run.
     ///
     /// # Errors
-    /// With the name of that part.
+    /// When a part has ended by itself; the message has its name.
     pub fn check(&mut self) -> Result<()> {
         self.watcher.check()?;
         self.emulator.check()
     }
 
-    /// Stops everything; the same as dropping it.
+    /// Stops everything, like dropping the stack.
     pub fn stop(self) {
         drop(self);
     }
@@ -241,7 +244,8 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // First, so that no message is handed to functions that are going.
+        // The mappings are deleted first, so that no message is sent to functions that are about to
+        // end.
         let _ = resources::disconnect(&self.emulator.aws, &self.template);
     }
 }
@@ -277,7 +281,8 @@ fn watch(
     template: &Template,
     log: &Log,
 ) -> Result<Process> {
-    let environment = environment(ports, &options.all_variables())?;
+    let mut environment = environment::read(ports, &options.all_variables())?;
+    environment::open(&mut environment, &options.allow_hosts);
     let settings = Settings {
         cargo_lambda: &tools.cargo_lambda,
         runner,
@@ -291,40 +296,7 @@ fn watch(
     functions::start(&settings, template, log)
 }
 
-/// The checked-in environment with the ports of this stack, and what the
-/// options add to it.
-fn environment(ports: Ports, extra: &[(String, String)]) -> Result<Vec<(String, String)>> {
-    let path = project::root().join("infra/local/env");
-    let text =
-        std::fs::read_to_string(&path).context(format_args!("cannot read {}", path.display()))?;
-    let mut environment = functions::parse_env(&with_ports(&text, ports));
-    environment.retain(|(name, _)| extra.iter().all(|(other, _)| other != name));
-    environment.extend_from_slice(extra);
-    Ok(environment)
-}
-
-fn with_ports(text: &str, ports: Ports) -> String {
-    let pairs = [
-        (HTTP_PORT, ports.http),
-        (AWS_PORT, ports.aws),
-        (UPSTREAM_PORT, ports.upstream),
-    ];
-    // Through a mark, so that a port put in is not itself replaced.
-    let marked = pairs
-        .iter()
-        .enumerate()
-        .fold(text.to_owned(), |text, (mark, (from, _))| {
-            text.replace(&format!(":{from}"), &format!(":\u{0}{mark}\u{0}"))
-        });
-    pairs
-        .iter()
-        .enumerate()
-        .fold(marked, |text, (mark, (_, to))| {
-            text.replace(&format!("\u{0}{mark}\u{0}"), &to.to_string())
-        })
-}
-
-/// Tells each step when it is done, and how long it took.
+/// Prints each step when it is done, with its duration.
 pub(crate) struct Steps {
     pub(crate) told: bool,
 }
@@ -337,41 +309,5 @@ impl Steps {
             println!("✓ {name} ({:.1} s)", started.elapsed().as_secs_f64());
         }
         result
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ports_are_put_into_the_environment_once() {
-        let ports = Ports {
-            http: 9100,
-            functions: 1,
-            aws: 9000,
-            upstream: 4566,
-        };
-        let text = "A=http://127.0.0.1:4566/x\nB=h:9100,i:9100\nC=http://127.0.0.1:9000";
-        let expected = "A=http://127.0.0.1:9000/x\nB=h:4566,i:4566\nC=http://127.0.0.1:9100";
-        assert_eq!(with_ports(text, ports), expected);
-    }
-
-    #[test]
-    fn an_option_s_variable_takes_the_place_of_the_file_s() {
-        let ports = Ports {
-            http: HTTP_PORT,
-            functions: 1,
-            aws: AWS_PORT,
-            upstream: UPSTREAM_PORT,
-        };
-        let extra = [("LEASE_SECONDS".to_owned(), "5".to_owned())];
-        let environment = environment(ports, &extra).unwrap();
-        let values: Vec<&str> = environment
-            .iter()
-            .filter(|(name, _)| name == "LEASE_SECONDS")
-            .map(|(_, value)| value.as_str())
-            .collect();
-        assert_eq!(values, ["5"]);
     }
 }

@@ -1,5 +1,4 @@
-//! Reads `template.yaml`: the one place where tables, queues, time-outs and
-//! the worker's event are defined.
+//! Reads `template.yaml`, the only definition of tables, queues, time-outs and the worker's event.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,8 +9,8 @@ use yaml_serde::Value as Yaml;
 use crate::error::{Context, Error, Result};
 use crate::security::{Parameters, Security};
 
-/// The name of the local CloudFormation stack, which the template puts in
-/// front of the names of tables and queues.
+/// The name of the local CloudFormation stack. In the template, the names of tables and queues
+/// start with the stack's name.
 pub const STACK: &str = "async-service";
 
 /// The types of resources that the local stack creates from the template.
@@ -27,12 +26,12 @@ pub struct Template {
     root: Value,
 }
 
-/// A function whose event is a queue.
+/// A function with a queue as event source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueueConsumer {
     /// The name of the function's binary.
     pub binary: String,
-    /// Its time-out in seconds.
+    /// The function's time-out in seconds.
     pub timeout: u64,
     /// The event's name in the template.
     pub name: String,
@@ -40,7 +39,7 @@ pub struct QueueConsumer {
     pub event: Map<String, Value>,
 }
 
-/// A route of the HTTP API. Its path is empty for what no other route takes.
+/// A route of the HTTP API. The path is empty for `$default`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// The method in upper case, or `ANY`.
@@ -52,7 +51,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// The key that API Gateway knows the route by.
+    /// The route key in API Gateway, such as `GET /items`.
     #[must_use]
     pub fn key(&self) -> String {
         match self.path.as_str() {
@@ -66,7 +65,7 @@ impl Template {
     /// Reads the template from a file.
     ///
     /// # Errors
-    /// When it can't be read or is no template.
+    /// When the file cannot be read or is not a template.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path)
             .context(format_args!("cannot read {}", path.display()))?;
@@ -76,23 +75,23 @@ impl Template {
     /// Reads the template from its text.
     ///
     /// # Errors
-    /// When it is not YAML, or has no resources.
+    /// When the text is not YAML, or has no resources.
     pub fn parse(text: &str) -> Result<Self> {
         let yaml: Yaml = yaml_serde::from_str(text).context("not valid YAML")?;
         let root = long_form(yaml)?;
         if !root["Resources"].is_object() {
-            return Err(Error::new("it has no Resources"));
+            return Err(Error::new("the template has no Resources"));
         }
         Ok(Self { root })
     }
 
-    /// All of it.
+    /// The whole template.
     #[must_use]
     pub fn root(&self) -> &Value {
         &self.root
     }
 
-    /// A CloudFormation template of the tables, queues and groups of schedules alone, with the
+    /// A CloudFormation template with only the tables, queues and schedule groups, and with the
     /// outputs that [`crate::resources`] needs.
     #[must_use]
     pub fn storage(&self) -> Value {
@@ -116,7 +115,7 @@ impl Template {
         storage
     }
 
-    /// The tables whose rows expire, each with the attribute that says when.
+    /// The tables with a time to live, each with the attribute that holds a row's expiry.
     #[must_use]
     pub fn ttl_attributes(&self) -> BTreeMap<&str, &str> {
         self.resources()
@@ -128,7 +127,7 @@ impl Template {
             .collect()
     }
 
-    /// The binary of every function by the function's name in the template.
+    /// The binary of each function, by the function's name in the template.
     #[must_use]
     pub fn binaries(&self) -> BTreeMap<&str, &str> {
         self.resources()
@@ -139,7 +138,7 @@ impl Template {
             .collect()
     }
 
-    /// The binary of every function and its time-out in seconds.
+    /// The time-out of each function in seconds, by the function's binary.
     #[must_use]
     pub fn timeouts(&self) -> BTreeMap<String, u64> {
         self.functions()
@@ -147,7 +146,7 @@ impl Template {
             .collect()
     }
 
-    /// The functions that a queue invokes.
+    /// The functions with a queue as event source.
     #[must_use]
     pub fn queue_consumers(&self) -> Vec<QueueConsumer> {
         let mut consumers = Vec::new();
@@ -189,7 +188,7 @@ impl Template {
         routes
     }
 
-    /// The authorizer of the HTTP API, and which routes have it.
+    /// The authorizer of the HTTP API, and the routes that have it.
     #[must_use]
     pub fn security(&self, parameters: &Parameters) -> Option<Security> {
         let api = self
@@ -212,7 +211,7 @@ impl Template {
             })
     }
 
-    /// A value with parameters' defaults in place of references to them.
+    /// A value in which the defaults of parameters replace references to parameters.
     fn by_default(&self, value: &Value) -> Value {
         match value {
             Value::Object(fields) => {
@@ -234,19 +233,19 @@ impl Template {
 
     fn timeout(&self, properties: &Value) -> u64 {
         let own = properties["Timeout"].as_u64();
-        // Lambda's own default is three seconds.
+        // Lambda's default is three seconds.
         own.or_else(|| self.root["Globals"]["Function"]["Timeout"].as_u64())
             .unwrap_or(3)
     }
 }
 
-/// The name of the output that tells the queue of an event; it may have no underscores.
+/// The name of the output with the queue of an event. Names of outputs may not contain underscores.
 #[must_use]
 pub fn queue_output(consumer: &QueueConsumer) -> String {
     format!("Queue{}{}", consumer.binary.replace('_', ""), consumer.name)
 }
 
-// The signature is the one that `Option::filter` wants.
+// `Option::filter` determines the signature.
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn has_queue(event: &&Map<String, Value>) -> bool {
     event.contains_key("Queue")
@@ -259,7 +258,7 @@ fn long_form(yaml: Yaml) -> Result<Value> {
         Yaml::Bool(value) => Value::Bool(value),
         Yaml::String(value) => Value::String(value),
         Yaml::Number(number) => {
-            serde_json::to_value(number).context("a number that JSON does not have")?
+            serde_json::to_value(number).context("a number that JSON cannot represent")?
         }
         Yaml::Sequence(items) => {
             Value::Array(items.into_iter().map(long_form).collect::<Result<_>>()?)
@@ -268,7 +267,7 @@ fn long_form(yaml: Yaml) -> Result<Value> {
             let mut object = Map::new();
             for (key, value) in entries {
                 let Yaml::String(key) = key else {
-                    return Err(Error::new("a key that is no text"));
+                    return Err(Error::new("a key that is not a string"));
                 };
                 object.insert(key, long_form(value)?);
             }
@@ -325,7 +324,7 @@ Resources:
 ";
 
     #[test]
-    fn storage_holds_tables_and_queues_only() {
+    fn storage_has_only_tables_and_queues() {
         let storage = Template::parse(SMALL).unwrap().storage();
         let names: Vec<&String> = storage["Resources"].as_object().unwrap().keys().collect();
         assert_eq!(names, ["Rows", "Work"]);
@@ -344,7 +343,7 @@ Resources:
     }
 
     #[test]
-    fn functions_have_their_own_time_out_or_the_common_one() {
+    fn a_function_without_a_time_out_has_the_global_one() {
         let template = Template::parse(SMALL).unwrap();
         let timeouts: Vec<_> = template.timeouts().into_iter().collect();
         assert_eq!(
@@ -389,11 +388,11 @@ Resources:
     }
 
     #[test]
-    fn what_is_no_template_is_told() {
+    fn text_that_is_not_a_template_is_an_error() {
         assert!(Template::parse("a: [").is_err());
         assert_eq!(
             Template::parse("a: 1").unwrap_err().to_string(),
-            "it has no Resources"
+            "the template has no Resources"
         );
     }
 }

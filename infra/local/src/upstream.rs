@@ -1,5 +1,5 @@
-//! The demo upstream: users, data files and small documents to fetch, with a
-//! delay, counters that prove what was asked, and faults on request.
+//! The demo upstream. It serves users, data files and small documents, with a delay and faults on
+//! request, and counts its requests for tests.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,22 +14,22 @@ use crate::http::{Body, Request, Response, Server};
 
 mod data;
 
-/// How many users there are; their ids are 1 to this.
+/// How many users exist; their ids are 1 to `USERS`.
 pub const USERS: u64 = 1000;
 
 /// How many records the data files have.
 pub const RECORDS: u64 = 5000;
 
-/// How many records a file has that is not there at first.
+/// How many records a file below `/flaky/` has. The file is missing in its first requests.
 pub const FLAKY_RECORDS: u64 = 20;
 
-/// The longest that a request is held, whatever it asks for.
+/// The longest delay of an answer, in milliseconds, whatever delay a request asks for.
 const LONGEST_DELAY: u64 = 120_000;
 
-/// How long a slow route takes.
+/// The delay of routes in [`Mode::Slow`].
 const SLOW: Duration = Duration::from_secs(10);
 
-/// A running demo upstream; dropping it ends it.
+/// A running demo upstream; dropping it stops the server.
 #[derive(Debug)]
 pub struct Upstream {
     server: Server,
@@ -40,11 +40,11 @@ pub struct Upstream {
 enum Mode {
     #[default]
     Ok,
-    /// They answer 500.
+    /// Routes answer 500.
     Error,
-    /// They answer after ten seconds.
+    /// Routes answer after ten seconds.
     Slow,
-    /// They break off without an answer that could be read.
+    /// Routes close the connection in the middle of an answer.
     Down,
 }
 
@@ -59,11 +59,11 @@ struct State {
 }
 
 impl Upstream {
-    /// Serves on a loopback port (0 for any free one); every answer waits for
-    /// `delay`, unless its request says otherwise with `?delay_ms=`.
+    /// Serves on a loopback port, or on any free port for 0. Every answer waits for `delay`, unless
+    /// the request has `?delay_ms=`.
     ///
     /// # Errors
-    /// When the port can't be listened on.
+    /// When the server cannot listen on the port.
     pub fn start(port: u16, delay: Duration) -> Result<Self> {
         let state = Arc::new(State::default());
         state.delay.store(millis(delay), Ordering::SeqCst);
@@ -71,7 +71,7 @@ impl Upstream {
         Ok(Self { server })
     }
 
-    /// The port that it listens on.
+    /// The port of the server.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.server.port()
@@ -88,7 +88,7 @@ impl State {
         }
     }
 
-    /// Counts the request, waits, and answers it.
+    /// Counts the request, waits, and answers the request.
     fn serve(&self, request: &Request) -> Response {
         let active = self.active.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(active, Ordering::SeqCst);
@@ -100,7 +100,7 @@ impl State {
         self.wait(request, mode);
         let response = match mode {
             Mode::Error => Response::json(500, &json!({"detail": "the upstream has failed"})),
-            // A length that never comes: the caller sees the connection break.
+            // The announced length never arrives, so the client's connection breaks.
             Mode::Down => broken(),
             Mode::Ok | Mode::Slow => route(request, asked),
         };
@@ -108,7 +108,7 @@ impl State {
         response
     }
 
-    /// Counts a request for a path; how many there have been.
+    /// Counts a request for a path, and returns the number of requests for the path so far.
     fn count(&self, path: &str) -> u64 {
         let mut paths = lock(&self.paths);
         let asked = paths.entry(path.to_owned()).or_default();
@@ -118,7 +118,7 @@ impl State {
 
     fn wait(&self, request: &Request, mode: Mode) {
         if mode == Mode::Slow {
-            // Ends early with the mode, so that one test does not slow the next.
+            // The wait ends early when the mode changes, so that one test does not slow the next.
             let end = Instant::now() + SLOW;
             while Instant::now() < end && *lock(&self.users) == Mode::Slow {
                 thread::sleep(Duration::from_millis(10));
@@ -148,7 +148,8 @@ impl State {
         self.stats()
     }
 
-    /// Sets what the body names: `{"users":"ok|error|slow|down","delay_ms":n}`.
+    /// Sets the mode and the delay from a body such as
+    /// `{"users":"ok|error|slow|down","delay_ms":n}`.
     fn control(&self, request: &Request) -> Response {
         let wanted: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let mode = match wanted["users"].as_str() {
@@ -173,7 +174,7 @@ impl State {
     }
 }
 
-/// The answer to a request that is the `asked`th for its path.
+/// The answer to the request number `asked` for its path.
 fn route(request: &Request, asked: u64) -> Response {
     let parts: Vec<&str> = request
         .path
@@ -201,7 +202,7 @@ fn route(request: &Request, asked: u64) -> Response {
     }
 }
 
-/// A data file that is there after so many requests in vain; each name has a count of its own.
+/// A data file that is 404 for the first `fails` requests. Each file name has its own count.
 fn flaky(asked: u64, fails: u64) -> Response {
     if asked <= fails {
         return status("503");
@@ -294,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn users_exist_up_to_a_thousand() {
+    fn users_have_the_ids_1_to_1000() {
         let upstream = Upstream::start(0, Duration::ZERO).unwrap();
         let (status, user) = get(&upstream, "/users/1000");
         let user: Value = serde_json::from_str(&user).unwrap();
@@ -314,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn hundreds_of_requests_are_served_at_once() {
+    fn hundreds_of_requests_are_served_concurrently() {
         let upstream = Upstream::start(0, Duration::from_secs(2)).unwrap();
         thread::scope(|scope| {
             for n in 0..300 {
@@ -324,13 +325,13 @@ mod tests {
         });
         let stats: Value = serde_json::from_str(&get(&upstream, "/stats").1).unwrap();
         assert_eq!(stats["total"], 300);
-        // On a busy machine the first are answered before the last have begun.
+        // On a busy machine the first requests are answered before the last ones start.
         let most = stats["most_at_once"].as_u64().unwrap();
-        assert!(most > 100, "{most} at once");
+        assert!(most > 100, "{most} concurrent requests");
     }
 
     #[test]
-    fn data_files_are_the_same_each_time_and_have_gaps() {
+    fn data_files_are_deterministic_and_have_missing_values() {
         let upstream = Upstream::start(0, Duration::ZERO).unwrap();
         let (_, lines) = get(&upstream, "/data/people.jsonl");
         assert_eq!(lines, get(&upstream, "/data/people.jsonl").1);
@@ -349,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flaky_file_is_there_in_the_end() {
+    fn a_flaky_file_exists_after_failed_requests() {
         let upstream = Upstream::start(0, Duration::ZERO).unwrap();
         let statuses = [1, 2, 3].map(|_| get(&upstream, "/flaky/2/a").0);
         assert_eq!(statuses, [503, 503, 200]);
@@ -359,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_come_and_go() {
+    fn faults_can_be_turned_on_and_off() {
         let upstream = Upstream::start(0, Duration::ZERO).unwrap();
         control(&upstream, r#"{"users":"error"}"#);
         assert_eq!(get(&upstream, "/users/1").0, 500);

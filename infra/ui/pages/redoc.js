@@ -1,2 +1,2 @@
-// Starts Redoc on the page that this script is a part of.
+// Starts Redoc on the page that includes this script.
 Redoc.init(document.currentScript.dataset.document, {}, document.getElementById("redoc"));

@@ -1,10 +1,10 @@
-// Starts Swagger UI on the page that this script is a part of.
+// Starts Swagger UI on the page that includes this script.
 window.ui = SwaggerUIBundle({
   url: document.currentScript.dataset.document,
   dom_id: "#swagger-ui",
   deepLinking: true,
   showExtensions: true,
   showCommonExtensions: true,
-  // Else the document's address is told to another host.
+  // By default, Swagger UI sends the document's address to another host.
   validatorUrl: null,
 });

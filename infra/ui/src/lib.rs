@@ -1,12 +1,12 @@
-//! Swagger UI and Redoc as files to serve. A function that names none of these constants does not
+//! Swagger UI and Redoc as files to serve. A function that uses none of these constants does not
 //! contain their bytes.
 
 /// A file of a page.
 #[derive(Debug, Clone, Copy)]
 pub struct Asset {
-    /// Its name, with a hash of its content: what has this name never changes.
+    /// The file's name. It contains a hash of the content, so a name's content never changes.
     pub name: &'static str,
-    /// Its content, compressed with gzip.
+    /// The file's content, compressed with gzip.
     pub gzip: &'static [u8],
 }
 

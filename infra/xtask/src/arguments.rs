@@ -1,4 +1,4 @@
-//! Reads the command line.
+//! Parses the command line.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,66 +8,85 @@ use lexopt::{Arg, Parser, ValueExt};
 use local_stack::keys::Place;
 use local_stack::{Error, Logs, Options, Result, deploy, stack};
 
+use crate::smoke;
+
 /// What `cargo xtask help` prints.
 pub const HELP: &str = "\
-cargo xtask run    Runs the whole service on this machine; Ctrl-C stops it.
-  --port N            where it answers (default 9000; 0 for a free port)
-  --aws-port N        the local AWS endpoints (default 4566)
-  --upstream-port N   the demo upstream (default 9100)
-  --data DIR          keeps rows and messages there from one run to the next
+cargo xtask run    Runs the whole service on this machine until Ctrl-C.
+  --port N            the service's port (default 9000; 0 for a free port)
+  --aws-port N        the port of the local AWS endpoints (default 4566)
+  --upstream-port N   the port of the demo upstream (default 9100)
+  --data DIR          keeps rows and messages in this folder between runs
   --release           optimized functions
-  --delay MS          how long the demo upstream waits before it answers
+  --delay MS          the delay of the demo upstream's answers
   --concurrency N     processes for each function (default 4)
-  --auth              asks callers for an API key, and prints a fresh one
+  --auth              requires API keys from callers, and prints a new key
+  --allow-host HOST:PORT
+                      lets /fetch/ and sources of tasks read from this server
+                      on this machine, with the host as in URLs; repeatable
+  --slash WAY         how the gateway handles a trailing slash: match (default)
+                      uses the route without the slash, default uses $default,
+                      bare uses the route without its authorizer
 
 cargo xtask deploy --local
-                   Deploys template.yaml into AWS endpoints on this machine,
-                   which it starts and Ctrl-C stops; into running ones again.
-  --aws-port N        the local AWS endpoints (default 4566; 0 for a free port)
-  --upstream-port N   the demo upstream (default 9100)
+                   Deploys template.yaml into local AWS endpoints. Starts the
+                   endpoints until Ctrl-C, or deploys again into running ones.
+  --aws-port N        the port of the local AWS endpoints (default 4566; 0 for a
+                      free port)
+  --upstream-port N   the port of the demo upstream (default 9100)
   --release           optimized functions
-  --delay MS          how long the demo upstream waits before it answers
+  --delay MS          the delay of the demo upstream's answers
   --parameter N=V     sets the template's parameter N, such as AuthMode=none
+  --slash WAY         as above
 
 cargo xtask keys create --name NAME --scopes read,write,admin [--expires-days N]
 cargo xtask keys list
 cargo xtask keys revoke ID
-                   Makes an API key for a caller and shows it once, shows what
-                   is known of all keys, switches one off.
-  --local             in the AWS endpoints on this machine, at their default
+                   Creates an API key for a caller and shows it once, lists all
+                   keys without their secrets, or revokes a key.
+  --local             in the AWS endpoints on this machine at their default
                       port (default)
   --endpoint URL      in AWS endpoints at another address
-  --stack NAME        in that stack of the account whose credentials and
+  --stack NAME        in this stack of the account whose credentials and
                       region are in the environment
 
-cargo xtask test   Checks everything: format, lints, tests, documentation,
-                   template.yaml, and the service from end to end, both
+cargo xtask smoke --url URL
+                   Tests a running service, local or in an account, in less
+                   than a minute: routes, authentication, items, users, tasks,
+                   and the documentation. Deletes everything that it creates,
+                   except a few small tasks.
+  --key KEY           a key or token with the scopes read and write; without it
+                      the service must require no key
+  --origin ORIGIN     one of the origins in CorsAllowOrigins, to test CORS
+
+cargo xtask test   Runs all checks: format, lints, tests, documentation,
+                   template.yaml, and end-to-end tests of the service, both
                    running and deployed.
-  --quick             without template.yaml and the service
+  --quick             without template.yaml and the end-to-end tests
 
 cargo xtask faults Submits tasks while calls to AWS fail and processes die, and
-                   checks that each ended once, and truly.
-  --seed N            what is decided by chance (default: random, and printed)
-  --tasks N           how many (default 10000)
+                   checks that each task ended once, with the right result.
+  --seed N            the seed of all random choices (default: random, printed)
+  --tasks N           how many tasks (default 10000)
 
-cargo xtask bench  Measures this service side by side with what it replaces, and
-                   writes docs/PERFORMANCE.md. The functions are built
-                   optimized first, which takes a quarter of an hour from
-                   nothing; the measuring takes up to 40 minutes.
+cargo xtask bench  Compares this service with the FastAPI application that it
+                   replaces, and writes docs/PERFORMANCE.md. The first build of
+                   the optimized functions takes a quarter of an hour, the
+                   measurement up to 40 minutes.
   --quick             a few samples of everything, into target/bench/
-  --only G,G          only these groups of figures, into target/bench/; one
-                      that is none tells their names
-  --rounds N          how often each side has its turn
+  --only G,G          only these groups of figures, into target/bench/; an
+                      unknown name prints the names of all groups
+  --rounds N          how many rounds each side is measured
 
 cargo xtask generate
-                   Writes what follows from functions/*.rs, their events in
-                   template.yaml and the jobs: parts of Cargo.toml and
-                   template.yaml, the table behind 405, and openapi.json.
+                   Writes everything that follows from functions/*.rs, their
+                   events in template.yaml and the jobs: parts of Cargo.toml and
+                   template.yaml, the table of routes for 405, and openapi.json.
 
-cargo xtask help   Prints this.
+cargo xtask help   Prints this help.
 ";
 
-/// What is to be done.
+/// A command of the program.
 #[derive(Debug)]
 pub enum Command {
     /// Print [`HELP`].
@@ -76,11 +95,13 @@ pub enum Command {
     Run(Box<Options>),
     /// Deploy the service on this machine.
     Deploy(Box<deploy::Options>),
-    /// Make, show or revoke API keys: where, and the words that say what.
+    /// Create, list or revoke API keys: where they are stored, and the key program's arguments.
     Keys(Place, Vec<String>),
-    /// Check everything.
+    /// Test a running service.
+    Smoke(smoke::Options),
+    /// Run all checks.
     Test(TestOptions),
-    /// Try the delivery contract.
+    /// Test the delivery contract.
     Faults(FaultOptions),
     /// Measure the service.
     Bench(BenchOptions),
@@ -88,37 +109,37 @@ pub enum Command {
     Generate,
 }
 
-/// What to measure.
+/// The options of `bench`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BenchOptions {
-    /// Only a few samples of everything.
+    /// Whether to take only a few samples of everything.
     pub quick: bool,
-    /// The names of groups with commas between, where not all are wanted.
+    /// The names of the groups to measure, separated by commas; `None` for all groups.
     pub only: Option<String>,
-    /// How often each side has its turn, where it is to be a certain number.
+    /// The number of rounds; `None` for each group's own number.
     pub rounds: Option<usize>,
 }
 
-/// How to try the delivery contract.
+/// The options of `faults`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FaultOptions {
-    /// The seed of all that is decided by chance, where it is to be a certain one.
+    /// The seed of all random choices; `None` for a random seed.
     pub seed: Option<u64>,
-    /// How many tasks are submitted.
+    /// The number of submitted tasks.
     pub tasks: u64,
 }
 
-/// What to check.
+/// The options of `test`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TestOptions {
-    /// Leave out what takes long to set up.
+    /// Whether to leave out the checks with a long set-up.
     pub quick: bool,
 }
 
 /// Reads the arguments that follow the program's name.
 ///
 /// # Errors
-/// When one is unknown, or its value makes no sense.
+/// When an argument is unknown, or its value is invalid.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command> {
     let mut parser = Parser::from_args(arguments);
     let parsed = match parser.next() {
@@ -127,6 +148,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command> {
             Some("help") => Ok(Command::Help),
             Some("run") => parse_run(&mut parser),
             Some("deploy") => parse_deploy(&mut parser),
+            Some("smoke") => parse_smoke(&mut parser),
             Some("test") => parse_test(&mut parser),
             Some("keys") => parse_keys(&mut parser),
             Some("faults") => parse_faults(&mut parser),
@@ -159,6 +181,8 @@ fn parse_run(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error>
             Arg::Long("data") => options.data = Some(absolute(parser.value()?)),
             Arg::Long("release") => options.release = true,
             Arg::Long("auth") => options.auth_mode = "api-key".to_owned(),
+            Arg::Long("allow-host") => options.allow_hosts.push(server(parser.value()?)?),
+            Arg::Long("slash") => options.slash = parser.value()?.parse()?,
             Arg::Long("delay") => {
                 options.delay = Duration::from_millis(parser.value()?.parse()?);
             }
@@ -189,6 +213,7 @@ fn parse_deploy(parser: &mut Parser) -> std::result::Result<Command, lexopt::Err
             Arg::Long("delay") => {
                 options.delay = Duration::from_millis(parser.value()?.parse()?);
             }
+            Arg::Long("slash") => options.slash = parser.value()?.parse()?,
             Arg::Long("parameter") => options.parameters.push(pair(parser.value()?)?),
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             other => return Err(other.unexpected()),
@@ -204,16 +229,33 @@ fn parse_deploy(parser: &mut Parser) -> std::result::Result<Command, lexopt::Err
     Ok(Command::Deploy(Box::new(options)))
 }
 
+/// A host and a port with `:` between, in the form that the functions accept.
+fn server(given: OsString) -> std::result::Result<String, lexopt::Error> {
+    let given = given.string()?;
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "-._[:]".contains(c);
+    let is_server = given.rsplit_once(':').is_some_and(|(host, port)| {
+        let is_whole = host.starts_with('[') == host.ends_with(']') && host != "[]";
+        let is_one = host.starts_with('[') || !host.contains([':', '[', ']']);
+        let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+        let port: Option<u16> = port.parse().ok().filter(|_| digits);
+        !host.is_empty() && host.chars().all(is_part) && is_whole && is_one && port > Some(0)
+    });
+    match is_server {
+        true => Ok(given),
+        false => Err(format!("{given:?} is not HOST:PORT").into()),
+    }
+}
+
 /// A name and a value, with `=` between.
 fn pair(given: OsString) -> std::result::Result<(String, String), lexopt::Error> {
     let given = given.string()?;
     let (name, value) = given
         .split_once('=')
-        .ok_or("a parameter is set as NAME=VALUE")?;
+        .ok_or("--parameter takes NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// Takes out where the keys are; the rest is for the program that makes them.
+/// Parses the place of the keys. The other arguments are for the key program.
 fn parse_keys(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error> {
     let mut place = Place::default();
     let mut words = Vec::new();
@@ -226,7 +268,7 @@ fn parse_keys(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error
         };
         let value = |given: &mut lexopt::RawArgs| match attached {
             Some(value) => Ok(value),
-            None => given.next().ok_or("it lacks a value")?.string(),
+            None => given.next().ok_or("an option has no value")?.string(),
         };
         match option {
             "--local" => place = Place::default(),
@@ -237,6 +279,23 @@ fn parse_keys(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error
         }
     }
     Ok(Command::Keys(place, words))
+}
+
+fn parse_smoke(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error> {
+    let mut options = smoke::Options::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("url") => options.url = parser.value()?.string()?,
+            Arg::Long("key") => options.key = Some(parser.value()?.string()?),
+            Arg::Long("origin") => options.origin = Some(parser.value()?.string()?),
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected()),
+        }
+    }
+    match options.url.is_empty() {
+        true => Err("smoke needs --url".into()),
+        false => Ok(Command::Smoke(options)),
+    }
 }
 
 fn parse_test(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error> {
@@ -284,7 +343,7 @@ fn parse_bench(parser: &mut Parser) -> std::result::Result<Command, lexopt::Erro
     Ok(Command::Bench(options))
 }
 
-/// A folder as seen from where the command was called.
+/// The absolute path of a folder, relative to the caller's working directory.
 fn absolute(folder: OsString) -> PathBuf {
     std::path::absolute(&folder).unwrap_or_else(|_| folder.into())
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: measures this service side by side with what it replaces.
+//! `cargo xtask bench`: compares this service with the FastAPI application that it replaces.
 
 use std::path::Path;
 
@@ -7,23 +7,23 @@ use local_stack::{Error, Result, functions, process, project, setup};
 
 use crate::arguments::BenchOptions;
 
-/// The manifest of the functions that are the least a function in Rust can be.
+/// The manifest of the minimal Rust functions.
 pub const BARE: &str = "tests/bench/bare/Cargo.toml";
 
-/// Builds what is measured, and has the program `bench` measure it.
+/// Builds the measured programs, and runs `bench` on them.
 ///
 /// # Errors
-/// When something does not build, or cannot be measured.
+/// When a build or a measurement fails.
 pub fn run(options: &BenchOptions) -> Result<()> {
     if !cfg!(target_os = "linux") {
         return Err(Error::new(
-            "what a process uses is read from Linux: there is no `cargo xtask bench` elsewhere",
+            "`cargo xtask bench` needs Linux, because it reads the CPU time and memory of processes from /proc",
         ));
     }
     println!("▶ tools");
     let tools = setup::run_tools()?;
     setup::bench_peers()?;
-    println!("▶ optimized functions (a quarter of an hour, if none has been built)");
+    println!("▶ optimized functions (about a quarter of an hour for the first build)");
     sam::compile(&tools, true)?;
     let target = project::target();
     build_bare(&target)?;
@@ -36,7 +36,7 @@ pub fn run(options: &BenchOptions) -> Result<()> {
         "bench",
         "--",
     ];
-    // The folders that the two builds above have filled.
+    // The target folders of the two builds above.
     let functions = target.join("lambda").display().to_string();
     let bare = target.join("release").display().to_string();
     words.extend(["--functions", &functions, "--bare", &bare]);
@@ -53,7 +53,7 @@ pub fn run(options: &BenchOptions) -> Result<()> {
     cargo(&words)
 }
 
-/// Builds the other functions of Rust, which are a workspace of their own.
+/// Builds the minimal functions, which are a workspace of their own.
 fn build_bare(target: &Path) -> Result<()> {
     let target = target.display().to_string();
     let words = ["build", "--quiet", "--release", "--locked"];
@@ -69,7 +69,7 @@ fn cargo(words: &[&str]) -> Result<()> {
     }
     let what = words.join(" ");
     Err(Error::new(format!(
-        "`cargo {what}` failed: its messages are above"
+        "`cargo {what}` failed: see the messages above"
     )))
 }
 
@@ -77,7 +77,7 @@ fn cargo(words: &[&str]) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// The lines of a manifest that say how what is released is compiled.
+    /// The lines of a manifest's release profile.
     fn release_profile(path: &str) -> Vec<String> {
         let text = std::fs::read_to_string(project::root().join(path)).unwrap();
         let lines = text.lines().skip_while(|line| *line != "[profile.release]");
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bare_functions_are_compiled_as_ours() {
+    fn the_minimal_functions_have_the_service_s_release_profile() {
         let ours = release_profile("Cargo.toml");
         assert!(ours.len() > 1);
         assert_eq!(release_profile(BARE), ours);

@@ -1,5 +1,5 @@
-//! `cargo xtask faults`: the test of the delivery contract, with more tasks than `cargo xtask test`
-//! takes the time for, and other faults each time.
+//! `cargo xtask faults`: the tests of the delivery contract, with more tasks than in `cargo xtask
+//! test` and with new random faults in each run.
 
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -7,39 +7,36 @@ use local_stack::{Error, Result, functions, process};
 
 use crate::arguments::FaultOptions;
 
-/// Random sequences of each property, where `cargo test` tries a few dozen.
+/// Random sequences for each property; `cargo test` runs a few dozen.
 const SEQUENCES: u32 = 2_000;
 
-/// Runs the tests: first of the engine alone, then of the whole service.
+/// Runs the tests of the task engine, then the tests of the whole service.
 ///
 /// # Errors
-/// When a task was lost, or something else was not as it must be.
+/// When a task was lost, or another assertion failed.
 pub fn run(options: FaultOptions) -> Result<()> {
     of_the_engine()?;
     of_the_service(options)
 }
 
-/// Crashes at every call, and races in every order, long ones too.
+/// Crashes at every call, and all orders of races, also of long ones.
 fn of_the_engine() -> Result<()> {
-    println!("{SEQUENCES} random sequences of each property, and all races");
+    println!("{SEQUENCES} random sequences for each property, and all races");
     let mut command = functions::cargo();
     command
         .args(["test", "--quiet", "--lib", "--", "--include-ignored"])
-        .args([
-            "tasks::executor::tests::world",
-            "store::tasks::tests::model",
-        ])
+        .args(["tasks::worker::tests::world", "tasks::store::tests::model"])
         .env("PROPTEST_CASES", SEQUENCES.to_string());
     if process::run("the test of the engine", command)?.success() {
         return Ok(());
     }
     Err(Error::new(
-        "the delivery contract is broken: the messages above say by which sequence",
+        "the delivery contract is broken: the messages above have the sequence",
     ))
 }
 
 fn of_the_service(options: FaultOptions) -> Result<()> {
-    // Each hasher of the standard library has random keys.
+    // Each hasher of the standard library has random keys, so its hash is a random number.
     let random = || RandomState::new().hash_one(()) >> 32;
     let (seed, tasks) = (options.seed.unwrap_or_else(random), options.tasks);
     println!("cargo xtask faults --seed {seed} --tasks {tasks}");

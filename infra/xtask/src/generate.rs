@@ -1,5 +1,5 @@
-//! `cargo xtask generate`: writes everything that repeats what the files in `functions/` and their
-//! events in `template.yaml` say.
+//! `cargo xtask generate`: writes the files and regions that repeat the routes of `functions/` and
+//! the events in `template.yaml`.
 
 use std::path::Path;
 
@@ -13,11 +13,11 @@ mod service;
 use files::File;
 use service::Service;
 
-/// Writes each generated file that is stale, then `openapi.json`.
+/// Writes each stale generated file, then `openapi.json`.
 ///
 /// # Errors
-/// When `functions/` and `template.yaml` contradict each other, when a function does not compile, or
-/// when a file cannot be read or written.
+/// When `functions/` and `template.yaml` contradict each other, when a function does not compile,
+/// or when a file cannot be read or written.
 pub fn run() -> Result<()> {
     let root = project::root();
     for file in generated(root)? {
@@ -27,12 +27,12 @@ pub fn run() -> Result<()> {
         }
         std::fs::write(root.join(file.path), file.text)
             .context(format_args!("cannot write {}", file.path))?;
-        println!("{} is written", file.path);
+        println!("wrote {}", file.path);
     }
     write_openapi(root)
 }
 
-/// The generated files, as they have to be.
+/// The generated files with their current content.
 fn generated(root: &Path) -> Result<Vec<File>> {
     let template = read(root, files::TEMPLATE)?;
     let parsed = Template::parse(&template).context(files::TEMPLATE)?;
@@ -58,7 +58,7 @@ fn sources(root: &Path) -> Result<Vec<(String, String)>> {
     Ok(sources)
 }
 
-/// A file's text; empty for a file that is not there yet.
+/// A file's text; empty when the file does not exist.
 fn read(root: &Path, path: &str) -> Result<String> {
     match std::fs::read_to_string(root.join(path)) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
@@ -66,8 +66,8 @@ fn read(root: &Path, path: &str) -> Result<String> {
     }
 }
 
-/// Writes `openapi.json`. The test that compares the document with the code makes the document, and
-/// writes it when this variable is set.
+/// Writes `openapi.json`. The test of `openapi.json` builds the document from the code, and writes
+/// the file when `UPDATE_OPENAPI` is set.
 fn write_openapi(root: &Path) -> Result<()> {
     let mut command = functions::cargo();
     command
@@ -75,11 +75,11 @@ fn write_openapi(root: &Path) -> Result<()> {
         .current_dir(root)
         .env("UPDATE_OPENAPI", "1");
     if process::run("the OpenAPI document", command)?.success() {
-        println!("openapi.json is what the code says");
+        println!("openapi.json is up to date");
         return Ok(());
     }
     Err(Error::new(
-        "openapi.json was not written: the messages above say why",
+        "openapi.json was not written: see the messages above",
     ))
 }
 
@@ -97,7 +97,7 @@ mod tests {
             .collect();
         assert!(
             stale.is_empty(),
-            "stale: {}; `cargo xtask generate` writes them anew",
+            "stale: {}; run `cargo xtask generate`",
             stale.join(", ")
         );
     }

@@ -1,5 +1,5 @@
-//! The project's commands: `cargo xtask run`, `deploy`, `keys`, `test`, `faults`, `bench` and
-//! `generate`.
+//! The project's commands: `cargo xtask run`, `deploy`, `keys`, `smoke`, `test`, `faults`, `bench`
+//! and `generate`.
 
 use std::process::ExitCode;
 
@@ -12,14 +12,19 @@ mod faults;
 mod generate;
 mod keys;
 mod run;
+mod smoke;
 mod test;
 
 use arguments::Command;
 
 fn main() -> ExitCode {
-    match start() {
+    let outcome = start();
+    if process::interrupted() {
+        run::say_stopped();
+    }
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever pressed Ctrl-C knows why it stopped.
+        // After Ctrl-C there is nothing to explain.
         Err(_) if process::interrupted() => ExitCode::from(130),
         Err(error) => {
             eprintln!("error: {error}");
@@ -39,6 +44,7 @@ fn start() -> Result<()> {
         Command::Run(options) => run::run(&options),
         Command::Deploy(options) => deploy::run(&options),
         Command::Keys(place, words) => keys::run(&place, &words),
+        Command::Smoke(options) => smoke::run(&options),
         Command::Test(options) => test::run(options),
         Command::Faults(options) => faults::run(options),
         Command::Bench(options) => bench::run(&options),

@@ -1,35 +1,40 @@
 //! `cargo xtask run`: the whole service until Ctrl-C.
 
+use std::io::Write;
 use std::time::Duration;
 
 use local_stack::{Error, Options, Result, Stack, process};
 
-/// Has Ctrl-C, a closed terminal and SIGTERM stop what is under way in order.
+/// Makes Ctrl-C, a closed terminal and SIGTERM stop the current command in order.
 ///
 /// # Errors
-/// When the handler can't be set.
+/// When the signal handler can't be set.
 pub fn stop_on_signals() -> Result<()> {
     ctrlc::set_handler(process::interrupt)
         .map_err(|error| Error::new(format!("cannot handle signals: {error}")))
 }
 
-/// Starts the stack, and waits until it is to stop.
+/// Starts the stack and waits for Ctrl-C.
 ///
 /// # Errors
-/// When it can't be started, or a part of it ends.
+/// When the stack can't be started, or a part of it ends.
 pub fn run(options: &Options) -> Result<()> {
     let mut stack = Stack::start(options)?;
     print!("{}", welcome(&stack.url(), stack.key()));
     let result = until_stopped(|| stack.check());
-    println!("\nstopping …");
     stack.stop();
     result
 }
 
-/// Waits for Ctrl-C, and looks meanwhile whether all is well.
+/// Prints that everything has stopped, if the terminal is still open.
+pub fn say_stopped() {
+    let _ = writeln!(std::io::stdout(), "\nstopped");
+}
+
+/// Waits for Ctrl-C, and calls `check` every 100 ms.
 ///
 /// # Errors
-/// When it is not.
+/// When `check` fails.
 pub fn until_stopped(mut check: impl FnMut() -> Result<()>) -> Result<()> {
     while !process::interrupted() {
         check()?;

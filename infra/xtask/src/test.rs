@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every check, one after the other, until one fails.
+//! `cargo xtask test`: runs all checks in order and stops at the first failure.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ use local_stack::{Context, Error, Result, functions, process, project, setup};
 use crate::arguments::TestOptions;
 use crate::bench;
 
-/// A check: its name, and what it runs.
+/// A check: its name and its command.
 type Step = (&'static str, fn() -> Result<Command>);
 
-/// Checks that need nothing but cargo.
+/// Checks that need only cargo.
 const QUICK: [Step; 7] = [
     ("format", || Ok(cargo("fmt --all --check"))),
     ("lints", || {
@@ -44,12 +44,12 @@ const QUICK: [Step; 7] = [
     }),
 ];
 
-/// Checks that need the Python tools, and take longer.
+/// Checks that need the Python tools and take longer.
 const FULL: [Step; 8] = [
     ("template.yaml", sam_validate),
     ("CloudFormation's rules", cfn_lint),
     ("gradual deployments", lint_gradual_deployment),
-    ("safety of the deployment", checkov),
+    ("security of the deployment", checkov),
     ("the running service", || Ok(cargo("test --quiet -p e2e"))),
     ("the running service with keys", || {
         let mut command = cargo("test --quiet -p e2e");
@@ -64,24 +64,24 @@ const FULL: [Step; 8] = [
     }),
 ];
 
-/// The templates that are deployed.
+/// The deployed templates.
 const TEMPLATES: [&str; 2] = ["template.yaml", "infra/monitoring.yaml"];
 
-/// What runs at GitHub.
+/// The workflows on GitHub.
 const WORKFLOWS: [&str; 3] = [
     ".github/workflows/deploy-one.yml",
     ".github/workflows/deploy.yml",
     ".github/workflows/test.yml",
 ];
 
-/// Checks of what Lambda runs, which only Linux does.
+/// Checks of the deployed functions, which need Linux as Lambda does.
 const ON_LINUX: [Step; 2] = [
     ("the deployed service", || {
         let mut command = cargo("test --quiet -p e2e");
         command.env("E2E_DEPLOYED", "1");
         Ok(command)
     }),
-    // After the check that builds the executables.
+    // After the check of the deployed service, which builds the executables.
     ("the functions' instructions", || {
         Ok(cargo("test --quiet -p bench --test instructions"))
     }),
@@ -90,7 +90,7 @@ const ON_LINUX: [Step; 2] = [
 /// Runs the checks.
 ///
 /// # Errors
-/// At the first one that fails, by its name.
+/// When a check fails; the message has the check's name.
 pub fn run(options: TestOptions) -> Result<()> {
     let started = Instant::now();
     let mut done = Vec::new();
@@ -133,7 +133,7 @@ fn execute(name: &str, command: Command) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(format!(
-        "the check of {name} failed: its messages are above"
+        "the check `{name}` failed: see the messages above"
     )))
 }
 
@@ -148,7 +148,7 @@ fn sam_validate() -> Result<Command> {
     command
         .current_dir(project::root())
         .args(["validate", "--lint", "--template", "template.yaml"])
-        // It wants some region, asks about updates, and reports home.
+        // SAM needs any region; by default it checks for updates and sends telemetry.
         .args(["--region", "us-east-1"])
         .env("SAM_CLI_TELEMETRY", "0")
         .env("AWS_ACCESS_KEY_ID", "test")
@@ -165,8 +165,8 @@ fn cfn_lint() -> Result<Command> {
     Ok(command)
 }
 
-/// Lints the template as it is when `GradualDeployment` is set: SAM then adds resources that wait for
-/// others, and cfn-lint knows no other value of a parameter than its default.
+/// Lints the template with `GradualDeployment` set. With that parameter SAM adds resources that
+/// depend on each other, and cfn-lint only tries a parameter's default value.
 fn lint_gradual_deployment() -> Result<Command> {
     let folder = project::target().join("lint");
     for file in TEMPLATES {
@@ -187,13 +187,13 @@ fn lint_gradual_deployment() -> Result<Command> {
     Ok(command)
 }
 
-/// All that it is to look at is in `infra/checkov.yaml`, above all that it calls nobody.
+/// `infra/checkov.yaml` has all settings of checkov; the most important one keeps it offline.
 fn checkov() -> Result<Command> {
     let mut command = Command::new(setup::checkov()?);
     command.current_dir(project::root());
     command.args(["--config-file", "infra/checkov.yaml", "--file"]);
     command.args(TEMPLATES).args(WORKFLOWS);
-    // Without these it has nobody to report to, whatever the terminal is set up for.
+    // Without these variables checkov cannot report to its vendor.
     for name in ["BC_API_KEY", "PRISMA_API_URL", "CKV_OPENAI_API_KEY"] {
         command.env_remove(name);
     }

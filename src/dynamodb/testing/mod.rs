@@ -116,11 +116,13 @@ fn tasks_table() -> Value {
             attribute("part", "N"),
             attribute("list_shard", "N"),
             attribute("state_shard", "S"),
+            attribute("caller_shard", "S"),
             attribute("list_key", "S"),
         ],
         "GlobalSecondaryIndexes": [
             index("by_time", "list_shard"),
             index("by_state", "state_shard"),
+            index("by_caller", "caller_shard"),
         ],
     })
 }

@@ -1,9 +1,14 @@
 //! Shapes, bounds and hostile inputs; numbers are compared in the modules below.
 
+mod cells;
+mod cuts;
 mod differential;
+mod files;
 mod readers;
 mod reference;
 mod short_way;
+mod sources;
+mod tables;
 
 use super::*;
 use crate::json::{self, Json};

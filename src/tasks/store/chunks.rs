@@ -47,6 +47,9 @@ const SAVED_PARTS: u32 = 1_000_000_000;
 /// How many leases have places of their own for a result.
 const RESULT_PLACES: u32 = 1 << 24;
 
+/// The namespace of the ids of dead letters' bodies (a random UUID).
+const BODIES: Uuid = Uuid::from_u128(0x52c1_07e6_9b1d_4a8e_8f35_d1c7_1f0a_6be4);
+
 const DATA: &str = "data";
 /// Whose a chunk is: of an input, the submission's fingerprint; of what a job saved, when its task
 /// was accepted. An id that is made of an idempotency key may be used for another task once the
@@ -94,6 +97,21 @@ impl TaskStore {
         };
         let stored = self.put_chunks(chunks, input).await?;
         Ok(stored.map_or(StoredInput::Different, StoredInput::Chunks))
+    }
+
+    /// Stores the body of a message that is too large for the dead-letter queue, compressed in parts
+    /// from [`INPUT_PARTS`] on. Returns the id of the partition, which is derived from the body so that
+    /// a repeated call writes the same rows, and the number of parts.
+    pub async fn put_body(&self, body: &str) -> Result<(Uuid, u32), StoreError> {
+        let id = Uuid::new_v5(&BODIES, body.as_bytes());
+        let chunks = Chunks {
+            id,
+            first: INPUT_PARTS,
+            owner: None,
+            expires: now_ms() / 1000 + LONGEST_WAIT.as_secs() + self.retention.as_secs(),
+        };
+        let parts = self.put_chunks(chunks, body).await?;
+        Ok((id, parts.unwrap_or_default()))
     }
 
     /// The input of a task that does not carry it; `None` where it is there no more.
@@ -333,11 +351,14 @@ fn compress(text: &str) -> Result<Vec<u8>, StoreError> {
 fn decompress(data: &[u8], most: usize) -> Result<String, StoreError> {
     let mut text = String::new();
     let most = u64::try_from(most).unwrap_or(u64::MAX);
-    GzDecoder::new(data)
-        .take(most)
-        .read_to_string(&mut text)
-        .map_err(|error| StoreError::Corrupt(format!("a chunk cannot be read: {error}")))?;
-    Ok(text)
+    let read = GzDecoder::new(data)
+        .take(most.saturating_add(1))
+        .read_to_string(&mut text);
+    read.map_err(|error| StoreError::Corrupt(format!("a chunk cannot be read: {error}")))?;
+    match text.len() as u64 > most {
+        true => Err(StoreError::Corrupt("chunks are too long".to_owned())),
+        false => Ok(text),
+    }
 }
 
 /// Whether a transaction was refused because its condition did not hold.

@@ -1,10 +1,14 @@
-//! Lists of tasks, newest first, by two indexes that cost a task one write.
+//! Lists of tasks, newest first, by three indexes that cost a task one write, or two for a task with a
+//! caller.
 //!
 //! The index `by_time` holds every task, spread over partitions; its attributes are written once
 //! and never change, so a task's way through its states costs it nothing more. The index `by_state`
 //! holds only tasks whose state is rare and looked for (failed, cancelled, expired, retrying,
 //! scheduled); one that completes at its first attempt is never in it. Tasks that are pending,
 //! running or completed are found by time, among a bounded number of the newest.
+//!
+//! The index `by_caller` holds the tasks that have a caller. A viewer who sees only own tasks is
+//! answered from this index alone: neither the answer nor its cursor depends on other callers' tasks.
 
 use std::collections::HashMap;
 
@@ -35,6 +39,7 @@ const BATCH: usize = 100;
 
 const BY_TIME: &str = "by_time";
 const BY_STATE: &str = "by_state";
+const BY_CALLER: &str = "by_caller";
 
 /// Where a task stands in a list: its time, and its id among those of the same time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,7 +71,8 @@ pub struct ListQuery<'a> {
 /// Whether an index has entries that a query passes over.
 fn is_filtered(viewer: &Viewer, query: &ListQuery<'_>) -> bool {
     let by_state = query.state.is_some_and(|state| !has_list(state));
-    query.job.is_some() || viewer.only().is_some() || by_state
+    let is_own = viewer.only().is_some();
+    query.job.is_some() || by_state || (is_own && query.state.is_some())
 }
 
 /// What one look at all partitions found.
@@ -89,7 +95,7 @@ impl TaskStore {
         let mut found = Vec::new();
         let mut after = query.after.clone();
         for _ in 0..ROUNDS {
-            let round = self.round(query, filtered, after.as_ref()).await?;
+            let round = self.round(viewer, query, after.as_ref()).await?;
             let mut rest = &round.ids[..];
             while !rest.is_empty() {
                 // Without a filter no more records are read than are wanted: each costs read units.
@@ -122,11 +128,11 @@ impl TaskStore {
     /// The next entries of all partitions, merged.
     async fn round(
         &self,
+        viewer: &Viewer,
         query: &ListQuery<'_>,
-        filtered: bool,
         after: Option<&TaskPosition>,
     ) -> Result<Round, StoreError> {
-        let shards = (0..SHARDS).map(|shard| self.look(query, filtered, shard, after));
+        let shards = (0..SHARDS).map(|shard| self.look(viewer, query, shard, after));
         // Each is polled when it is woken itself; a join would poll all of them each time.
         let shards: FuturesUnordered<_> = shards.collect();
         let mut ids = Vec::new();
@@ -146,16 +152,17 @@ impl TaskStore {
     /// The next entries of one partition, and how far that was if there are more.
     async fn look(
         &self,
+        viewer: &Viewer,
         query: &ListQuery<'_>,
-        filtered: bool,
         shard: u8,
         after: Option<&TaskPosition>,
     ) -> Result<(Vec<(TaskPosition, Uuid)>, Option<TaskPosition>), StoreError> {
-        let (index, attribute, partition) = match query.state {
-            Some(state) if has_list(state) => {
+        let (index, attribute, partition) = match (viewer.only(), query.state) {
+            (Some(caller), _) => (BY_CALLER, CALLER_SHARD, text(caller_shard(caller, shard))),
+            (None, Some(state)) if has_list(state) => {
                 (BY_STATE, STATE_SHARD, text(format!("{state}#{shard}")))
             }
-            _ => (BY_TIME, LIST_SHARD, number(shard)),
+            (None, _) => (BY_TIME, LIST_SHARD, number(shard)),
         };
         // Without a filter no more than the limit can be needed.
         let limit = i32::try_from(query.limit).unwrap_or(ROUND).clamp(1, ROUND);
@@ -165,7 +172,11 @@ impl TaskStore {
             .table_name(&self.table)
             .index_name(index)
             .scan_index_forward(false)
-            .limit(if filtered { ROUND } else { limit })
+            .limit(if is_filtered(viewer, query) {
+                ROUND
+            } else {
+                limit
+            })
             .expression_attribute_names("#shard", attribute)
             .expression_attribute_values(":shard", partition);
         let mut condition = "#shard = :shard".to_owned();
@@ -212,6 +223,11 @@ impl TaskStore {
 /// The partition of a task in the list of all. An id's first byte is random or a hash's.
 pub(super) fn shard(id: Uuid) -> u8 {
     id.as_bytes()[0] % SHARDS
+}
+
+/// A partition of a caller's tasks in the list by caller.
+pub(super) fn caller_shard(caller: &str, shard: u8) -> String {
+    format!("{shard}#{caller}")
 }
 
 /// A task's place in the lists.

@@ -72,6 +72,8 @@ mod names {
     pub const ERROR_MESSAGE: &str = "error_message";
     /// The partition of the list of all tasks.
     pub const LIST_SHARD: &str = "list_shard";
+    /// The partition of the list of one caller's tasks.
+    pub const CALLER_SHARD: &str = "caller_shard";
     /// The place in the lists.
     pub const LIST_KEY: &str = "list_key";
     /// The partition of the list of one state's tasks; only for states that are rare or asked for.
@@ -116,6 +118,13 @@ fn description(task: &Task) -> Vec<(&'static str, AttributeValue)> {
         (MAX_RETRIES, options.max_retries.map(number)),
         (TIME_LIMIT, options.time_limit.map(number)),
         (CALLER, task.caller.as_ref().map(text)),
+        (
+            CALLER_SHARD,
+            task.caller.as_ref().map(|caller| {
+                let shard = list::shard(task.id);
+                text(list::caller_shard(caller, shard))
+            }),
+        ),
         (FINGERPRINT, task.fingerprint.as_ref().map(text)),
         (INPUT, chunks::kept_input(task).map(text)),
         (

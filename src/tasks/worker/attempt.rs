@@ -65,6 +65,12 @@ impl Worker {
                 let error = JobError::permanent("InputLost", "the stored input is gone");
                 return Outcome::Finished(Err(error));
             }
+            // Another attempt would read the same rows.
+            Err(StoreError::Corrupt(reason)) => {
+                tracing::error!(task_id = %task.id, reason, "a task's stored input is unreadable");
+                let error = JobError::permanent("InputLost", "the stored input is unreadable");
+                return Outcome::Finished(Err(error));
+            }
             Err(error) => return Outcome::StoreFailed(error),
         };
         let (context, mut channels) = TaskContext::connect(task.id, lease.attempt, saved);

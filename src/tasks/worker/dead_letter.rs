@@ -1,17 +1,20 @@
 //! Messages that cannot be processed: the task fails with the reason, the message goes to the
 //! dead-letter queue with the reason, and only then is it acknowledged. Each step may be repeated.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::message::Delivery;
+use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::error::Chain;
 use crate::tasks::metrics;
-use crate::tasks::queue::DeadLetters;
+use crate::tasks::queue::{DeadLetters, room_for_reason};
 use crate::tasks::record::TaskError;
 use crate::tasks::state::State;
 use crate::tasks::store::{Rejected, TaskStore};
@@ -67,13 +70,37 @@ pub(super) async fn dead_letter(
             return DeadLettered::Failed;
         }
     }
-    match dead_letters.put(body, &error.message).await {
+    let body = match with_room(tasks, body, task_id).await {
+        Ok(body) => body,
+        Err(error) => {
+            tracing::error!(?task_id, error = %Chain(&error), "a large message was not stored");
+            return DeadLettered::Failed;
+        }
+    };
+    match dead_letters.put(&body, &error.message).await {
         Ok(()) => DeadLettered::Done,
         Err(error) => {
             tracing::error!(?task_id, error = %Chain(&error), "a message was not dead-lettered");
             DeadLettered::Failed
         }
     }
+}
+
+/// A body that leaves room for a reason beside it. A larger body is stored in the table of tasks, and a
+/// reference to it takes its place.
+async fn with_room<'a>(
+    tasks: &TaskStore,
+    body: &'a str,
+    task_id: Option<Uuid>,
+) -> Result<Cow<'a, str>, StoreError> {
+    if room_for_reason(body).is_some() {
+        return Ok(body.into());
+    }
+    let (id, parts) = tasks.put_body(body).await?;
+    let bytes = body.len();
+    let reference =
+        json!({"stored_body": {"id": id, "parts": parts, "bytes": bytes}, "task_id": task_id});
+    Ok(reference.to_string().into())
 }
 
 async fn reject(
@@ -128,7 +155,7 @@ impl DeadLetterHandler {
     async fn handle(&self, body: &str) -> DeadLettered {
         let message = "the queue gave its message up: no worker has acknowledged it";
         let error = TaskError::new("DeadLettered", message);
-        let task = wire::decode(body);
+        let task = wire::decode(body, now_ms());
         let owner = match &task {
             Ok(task) => Owner::Task(task),
             Err(_) => Owner::of_unreadable(body),

@@ -89,7 +89,7 @@ impl Worker {
     /// One message, from its body to its disposition.
     async fn deliver(&self, message: &Message, until: Instant) -> Disposition {
         let body = &message.delivery.body;
-        let disposition = match wire::decode(body) {
+        let disposition = match wire::decode(body, now_ms()) {
             Ok(task) => self.take(&task, message, until).await,
             Err(error) => {
                 let owner = Owner::of_unreadable(body);

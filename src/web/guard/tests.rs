@@ -405,3 +405,13 @@ fn callers_may_be_allowed_to_see_each_others_tasks() {
     let admitted = admit(shared, Access::Callers, Method::GET, context);
     assert_eq!(admitted, Ok((None, of("ada"))));
 }
+
+#[test]
+fn a_name_that_no_message_carries_is_refused() {
+    let ask = |name: String| {
+        let context = json!({"lambda": {"caller": name, "scopes": "read"}});
+        admit([], Access::Callers, Method::GET, context)
+    };
+    assert!(ask("a".repeat(1024)).is_ok());
+    assert_eq!(ask("a".repeat(1025)).unwrap_err().0, 401);
+}

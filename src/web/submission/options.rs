@@ -6,18 +6,9 @@ use utoipa::ToSchema;
 
 use super::{Found, keep};
 use crate::json::{Json, Object};
-use crate::tasks::task::{Options, Priority};
+use crate::tasks::task::{MAX_RETRIES, MAX_TIME_LIMIT, MAX_WAIT, Options, Priority};
 use crate::web::checks::words;
 use crate::web::error::{FieldError, Loc};
-
-/// The most retries that a submission may ask for.
-const MAX_RETRIES: i64 = 100;
-/// The longest time limit of an attempt, in seconds: Lambda's own.
-const MAX_TIME_LIMIT: i64 = 900;
-/// The latest time at which a task may be due, in seconds from its submission: a year.
-const MAX_WAIT: i64 = 365 * 24 * 3600;
-/// The same in milliseconds.
-const MAX_WAIT_MS: u64 = MAX_WAIT as u64 * 1000;
 
 /// How a task is to be run.
 #[derive(Debug, ToSchema)]
@@ -79,10 +70,10 @@ pub(super) fn read(body: &Object, now: u64) -> Found<Options> {
     let countdown = keep(&mut errors, countdown(value("countdown"))).flatten();
     let eta = keep(&mut errors, time(value("eta"), "eta")).flatten();
     let expires = keep(&mut errors, time(value("expires"), "expires")).flatten();
-    let retries = whole(value("max_retries"), "max_retries", 0, MAX_RETRIES);
+    let retries = whole(value("max_retries"), "max_retries", 0, MAX_RETRIES.into());
     let retries = keep(&mut errors, retries).flatten();
-    let limit = whole(value("time_limit"), "time_limit", 1, MAX_TIME_LIMIT);
-    let limit = keep(&mut errors, limit).flatten();
+    let time_limit = whole(value("time_limit"), "time_limit", 1, limit(MAX_TIME_LIMIT));
+    let time_limit = keep(&mut errors, time_limit).flatten();
     let priority = keep(&mut errors, priority(value("priority")));
     let unknown = given
         .iter()
@@ -97,7 +88,7 @@ pub(super) fn read(body: &Object, now: u64) -> Found<Options> {
         ));
     }
     let due = due.or(eta);
-    if due.is_some_and(|due| due > now + MAX_WAIT_MS) {
+    if due.is_some_and(|due| due > now + MAX_WAIT * 1000) {
         let reason = "a task may wait for a year at most";
         errors.push(conflict("eta", reason, value("eta")));
     }
@@ -114,9 +105,13 @@ pub(super) fn read(body: &Object, now: u64) -> Found<Options> {
         eta: due.filter(|due| *due > now),
         expires,
         max_retries: retries.and_then(|count| count.try_into().ok()),
-        time_limit: limit.and_then(|count| count.try_into().ok()),
+        time_limit: time_limit.and_then(|count| count.try_into().ok()),
         priority: priority.unwrap_or_default(),
     })
+}
+
+fn limit(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn loc(name: &str) -> [Loc; 3] {
@@ -138,7 +133,7 @@ fn countdown(given: Option<&Json>) -> Found<Option<u64>> {
         return Err(vec![words::at_least(loc, 0, value.clone())]);
     }
     if seconds > MAX_WAIT as f64 {
-        return Err(vec![words::at_most(loc, MAX_WAIT, value.clone())]);
+        return Err(vec![words::at_most(loc, limit(MAX_WAIT), value.clone())]);
     }
     Ok(Some((seconds * 1000.0) as u64))
 }

@@ -26,7 +26,9 @@ fn request(body: &str, key: Option<&str>) -> Request {
 
 fn task(body: &str, key: Option<&str>) -> Task {
     let submission = Submission::read(&request(body, key), CATALOG, NOW);
-    submission.unwrap().task(Some("ada"), NOW)
+    submission
+        .unwrap()
+        .task(SubmissionIds::new(None), Some("ada"), NOW)
 }
 
 /// The places and types of all that is wrong.
@@ -109,7 +111,12 @@ fn a_key_makes_the_id_and_callers_keys_do_not_meet() {
     assert_eq!(other.id, first.id);
     assert_ne!(other.fingerprint, first.fingerprint);
     let submission = Submission::read(&request(body, Some("k")), CATALOG, NOW).unwrap();
-    assert_ne!(submission.task(Some("bob"), NOW).id, first.id);
+    assert_ne!(
+        submission
+            .task(SubmissionIds::new(None), Some("bob"), NOW)
+            .id,
+        first.id
+    );
     assert_ne!(task(body, None).id, task(body, None).id);
 }
 
@@ -228,7 +235,7 @@ fn a_key_may_have_any_bytes() {
     };
     let id = |key: &[u8]| {
         let submission = Submission::read(&request(key), CATALOG, NOW).unwrap();
-        submission.task(None, NOW).id
+        submission.task(SubmissionIds::new(None), None, NOW).id
     };
     let key = "bestellung-ä-17".as_bytes();
     assert_eq!(id(key), id(key));
@@ -262,4 +269,28 @@ fn the_end_of_the_year_9999_is_never() {
         let body = format!(r#"{{"job":"process_data","options":{{"expires":"{text}"}}}}"#);
         assert_eq!(wrong(&body).len(), 1, "{text}");
     }
+}
+
+#[test]
+fn an_id_depends_on_the_secret_and_the_caller() {
+    let id = |secret: Option<&str>, caller| SubmissionIds::new(secret).of(caller, "k");
+    assert_eq!(id(Some("s"), Some("ada")), id(Some("s"), Some("ada")));
+    assert_ne!(id(Some("s"), Some("ada")), id(Some("t"), Some("ada")));
+    assert_ne!(id(Some("s"), Some("ada")), id(None, Some("ada")));
+    assert_ne!(id(Some("s"), Some("ada")), id(Some("s"), Some("grace")));
+}
+
+#[test]
+fn half_a_surrogate_pair_is_the_replacement_character() {
+    let task = task(r#"{"job":"process_data","input":{"a":"x\ud83d"}}"#, None);
+    assert_eq!(task.input().unwrap().get(), "{\"a\":\"x\u{fffd}\"}");
+    // As in FastAPI, an answer cannot echo it.
+    let body = r#"{"job":"nope\ud83d"}"#;
+    let rejection = Submission::read(&request(body, None), CATALOG, NOW).unwrap_err();
+    let answer = Response::from(HttpError::from(rejection));
+    assert!(
+        text_of(&answer).contains("surrogate"),
+        "{}",
+        text_of(&answer)
+    );
 }

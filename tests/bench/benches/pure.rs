@@ -1,13 +1,14 @@
-//! The parts of a function that wait for nothing: `cargo bench -p bench --bench pure`, with a word behind `--`
-//! for those whose names have it.
+//! Benchmarks of code without I/O: `cargo bench -p bench --bench pure`, optionally with `-- WORD`
+//! for the benchmarks whose names contain the word.
 //!
-//! What a whole function costs is told by `tests/bench/`; here is what of it is whose.
+//! `cargo xtask bench` measures whole functions; these benchmarks show how much of that time each
+//! part takes.
 
 fn main() {
     divan::main();
 }
 
-/// A request's way in: from the event's bytes to values that are checked, and its way out with a 422.
+/// Requests: from an event's bytes to checked values, and from an error to a 422.
 mod requests {
     use async_service::jobs::CATALOG;
     use async_service::web::request;
@@ -21,7 +22,7 @@ mod requests {
     /// A time, in milliseconds since the Unix epoch.
     const NOW: u64 = 1_767_225_600_000;
 
-    /// What API Gateway hands a function for `GET /items/{item_id}` or a `POST`.
+    /// API Gateway's event for `GET /items/{item_id}` or for a `POST`.
     fn event(method: &str, path: &str, query: &str, body: Option<&str>) -> Vec<u8> {
         let event = json!({
             "version": "2.0",
@@ -73,7 +74,7 @@ mod requests {
         parse(&event("POST", "/", "", Some(body)), "/")
     }
 
-    /// An event's bytes to a request.
+    /// Parses an event's bytes into a request.
     #[divan::bench]
     fn from_event(bencher: Bencher) {
         let event = event("GET", "/items/42", "q=lamp&limit=10", None);
@@ -110,7 +111,7 @@ mod requests {
         bencher.bench(|| read(black_box(&request)).expect("a submission"));
     }
 
-    /// The 422 for parameters that are no numbers.
+    /// The 422 for parameters that are not numbers.
     #[divan::bench]
     fn wrong_parameters(bencher: Bencher) {
         let event = event("GET", "/items/foo", "limit=many&skip=1.5", None);
@@ -138,7 +139,7 @@ mod requests {
         bencher.bench(|| read(black_box(&request)));
     }
 
-    /// The answer that a caller gets.
+    /// The answer to a caller.
     fn refusal<T>(read: Result<T, HttpError>) -> Response<Body> {
         let refused = read.err().expect("a wrong request");
         let answer = Response::from(refused);
@@ -147,7 +148,7 @@ mod requests {
     }
 }
 
-/// A task's message, and what may happen to a task.
+/// A task's message, and the state function of tasks.
 mod tasks {
     use async_service::tasks::state::{Event, State, next};
     use async_service::tasks::task::{Options, Priority, Task};
@@ -156,7 +157,7 @@ mod tasks {
     use serde_json::value::RawValue;
     use uuid::Uuid;
 
-    /// A task whose input is about this many bytes.
+    /// A task with an input of about this many bytes.
     fn task(bytes: usize) -> Task {
         let values: Vec<usize> = (1..).take(bytes / 4).collect();
         let input = serde_json::json!({"values": values}).to_string();
@@ -171,21 +172,21 @@ mod tasks {
             .with_options(options)
     }
 
-    /// A task to its message.
+    /// Encodes a task as a message.
     #[divan::bench(args = [16, 16_384])]
     fn encode(bencher: Bencher, bytes: usize) {
         let task = task(bytes);
         bencher.bench(|| wire::encode(black_box(&task)).expect("a message"));
     }
 
-    /// A message to its task.
+    /// Decodes a task from a message.
     #[divan::bench(args = [16, 16_384])]
     fn decode(bencher: Bencher, bytes: usize) {
         let message = wire::encode(&task(bytes)).expect("a message");
-        bencher.bench(|| wire::decode(black_box(&message)).expect("a task"));
+        bencher.bench(|| wire::decode(black_box(&message), 1_767_225_600_000).expect("a task"));
     }
 
-    /// Each event in each state, and without a record: 108 edges.
+    /// Each event in each state and without a record: 108 transitions.
     #[divan::bench]
     fn all_edges() -> usize {
         let states = State::ALL.into_iter().map(Some).chain([None]);
@@ -200,11 +201,11 @@ mod profile {
     use std::fmt::Write as _;
 
     use async_service::profile::Profiler;
-    use async_service::profile::records::{Format, Record, Records};
+    use async_service::profile::records::{Claims, Format, Record, Records};
     use divan::counter::{BytesCount, ItemsCount};
     use divan::{Bencher, black_box};
 
-    /// Records of a file.
+    /// The number of records in a file.
     const RECORDS: usize = 1_000;
 
     fn csv() -> Vec<u8> {
@@ -228,34 +229,36 @@ mod profile {
         text.into_bytes()
     }
 
-    /// Hands each record of a file to `each`.
+    /// Calls `each` with each record of a file.
     fn read(format: Format, file: &[u8], mut each: impl FnMut(Record<'_>)) {
         let mut count = 0;
-        let mut reader = Records::new(format);
+        let format = Some(format);
+        let mut reader = Records::new(Claims {
+            format,
+            ..Claims::default()
+        });
         let mut counted = |record: Record<'_>| {
             count += 1;
             each(record);
         };
-        reader.feed(file, &mut counted);
-        let _ = reader.finish(&mut counted);
+        reader.feed(file, &mut counted).expect("a file");
+        reader.finish(&mut counted).expect("a file");
         assert_eq!(count, RECORDS);
     }
 
-    const CSV: Format = Format::Csv { delimiter: b',' };
-
-    /// The bytes of a CSV file to records.
+    /// Reads the records of a CSV file.
     #[divan::bench]
     fn read_csv(bencher: Bencher) {
         let file = csv();
         let bencher = bencher.counter(BytesCount::of_slice(&file));
         bencher.bench(|| {
-            read(CSV, black_box(&file), |record| {
+            read(Format::Csv, black_box(&file), |record| {
                 black_box(record);
             })
         });
     }
 
-    /// The bytes of a JSON Lines file to records.
+    /// Reads the records of a JSON Lines file.
     #[divan::bench]
     fn read_json_lines(bencher: Bencher) {
         let file = json_lines();
@@ -273,15 +276,15 @@ mod profile {
         profiler
     }
 
-    /// The bytes of a CSV file to records, and these into the statistics.
+    /// Reads the records of a CSV file and adds them to the statistics.
     #[divan::bench]
     fn count_flat_records(bencher: Bencher) {
         let file = csv();
         let bencher = bencher.counter(ItemsCount::new(RECORDS));
-        bencher.bench(|| counted(CSV, black_box(&file)));
+        bencher.bench(|| counted(Format::Csv, black_box(&file)));
     }
 
-    /// The same for records with objects and lists in them.
+    /// Reads records with nested objects and lists, and adds them to the statistics.
     #[divan::bench]
     fn count_nested_records(bencher: Bencher) {
         let file = json_lines();
@@ -289,7 +292,7 @@ mod profile {
         bencher.bench(|| counted(Format::JsonLines, black_box(&file)));
     }
 
-    /// The statistics to the profile's JSON.
+    /// Writes the statistics as the profile's JSON.
     #[divan::bench]
     fn finish(bencher: Bencher) {
         let profiler = counted(Format::JsonLines, &json_lines());
@@ -299,14 +302,14 @@ mod profile {
     }
 }
 
-/// JSON as Python reads and writes it, beside `serde_json`, which keeps the order of keys here too.
+/// JSON as Python reads and writes it, compared with `serde_json` with preserved order of keys.
 mod json {
     use async_service::json;
     use divan::counter::BytesCount;
     use divan::{Bencher, black_box};
     use serde_json::{Value, json};
 
-    /// A list of this many small objects.
+    /// The numbers of small objects in a list.
     const SIZES: [usize; 2] = [1, 1_000];
 
     fn text(objects: usize) -> String {
@@ -323,7 +326,7 @@ mod json {
         Value::from(objects).to_string()
     }
 
-    /// Text to a value, by this project.
+    /// Parses a text with this project's parser.
     #[divan::bench(args = SIZES)]
     fn parse(bencher: Bencher, objects: usize) {
         let text = text(objects);
@@ -331,7 +334,7 @@ mod json {
         bencher.bench(|| json::parse(black_box(text.as_bytes())).expect("JSON"));
     }
 
-    /// Text to a value, by `serde_json`.
+    /// Parses a text with `serde_json`.
     #[divan::bench(args = SIZES)]
     fn parse_by_serde_json(bencher: Bencher, objects: usize) {
         let text = text(objects);
@@ -340,7 +343,7 @@ mod json {
         bencher.bench(|| read(black_box(text.as_bytes())));
     }
 
-    /// A value to text, by this project.
+    /// Writes a value with this project's writer.
     #[divan::bench(args = SIZES)]
     fn write(bencher: Bencher, objects: usize) {
         let text = text(objects);
@@ -349,7 +352,7 @@ mod json {
         bencher.bench(|| black_box(&value).to_text().expect("finite numbers"));
     }
 
-    /// A value to text, by `serde_json`.
+    /// Writes a value with `serde_json`.
     #[divan::bench(args = SIZES)]
     fn write_by_serde_json(bencher: Bencher, objects: usize) {
         let text = text(objects);

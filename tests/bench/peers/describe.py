@@ -1,7 +1,7 @@
-"""Describes a CSV or JSON Lines file as Python programs do, and tells what it took.
+"""Describes a CSV or JSON Lines file with Python libraries, and prints the time and memory needed.
 
 The peer of `process_data` with a `source_url`: `python describe.py METHOD FILE` prints a line of
-JSON: `seconds` and `cpu_seconds` (of all threads) of reading and describing without the imports,
+JSON: `seconds` and `cpu_seconds` (of all threads) for reading and describing, without the imports,
 `max_rss_kb` of the process, and how many `rows` there were.
 """
 
@@ -24,20 +24,20 @@ def with_pandas(file: str) -> Callable[[], int]:
 
 
 def with_polars(file: str) -> Callable[[], int]:
-    """Lazily, so that the file need not be held."""
+    """Describes the file lazily, without the whole file in memory."""
     import polars
 
     def describe() -> int:
         frame = polars.scan_csv(file) if is_csv(file) else polars.scan_ndjson(file)
         summary = frame.describe()
-        # The first two rows count what is there and what is null, which together are all rows.
+        # The first two rows count the values and the nulls, whose sum is the number of rows.
         return sum(int(count) for count in summary[:2, 1])
 
     return describe
 
 
 def with_json(file: str) -> Callable[[], int]:
-    """Only reads each record, by the standard library: the least that Python code takes."""
+    """Only reads each record with the standard library: a lower bound for Python code."""
     import csv
 
     def read() -> int:

@@ -1,9 +1,9 @@
-"""Fetches many URLs as Python services do, and tells what it took: the peer of `fetch_urls`.
+"""Fetches many URLs with Python libraries, and prints the time and memory: the peer of `fetch_urls`.
 
 `python fetch_many.py METHOD COUNT URL`, where `{n}` in the URL is the number of the request, from
-1. It prints a line of JSON: `seconds` and `cpu_seconds` of the fetching alone (a client is made in
-it, the imports are not), `max_rss_kb` of the process, and how many answers were `ok`; a URL that
-fails is not, and ends nothing.
+1. Prints a line of JSON: `seconds` and `cpu_seconds` of the fetches with the creation of a client but
+without the imports, `max_rss_kb` of the process, and how many answers were `ok`. The program continues
+after a URL that fails.
 """
 
 import asyncio
@@ -14,14 +14,14 @@ from collections.abc import Awaitable, Callable
 
 from measured import measured
 
-# How many are under way at once, where that is bounded.
+# The maximum number of concurrent requests in the bounded methods.
 BOUND = 100
-# Long enough that nothing but a dead server runs into it.
+# So long that only a dead server exceeds it.
 TIMEOUT = 60
 
 
 def with_requests(urls: list[str]) -> Callable[[], int]:
-    """One after the other, through one session."""
+    """Sequential requests through one session."""
     import requests
 
     def fetch_all() -> int:
@@ -39,19 +39,19 @@ def with_requests(urls: list[str]) -> Callable[[], int]:
 
 
 def with_httpx(urls: list[str]) -> Callable[[], int]:
-    """All at once through one client, as `asyncio.gather` is mostly used."""
+    """Unbounded concurrent requests through one client, as most uses of `asyncio.gather`."""
     return httpx_within(urls, len(urls))
 
 
 def with_httpx_bounded(urls: list[str]) -> Callable[[], int]:
-    """Through one client, no more than the bound at once."""
+    """Concurrent requests through one client, at most `BOUND`."""
     return httpx_within(urls, BOUND)
 
 
 def httpx_within(urls: list[str], bound: int) -> Callable[[], int]:
     import httpx
 
-    # What httpx imports only when its first client is made and first used.
+    # httpx imports these modules only with its first client and its first request.
     for module in ("httpcore", "anyio._backends._asyncio"):
         importlib.import_module(module)
 
@@ -67,7 +67,7 @@ def httpx_within(urls: list[str], bound: int) -> Callable[[], int]:
 
 
 def with_aiohttp(urls: list[str]) -> Callable[[], int]:
-    """Through one session, no more than the bound at once."""
+    """Concurrent requests through one session, at most `BOUND`."""
     import aiohttp
 
     async def fetch_all() -> int:
@@ -84,7 +84,7 @@ def with_aiohttp(urls: list[str]) -> Callable[[], int]:
 
 
 async def gather(fetch: Callable[[str], Awaitable[bool]], urls: list[str], bound: int) -> int:
-    """How many of the URLs were fetched well, with at most `bound` under way."""
+    """How many of the URLs were fetched with success, with at most `bound` concurrent requests."""
     free = asyncio.Semaphore(bound)
 
     async def fetch_when_free(url: str) -> bool:

@@ -1,5 +1,5 @@
-// The least that a Lambda function in Node.js can be: the loop to the Lambda Runtime API with the
-// standard library alone, and one constant answer. The peer of a function's process.
+// A minimal Lambda function in Node.js: the loop to the Lambda Runtime API with only the standard
+// library, and one constant answer. The peer of a function's process.
 
 import { Agent, request } from "node:http";
 
@@ -7,7 +7,7 @@ const [hostname, port] = process.env.AWS_LAMBDA_RUNTIME_API.split(":");
 const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 const invocation = "/2018-06-01/runtime/invocation";
 
-/** One request over the kept connection, and its response with its body. */
+/** Makes one request over the open connection, and returns the response with its body. */
 function call(method, path, body) {
   return new Promise((resolve, reject) => {
     const headers = body === undefined ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(body) };

@@ -1,4 +1,4 @@
-"""What a piece of work takes, for the peers that are programs of their own."""
+"""Measures the time and memory of work, for the peers that measure themselves."""
 
 import re
 import resource
@@ -9,10 +9,10 @@ from typing import Any
 
 
 def measured(work: Callable[[], int], what: str) -> dict[str, Any]:
-    """Does the work, which returns how many there were of `what`.
+    """Runs `work`, which returns a count, and reports the count under the name `what`.
 
-    `seconds` are by the clock, `cpu_seconds` of user and system in all threads of this process,
-    `max_rss_kb` is the most that the process held since its start.
+    `seconds` is wall time, `cpu_seconds` is the user and system time of all threads of this process,
+    and `max_rss_kb` is the peak memory of the process since its start.
     """
     cpu, start = cpu_seconds(), time.perf_counter()
     count = work()
@@ -31,7 +31,7 @@ def cpu_seconds() -> float:
 
 
 def max_rss_kb() -> int:
-    # Not `ru_maxrss`, which on Linux is at least what the process held that started this one.
+    # Not `ru_maxrss`: on Linux its minimum is the memory of the process that started this one.
     found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
     if found is None:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,6 +1,6 @@
-"""The service that is replaced, as a Python team writes it: FastAPI, httpx, Celery and Redis.
+"""The FastAPI service that this project replaces, in common style: FastAPI, httpx, Celery and Redis.
 
-The peer of all functions behind the HTTP API. Rows of items live in memory, users are read from
+The peer of all functions behind the HTTP API. Items are in memory, users come from
 `USERS_UPSTREAM_URL`, and long work goes to Celery.
 """
 
@@ -61,7 +61,7 @@ async def fetch(url: str) -> Any:
 
 @app.post("/process/")
 def process(data: dict[str, Any]) -> dict[str, str]:
-    # Not `async`, as is right for what waits for Redis: FastAPI runs it in a thread.
+    # Not `async`, because the call to Redis blocks: FastAPI runs the function in a thread.
     return {"task_id": process_data.delay(data).id}
 
 
@@ -74,7 +74,7 @@ def result(task_id: str) -> dict[str, Any]:
 
 
 async def fetch_json(url: str, params: dict[str, Any] | None = None) -> Any:
-    """The JSON at a URL, by a client of its own, as httpx's first example has it."""
+    """Fetches the JSON at a URL with a new client, as in httpx's first example."""
     async with httpx.AsyncClient() as client:
         response = await client.get(url, params=params)
         response.raise_for_status()

@@ -1,4 +1,4 @@
-"""The long work of the service that is replaced: a Celery worker over Redis.
+"""The tasks of the FastAPI service: a Celery worker over Redis.
 
 The peer of the worker function and its `process_data` job.
 """
@@ -15,7 +15,7 @@ REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 
 celery = Celery("tasks", broker=REDIS_URL, backend=REDIS_URL)
 celery.conf.update(
-    # A task is acknowledged when it has run, and not before: a worker that dies loses none.
+    # Acknowledge a task after its run, so that a worker that dies loses no task.
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     task_serializer="json",
@@ -28,12 +28,12 @@ celery.conf.update(
 
 @celery.task(name="process_data")
 def process_data(data: dict[str, Any]) -> dict[str, Any]:
-    """Statistics of each member of an object; of a list of records, those of each field."""
+    """Statistics of each member of an object, or of each field of a list of records."""
     return {name: describe_member(member) for name, member in data.items()}
 
 
 def describe_member(member: Any) -> dict[str, Any]:
-    """Statistics of a list, or of one value as if it were a list."""
+    """Statistics of a list; a single value counts as a list of one."""
     values = member if isinstance(member, list) else [member]
     if not values or not all(isinstance(value, dict) for value in values):
         return describe(values)
@@ -43,7 +43,7 @@ def describe_member(member: Any) -> dict[str, Any]:
 
 
 def describe(values: list[Any]) -> dict[str, Any]:
-    """Summary statistics of a column, whatever is in it."""
+    """Summary statistics of a column with values of any type."""
     present = [value for value in values if value is not None]
     counts = count_values(present)
     summary: dict[str, Any] = {
@@ -65,7 +65,7 @@ def describe(values: list[Any]) -> dict[str, Any]:
 
 
 def count_values(values: list[Any]) -> Counter[Any]:
-    """How often each value is there; lists and objects are counted as their JSON."""
+    """The count of each value; lists and objects are counted by their JSON text."""
     try:
         return Counter(values)
     except TypeError:

@@ -1,5 +1,6 @@
-//! The AWS endpoint that the functions call: an embedded DynamoDB in this process, and before the
-//! local SQS a proxy. Neither is counted: only the functions' processes are.
+//! The AWS endpoint of the measured functions: an embedded DynamoDB in this process, and a proxy to
+//! the local SQS. CPU figures of functions contain neither, because they cover only the functions'
+//! processes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,20 +23,20 @@ pub struct Endpoint {
     watch: Arc<Watch>,
 }
 
-/// A call that was answered with success.
+/// A successful call.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
     /// The operation, such as `UpdateItem`.
     pub operation: &'a str,
-    /// The request as it was sent.
+    /// The body of the request.
     pub body: &'a [u8],
-    /// When it was done, which is before its caller knows.
+    /// The time of completion, before the caller has the answer.
     pub at: Instant,
 }
 
 type Observer = Arc<dyn Fn(&Seen<'_>) + Send + Sync>;
 
-/// What is noted of the calls.
+/// The record of the calls so far.
 #[derive(Default)]
 struct Watch {
     tally: Mutex<Tally>,
@@ -50,7 +51,7 @@ impl Watch {
 
     fn tell(&self, seen: &Seen<'_>) {
         let observer = self.observer.lock();
-        // A copy, so that calls do not wait for each other here.
+        // The lock is released before the call, so that calls do not wait for each other here.
         let observer = observer.unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(observer) = observer {
             observer(seen);
@@ -59,11 +60,11 @@ impl Watch {
 }
 
 impl Endpoint {
-    /// Serves the template's tables, empty. Other calls go on to `others`, such as
+    /// Serves the template's tables, which are empty. Other calls go to `others`, such as
     /// `http://127.0.0.1:4566`.
     ///
     /// # Errors
-    /// When the template has a table that the database does not take.
+    /// When the database refuses a table of the template.
     pub fn start(template: &Template, others: Option<String>) -> Result<Endpoint> {
         let database = Database::memory().context("cannot start the database")?;
         for definition in tables(template) {
@@ -108,22 +109,22 @@ impl Endpoint {
         })
     }
 
-    /// Its port on loopback.
+    /// The port of the endpoint on loopback.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.server.port()
     }
 
-    /// The rows, for filling tables faster than through a socket.
+    /// The database, for filling tables faster than over a socket.
     #[must_use]
     pub fn database(&self) -> &Database {
         &self.database
     }
 
-    /// Makes a table anew, without rows.
+    /// Deletes a table and creates it again without rows.
     ///
     /// # Errors
-    /// When the template has no such table.
+    /// When the template has no table with this name.
     pub fn empty(&self, template: &Template, name: &str) -> Result<()> {
         let definition = tables(template)
             .into_iter()
@@ -136,27 +137,28 @@ impl Endpoint {
         Ok(())
     }
 
-    /// How many calls there have been.
+    /// The number of calls so far.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.tally().calls()
     }
 
-    /// The calls there have been.
+    /// The calls so far, by operation.
     #[must_use]
     pub fn tally(&self) -> Tally {
         let tally = self.watch.tally.lock();
         tally.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Tells of each call that succeeds, from many threads; in the place of an earlier observer.
+    /// Calls `observer` after each successful call, from many threads. Replaces an earlier
+    /// observer.
     pub fn observe(&self, observer: impl Fn(&Seen<'_>) + Send + Sync + 'static) {
         let place = self.watch.observer.lock();
         *place.unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(observer));
     }
 }
 
-/// The template's tables by their names in the local stack, as `CreateTable` takes them.
+/// The template's tables with their names in the local stack, as input of `CreateTable`.
 fn tables(template: &Template) -> Vec<Value> {
     let resources = template.root()["Resources"].as_object();
     let tables = resources.into_iter().flatten().filter_map(|(_, resource)| {
@@ -190,7 +192,7 @@ fn dynamodb(db: &Database, operation: &str, body: &[u8]) -> Response {
         "Query" => run(body, |request| db.query(request)),
         "TransactWriteItems" => run(body, |request| db.transact_write_items(request)),
         "BatchGetItem" => run(body, |request| db.batch_get_item(request)),
-        other => Err(format!("{other} is not served")),
+        other => Err(format!("{other} is not supported")),
     };
     match answer {
         Ok(Ok(text)) => Response::new(200, JSON, text),
@@ -216,7 +218,7 @@ fn run<Q: DeserializeOwned, A: Serialize>(
     }
 }
 
-/// The same call to the endpoint behind this one.
+/// Forwards a call to the endpoint behind this one.
 fn forward(agent: &Agent, to: Option<&str>, request: &Request) -> Response {
     let to = to.ok_or_else(|| Error::new("no endpoint for this call"));
     let sent = to.and_then(|to| {

@@ -1,4 +1,4 @@
-//! Files of records to describe: made below the build folder, and served from there.
+//! Generated files of records, in the target folder, and a server for them.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
@@ -7,20 +7,20 @@ use std::path::{Path, PathBuf};
 use local_stack::http::{Body, Request, Response, Server};
 use local_stack::{Context, Result};
 
-/// Bytes of a file that are read at once.
+/// How many bytes of a file are read at a time.
 const PIECE: usize = 256 * 1024;
 
 /// A format of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// Comma-separated, with a head line.
+    /// Comma-separated values with a header line.
     Csv,
     /// A JSON object on each line.
     JsonLines,
 }
 
 impl Format {
-    /// How a file's name ends, as the other sides' programs take it.
+    /// The extension of a file's name, as the peers' programs expect.
     #[must_use]
     pub fn ending(self) -> &'static str {
         match self {
@@ -58,18 +58,18 @@ impl Format {
 
 const CITIES: [&str; 6] = ["Lagos", "Malmö", "Lyon", "Osaka", "Sevilla", "Lima"];
 
-/// A well-mixed number for each `n`, the same on every run.
+/// A pseudo-random number for each `n`, the same in every run.
 fn mixed(n: u64) -> u64 {
     let mut x = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     x = (x ^ (x >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
     x ^ (x >> 32)
 }
 
-/// Makes a file of at least so many bytes, unless it is there; where it is, and how many records it
-/// has.
+/// Creates a file of at least `bytes` bytes unless the file exists. Returns its path and its number
+/// of records.
 ///
 /// # Errors
-/// When it can't be written.
+/// When the file cannot be written.
 pub fn make(folder: &Path, format: Format, bytes: u64) -> Result<(PathBuf, u64)> {
     let path = folder.join(format!("people-{bytes}.{}", format.ending()));
     let count = path.with_extension(format!("{}.count", format.ending()));
@@ -103,7 +103,7 @@ fn write(path: &Path, format: Format, bytes: u64) -> std::io::Result<u64> {
     Ok(records)
 }
 
-/// Serves the files of a folder by their names, in pieces.
+/// Serves the files of a folder by name, in pieces.
 ///
 /// # Errors
 /// When no port is free.
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_have_the_records_that_are_told() {
+    fn make_returns_the_number_of_records() {
         let folder = std::env::temp_dir().join(format!("bench-files-{}", std::process::id()));
         for (format, heads) in [(Format::Csv, 1), (Format::JsonLines, 0)] {
             let (path, records) = make(&folder, format, 20_000).unwrap();

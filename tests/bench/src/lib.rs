@@ -1,4 +1,4 @@
-//! Measures this service side by side with what it replaces.
+//! Compares this service with the FastAPI application that it replaces.
 
 pub mod aws;
 pub mod files;

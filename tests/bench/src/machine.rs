@@ -1,4 +1,4 @@
-//! What was measured on, and with which versions.
+//! The machine and the versions of a measurement.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use local_stack::project;
 
 use crate::peers::Peers;
 
-/// Names and values for a reader.
+/// Names and values for people.
 pub type Facts = Vec<(&'static str, String)>;
 
 /// The machine, the versions, and the date.
@@ -44,7 +44,7 @@ fn today() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()
 }
 
-/// The commit, and whether the code differs from it.
+/// The commit, and whether the working tree differs from it.
 fn commit() -> String {
     let git = |words: &[&str]| {
         let mut command = Command::new("git");
@@ -53,7 +53,7 @@ fn commit() -> String {
     };
     let head = git(&["rev-parse", "--short=12", "HEAD"]);
     let head = head.unwrap_or_else(|| "unknown".to_owned());
-    // What this program writes is no difference.
+    // This program writes these files itself.
     let except = [":!docs/PERFORMANCE.md", ":!docs/performance"];
     let changed = git(&["status", "--porcelain", "--", ".", except[0], except[1]]);
     match changed.as_deref() {
@@ -80,7 +80,7 @@ fn memory() -> String {
     })
 }
 
-/// The pinned packages of the other sides.
+/// The pinned versions of the peers' packages.
 fn packages() -> String {
     let pins = read(
         &project::root()
@@ -121,7 +121,7 @@ fn read(path: &str) -> String {
         .to_owned()
 }
 
-// Only Linux has these accounts.
+// Only Linux has /proc.
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;

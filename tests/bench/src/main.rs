@@ -1,4 +1,4 @@
-//! Measures, prints each group's tables when it is done, and writes the report.
+//! Measures all groups, prints each group's tables when the group is done, and writes the report.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,15 +12,15 @@ use bench::stage::Stage;
 use lexopt::{Arg, Parser, ValueExt};
 use local_stack::{Context, Error, Result, process, project};
 
-/// What is to be measured.
+/// The settings of a run.
 struct Options {
     effort: Effort,
     groups: Vec<&'static Group>,
-    /// The folder with each function's executable in a folder of its own.
+    /// The folder of the functions' executables, each in its own folder.
     functions: PathBuf,
     /// The folder of the bare functions' executables.
     bare: PathBuf,
-    /// Whether it is all that there is to measure, in full.
+    /// Whether the run has all groups with the full number of rounds.
     is_complete: bool,
 }
 
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     let measured = options().and_then(|options| measure(&options));
     match measured {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever pressed Ctrl-C knows why it stopped.
+        // After Ctrl-C there is nothing to explain.
         Err(_) if process::interrupted() => ExitCode::from(130),
         Err(error) => {
             eprintln!("error: {error}");
@@ -94,10 +94,10 @@ fn measure(options: &Options) -> Result<()> {
         let elapsed = started.elapsed().as_secs_f64();
         println!("✓ {} ({elapsed:.0} s)\n", group.title);
         report.series.extend(measured);
-        // After each group, so that a later one that fails takes nothing along.
+        // Written after each group, so that a failure of a later group loses no samples.
         report.write_samples(&samples)?;
     }
-    // Among the documents only what has all figures.
+    // Only a complete report replaces the one in `docs`.
     let documents = project::root().join("docs");
     let is_complete =
         options.is_complete && bench.peers.redis.is_some() && bench.peers.node.is_some();

@@ -1,4 +1,4 @@
-//! The other sides: the programs that this service is measured against, and how they are started.
+//! The peers: programs that this service is compared with, and how they are started.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -12,55 +12,55 @@ use serde_json::Value;
 
 use crate::runtime::Program;
 
-/// How long a program is waited for until it answers.
+/// The longest wait for a program's first answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What is slow on purpose in some environments of numeric Python.
+/// Variables that make numeric Python packages slow in some environments.
 const FORGOTTEN: [&str; 2] = ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"];
 
-/// Where the other sides' programs are.
+/// The paths of the peers' programs.
 #[derive(Debug, Clone)]
 pub struct Peers {
-    /// The Python that has all packages of the service that is replaced.
+    /// The Python with all packages of the FastAPI service.
     pub python: PathBuf,
-    /// `node`, where it is installed.
+    /// `node`, if it is installed.
     pub node: Option<PathBuf>,
-    /// `redis-server`, where it is installed.
+    /// `redis-server`, if it is installed.
     pub redis: Option<PathBuf>,
     /// The folder of the bare functions' executables.
     pub bare: PathBuf,
-    /// Ties a program to the life of this one.
+    /// The program that ends a peer when this process ends.
     runner: PathBuf,
     /// A folder for logs.
     scratch: PathBuf,
 }
 
-/// A running server; dropping it ends it.
+/// A running server; dropping it stops the server.
 #[derive(Debug)]
 pub struct Served {
     process: Process,
-    /// Where it listens on loopback.
+    /// The port on loopback.
     pub port: u16,
 }
 
-/// What a program that measures itself says.
+/// The output of a program that measures itself.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Measured {
     /// Wall time.
     pub wall: Duration,
     /// CPU time of all its threads.
     pub cpu: Duration,
-    /// The most bytes that it held.
+    /// The peak memory in bytes.
     pub peak: u64,
-    /// How many there were of what it counts.
+    /// The number of records or URLs.
     pub count: u64,
 }
 
 impl Peers {
-    /// Finds the programs, and installs the Python packages where that has not been done.
+    /// Finds the programs, and installs missing Python packages.
     ///
     /// # Errors
-    /// When Python or a package is missing and can't be installed.
+    /// When Python is missing, or a package cannot be installed.
     pub fn find(bare: &Path) -> Result<Peers> {
         Ok(Peers {
             python: setup::bench_peers()?,
@@ -72,10 +72,10 @@ impl Peers {
         })
     }
 
-    /// Redis, empty; nothing where it is not installed.
+    /// Starts an empty Redis; `None` when Redis is not installed.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// When Redis does not answer.
     pub fn redis(&self) -> Result<Option<Served>> {
         let Some(program) = &self.redis else {
             return Ok(None);
@@ -92,10 +92,11 @@ impl Peers {
         Ok(Some(served))
     }
 
-    /// The FastAPI service on uvicorn, and how long it took from its start to its first answer.
+    /// Starts the FastAPI service on uvicorn. Also returns the time from its start to its first
+    /// answer.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// When the service does not answer.
     pub fn service(&self, redis: u16, upstream: &str) -> Result<(Served, Duration)> {
         let port = project::claim_port(0, "FastAPI", "try again")?;
         let mut command = self.python();
@@ -115,11 +116,12 @@ impl Peers {
         Ok((served, started.elapsed()))
     }
 
-    /// A Celery worker with one process for tasks, and how long it took until it said that it is
-    /// ready. Only one with the log level `INFO` says so; others may not be ready yet.
+    /// Starts a Celery worker with one process for tasks. Also returns the time until the worker
+    /// reports that it is ready. The worker reports this only with the log level `INFO`; with other
+    /// levels it may not be ready yet.
     ///
     /// # Errors
-    /// When it does not come up.
+    /// When the worker does not start.
     pub fn celery(&self, redis: u16, log_level: &str) -> Result<(Process, Duration)> {
         let mut command = self.python();
         command
@@ -141,7 +143,7 @@ impl Peers {
         Ok((worker, started.elapsed()))
     }
 
-    /// The FastAPI service as a function.
+    /// The FastAPI service as a Lambda function.
     #[must_use]
     pub fn mangum(&self, upstream: &str) -> Program {
         let python = self.python.display().to_string();
@@ -160,7 +162,7 @@ impl Peers {
         }
     }
 
-    /// The function in Node.js, where that is installed.
+    /// The function in Node.js, if Node.js is installed.
     #[must_use]
     pub fn node(&self) -> Option<Program> {
         let node = self.node.as_ref()?;
@@ -172,17 +174,17 @@ impl Peers {
         })
     }
 
-    /// Where the executable of a bare function is: `bare_lambda_http` or `bare_loop`.
+    /// The path of a bare function's executable: `bare_lambda_http` or `bare_loop`.
     #[must_use]
     pub fn bare(&self, name: &str) -> PathBuf {
         self.bare.join(name)
     }
 
-    /// Runs one of the Python programs that measure themselves, and reads what it says; `counted` is
-    /// its word for what it counts.
+    /// Runs a Python program that measures itself, and reads its output. `counted` is the program's
+    /// name for its count.
     ///
     /// # Errors
-    /// When it fails, or says something else.
+    /// When the program fails, or its output has another form.
     pub fn measured(&self, arguments: &[&str], counted: &str) -> Result<Measured> {
         let mut command = self.python();
         let (script, rest) = arguments.split_first().unwrap_or((&"", &[]));
@@ -200,7 +202,7 @@ impl Peers {
                 return Err(error);
             }
         };
-        // A line, which fits the pipe.
+        // One line, which fits into the pipe's buffer.
         let mut said = String::new();
         if let Some(mut out) = child.stdout.take() {
             out.read_to_string(&mut said)
@@ -213,7 +215,7 @@ impl Peers {
             .ok_or_else(|| Error::new(format!("{} failed: {said}", arguments.join(" "))))
     }
 
-    /// A command of Python with the other sides' modules.
+    /// A Python command with the peers' modules on its path.
     fn python(&self) -> Command {
         let mut command = process::tether(&self.runner, &self.python);
         command
@@ -233,7 +235,7 @@ impl Peers {
 }
 
 impl Served {
-    /// The process.
+    /// The process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.process.id()
@@ -269,7 +271,7 @@ fn redis_url(port: u16) -> String {
     format!("redis://127.0.0.1:{port}/0")
 }
 
-/// A program in the search path.
+/// The path of a program in PATH.
 fn on_path(name: &str) -> Option<PathBuf> {
     let folders = std::env::var_os("PATH")?;
     std::env::split_paths(&folders)
@@ -277,7 +279,7 @@ fn on_path(name: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// What a server on loopback says to a request, as far as one read gets it.
+/// The start of a loopback server's response to a request: the bytes of one read.
 fn ask(port: u16, request: &[u8]) -> Option<Vec<u8>> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
@@ -288,7 +290,7 @@ fn ask(port: u16, request: &[u8]) -> Option<Vec<u8>> {
     Some(answer)
 }
 
-/// Looks every two milliseconds whether something is so.
+/// Checks a condition every two milliseconds.
 fn until(end: Instant, otherwise: &str, is_so: impl Fn() -> bool) -> Result<()> {
     while !is_so() {
         if process::interrupted() {
@@ -309,7 +311,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_program_says_is_read() {
+    fn the_output_of_a_measured_program_is_parsed() {
         let said = json!({"seconds": 1.5, "cpu_seconds": 0.25, "max_rss_kb": 2, "ok": 7});
         let measured = Measured::read(&said, "ok").unwrap();
         assert_eq!(measured.wall, Duration::from_millis(1500));

@@ -1,4 +1,4 @@
-//! The queue of tasks as an event source mapping sees it.
+//! The task queue, as an event source mapping uses it.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use local_stack::aws::{Aws, expect};
 use local_stack::{Context, Result};
 use serde_json::{Value, json};
 
-/// The most messages of one batch, as `template.yaml` says.
+/// The batch size in `template.yaml`.
 pub const BATCH: usize = 10;
 
-/// The queue of tasks.
+/// The task queue.
 #[derive(Debug, Clone)]
 pub struct Queue {
     aws: Aws,
@@ -23,8 +23,8 @@ impl Queue {
         Queue { aws, url }
     }
 
-    /// Messages that wait, at most ten, as SQS hands them to a function; so long they are waited for,
-    /// in whole seconds.
+    /// Receives up to ten messages, in the form of a Lambda event's records. Waits up to
+    /// `patience`, in whole seconds.
     ///
     /// # Errors
     /// When the queue does not answer.
@@ -40,7 +40,7 @@ impl Queue {
         Ok(messages.iter().map(record).collect())
     }
 
-    /// Takes messages out of the queue, by their receipts.
+    /// Deletes messages by their receipt handles.
     ///
     /// # Errors
     /// When the queue does not answer.
@@ -57,7 +57,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Takes everything out of the queue.
+    /// Deletes all messages.
     ///
     /// # Errors
     /// When the queue does not answer.
@@ -68,7 +68,7 @@ impl Queue {
 
     fn call(&self, action: &str, request: &Value) -> Result<Value> {
         let text = expect(action, self.aws.sqs(action, request)?)?;
-        // `PurgeQueue` answers nothing.
+        // The answer of `PurgeQueue` is empty.
         if text.is_empty() {
             return Ok(Value::Null);
         }
@@ -82,7 +82,7 @@ pub fn event(records: &[Value]) -> String {
     json!({ "Records": records }).to_string()
 }
 
-/// Whether a function's answer to a batch asks for no message again.
+/// Whether a function's answer to a batch reports no failed message.
 #[must_use]
 pub fn is_done(answer: &[u8]) -> bool {
     let answer: Option<Value> = serde_json::from_slice(answer).ok();
@@ -92,7 +92,7 @@ pub fn is_done(answer: &[u8]) -> bool {
     })
 }
 
-/// A received message as a function gets it.
+/// A received message as a record of a Lambda event.
 fn record(message: &Value) -> Value {
     json!({
         "messageId": message["MessageId"],
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_is_done_when_nothing_is_asked_for_again() {
+    fn a_batch_is_done_without_batch_item_failures() {
         assert!(is_done(br#"{"batchItemFailures":[]}"#) && is_done(b"{}"));
         assert!(!is_done(
             br#"{"batchItemFailures":[{"itemIdentifier":"a"}]}"#

@@ -1,5 +1,5 @@
-//! Runs one function, as Lambda does: it serves the Runtime API to the function's process, hands it
-//! one event after the other, and takes the times.
+//! Runs one function as Lambda does: serves the Runtime API to the function's process, sends one
+//! event after another, and measures times.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -13,36 +13,36 @@ use serde_json::json;
 
 use crate::usage;
 
-/// How long a function is waited for. Under a profiler one starts slowly.
+/// The longest wait for a function. A function under a profiler starts slowly.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long a process has for going to sleep after it has asked for an event.
+/// How long a process may take to sleep after its request for an event.
 const SETTLING: Duration = Duration::from_millis(100);
 
-/// What a function is told of the time that it has.
+/// The remaining time in each event's deadline.
 const TIMEOUT: Duration = Duration::from_secs(900);
 
-/// A program and what it is started with.
+/// A program, its arguments and its environment.
 #[derive(Debug, Clone, Default)]
 pub struct Program {
     /// The command line.
     pub command: Vec<String>,
-    /// Its whole environment, but for what the Runtime API needs.
+    /// The whole environment, except the variables of the Runtime API.
     pub environment: Vec<(String, String)>,
-    /// The name that it is told to have.
+    /// The function's name in its environment.
     pub name: String,
 }
 
-/// A running function; dropping it ends it.
+/// A running function; dropping it ends the process.
 pub struct Function {
     child: Child,
     events: Option<Sender<Event>>,
     answers: Receiver<Answered>,
-    /// When it asked for an event, each time.
+    /// The times of the function's requests for an event.
     asked: Receiver<Instant>,
-    /// How many events it was handed.
+    /// The number of events sent to the function.
     counter: u64,
-    /// How many of its requests for an event have been seen.
+    /// The number of handled entries of `asked`.
     seen: u64,
     _server: Server,
 }
@@ -58,16 +58,16 @@ struct Answered {
     body: Vec<u8>,
 }
 
-/// What an invocation came to.
+/// The result of an invocation.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// What the function answered.
+    /// The function's answer.
     pub body: Vec<u8>,
-    /// From the hand-over of the event to the answer.
+    /// The time from sending the event to the answer.
     pub elapsed: Duration,
 }
 
-/// What the threads of the Runtime API share.
+/// The state that the threads of the Runtime API share.
 struct Api {
     events: Mutex<Receiver<Event>>,
     answers: Mutex<Sender<Answered>>,
@@ -76,10 +76,11 @@ struct Api {
 }
 
 impl Function {
-    /// Starts a program, and waits until it asks for its first event; how long that took.
+    /// Starts a program and waits for its first request for an event. Also returns the time that
+    /// this took.
     ///
     /// # Errors
-    /// When it cannot be started, or ends before it asks.
+    /// When the program cannot be started, or ends before its first request.
     pub fn start(program: &Program) -> Result<(Function, Duration)> {
         let (events, inbox) = channel();
         let (outbox, answers) = channel();
@@ -104,14 +105,14 @@ impl Function {
             seen: 1,
             _server: server,
         };
-        let first = wait(&mut function.child, &function.asked, "asks for nothing")?;
+        let first = wait(&mut function.child, &function.asked, "requests no event")?;
         Ok((function, first - started))
     }
 
-    /// Hands the function an event and waits for its answer.
+    /// Sends an event to the function and waits for the answer.
     ///
     /// # Errors
-    /// When it fails, ends, or does not answer.
+    /// When the function fails, ends, or does not answer.
     pub fn invoke(&mut self, event: &[u8]) -> Result<Answer> {
         self.counter += 1;
         let event = Event {
@@ -120,7 +121,7 @@ impl Function {
         };
         let started = Instant::now();
         if let Some(events) = &self.events {
-            let gone = |_| Error::new("the function is gone");
+            let gone = |_| Error::new("the function has ended");
             events.send(event).map_err(gone)?;
         }
         let answers = &self.answers;
@@ -135,14 +136,14 @@ impl Function {
         })
     }
 
-    /// Waits until the process has asked for the next event and sleeps: what it uses until then is
-    /// the last invocation's.
+    /// Waits until the process has requested the next event and sleeps. The CPU time until then
+    /// belongs to the last invocation.
     ///
     /// # Errors
-    /// When it ends, or asks for nothing.
+    /// When the process ends, or requests no event.
     pub fn settle(&mut self) -> Result<()> {
         while self.seen <= self.counter {
-            wait(&mut self.child, &self.asked, "asks for nothing")?;
+            wait(&mut self.child, &self.asked, "requests no event")?;
             self.seen += 1;
         }
         let until = Instant::now() + SETTLING;
@@ -152,11 +153,11 @@ impl Function {
         Ok(())
     }
 
-    /// As [`Function::settle`], for one that a profiler makes slow: it has slept at several looks in
-    /// a row.
+    /// Like [`Function::settle`], for a process that a profiler slows down: the process must sleep
+    /// in several checks in a row.
     ///
     /// # Errors
-    /// When it ends, or does not come to rest.
+    /// When the process ends, or does not come to rest.
     pub fn rest(&mut self) -> Result<()> {
         self.settle()?;
         let until = Instant::now() + PATIENCE;
@@ -175,20 +176,20 @@ impl Function {
         Ok(())
     }
 
-    /// The process.
+    /// The process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 }
 
-/// Waits for something from a process' connection, or for the end of the process.
+/// Waits for a value from the Runtime API's threads, or for the end of the process.
 fn wait<T>(child: &mut Child, from: &Receiver<T>, what: &str) -> Result<T> {
     let until = Instant::now() + PATIENCE;
     loop {
         match from.recv_timeout(Duration::from_millis(200)) {
             Ok(value) => return Ok(value),
-            Err(RecvTimeoutError::Disconnected) => return Err(Error::new("the server is gone")),
+            Err(RecvTimeoutError::Disconnected) => return Err(Error::new("the server has ended")),
             Err(RecvTimeoutError::Timeout) => {}
         }
         if process::interrupted() {
@@ -207,13 +208,13 @@ impl Drop for Function {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // Lets the thread go that waits for the next event.
+        // Ends the wait of the thread for the next event.
         self.events = None;
     }
 }
 
 impl Program {
-    /// A function of this project, from its executable.
+    /// A function of this project, by its executable.
     #[must_use]
     pub fn function(executable: &Path, name: &str, environment: &[(String, String)]) -> Program {
         Program {
@@ -223,7 +224,7 @@ impl Program {
         }
     }
 
-    /// The command, with what Lambda sets for every function.
+    /// The command, with the variables that Lambda sets for every function.
     fn command(&self, port: u16) -> Result<Command> {
         let (program, arguments) = self
             .command
@@ -244,7 +245,8 @@ impl Program {
             .env("AWS_LAMBDA_RUNTIME_API", format!("127.0.0.1:{port}"))
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
-            // Lambda reads a pipe; what is written is part of the work, who reads it is not.
+            // On Lambda a pipe reads the output. Writing is part of the function's work, reading is
+            // not.
             .stdout(Stdio::null());
         Ok(command)
     }
@@ -265,7 +267,7 @@ impl Api {
     fn next(&self) -> Response {
         let _ = lock(&self.asked).send(Instant::now());
         let Ok(event) = lock(&self.events).recv() else {
-            return Response::json(410, &json!({"errorMessage": "it is over"}));
+            return Response::json(410, &json!({"errorMessage": "there are no more events"}));
         };
         let deadline = SystemTime::now() + TIMEOUT;
         let deadline = deadline.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -299,7 +301,7 @@ impl Api {
     }
 }
 
-/// A trace that is not sampled, as most are.
+/// The header of a trace that is not sampled, as most traces.
 const TRACE: &str = "Root=1-65f1b2c3-0123456789abcdef01234567;Parent=0123456789abcdef;Sampled=0";
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

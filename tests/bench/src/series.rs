@@ -1,36 +1,36 @@
-//! What was measured: samples of one figure of one side.
+//! Series of samples: one figure of one side.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// What a figure is counted in, and how it is shown.
+/// The unit of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Unit {
     /// Seconds of wall time.
     Seconds,
-    /// Seconds of CPU time for a thousand of what is counted.
+    /// CPU seconds for a thousand invocations, tasks or requests.
     CpuPerThousand,
     /// Bytes.
     Bytes,
-    /// So many in a second.
+    /// A rate per second.
     PerSecond,
-    /// So many.
+    /// A number.
     Count,
 }
 
 /// The samples of one figure of one side, one for each round.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Series {
-    /// The group of figures that are shown in one table and one plot.
+    /// The group of the figure; a group has one table and one plot.
     pub group: &'static str,
-    /// What was measured, the same words for every side.
+    /// The name of the figure, the same for every side.
     pub what: String,
-    /// The function that it was measured of, where a group measures several; else empty.
+    /// The measured function if the group measures several, otherwise empty.
     pub subject: String,
-    /// Whose figure it is, such as "this service" or "FastAPI".
+    /// The side, such as "this service" or "FastAPI".
     pub side: String,
-    /// Its unit.
+    /// The unit of the samples.
     pub unit: Unit,
     /// One sample for each round.
     pub samples: Vec<f64>,
@@ -50,26 +50,26 @@ impl Series {
         }
     }
 
-    /// The same figure of a function, where a group measures several.
+    /// This series for one of several functions.
     #[must_use]
     pub fn of(mut self, subject: &str) -> Series {
         subject.clone_into(&mut self.subject);
         self
     }
 
-    /// The middle of the samples: half are less.
+    /// The median of the samples.
     #[must_use]
     pub fn median(&self) -> f64 {
         self.quantile(0.5)
     }
 
-    /// The quartiles, between which half of the samples are.
+    /// The first and the third quartile.
     #[must_use]
     pub fn spread(&self) -> (f64, f64) {
         (self.quantile(0.25), self.quantile(0.75))
     }
 
-    /// A quantile, interpolated between the samples; not a number where there are none.
+    /// A quantile, interpolated between samples; NaN without samples.
     #[must_use]
     pub fn quantile(&self, q: f64) -> f64 {
         let mut sorted = self.samples.clone();
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_lie_between_the_samples() {
+    fn quantiles_are_interpolated_between_samples() {
         let mut series = Series::new("g", "w", "s", Unit::Seconds);
         assert!(series.median().is_nan());
         series.samples = vec![4.0, 1.0, 2.0, 3.0];

@@ -1,5 +1,5 @@
-//! What the functions work with while they are measured: tables, queues, an upstream, and functions
-//! that prepare what the measured one needs.
+//! The stage of a measured function: tables, queues, an upstream, and helper functions that prepare
+//! its data.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::aws::Endpoint;
 use crate::queue::Queue;
 use crate::runtime::{Answer, Function, Program};
 
-/// The surroundings of a measured function.
+/// The stage of a measured function.
 pub struct Stage {
     endpoint: Endpoint,
     emulator: Emulator,
@@ -33,11 +33,10 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Starts them, with the executables of the functions below a folder as `cargo lambda build`
-    /// leaves them there.
+    /// Starts a stage. `executables` is the folder that `cargo lambda build` writes executables to.
     ///
     /// # Errors
-    /// When a part of the local stack does not come up.
+    /// When a part of the local stack does not start.
     pub fn start(executables: &Path) -> Result<Stage> {
         let template = Template::read(&project::root().join("template.yaml"))?;
         let tools = setup::run_tools()?;
@@ -71,7 +70,7 @@ impl Stage {
         })
     }
 
-    /// Another one with the same executables, and with tables and queues of its own.
+    /// Starts a second stage with the same executables, and with its own tables and queues.
     ///
     /// # Errors
     /// As [`Stage::start`].
@@ -79,7 +78,7 @@ impl Stage {
         Stage::start(&self.executables)
     }
 
-    /// Every function of the template by its executable's name.
+    /// All functions of the template, by the names of their executables.
     #[must_use]
     pub fn functions(&self) -> Vec<String> {
         let binaries = self.template.binaries();
@@ -99,13 +98,13 @@ impl Stage {
         ))
     }
 
-    /// Where a function's executable is.
+    /// The path of a function's executable.
     #[must_use]
     pub fn executable(&self, name: &str) -> PathBuf {
         self.executables.join(name).join("bootstrap")
     }
 
-    /// The environment of the local stack, with the ports of this one.
+    /// The environment of the local stack, with the ports of this stage.
     fn environment(&self) -> Result<Vec<(String, String)>> {
         let path = project::root().join("infra/local/env");
         let text = std::fs::read_to_string(&path).context("cannot read infra/local/env")?;
@@ -129,16 +128,16 @@ impl Stage {
         &self.endpoint
     }
 
-    /// The emulator behind it, that has the queues.
+    /// The emulator with the queues, behind the endpoint.
     #[must_use]
     pub fn emulator(&self) -> &Emulator {
         &self.emulator
     }
 
-    /// The event of an HTTP request, and the function that it is for.
+    /// The event of an HTTP request, and the function of its route.
     ///
     /// # Errors
-    /// When there is no such route.
+    /// When no route matches.
     pub fn event(
         &self,
         method: &str,
@@ -168,11 +167,11 @@ impl Stage {
         Ok((function, event.to_string()))
     }
 
-    /// Makes a request to the functions of this stage, which start as they are needed; what they
-    /// answer.
+    /// Sends a request to the function of its route, which is started at its first request. Returns
+    /// the answer's body.
     ///
     /// # Errors
-    /// When a function fails, or answers with an error.
+    /// When the function fails, or answers with an error.
     pub fn ask(&mut self, method: &str, target: &str, body: Option<&str>) -> Result<Value> {
         let (name, event) = self.event(method, target, body)?;
         let answer = http_answer(&self.helper(&name)?.invoke(event.as_bytes())?)?;
@@ -185,17 +184,17 @@ impl Stage {
         Ok(answer.1)
     }
 
-    /// A function of this stage, started when it is first needed.
+    /// A helper function of this stage, started at its first use.
     fn helper(&mut self, name: &str) -> Result<&mut Function> {
         if !self.helpers.contains_key(name) {
             let (function, _) = Function::start(&self.program(name)?)?;
             self.helpers.insert(name.to_owned(), function);
         }
-        let gone = || Error::new(format!("{name} is gone"));
+        let gone = || Error::new(format!("{name} has ended"));
         self.helpers.get_mut(name).ok_or_else(gone)
     }
 
-    /// Messages that wait in the queue of tasks, at most ten, as SQS hands them to a function.
+    /// Receives up to ten messages from the task queue, in the form of a Lambda event's records.
     ///
     /// # Errors
     /// When the queue does not answer.
@@ -203,7 +202,7 @@ impl Stage {
         self.queue().receive(Duration::from_secs(1))
     }
 
-    /// Takes messages out of the queue, by their receipts.
+    /// Deletes messages from the task queue by their receipt handles.
     ///
     /// # Errors
     /// When the queue does not answer.
@@ -211,10 +210,10 @@ impl Stage {
         self.queue().delete(records)
     }
 
-    /// Messages of so many fresh tasks, at most ten, which are taken out of the queue.
+    /// Submits `count` tasks, at most ten, and takes their messages out of the queue.
     ///
     /// # Errors
-    /// When they don't arrive.
+    /// When the messages do not arrive.
     pub fn fresh_messages(&mut self, count: usize) -> Result<Vec<Value>> {
         self.drain()?;
         for _ in 0..count {
@@ -231,11 +230,11 @@ impl Stage {
         }
         let arrived = records.len();
         Err(Error::new(format!(
-            "{arrived} messages where {count} were sent"
+            "{arrived} messages arrived, {count} were sent"
         )))
     }
 
-    /// Takes everything out of the queue.
+    /// Deletes all messages in the task queue.
     ///
     /// # Errors
     /// When the queue does not answer.
@@ -248,15 +247,16 @@ impl Stage {
         Ok(())
     }
 
-    /// Says that another function is measured from now on: the last one may have left messages.
+    /// Tells the stage that another function is measured from now on, since the last one may have
+    /// left messages.
     pub fn change_function(&mut self) {
         self.is_drained = false;
     }
 
-    /// The id of a task that has completed: the same one each time.
+    /// The id of a completed task: the same one in each call.
     ///
     /// # Errors
-    /// When it does not complete.
+    /// When the task does not complete.
     pub fn completed_task(&mut self) -> Result<String> {
         if let Some(id) = &self.completed {
             return Ok(id.clone());
@@ -270,13 +270,13 @@ impl Stage {
         let id = task["task_id"].as_str().unwrap_or_default().to_owned();
         let result = self.ask("GET", &format!("/result/{id}"), None)?;
         if result["status"] != "completed" {
-            return Err(Error::new(format!("the task has not completed: {result}")));
+            return Err(Error::new(format!("the task did not complete: {result}")));
         }
         self.completed = Some(id.clone());
         Ok(id)
     }
 
-    /// Takes everything out of the queue, also what has come since the last time.
+    /// Deletes all messages in the task queue, also new ones since the last call.
     ///
     /// # Errors
     /// When the queue does not answer.
@@ -285,7 +285,7 @@ impl Stage {
         self.drain()
     }
 
-    /// Forgets all users.
+    /// Deletes all users.
     ///
     /// # Errors
     /// When the database fails.
@@ -293,7 +293,7 @@ impl Stage {
         self.endpoint.empty(&self.template, "async-service-users")
     }
 
-    /// The queue of tasks, for any number of threads.
+    /// The task queue, for use in many threads.
     #[must_use]
     pub fn queue(&self) -> Queue {
         let url = format!(
@@ -304,10 +304,10 @@ impl Stage {
     }
 }
 
-/// The status and the body of a function's answer to an HTTP request.
+/// The status and the body of a function's HTTP answer.
 ///
 /// # Errors
-/// When it is none.
+/// When the answer is not an HTTP answer.
 pub fn http_answer(answer: &Answer) -> Result<(u64, Value)> {
     let value: Value = serde_json::from_slice(&answer.body).context("not JSON")?;
     let status = value["statusCode"].as_u64();

@@ -1,4 +1,4 @@
-//! Tasks for a worker that is run by itself, without the queue's way to it.
+//! Tasks for a worker without an event source mapping.
 
 use local_stack::{Error, Result};
 use serde_json::{Value, json};
@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use crate::runtime::{Answer, Function};
 use crate::stage::Stage;
 
-/// A task that was submitted, and whose message was taken out of the queue.
+/// A submitted task whose message was taken out of the queue.
 #[derive(Debug, Clone)]
 pub struct Submission {
     /// The task's id.
     pub id: String,
-    /// The event that hands its message to the worker.
+    /// The worker's event with the task's message.
     pub event: String,
 }
 
@@ -19,7 +19,7 @@ impl Stage {
     /// Submits a task by `POST /process/` or `POST /tasks/`.
     ///
     /// # Errors
-    /// When it is refused, or its message does not arrive.
+    /// When the submission is refused, or the message does not arrive.
     pub fn submit(&mut self, target: &str, body: &Value) -> Result<Submission> {
         self.purge()?;
         let task = self.ask("POST", target, Some(&body.to_string()))?;
@@ -34,7 +34,7 @@ impl Stage {
         Ok(Submission { id, event })
     }
 
-    /// Has a worker run a task, and returns its answer and the task's result.
+    /// Invokes a worker with a task. Returns the worker's answer and the task's result.
     ///
     /// # Errors
     /// When the task does not complete.
@@ -43,7 +43,7 @@ impl Stage {
         worker.settle()?;
         let mut result = self.ask("GET", &format!("/result/{}", task.id), None)?;
         if result["status"] != "completed" {
-            return Err(Error::new(format!("the task has not completed: {result}")));
+            return Err(Error::new(format!("the task did not complete: {result}")));
         }
         Ok((answer, result["result"].take()))
     }

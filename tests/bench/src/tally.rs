@@ -1,4 +1,4 @@
-//! What the functions' calls to AWS come to, by operation.
+//! Counts of the functions' calls to AWS, by operation.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use nix::time::{ClockId, clock_gettime};
 /// The calls of one operation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Spent {
-    /// How many.
+    /// The number of calls.
     pub calls: u64,
-    /// Of a call that the embedded database answers, the CPU time of that, so that waiting for other
-    /// calls is not in it. Of a call that is passed on, the wall time to the answer.
+    /// For a call to the embedded database, its CPU time, which excludes waiting for other calls.
+    /// For a forwarded call, the wall time to the answer.
     pub time: Duration,
 }
 
@@ -22,7 +22,7 @@ pub struct Tally(BTreeMap<String, Spent>);
 impl Tally {
     /// Counts a call.
     pub fn add(&mut self, operation: &str, time: Duration) {
-        // Found without a copy of the name, but for the first of each.
+        // Only the first call of an operation copies the name.
         if !self.0.contains_key(operation) {
             self.0.insert(operation.to_owned(), Spent::default());
         }
@@ -32,7 +32,7 @@ impl Tally {
         }
     }
 
-    /// What has been added since an earlier look.
+    /// The calls since an earlier tally.
     #[must_use]
     pub fn since(&self, earlier: &Tally) -> Tally {
         let left = self.0.iter().filter_map(|(operation, spent)| {
@@ -44,12 +44,12 @@ impl Tally {
         Tally(left.collect())
     }
 
-    /// Each operation that there was.
+    /// Each operation with calls.
     pub fn operations(&self) -> impl Iterator<Item = (&str, Spent)> {
         self.0.iter().map(|(name, spent)| (name.as_str(), *spent))
     }
 
-    /// All calls together.
+    /// The number of all calls.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.0.values().map(|spent| spent.calls).sum()
@@ -78,19 +78,19 @@ fn is_of_queue(operation: &str) -> bool {
     operation.contains("Message")
 }
 
-/// CPU time of the thread that asks, to the nanosecond.
+/// The CPU time of the calling thread, to the nanosecond.
 #[must_use]
 pub fn thread_time() -> Duration {
     clock(ClockId::CLOCK_THREAD_CPUTIME_ID)
 }
 
-/// CPU time of this program, threads that have ended included.
+/// The CPU time of this program, including threads that have ended.
 #[must_use]
 pub fn process_time() -> Duration {
     clock(ClockId::CLOCK_PROCESS_CPUTIME_ID)
 }
 
-/// Both clocks are there on every system that this program runs on.
+/// Both clocks exist on every system that this program runs on.
 fn clock(id: ClockId) -> Duration {
     clock_gettime(id).map(Duration::from).unwrap_or_default()
 }
@@ -102,7 +102,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn calls_are_counted_from_a_look_on() {
+    fn since_has_only_the_calls_after_the_earlier_tally() {
         let mut tally = Tally::default();
         tally.add("GetItem", MS);
         let before = tally.clone();
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_s_work_is_in_its_own_time() {
+    fn thread_time_counts_only_the_thread_s_own_work() {
         let (process, thread) = (process_time(), thread_time());
         let mut sum = 0_u64;
         while thread_time() < thread + MS {

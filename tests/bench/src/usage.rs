@@ -1,4 +1,4 @@
-//! What a process has used, as the kernel counts it.
+//! The resource usage of processes, from the kernel.
 
 use std::fs;
 use std::ops::AddAssign;
@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use local_stack::{Context, Error, Result};
 
-/// CPU time of a process, to the nanosecond, threads that have ended included: `/proc/<pid>/stat`
-/// counts in ticks of ten milliseconds, and `schedstat` only those threads that there still are.
+/// The CPU time of a process to the nanosecond, including threads that have ended.
+/// `/proc/<pid>/stat` counts in ticks of ten milliseconds, and `schedstat` excludes threads that
+/// have ended.
 ///
 /// # Errors
-/// When the process is gone, or this is no Linux.
+/// When the process has ended, or the system is not Linux.
 #[cfg(target_os = "linux")]
 pub fn cpu(pid: u32) -> Result<Duration> {
     let pid = i32::try_from(pid).context("no process")?;
@@ -19,7 +20,7 @@ pub fn cpu(pid: u32) -> Result<Duration> {
     time.map(Duration::from).context("cannot read CPU time")
 }
 
-/// CPU time of a process, which only Linux tells.
+/// The CPU time of a process, which is only available on Linux.
 ///
 /// # Errors
 /// Always.
@@ -28,23 +29,23 @@ pub fn cpu(_: u32) -> Result<Duration> {
     Err(Error::new("cannot read CPU time"))
 }
 
-/// CPU time of a process and all below it.
+/// The CPU time of a process and its descendants.
 ///
 /// # Errors
 /// As [`cpu`], for the process itself.
 pub fn cpu_of_family(pid: u32) -> Result<Duration> {
     let mut total = cpu(pid)?;
     for child in family(pid) {
-        // One that has ended meanwhile has no account any more.
+        // A process that has ended in the meantime has no CPU clock.
         total.add_assign(cpu(child).unwrap_or_default());
     }
     Ok(total)
 }
 
-/// How often the threads of a process have gone to sleep because they had nothing to do.
+/// How often the threads of a process have gone to sleep: their voluntary context switches.
 ///
 /// # Errors
-/// When it is gone, or this is no Linux.
+/// When the process has ended, or the system is not Linux.
 pub fn pauses(pid: u32) -> Result<u64> {
     let threads = fs::read_dir(format!("/proc/{pid}/task"));
     let threads = threads.context("cannot read a process' threads")?;
@@ -57,13 +58,13 @@ pub fn pauses(pid: u32) -> Result<u64> {
     Ok(pauses.sum())
 }
 
-/// Whether all threads of a process wait for something.
+/// Whether all threads of a process sleep.
 #[must_use]
 pub fn sleeps(pid: u32) -> bool {
     let threads = fs::read_dir(format!("/proc/{pid}/task"));
     threads.into_iter().flatten().flatten().all(|thread| {
         let text = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-        // The name stands in parentheses and may hold any character.
+        // The name is in parentheses and may contain any character.
         let state = text
             .rsplit_once(") ")
             .map(|(_, rest)| rest.starts_with('S'));
@@ -71,7 +72,7 @@ pub fn sleeps(pid: u32) -> bool {
     })
 }
 
-/// The processes below one.
+/// The descendants of a process.
 #[must_use]
 pub fn family(pid: u32) -> Vec<u32> {
     let mut found = Vec::new();
@@ -93,9 +94,9 @@ pub fn family(pid: u32) -> Vec<u32> {
 /// A process' memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// Bytes that are in memory.
+    /// Resident bytes.
     pub resident: u64,
-    /// The same, with each page that several processes share divided among them.
+    /// Resident bytes, with each shared page divided among the processes that share it.
     pub proportional: u64,
 }
 
@@ -109,7 +110,7 @@ impl AddAssign for Memory {
 /// The memory of a process.
 ///
 /// # Errors
-/// When it is gone, or this is no Linux.
+/// When the process has ended, or the system is not Linux.
 pub fn memory(pid: u32) -> Result<Memory> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"));
     let text = text.context("cannot read memory")?;
@@ -128,10 +129,10 @@ pub fn memory(pid: u32) -> Result<Memory> {
     }
 }
 
-/// The most bytes that a process had in memory since its start.
+/// The peak of a process' resident bytes since its start.
 ///
 /// # Errors
-/// When it is gone, or this is no Linux.
+/// When the process has ended, or the system is not Linux.
 pub fn peak(pid: u32) -> Result<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status"));
     let text = text.context("cannot read memory")?;
@@ -141,7 +142,7 @@ pub fn peak(pid: u32) -> Result<u64> {
     Ok(kilobytes * 1024)
 }
 
-/// The memory of a process and all below it.
+/// The memory of a process and its descendants.
 ///
 /// # Errors
 /// As [`memory`], for the process itself.
@@ -153,7 +154,7 @@ pub fn memory_of_family(pid: u32) -> Result<Memory> {
     Ok(total)
 }
 
-/// CPU time since an earlier look at several processes.
+/// The CPU time of several processes since a point in time.
 #[derive(Debug)]
 pub struct Meter {
     pids: Vec<u32>,
@@ -161,7 +162,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Begins to count for these processes and those below them.
+    /// Starts to count for these processes and their descendants.
     ///
     /// # Errors
     /// As [`cpu`].
@@ -171,7 +172,7 @@ impl Meter {
         Ok(Meter { pids, before })
     }
 
-    /// What they have used since.
+    /// The CPU time since the start.
     ///
     /// # Errors
     /// As [`cpu`].
@@ -179,7 +180,7 @@ impl Meter {
         Ok(total(&self.pids)?.saturating_sub(self.before))
     }
 
-    /// What they have used since, when all of them sleep, or half a second later.
+    /// The CPU time since the start, as soon as all processes sleep, or after half a second.
     ///
     /// # Errors
     /// As [`cpu`].
@@ -196,13 +197,13 @@ fn total(pids: &[u32]) -> Result<Duration> {
     pids.iter().map(|pid| cpu_of_family(*pid)).sum()
 }
 
-// Only Linux has these accounts.
+// Only Linux has /proc.
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 
     #[test]
-    fn work_is_counted() {
+    fn a_meter_counts_the_work_of_a_process() {
         let meter = Meter::start([std::process::id()]).unwrap();
         let mut sum = 0_u64;
         while meter.read().unwrap() < Duration::from_millis(5) {

@@ -1,4 +1,4 @@
-//! What each function is asked while it is measured.
+//! The events for each function in a measurement.
 
 use std::fmt::Write as _;
 
@@ -7,20 +7,20 @@ use serde_json::{Value, json};
 
 use crate::stage::Stage;
 
-/// How an event of a function is made.
+/// How events for a function are created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ask {
-    /// The same request each time.
+    /// The same request in each event: method, target and body.
     Request(&'static str, &'static str, Option<&'static str>),
-    /// The same, with what [`Prepared`] has in the place of `{id}`.
+    /// A request in which `{id}` is replaced by the id of a prepared row.
     Prepared(Prepare, &'static str, &'static str, Option<&'static str>),
-    /// The gateway's question to the authorizer.
+    /// The gateway's event for the authorizer.
     Authorizer,
-    /// One message of the queue.
+    /// One message from the task queue.
     Message,
 }
 
-/// What is made anew before each invocation, by other functions.
+/// A row that helper functions create before each invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Prepare {
     Item,
@@ -30,12 +30,12 @@ enum Prepare {
     CancelledTask,
 }
 
-/// A function's work while it is measured.
+/// The events for a function in a measurement.
 #[derive(Debug)]
 pub struct Workload {
     /// The function.
     pub function: &'static str,
-    /// What an invocation does, for a reader.
+    /// What an invocation does, for readers of the report.
     pub what: &'static str,
     ask: Ask,
 }
@@ -75,7 +75,7 @@ const fn prepared(
     }
 }
 
-/// One for each function, in the order of the template.
+/// One workload for each function, in the order of the template.
 pub const WORKLOADS: [Workload; 27] = [
     request("root", "greets", "GET", "/", None),
     request("list_items", "1 Query", "GET", "/items/?limit=10", None),
@@ -200,18 +200,22 @@ impl Workload {
     /// The workload of a function.
     ///
     /// # Errors
-    /// When it has none: each function needs one.
+    /// When the function has no workload.
     pub fn of(function: &str) -> Result<&'static Workload> {
         let found = WORKLOADS
             .iter()
             .find(|workload| workload.function == function);
-        found.ok_or_else(|| Error::new(format!("nothing says what to ask {function}")))
+        found.ok_or_else(|| {
+            Error::new(format!(
+                "{function} has no workload in tests/bench/src/workload.rs"
+            ))
+        })
     }
 
-    /// The next event, after what it needs has been prepared.
+    /// Prepares the rows that the next event needs, and returns the event.
     ///
     /// # Errors
-    /// When that fails.
+    /// When the preparation fails.
     pub fn event(&self, stage: &mut Stage) -> Result<String> {
         match self.ask {
             Ask::Request(method, target, body) => {
@@ -228,12 +232,12 @@ impl Workload {
         }
     }
 
-    /// So many events, all prepared before the first of them is handed over.
+    /// `count` events, all prepared before the function gets the first one.
     ///
     /// # Errors
-    /// When that fails.
+    /// When a preparation fails.
     pub fn events(&self, stage: &mut Stage, count: usize) -> Result<Vec<String>> {
-        // What other functions were asked may have left messages, and these are not fresh.
+        // Earlier requests to other functions may have left messages in the queue.
         stage.purge()?;
         if self.ask != Ask::Message {
             return (0..count).map(|_| self.event(stage)).collect();
@@ -287,7 +291,7 @@ fn authorizer(stage: &Stage) -> Result<String> {
     Ok(event.to_string())
 }
 
-/// An event of one message, whose task is fresh.
+/// An event with one message of a new task.
 fn message(stage: &mut Stage) -> Result<String> {
     let records = stage.fresh_messages(1)?;
     Ok(json!({"Records": records}).to_string())

@@ -1,6 +1,6 @@
-"""Uses a client that was generated from openapi.json: creates an item, submits a task, and reads both.
+"""Uses the client generated from openapi.json: creates and reads an item, creates a user, runs a task.
 
-Arguments: the address of the service, and an API key where it asks for one.
+Arguments: the address of the service, and an API key if the service requires one.
 """
 
 import sys

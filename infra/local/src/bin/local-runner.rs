@@ -1,6 +1,6 @@
-//! Runs one program for the local stack: `local-runner tether PROGRAM …` ties
-//! it to the life of the parent, `local-runner PROGRAM` runs it as a Lambda
-//! function. Cargo calls the second, people call neither.
+//! Runs one program for the local stack. `local-runner tether PROGRAM …` ends the program when the
+//! parent process ends; `local-runner PROGRAM` runs it as a Lambda function. The stack starts the
+//! first form, cargo the second.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 
 use local_stack::{Error, process, runtime};
 
-/// Names the function's program to this program started again.
+/// The variable that passes the function's program to the restarted runner.
 const FUNCTION: &str = "LOCAL_STACK_FUNCTION";
 
 fn main() -> ExitCode {
@@ -28,9 +28,8 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Starts this program again without arguments. Who tries what happens when a
-/// worker dies looks for `worker` in the list of processes, and must find the
-/// function there and not what would start it again.
+/// Starts this program again without arguments. A test that kills workers looks for `worker` in the
+/// list of processes, and must find the function there, not this runner.
 fn restart_nameless(program: &str) -> Error {
     let own = std::env::current_exe();
     let own = own.unwrap_or_else(|_| "/proc/self/exe".into());

@@ -1,6 +1,5 @@
-//! Creates the tables, the queues, the worker and its event source mapping in
-//! AWS endpoints that are already running on their default port, for those who
-//! start each part by hand.
+//! Creates the tables, the queues, the worker and its event source mappings in AWS endpoints that
+//! already run on their default port, for people who start each part by hand.
 
 use std::process::ExitCode;
 
@@ -39,7 +38,7 @@ fn create() -> Result<()> {
     )
 }
 
-/// Whether the endpoints answer; those that were started just now get a moment.
+/// Whether the endpoints answer, after a short wait for endpoints that have just started.
 fn wait_for(aws: &Aws) -> Result<bool> {
     for _ in 0..100 {
         if aws.is_healthy() {

@@ -1,11 +1,11 @@
 //! The routes of the HTTP API.
 //!
-//! SAM describes them in the API's OpenAPI `Body`, which the local endpoints
-//! ignore, so they are created from it one by one. API Gateway takes no route
-//! that ends in a slash; whether it matches `/users/` to `/users` is told
-//! differently. Here each route exists in both forms, so that a client that
-//! calls either is answered by the function itself. The authorizer that a route
-//! has in the `Body` is created and attached, too.
+//! SAM describes the routes in the API's OpenAPI `Body`. The local endpoints ignore the body, so
+//! this module creates its routes one by one. API Gateway has no routes with a trailing slash, and
+//! its documentation does not say how it handles requests with one. The endpoints match paths
+//! exactly, so each variant of [`Slash`] is a set of routes here: the path without and with a
+//! slash, where the second route has the authorizer or not, or only the path without a slash. The
+//! authorizers in the `Body` are created and attached too.
 
 use std::collections::BTreeMap;
 
@@ -13,43 +13,44 @@ use serde_json::{Value, json};
 
 use crate::aws::{Aws, expect};
 use crate::error::{Context, Error, Result};
+use crate::gateway::Slash;
 use crate::security::{Parameters, Security, invoked};
 
 mod authorizer;
 
 use authorizer::Attached;
 
-/// What a route leads to.
+/// The target of a route.
 #[derive(Debug, Clone, PartialEq)]
 struct Wanted {
     /// The function's physical name.
     function: String,
-    /// Whether the authorizer is asked first.
+    /// Whether the route has the authorizer.
     authorized: bool,
 }
 
-/// Creates the routes of the API in the processed template, brings those that
-/// there are up to date, and returns the API's id.
+/// Creates or updates the routes of the API in the processed template. Returns the API's id.
 ///
 /// # Errors
-/// When there is no API, or the endpoints refuse.
+/// When the template has no API, or the endpoints refuse a call.
 pub fn create(
     aws: &Aws,
     processed: &Value,
     names: &BTreeMap<String, String>,
     parameters: &Parameters,
+    slash: Slash,
 ) -> Result<String> {
     let (name, body) = api_body(processed)?;
     let security = Security::of(processed, body, parameters);
     let lacks = |name: &str| Error::new(format!("{name} was not created"));
     let api = names.get(name).ok_or_else(|| lacks(name))?;
     let mut wanted = BTreeMap::new();
-    for (key, function) in route_keys(body) {
+    for (key, function) in route_keys(body, slash) {
         let function = names.get(&function).ok_or_else(|| lacks(&function))?;
         let function = arn(function);
         let authorized = security
             .as_ref()
-            .is_some_and(|found| stands_at(found, &key));
+            .is_some_and(|found| stands_at(found, &key, slash));
         wanted.insert(
             key,
             Wanted {
@@ -77,9 +78,8 @@ fn api_body(processed: &Value) -> Result<(&str, &Value)> {
         .ok_or_else(|| Error::new("the processed template has no HTTP API"))
 }
 
-/// Each route's key, in both forms of its path, with its function's name in
-/// the template.
-fn route_keys(body: &Value) -> Vec<(String, String)> {
+/// The key of each route, in all forms that exist, with the logical name of the route's function.
+fn route_keys(body: &Value, slash: Slash) -> Vec<(String, String)> {
     let mut keys = Vec::new();
     for (path, methods) in body["paths"].as_object().into_iter().flatten() {
         for (method, operation) in methods.as_object().into_iter().flatten() {
@@ -91,7 +91,8 @@ fn route_keys(body: &Value) -> Vec<(String, String)> {
                 "x-amazon-apigateway-any-method" => "ANY".to_owned(),
                 method => method.to_uppercase(),
             };
-            for key in forms(&method, path) {
+            let forms = forms(&method, path);
+            for key in forms.into_iter().filter(|key| exists(key, slash)) {
                 keys.push((key, function.clone()));
             }
         }
@@ -99,10 +100,22 @@ fn route_keys(body: &Value) -> Vec<(String, String)> {
     keys
 }
 
-/// Whether a route, in either form, has the authorizer.
-fn stands_at(security: &Security, key: &str) -> bool {
-    let without = key.strip_suffix('/').filter(|key| !key.ends_with(' '));
-    security.routes.contains(without.unwrap_or(key))
+/// Whether a route, with or without a trailing slash, has the authorizer.
+fn stands_at(security: &Security, key: &str, slash: Slash) -> bool {
+    match without_slash(key) {
+        None => security.routes.contains(key),
+        Some(_) if slash == Slash::Bare => false,
+        Some(shorter) => security.routes.contains(shorter),
+    }
+}
+
+fn exists(key: &str, slash: Slash) -> bool {
+    without_slash(key).is_none() || slash != Slash::Default
+}
+
+/// The key without the trailing slash, if the key has one.
+fn without_slash(key: &str) -> Option<&str> {
+    key.strip_suffix('/').filter(|key| !key.ends_with(' '))
 }
 
 fn forms(method: &str, path: &str) -> Vec<String> {
@@ -116,7 +129,8 @@ fn forms(method: &str, path: &str) -> Vec<String> {
     vec![format!("{method} {path}"), format!("{method} {path}/")]
 }
 
-/// The ARN of a function, of which CloudFormation tells the name, or of an alias, whose ARN it tells.
+/// A function's ARN from CloudFormation's physical id, which is a name for a function and an ARN
+/// for an alias.
 fn arn(function: &str) -> String {
     if function.starts_with("arn:") {
         return function.to_owned();
@@ -124,7 +138,7 @@ fn arn(function: &str) -> String {
     format!("arn:aws:lambda:us-east-1:000000000000:function:{function}")
 }
 
-/// One integration for each function; its id by the function's ARN.
+/// Creates one integration for each function. Returns the integrations' ids by the functions' ARNs.
 fn converge_integrations(
     aws: &Aws,
     api: &str,
@@ -216,14 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn routes_are_made_of_the_body_in_both_forms() {
+    fn each_operation_of_the_body_is_a_route_with_and_without_a_slash() {
         let body = json!({"paths": {
             "/": {"get": operation("Root.Arn")},
             "/items/{item_id}": {"put": operation("UpdateAliaslive"), "parameters": []},
             "/any": {"x-amazon-apigateway-any-method": operation("Any")},
             "$default": {"x-amazon-apigateway-any-method": operation("Fallback")},
         }});
-        let keys: BTreeMap<String, String> = route_keys(&body).into_iter().collect();
+        let keys: BTreeMap<String, String> = route_keys(&body, Slash::Match).into_iter().collect();
         let expected = [
             ("$default", "Fallback"),
             ("ANY /any", "Any"),
@@ -237,6 +251,22 @@ mod tests {
     }
 
     #[test]
+    fn with_slash_default_there_are_no_routes_with_a_slash() {
+        let body = json!({"paths": {
+            "/": {"get": operation("Root.Arn")},
+            "/items": {"get": operation("List.Arn")},
+        }});
+        let keys = |slash| -> Vec<String> {
+            let keys = route_keys(&body, slash).into_iter();
+            keys.map(|(key, _)| key).collect()
+        };
+        let both = ["GET /", "GET /items", "GET /items/"];
+        assert_eq!(keys(Slash::Match), both);
+        assert_eq!(keys(Slash::Bare), both);
+        assert_eq!(keys(Slash::Default), both[..2]);
+    }
+
+    #[test]
     fn functions_and_aliases_have_arns() {
         let alias = "arn:aws:lambda:us-east-1:000000000000:function:f:live";
         assert_eq!(arn(alias), alias);
@@ -244,13 +274,13 @@ mod tests {
     }
 
     #[test]
-    fn a_template_without_an_api_is_told() {
+    fn a_template_without_an_api_is_an_error() {
         let error = api_body(&json!({"Resources": {}})).unwrap_err();
         assert!(error.to_string().contains("no HTTP API"));
     }
 
     #[test]
-    fn both_forms_of_a_route_have_the_authorizer() {
+    fn routes_with_a_slash_have_the_authorizer_except_in_bare() {
         let key = "GET /items".to_owned();
         let security = Security {
             name: "callers".to_owned(),
@@ -267,7 +297,9 @@ mod tests {
             ("POST /items/", false),
             ("$default", false),
         ] {
-            assert_eq!(stands_at(&security, key), stands, "{key}");
+            assert_eq!(stands_at(&security, key, Slash::Match), stands, "{key}");
+            let stands = stands && key != "GET /items/";
+            assert_eq!(stands_at(&security, key, Slash::Bare), stands, "{key}");
         }
     }
 }

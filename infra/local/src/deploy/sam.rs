@@ -1,4 +1,4 @@
-//! `sam build` and `sam deploy`, kept away from anybody's real account.
+//! `sam build` and `sam deploy`, without access to real AWS accounts.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,17 +12,17 @@ use crate::project;
 use crate::setup::{DeployTools, Tools};
 use crate::template::STACK;
 
-/// The region that is deployed to.
+/// The region of the local deployment.
 pub const REGION: &str = "us-east-1";
 
-/// Where SAM puts the packed functions.
+/// The bucket of SAM's packaged functions.
 const BUCKET: &str = "async-service-artifacts";
 
-/// Compiles every function at once. SAM builds one after the other; what is
-/// left for it then is a look whether anything changed.
+/// Compiles all functions at once. SAM builds one function after another; afterwards each of its
+/// builds only checks for changes.
 ///
 /// # Errors
-/// When they don't compile, or this machine cannot run what Lambda runs.
+/// When a function does not compile, or Lambda does not support this machine's architecture.
 pub fn compile(tools: &Tools, release: bool) -> Result<()> {
     let mut command = Command::new(&tools.cargo_lambda);
     command.args(["lambda", "build", "--quiet", "--bins"]);
@@ -41,10 +41,10 @@ pub fn compile(tools: &Tools, release: bool) -> Result<()> {
     ))
 }
 
-/// Builds the functions the way a real deployment does.
+/// Builds the functions with SAM, as for a real deployment.
 ///
 /// # Errors
-/// When SAM fails, with its last words.
+/// When SAM fails; the message has SAM's error line.
 pub fn build(tools: &DeployTools, port: u16, release: bool) -> Result<()> {
     let mut command = Command::new(&tools.sam);
     command
@@ -61,10 +61,10 @@ pub fn build(tools: &DeployTools, port: u16, release: bool) -> Result<()> {
     run("sam build", command, port)
 }
 
-/// Deploys what was built, and waits for the end of it.
+/// Deploys the built functions and waits for the end of the deployment.
 ///
 /// # Errors
-/// When SAM fails, with its last words.
+/// When SAM fails; the message has SAM's error line.
 pub fn deploy(
     tools: &DeployTools,
     aws: &Aws,
@@ -93,7 +93,7 @@ pub fn deploy(
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test");
     run("sam deploy", command, port)?;
-    // Hundreds of megabytes that the next build makes anew.
+    // SAM's build folder has hundreds of megabytes, and the next build creates it again.
     let _ = std::fs::remove_dir_all(build_folder(port));
     Ok(())
 }
@@ -102,7 +102,7 @@ fn build_folder(port: u16) -> PathBuf {
     project::scratch(port).join("build")
 }
 
-/// This machine's architecture, as the template's parameter names it.
+/// This machine's architecture, as a value of the template's parameter.
 fn architecture() -> Result<&'static str> {
     if !cfg!(target_os = "linux") {
         return Err(Error::new(
@@ -117,8 +117,8 @@ fn architecture() -> Result<&'static str> {
     }
 }
 
-/// What SAM and cargo have in common: where the tools are, and no settings
-/// that lead to a real account.
+/// Prepares a command of SAM or cargo: adds the tools' folder to PATH, and removes settings that
+/// lead to a real account.
 fn prepare(command: &mut Command, tools: &Tools) -> Result<()> {
     forget_aws(command);
     forget_outer_cargo(command);
@@ -128,26 +128,26 @@ fn prepare(command: &mut Command, tools: &Tools) -> Result<()> {
         .env("AWS_CONFIG_FILE", "/dev/null")
         .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
         .env("SAM_CLI_TELEMETRY", "0")
-        // The functions run on this machine, so they need no older C library
-        // and nothing to cross-compile with.
+        // The functions run on this machine, so the build needs no older C library and no
+        // cross-compiler.
         .env("CARGO_LAMBDA_COMPILER", "cargo")
-        // Nobody debugs these; without, they are a third of the size to pack.
+        // Without debug information the functions are a third of the size, so SAM packages them
+        // faster.
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
         .env("CARGO_PROFILE_DEV_STRIP", "symbols");
     Ok(())
 }
 
-/// The search path with the folder of `program` in front. Cargo finds
-/// `cargo lambda` through it.
+/// PATH with the folder of `program` in front. Cargo finds `cargo lambda` through PATH.
 fn path_with(program: &Path) -> Result<OsString> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let own = program.parent().filter(|folder| folder.is_absolute());
     let folders = own.map(Path::to_path_buf).into_iter();
     std::env::join_paths(folders.chain(std::env::split_paths(&path)))
-        .context("the project's path cannot stand in PATH")
+        .context("the project's path cannot be a part of PATH")
 }
 
-/// Runs SAM, which talks much, with its output in a file.
+/// Runs SAM with its long output in a file.
 fn run(name: &str, mut command: Command, port: u16) -> Result<()> {
     let folder = project::scratch(port);
     std::fs::create_dir_all(&folder).context(format_args!("cannot create {}", folder.display()))?;
@@ -161,13 +161,13 @@ fn run(name: &str, mut command: Command, port: u16) -> Result<()> {
     }
     let said = std::fs::read_to_string(&path).unwrap_or_default();
     Err(Error::new(format!(
-        "{name} failed: {} (all of it is in {})",
+        "{name} failed: {} (the whole output is in {})",
         reason(&said),
         path.display()
     )))
 }
 
-/// The line that says why.
+/// The line of SAM's output that names the error.
 fn reason(said: &str) -> &str {
     let lines = || {
         said.lines()
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_reason_is_sam_s_own_error() {
+    fn the_reason_is_the_error_line_of_sam() {
         let said = "Building …\nError: Template file not found\n\nTry --help\n";
         assert_eq!(reason(said), "Error: Template file not found");
         assert_eq!(reason("x\nTraceback\n\n"), "Traceback");
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tool_s_folder_comes_first_in_the_path() {
+    fn the_folder_of_a_tool_is_first_in_path() {
         let path = path_with(Path::new("/p/.venv/bin/cargo-lambda")).unwrap();
         let first = std::env::split_paths(&path).next().unwrap();
         assert_eq!(first, Path::new("/p/.venv/bin"));

@@ -1,5 +1,6 @@
-//! The authorizer before the functions: an HTTP API asks it who makes a
-//! request, keeps what it says by the caller's header, and hands that on.
+//! The authorizer in front of the functions. Like an HTTP API, the gateway asks the authorizer for
+//! the caller of a request, caches the answer by the caller's header, and passes its context to the
+//! function.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +14,7 @@ use crate::http::Response;
 use crate::security::{Authorizer, Security};
 use crate::template::{Route, Template};
 
-/// Where the authorizer is asked.
+/// The routes with the authorizer, and its cached answers.
 #[derive(Debug)]
 pub struct Checkpoint {
     routes: BTreeSet<String>,
@@ -24,10 +25,10 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// What `security` of `template` asks for.
+    /// The authorizer that `security` of `template` describes.
     ///
     /// # Errors
-    /// When that is to check tokens, which only API Gateway itself does.
+    /// When the authorizer checks tokens, which only API Gateway itself can do.
     pub fn new(template: &Template, security: Security) -> Result<Self> {
         let Authorizer::Function {
             function,
@@ -38,10 +39,11 @@ impl Checkpoint {
             return Err(Error::new("only API Gateway itself checks tokens"));
         };
         let binaries = template.binaries();
-        // SAM names an alias after its function.
+        // SAM derives the name of an alias from the name of its function.
         let name = function.split("Alias").next().unwrap_or_default();
         let binary = binaries.get(name);
-        let binary = binary.ok_or_else(|| Error::new(format!("there is no {function}")))?;
+        let binary =
+            binary.ok_or_else(|| Error::new(format!("the template has no function {function}")))?;
         Ok(Self {
             routes: security.routes,
             function: (*binary).to_owned(),
@@ -49,6 +51,17 @@ impl Checkpoint {
             keep: Duration::from_secs(keep),
             kept: Mutex::default(),
         })
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(function: &str, routes: &[&str]) -> Self {
+        Self {
+            routes: routes.iter().map(|route| (*route).to_owned()).collect(),
+            function: function.to_owned(),
+            header: None,
+            keep: Duration::ZERO,
+            kept: Mutex::default(),
+        }
     }
 
     /// The name of the authorizer's binary.
@@ -60,7 +73,7 @@ impl Checkpoint {
         self.routes.contains(&route.key())
     }
 
-    /// What is known of the caller, or the refusal, as an HTTP API words it.
+    /// The authorizer's context for the caller, or a refusal in an HTTP API's words.
     pub(super) fn who(
         &self,
         event: &Value,
@@ -78,9 +91,12 @@ impl Checkpoint {
             Some(answer) => answer,
             None => {
                 let failed = || message(500, "Internal Server Error");
-                let answer = ask(&question(event, identity)).ok().flatten();
-                let answer = answer.filter(|answer| answer["isAuthorized"].is_boolean());
-                let answer = answer.ok_or_else(failed)?;
+                let Invoked::Answer(answer) = ask(&question(event, identity)) else {
+                    return Err(failed());
+                };
+                if !answer["isAuthorized"].is_boolean() {
+                    return Err(failed());
+                }
                 self.keep(identity, &answer);
                 answer
             }
@@ -107,7 +123,7 @@ impl Checkpoint {
     }
 }
 
-/// The event of an authorizer: the function's without the body.
+/// The event of an authorizer: the function's event without the body.
 fn question(event: &Value, identity: Option<&str>) -> Value {
     let mut question = event.clone();
     if let Some(question) = question.as_object_mut() {
@@ -129,11 +145,9 @@ mod tests {
 
     fn checkpoint(header: Option<&str>, keep: Duration) -> Checkpoint {
         Checkpoint {
-            routes: ["GET /items".to_owned()].into(),
-            function: "authorizer".to_owned(),
             header: header.map(str::to_owned),
             keep,
-            kept: Mutex::default(),
+            ..Checkpoint::of("authorizer", &["GET /items"])
         }
     }
 
@@ -142,15 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_kept_by_its_header_and_for_its_time() {
+    fn answers_are_cached_by_header_until_the_ttl_ends() {
         let asked = Cell::new(0);
         let ask = |question: &Value| {
             asked.set(asked.get() + 1);
             assert!(question.get("body").is_none());
             let caller = question["identitySource"][0].clone();
-            Ok(Some(
-                json!({"isAuthorized": true, "context": {"caller": caller}}),
-            ))
+            Invoked::Answer(json!({"isAuthorized": true, "context": {"caller": caller}}))
         };
         let long = checkpoint(Some("authorization"), Duration::from_secs(3600));
         for (header, count) in [("ada", 1), ("ada", 1), ("eve", 2), ("ada", 2)] {
@@ -165,14 +177,14 @@ mod tests {
     }
 
     #[test]
-    fn without_a_header_to_keep_it_by_it_is_asked_each_time() {
+    fn without_an_identity_source_nothing_is_cached() {
         let asked = Cell::new(0);
         let point = checkpoint(None, Duration::from_secs(3600));
         for _ in 0..2 {
             let answer = point.who(&json!({"headers": {}}), |question| {
                 asked.set(asked.get() + 1);
                 assert_eq!(question["identitySource"], Value::Null);
-                Ok(Some(json!({"isAuthorized": true, "context": {}})))
+                Invoked::Answer(json!({"isAuthorized": true, "context": {}}))
             });
             assert_eq!(answer.ok(), Some(json!({})));
         }
@@ -180,10 +192,10 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_the_gateways_and_a_failure_lets_nobody_in() {
+    fn the_gateway_refuses_when_the_authorizer_refuses_or_fails() {
         let status = |point: &Checkpoint, event: &Value, answer: Option<Value>| {
             point
-                .who(event, |_| Ok(answer))
+                .who(event, |_| answer.map_or(Invoked::Failed, Invoked::Answer))
                 .err()
                 .map(|refusal| refusal.status)
         };
@@ -202,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn it_stands_where_the_template_says() {
+    fn the_checkpoint_has_the_routes_of_the_template() {
         let point = checkpoint(None, Duration::ZERO);
         let route = |path: &str| Route {
             method: "GET".to_owned(),

@@ -1,4 +1,4 @@
-//! How the stack's gateway and functions come to know callers.
+//! Authentication in the stack's gateway and functions.
 
 use super::{Options, Stack};
 use crate::error::Result;
@@ -7,7 +7,7 @@ use crate::security::Parameters;
 use crate::template::Template;
 
 impl Options {
-    /// What the template's parameters are set to that the gateway depends on.
+    /// The values of the template's parameters that the gateway depends on.
     pub(super) fn parameters(&self) -> Parameters {
         let keep = self.key_cache_seconds.to_string();
         let mut parameters = Parameters::from([
@@ -21,7 +21,7 @@ impl Options {
         parameters
     }
 
-    /// The variables for the functions, with those that the authentication needs.
+    /// The functions' variables, including those for authentication.
     pub(super) fn all_variables(&self) -> Vec<(String, String)> {
         let keep = self.key_cache_seconds.to_string();
         let mut variables = self.environment.clone();
@@ -33,31 +33,32 @@ impl Options {
     }
 }
 
-/// The HTTP API that the template describes for these parameters.
+/// The HTTP API that the template describes for these options.
 pub(super) fn gateway(
     port: u16,
     functions_url: &str,
     template: &Template,
-    parameters: &Parameters,
+    options: &Options,
 ) -> Result<Gateway> {
-    let security = template.security(parameters);
+    let security = template.security(&options.parameters());
     let checkpoint = security.map(|found| Checkpoint::new(template, found));
     Gateway::start(
         port,
         functions_url,
         template.routes(),
+        options.slash,
         checkpoint.transpose()?,
     )
 }
 
 impl Stack {
-    /// Another HTTP API in front of the same functions, with its `AuthMode` and
-    /// `KeyCacheSeconds` from these options.
+    /// A second HTTP API in front of the same functions, with `AuthMode`, `KeyCacheSeconds` and
+    /// slash from these options.
     ///
     /// # Errors
-    /// When it does not start, or cannot check what that mode asks for.
+    /// When the gateway does not start, or does not support the mode.
     pub fn another_gateway(&self, options: &Options) -> Result<Gateway> {
         let functions_url = format!("http://127.0.0.1:{}", self.ports.functions);
-        gateway(0, &functions_url, &self.template, &options.parameters())
+        gateway(0, &functions_url, &self.template, options)
     }
 }

@@ -1,5 +1,4 @@
-//! What the demo upstream serves: the same on every run, and untidy in the
-//! ways that real files are.
+//! The demo upstream's data: deterministic, and as irregular as real files.
 
 use serde_json::{Map, Value, json};
 
@@ -11,10 +10,10 @@ const LAST: [&str; 8] = [
 ];
 const CITIES: [&str; 6] = ["Lagos", "Malmö", "Lyon", "Osaka", "Sevilla", "New York, NY"];
 
-/// How many records go into one piece of a streamed file.
+/// How many records one piece of a streamed file has.
 const PER_PIECE: u64 = 200;
 
-/// A well-mixed number for each `n` and each use of it.
+/// A pseudo-random number for each `n` and each `salt`. Each use has its own salt.
 fn mixed(n: u64, salt: u64) -> u64 {
     let mut x = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ salt.wrapping_mul(0xD1B5_4A32_D192_ED03);
     x = (x ^ (x >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
@@ -34,17 +33,17 @@ fn full_name(n: u64) -> String {
     format!("{} {}", pick(&FIRST, n, 1), pick(&LAST, n, 2))
 }
 
-/// The user of this id.
+/// The user with this id.
 pub fn user(id: u64) -> Value {
     json!({"id": id, "name": full_name(id), "email": format!("user{id}@example.com")})
 }
 
-/// A small document, told apart by its number.
+/// A small document that contains its number.
 pub fn document(n: u64) -> Value {
     json!({"id": n, "square": n.wrapping_mul(n), "city": pick(&CITIES, n, 3), "even": n.is_multiple_of(2)})
 }
 
-/// One record: some fields are missing, null, or of another type than usual.
+/// One record. Some fields are missing, null, or of another type than usual.
 fn record(n: u64) -> Map<String, Value> {
     let mut fields = Map::new();
     fields.insert("id".to_owned(), json!(n));
@@ -59,7 +58,7 @@ fn record(n: u64) -> Map<String, Value> {
     if !mixed(n, 6).is_multiple_of(10) {
         fields.insert("city".to_owned(), json!(pick(&CITIES, n, 7)));
     }
-    // Cents as a fraction: a sum of these is not exact in binary.
+    // Cents as a fraction of the unit: sums of such fractions are inexact in binary.
     let cents = mixed(n, 8) % 1_000_000;
     let balance: Value = format!("{}.{:02}", cents / 100, cents % 100)
         .parse::<f64>()
@@ -77,7 +76,7 @@ pub fn json_lines(records: u64) -> impl Iterator<Item = Vec<u8>> + Send {
     })
 }
 
-/// Records as CSV with a head line, in pieces.
+/// Records as CSV with a header line, in pieces.
 pub fn csv(records: u64) -> impl Iterator<Item = Vec<u8>> + Send {
     let head = b"id,name,age,city,balance,active\n".to_vec();
     let rows = pieces(records, |n, piece| {

@@ -1,10 +1,10 @@
-//! Tables and queues: what is kept, and how the numbers of a queue depend on each other.
+//! Tables and queues: retention, and dependent settings of queues.
 
 use serde_json::{Value, json};
 
 use crate::{list, resources, target, template};
 
-/// SQS' longest retention, in seconds.
+/// SQS' maximum retention of messages, in seconds.
 const LONGEST_RETENTION: u64 = 1_209_600;
 
 fn keep_in_production() -> Value {
@@ -12,7 +12,7 @@ fn keep_in_production() -> Value {
 }
 
 #[test]
-fn tables_are_paid_by_use_encrypted_and_can_be_restored() {
+fn tables_are_on_demand_encrypted_and_have_point_in_time_recovery() {
     let template = template();
     let tables = resources(&template, "AWS::DynamoDB::Table");
     assert!(tables.len() >= 3);
@@ -32,7 +32,7 @@ fn tables_are_paid_by_use_encrypted_and_can_be_restored() {
 }
 
 #[test]
-fn what_holds_data_outlives_a_stack_in_production_and_is_named_by_its_stack() {
+fn tables_queues_and_logs_are_retained_in_production_and_have_the_stack_in_their_name() {
     let template = template();
     let mut kept = 0;
     for (kind, named) in [
@@ -59,7 +59,7 @@ fn what_holds_data_outlives_a_stack_in_production_and_is_named_by_its_stack() {
 }
 
 #[test]
-fn messages_stay_hidden_for_longer_than_a_batch_may_take() {
+fn the_visibility_timeout_is_longer_than_the_function_s_time_out() {
     let template = template();
     let queues = resources(&template, "AWS::SQS::Queue");
     let consumers = template.queue_consumers();
@@ -69,7 +69,8 @@ fn messages_stay_hidden_for_longer_than_a_batch_may_take() {
         let visibility = queue["VisibilityTimeout"].as_u64().unwrap();
         let window = consumer.event.get("MaximumBatchingWindowInSeconds");
         let window = window.and_then(Value::as_u64).unwrap_or(0);
-        // SQS refuses an event source whose messages come again while its function may still run.
+        // SQS refuses an event source mapping whose queue has a visibility timeout below the
+        // function's time-out.
         assert!(
             visibility > consumer.timeout + window,
             "{}: {visibility}",
@@ -87,7 +88,7 @@ fn messages_stay_hidden_for_longer_than_a_batch_may_take() {
 }
 
 #[test]
-fn queues_are_encrypted_and_their_dead_letters_take_from_them_alone() {
+fn queues_are_encrypted_and_a_dead_letter_queue_allows_only_its_source_queues() {
     let template = template();
     let queues = resources(&template, "AWS::SQS::Queue");
     for (name, queue) in &queues {
@@ -97,7 +98,7 @@ fn queues_are_encrypted_and_their_dead_letters_take_from_them_alone() {
             properties["MessageRetentionPeriod"], LONGEST_RETENTION,
             "{name}"
         );
-        // What nobody may redrive into says so.
+        // A queue that is no dead-letter queue denies redrives to itself.
         assert!(!properties["RedriveAllowPolicy"].is_null(), "{name}");
         let Some(dead_letters) = target(&properties["RedrivePolicy"]["deadLetterTargetArn"]) else {
             continue;
@@ -105,7 +106,7 @@ fn queues_are_encrypted_and_their_dead_letters_take_from_them_alone() {
         assert_ne!(dead_letters, *name);
         let allowed = &queues[dead_letters]["Properties"]["RedriveAllowPolicy"];
         assert_eq!(allowed["redrivePermission"], "byQueue", "{dead_letters}");
-        // A queue's ARN ends in its name.
+        // A queue's ARN ends with the queue's name.
         let own = properties["QueueName"]["Fn::Sub"].as_str().unwrap();
         let mut sources =
             list(&allowed["sourceQueueArns"]).filter_map(|arn| arn["Fn::Sub"].as_str());
@@ -117,14 +118,15 @@ fn queues_are_encrypted_and_their_dead_letters_take_from_them_alone() {
 }
 
 #[test]
-fn a_consumed_queue_gives_up_late_and_keeps_what_it_gives_up() {
+fn a_consumed_queue_has_a_high_receive_count_and_a_dead_letter_queue() {
     let template = template();
     let queues = resources(&template, "AWS::SQS::Queue");
     for consumer in template.queue_consumers() {
         let name = target(&consumer.event["Queue"]).unwrap();
         let redrive = &queues[name]["Properties"]["RedrivePolicy"];
         assert!(target(&redrive["deadLetterTargetArn"]).is_some(), "{name}");
-        // A throttled worker gives messages back unseen; Lambda's guide asks for five at least.
+        // A throttled worker returns messages without processing them; Lambda's guide asks for at
+        // least five receives.
         assert!(redrive["maxReceiveCount"].as_u64().unwrap() >= 5, "{name}");
     }
 }

@@ -1,4 +1,4 @@
-//! Environment variables: what the code reads, and what the template sets.
+//! Environment variables: the code reads exactly the variables that the template sets.
 
 use std::collections::BTreeSet;
 
@@ -7,19 +7,20 @@ use serde_json::Value;
 use crate::source::Source;
 use crate::{file, functions, template};
 
-/// Set by Lambda itself, or for people who look for a fault.
+/// Variables that Lambda sets, and variables for debugging.
 fn comes_otherwise(name: &str) -> bool {
     name.starts_with("AWS_") || name == "RUST_LOG"
 }
 
-/// Optional variables that a function could read and does well without.
+/// Optional variables that a function reads but that its template entry does not set.
 const LEFT_OUT: [(&str, &str); 1] = [
-    // Its tasks have the normal priority, so it has no right to send to the other queue.
+    // Tasks of /process/ have normal priority, so `process` has no permission to send to the other
+    // queue.
     ("process", "TASKS_HIGH_QUEUE_URL"),
 ];
 
 #[test]
-fn a_function_has_just_the_variables_that_it_reads() {
+fn a_function_has_exactly_the_variables_that_it_reads() {
     let (template, source) = (template(), Source::read());
     let routes = template.routes();
     for (binary, properties) in functions(&template) {
@@ -35,7 +36,8 @@ fn a_function_has_just_the_variables_that_it_reads() {
             set.map(|(name, _)| name.clone()).collect()
         };
         let mut set = names(&properties["Environment"]);
-        // What is set for all functions is about who gets in, which only those with a route ask.
+        // The variables of all functions are about authentication, and only functions with a route
+        // read them.
         let for_all = names(&template.root()["Globals"]["Function"]["Environment"]);
         let has_route = routes.iter().any(|route| route.function == binary);
         set.extend(
@@ -45,7 +47,7 @@ fn a_function_has_just_the_variables_that_it_reads() {
         );
         assert_eq!(
             set, read,
-            "{binary}: set by the template, and read by the code"
+            "{binary}: variables of the template, and variables that the code reads"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Functions: their binaries, routes, limits and rights.
+//! Functions: binaries, routes, limits and permissions.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{file, functions, list, property, statements, target, template};
 
-/// What a function may do that only reads.
+/// The DynamoDB actions of a function that only reads.
 const READS: [&str; 3] = [
     "dynamodb:BatchGetItem",
     "dynamodb:GetItem",
@@ -30,17 +30,20 @@ fn every_binary_is_a_function_and_has_an_event() {
         .map(str::to_owned)
         .collect();
     assert!(binaries.len() > 20);
-    assert_eq!(declared, binaries, "the same functions in the same order");
+    assert_eq!(
+        declared, binaries,
+        "the binaries of Cargo.toml and of template.yaml, in order"
+    );
     for (binary, properties) in functions(&template) {
         let events = properties["Events"].as_object();
         assert!(
             events.is_some_and(|events| !events.is_empty()) || called_otherwise(&template, binary),
-            "nothing calls {binary}"
+            "nothing invokes {binary}"
         );
     }
 }
 
-/// Whether something else in the template names a function, such as an API's authorizer.
+/// Whether the template uses a function outside of events, such as in an API's authorizer.
 fn called_otherwise(template: &local_stack::template::Template, binary: &str) -> bool {
     let binaries = template.binaries();
     let name = binaries.iter().find(|(_, other)| **other == binary);
@@ -54,7 +57,7 @@ fn called_otherwise(template: &local_stack::template::Template, binary: &str) ->
 }
 
 #[test]
-fn a_route_has_one_function_and_the_gateway_waits_for_it() {
+fn a_route_has_one_function_whose_time_out_is_below_the_gateway_s() {
     let template = template();
     let mut seen = BTreeSet::new();
     for route in template.routes() {
@@ -71,13 +74,13 @@ fn a_route_has_one_function_and_the_gateway_waits_for_it() {
     );
     let timeouts = template.timeouts();
     for route in template.routes() {
-        // An HTTP API waits for 30 seconds.
+        // The integration time-out of an HTTP API is 30 seconds.
         assert!(timeouts[&route.function] < 30, "{}", route.function);
     }
 }
 
 #[test]
-fn functions_name_what_they_may_do_and_to_what() {
+fn policies_name_their_actions_and_resources() {
     let template = template();
     for (binary, properties) in functions(&template) {
         for statement in statements(properties) {
@@ -89,9 +92,10 @@ fn functions_name_what_they_may_do_and_to_what() {
                 let target = target(resource).unwrap_or_else(|| panic!("{binary}: {resource}"));
                 assert!(
                     !template.root()["Resources"][target].is_null(),
-                    "{binary}: {target} is no resource of this stack"
+                    "{binary}: {target} is not a resource of this stack"
                 );
-                // All of what is below a resource of this stack, as schedules are below their group.
+                // Everything below a resource of this stack, such as the schedules of a schedule
+                // group.
                 let text = resource["Fn::Sub"].as_str().unwrap_or_default();
                 let all = text.matches('*').count();
                 assert!(
@@ -104,7 +108,7 @@ fn functions_name_what_they_may_do_and_to_what() {
 }
 
 #[test]
-fn a_reader_cannot_write() {
+fn functions_that_read_have_no_permission_to_write() {
     let template = template();
     let routes = template.routes();
     for (binary, properties) in functions(&template) {
@@ -116,7 +120,7 @@ fn a_reader_cannot_write() {
             continue;
         }
         for statement in statements(properties) {
-            // A user that was read from an upstream is kept.
+            // A function that reads users from an upstream stores copies of them.
             if statement.condition == Some("HasUpstream") {
                 continue;
             }
@@ -131,7 +135,7 @@ fn a_reader_cannot_write() {
 }
 
 #[test]
-fn only_the_worker_may_hide_messages() {
+fn only_the_worker_may_change_the_visibility_of_messages() {
     let template = template();
     let functions = functions(&template);
     let may = functions.iter().filter(|(_, properties)| {
@@ -142,9 +146,10 @@ fn only_the_worker_may_hide_messages() {
     assert_eq!(may, ["worker"]);
 }
 
-/// What is named in a variable and cannot be used, or can be used and is not named, is a mistake.
+/// A resource that a variable names and the function has no permission on is a mistake, and so is a
+/// permission on a resource that no variable names.
 #[test]
-fn functions_have_rights_on_just_what_their_variables_and_events_name() {
+fn functions_have_permissions_on_exactly_the_resources_of_their_variables_and_events() {
     let template = template();
     let is_data = |name: &&str| {
         let kind = &template.root()["Resources"][*name]["Type"];
@@ -152,7 +157,7 @@ fn functions_have_rights_on_just_what_their_variables_and_events_name() {
     };
     for (binary, properties) in functions(&template) {
         let variables = properties["Environment"]["Variables"].as_object();
-        // What is named by its ARN is the scheduler's to use, which has a role of its own.
+        // Variables with ARNs are for the scheduler, which has its own role.
         let variables = variables
             .into_iter()
             .flatten()
@@ -173,7 +178,7 @@ fn functions_have_rights_on_just_what_their_variables_and_events_name() {
 }
 
 #[test]
-fn a_list_reads_the_indexes_that_there_are() {
+fn lists_query_existing_indexes() {
     let template = template();
     let tables = crate::resources(&template, "AWS::DynamoDB::Table");
     for (binary, properties) in functions(&template) {
@@ -195,7 +200,7 @@ fn a_list_reads_the_indexes_that_there_are() {
 }
 
 #[test]
-fn all_functions_are_traced_logged_and_called_by_an_alias() {
+fn all_functions_have_tracing_logs_and_an_alias() {
     let template = template();
     for (binary, properties) in functions(&template) {
         let of = |name: &str| property(&template, properties, name);
@@ -212,7 +217,7 @@ fn all_functions_are_traced_logged_and_called_by_an_alias() {
         assert_eq!(
             properties["FunctionName"],
             Value::Null,
-            "named by the stack"
+            "the name contains the stack's name"
         );
     }
 }

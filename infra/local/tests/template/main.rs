@@ -1,5 +1,5 @@
-//! What must hold in `template.yaml` and what linters do not know: how its numbers depend on each
-//! other, and how it depends on the code.
+//! Rules for `template.yaml` that linters do not check: how its values depend on each other, and on
+//! the code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ fn template() -> Template {
     Template::parse(&file("template.yaml")).expect("template.yaml")
 }
 
-/// The resources of a type, by their names.
+/// The resources of a type, by name.
 fn resources<'a>(template: &'a Template, kind: &str) -> BTreeMap<&'a str, &'a Value> {
     let all = template.root()["Resources"]
         .as_object()
@@ -33,7 +33,7 @@ fn resources<'a>(template: &'a Template, kind: &str) -> BTreeMap<&'a str, &'a Va
         .collect()
 }
 
-/// The functions' properties by their binaries.
+/// The functions' properties, by binary.
 fn functions(template: &Template) -> BTreeMap<&str, &Value> {
     let functions = resources(template, "AWS::Serverless::Function");
     let binary = |function: &'_ Value| {
@@ -61,7 +61,7 @@ fn property<'a>(template: &'a Template, properties: &'a Value, name: &str) -> &'
     }
 }
 
-/// A statement of a function's policies, and the condition that it is under, if any.
+/// A statement of a function's policies, and the template condition of the statement, if any.
 struct Statement<'a> {
     condition: Option<&'a str>,
     actions: BTreeSet<&'a str>,
@@ -94,7 +94,7 @@ fn read_statement<'a>(condition: Option<&'a str>, statement: &'a Value) -> State
     }
 }
 
-/// A list, or the one thing that stands for a list of one.
+/// A list's values; a single value counts as a list of one.
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
     let (many, one) = match value {
         Value::Array(many) => (many.as_slice(), None),
@@ -104,8 +104,8 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
     many.iter().chain(one)
 }
 
-/// The resource that a reference leads to, such as `{"Fn::GetAtt": ["Name", "Arn"]}`; of an ARN that
-/// is put together, the first resource that is a part of it.
+/// The resource of a reference such as `{"Fn::GetAtt": ["Name", "Arn"]}`. For an ARN from
+/// `Fn::Sub`, the first resource in the ARN.
 fn target(reference: &Value) -> Option<&str> {
     if let Some(name) = reference["Ref"].as_str() {
         return Some(name);

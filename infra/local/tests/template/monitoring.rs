@@ -26,7 +26,7 @@ fn the_nested_template_gets_its_parameters() {
 }
 
 #[test]
-fn every_alarm_is_told_and_explained() {
+fn every_alarm_notifies_the_topic_and_is_documented() {
     let monitoring = monitoring();
     let operations = file("docs/OPERATIONS.md");
     let dashboard = &monitoring.root()["Resources"]["Dashboard"]["Properties"]["DashboardBody"];
@@ -46,13 +46,13 @@ fn every_alarm_is_told_and_explained() {
         let told = told.trim_start_matches("${Service}-");
         assert!(
             operations.contains(&format!("### `{told}`")),
-            "{told} is not explained"
+            "docs/OPERATIONS.md does not explain {told}"
         );
     }
 }
 
 #[test]
-fn the_dashboard_is_json_and_shows_metrics_that_there_are() {
+fn the_dashboard_is_json_and_shows_existing_metrics() {
     let monitoring = monitoring();
     let dashboard = &monitoring.root()["Resources"]["Dashboard"]["Properties"]["DashboardBody"];
     let text = dashboard["Fn::Sub"].as_str().unwrap();
@@ -66,7 +66,7 @@ fn the_dashboard_is_json_and_shows_metrics_that_there_are() {
     for name in &shown {
         assert!(
             code.contains(&format!("(\"{name}\"")),
-            "nobody writes {name}"
+            "no function writes the metric {name}"
         );
     }
     for name in [
@@ -77,12 +77,12 @@ fn the_dashboard_is_json_and_shows_metrics_that_there_are() {
         "AttemptTime",
         "UpstreamCalls",
     ] {
-        assert!(shown.contains(name), "{name} is not shown");
+        assert!(shown.contains(name), "the dashboard does not show {name}");
     }
 }
 
 #[test]
-fn every_way_of_deploying_is_one_that_codedeploy_has() {
+fn every_deployment_preference_exists_in_codedeploy() {
     let template = template();
     let parameter = &template.root()["Parameters"]["GradualDeployment"]["AllowedValues"];
     let allowed = parameter.as_array().into_iter().flatten();
@@ -97,7 +97,7 @@ fn every_way_of_deploying_is_one_that_codedeploy_has() {
 }
 
 #[test]
-fn a_gradual_deployment_is_stopped_by_alarms_that_there_are() {
+fn the_alarms_of_gradual_deployments_exist() {
     let (template, monitoring) = (template(), monitoring());
     let alarms = resources(&monitoring, "AWS::CloudWatch::Alarm").into_values();
     let names = alarms.filter_map(|alarm| alarm["Properties"]["AlarmName"]["Fn::Sub"].as_str());

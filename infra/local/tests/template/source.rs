@@ -1,16 +1,15 @@
-//! Which environment variables a function reads, as its source says.
+//! The environment variables that a function reads, according to its source.
 //!
-//! Variables are named in `src/config.rs` alone, each in a method of its own, and functions read
-//! them through these methods or through the parts that `App` makes. So the calls in a function's
-//! file lead to its variables. Where they lead through is the list of [`FILES`]: code that reads the
-//! configuration elsewhere has a method of `Config` that no function seems to call, which a test
-//! tells.
+//! Only `src/config.rs` names variables, each in its own method. Functions call these methods,
+//! directly or through `App`. So the calls in a function's file lead to its variables. The calls
+//! are followed through the files in [`FILES`]. If other code reads the configuration, a method of
+//! `Config` seems to have no caller, and a test fails.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::file;
 
-/// What calls name these files by, and where they are.
+/// The files through which calls are followed, each with the name that calls use for it.
 const FILES: [(&str, &str); 6] = [
     ("App", "src/app.rs"),
     ("Aws", "src/aws.rs"),
@@ -20,7 +19,7 @@ const FILES: [(&str, &str); 6] = [
     ("log", "src/log.rs"),
 ];
 
-/// The functions of [`FILES`], with their text, by the name of the file and their own.
+/// The text of each function in [`FILES`], by the name of the file and the name of the function.
 pub struct Source(BTreeMap<(&'static str, String), String>);
 
 impl Source {
@@ -34,7 +33,7 @@ impl Source {
         Source(all)
     }
 
-    /// The variables that a text reads by all that it calls.
+    /// The variables that a text reads, directly or through the functions that it calls.
     pub fn variables(&self, text: &str) -> BTreeSet<String> {
         let mut seen = BTreeSet::new();
         let mut open = self.called_by("", code(text));
@@ -60,7 +59,7 @@ impl Source {
         for (qualifier, name) in calls(text) {
             for (file, _) in FILES {
                 let fits = match qualifier {
-                    // A method may be of any of them.
+                    // A method may belong to any of the files.
                     Qualifier::Method => true,
                     Qualifier::Path(path) => path == file || (path == "Self" && own == file),
                     Qualifier::None => own == file,
@@ -75,7 +74,7 @@ impl Source {
     }
 }
 
-/// What stands before a called name.
+/// The qualifier in front of a called name.
 #[derive(Clone, Copy)]
 enum Qualifier<'a> {
     None,
@@ -88,7 +87,7 @@ fn code(text: &str) -> &str {
     text.split("#[cfg(test)]").next().unwrap_or_default()
 }
 
-/// The functions in a source, each with its text up to the next one.
+/// The functions in a source. The text of each ends where the next function starts.
 fn split(text: &str) -> Vec<(String, String)> {
     let parts = code(text).split("fn ").skip(1);
     let named = parts.map(|part| {
@@ -132,7 +131,7 @@ fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
-/// The texts in a source that look like names of variables.
+/// The string literals in a source that look like names of variables.
 fn literals(text: &str) -> Vec<String> {
     let upper = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     let texts = text.split('"').skip(1).step_by(2);

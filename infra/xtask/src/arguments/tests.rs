@@ -1,3 +1,5 @@
+use local_stack::gateway::Slash;
+
 use super::*;
 
 fn parse_words(words: &str) -> Result<Command> {
@@ -20,20 +22,53 @@ fn run_takes_its_options() {
 }
 
 #[test]
+fn run_takes_allowed_hosts_and_three_ways_of_slashes() {
+    let words = "run --allow-host localhost:8000 --allow-host=[::1]:80 --slash bare";
+    let Command::Run(options) = parse_words(words).unwrap() else {
+        panic!("not run")
+    };
+    assert_eq!(options.allow_hosts, ["localhost:8000", "[::1]:80"]);
+    assert_eq!(options.slash, Slash::Bare);
+    let Command::Run(options) = parse_words("run").unwrap() else {
+        panic!("not run")
+    };
+    assert_eq!(options.slash, Slash::Match);
+    for server in [
+        "localhost",
+        "http://localhost:80",
+        ":80",
+        "localhost:",
+        "localhost:0",
+        "localhost:65536",
+        "a,b:80",
+        "*:80",
+        "::1:80",
+        "[::1:80",
+        "[]:80",
+        "a:+80",
+        "localhost:80/",
+    ] {
+        let error = parse_words(&format!("run --allow-host {server}")).unwrap_err();
+        assert!(error.to_string().contains("HOST:PORT"), "{server}: {error}");
+    }
+}
+
+#[test]
 fn deploy_takes_its_options() {
     let words = "deploy --local --aws-port 0 --upstream-port=9101 --release \
-                 --parameter AuthMode=none";
+                 --parameter AuthMode=none --slash default";
     let Command::Deploy(options) = parse_words(words).unwrap() else {
         panic!("not deploy")
     };
     assert_eq!((options.aws_port, options.upstream_port), (0, 9101));
     assert!(options.release && options.progress);
+    assert_eq!(options.slash, Slash::Default);
     let mode = ("AuthMode".to_owned(), "none".to_owned());
     assert_eq!(options.parameters, [mode]);
 }
 
 #[test]
-fn keys_are_somewhere() {
+fn keys_takes_a_place_and_passes_other_arguments_on() {
     let local = "http://127.0.0.1:9001";
     for (words, place, rest) in [
         ("keys list", Place::default(), "list"),
@@ -58,6 +93,17 @@ fn keys_are_somewhere() {
 }
 
 #[test]
+fn smoke_takes_its_options() {
+    let words = "smoke --url https://x.example/prod/ --key as_1_2 --origin=https://a.example";
+    let Command::Smoke(options) = parse_words(words).unwrap() else {
+        panic!("not smoke")
+    };
+    assert_eq!(options.url, "https://x.example/prod/");
+    assert_eq!(options.key.as_deref(), Some("as_1_2"));
+    assert_eq!(options.origin.as_deref(), Some("https://a.example"));
+}
+
+#[test]
 fn faults_take_their_options() {
     let Command::Faults(options) = parse_words("faults --seed 7 --tasks=50").unwrap() else {
         panic!("not faults")
@@ -76,7 +122,7 @@ fn bench_takes_its_options() {
 }
 
 #[test]
-fn test_generate_and_help_are_known() {
+fn test_generate_and_help_are_parsed() {
     let quick = parse_words("test --quick").unwrap();
     assert!(matches!(quick, Command::Test(TestOptions { quick: true })));
     assert!(matches!(
@@ -92,7 +138,7 @@ fn test_generate_and_help_are_known() {
 }
 
 #[test]
-fn mistakes_are_one_line_that_shows_the_way() {
+fn errors_are_one_line_that_points_to_help() {
     for words in [
         "walk",
         "run --port x",
@@ -102,9 +148,11 @@ fn mistakes_are_one_line_that_shows_the_way() {
         "--x",
         "run --port 70000",
         "run --concurrency 0",
+        "run --slash both",
         "deploy",
         "deploy --local --data rows",
         "deploy --local --parameter AuthMode",
+        "smoke --key as_1_2",
         "faults --seed x",
         "bench --rounds 0",
         "bench --only",

@@ -7,32 +7,33 @@ use local_stack::{Context, Result};
 use super::region;
 use super::service::{Access, Function, Service};
 
-/// The manifest of the workspace and the service, parts of which are generated.
+/// The manifest of the workspace and of the service, which has generated regions.
 pub const MANIFEST: &str = "Cargo.toml";
-/// The template, a part of which is generated.
+/// The template, which has a generated region.
 pub const TEMPLATE: &str = "template.yaml";
 
-/// What each file says that is generated as a whole.
+/// The first line of files that are generated as a whole.
 const HEADER: &str = "// `cargo xtask generate` writes this file.\n";
 
-/// Every method that a request may have.
+/// All HTTP methods.
 const METHODS: [&str; 9] = [
     "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT",
 ];
 
-/// A file, or a file with a generated part.
+/// A generated file, or a file with a generated region.
 #[derive(Debug)]
 pub struct File {
-    /// Where it is, from the project's folder.
+    /// The path, relative to the project's folder.
     pub path: &'static str,
-    /// Its whole text.
+    /// The whole text of the file.
     pub text: String,
 }
 
-/// The files that follow from the functions, given the texts that have only a part generated.
+/// The generated files for these functions. `manifest` and `template` are the current texts of the
+/// files with generated regions.
 ///
 /// # Errors
-/// When a text has no lines to generate between.
+/// When a text has no markers of a generated region.
 pub fn of(service: &Service, manifest: &str, template: &str) -> Result<Vec<File>> {
     let manifest = region::replace(manifest, "executables", &executables(service))
         .and_then(|text| region::replace(&text, "router", &router(service)));
@@ -57,7 +58,7 @@ pub fn of(service: &Service, manifest: &str, template: &str) -> Result<Vec<File>
     ])
 }
 
-/// The `[[bin]]` of each function, for cargo.
+/// The `[[bin]]` entry of each function in the manifest.
 fn executables(service: &Service) -> Vec<String> {
     let mut lines = Vec::new();
     for Function { name, .. } in &service.functions {
@@ -73,8 +74,8 @@ fn executables(service: &Service) -> Vec<String> {
     lines
 }
 
-/// The routes of `cargo lambda watch`. Its router looks for a path first, and so every path has the
-/// function of `$default` for the methods that no function takes.
+/// The routes of `cargo lambda watch`. Its router matches the path before the method. So each path
+/// also sends the methods without a function to the function of `$default`.
 fn router(service: &Service) -> Vec<String> {
     let routes = by_path(service);
     let fallback = service.functions.iter().find(|function| {
@@ -114,7 +115,7 @@ fn watch(path: &str, methods: &[&str], function: &str) -> String {
     format!("{{ path = \"{path}\", methods = [\"{methods}\"], function = \"{function}\" }},")
 }
 
-/// Which routes of the HTTP API have its authorizer.
+/// The paths of the OpenAPI body, with the authorizer of each route.
 fn paths(service: &Service) -> Vec<String> {
     let mut lines = Vec::new();
     for (path, routes) in by_path(service) {
@@ -138,7 +139,7 @@ fn paths(service: &Service) -> Vec<String> {
     lines
 }
 
-/// The table behind 404 and 405.
+/// The table of routes for 404 and 405.
 fn table(service: &Service) -> String {
     let mut text = HEADER.to_owned();
     text.push_str(
@@ -147,7 +148,7 @@ fn table(service: &Service) -> String {
          pub(super) const ROUTES: &[(&str, &[&str])] = &[\n",
     );
     for (path, routes) in by_path(service) {
-        // FastAPI has no routes for the files of its pages.
+        // FastAPI has no routes for its documentation's files.
         if path.is_empty() || path.ends_with("/{file}") {
             continue;
         }
@@ -163,7 +164,7 @@ fn table(service: &Service) -> String {
     text + "];\n"
 }
 
-/// The functions that the OpenAPI document is made of.
+/// The list of functions for the OpenAPI document.
 fn document(service: &Service) -> String {
     let functions = service.functions.iter();
     let documented: Vec<_> = functions
@@ -191,7 +192,7 @@ fn document(service: &Service) -> String {
     text + "    ),\n    components(schemas(crate::HTTPValidationError))\n)]\npub struct Routes;\n"
 }
 
-/// The routes of each path in their order, as method and function.
+/// The routes of each path in order, as method and function.
 fn by_path(service: &Service) -> Vec<(&str, Vec<(&str, &Function)>)> {
     let mut paths: Vec<(&str, Vec<(&str, &Function)>)> = Vec::new();
     for function in &service.functions {
@@ -206,7 +207,7 @@ fn by_path(service: &Service) -> Vec<(&str, Vec<(&str, &Function)>)> {
     paths
 }
 
-/// The methods of one path that each function takes.
+/// The methods of one path, grouped by function.
 fn by_function<'a>(routes: &[(&'a str, &'a Function)]) -> Vec<(Vec<&'a str>, &'a Function)> {
     let mut functions: Vec<(Vec<&str>, &Function)> = Vec::new();
     for (method, function) in routes {

@@ -1,12 +1,12 @@
-//! The generated part of a file that people edit.
+//! Generated regions in files that people edit.
 
 use local_stack::{Error, Result};
 
-/// Puts `lines` between the lines `# begin generated: NAME` and `# end generated: NAME` of a text, as
-/// far to the right as the first of the two. Everything else stays as it is.
+/// Replaces the lines between `# begin generated: NAME` and `# end generated: NAME` by `lines`,
+/// with the indentation of the first marker. The rest of the text stays the same.
 ///
 /// # Errors
-/// When one of the two lines is missing.
+/// When a marker is missing.
 pub fn replace(text: &str, name: &str, lines: &[String]) -> Result<String> {
     let (begin, end) = (
         format!("# begin generated: {name}"),
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_between_the_two_lines_is_replaced() {
+    fn only_the_lines_between_the_markers_are_replaced() {
         let text = "a:\n  # begin generated: b\n  old\n  # end generated: b\nc: # begin\n";
         let lines = ["x:".to_owned(), String::new(), "  y: 1".to_owned()];
         let written = replace(text, "b", &lines).unwrap();
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_line_is_named() {
+    fn the_error_names_a_missing_marker() {
         for (text, missing) in [
             ("", "# begin generated: b"),
             (

@@ -1,11 +1,12 @@
-//! The functions with their routes, as `template.yaml` and the files in `functions/` say.
+//! The functions with their routes, read from `template.yaml` and the files in `functions/`.
 
 use local_stack::template::Template;
 use local_stack::{Error, Result};
 
 /// All functions, in the order of `template.yaml`.
 ///
-/// This order is that of FastAPI: of two routes with one path, the first tells the methods of a 405.
+/// The order is FastAPI's: where two routes share a path, the first one determines the `Allow`
+/// header of a 405.
 #[derive(Debug)]
 pub struct Service {
     /// The functions.
@@ -15,13 +16,13 @@ pub struct Service {
 /// One function.
 #[derive(Debug)]
 pub struct Function {
-    /// The name of its file and its executable.
+    /// The name of the function's file and executable.
     pub name: String,
-    /// What the HTTP API invokes it for. The route of `$default` has no path.
+    /// The routes of the HTTP API that invoke the function. The path of `$default` is empty.
     pub routes: Vec<Route>,
-    /// What its file documents.
+    /// The documented operations in the function's file.
     pub operations: Vec<Operation>,
-    /// Who gets in.
+    /// Who may call the function.
     pub access: Access,
 }
 
@@ -30,7 +31,7 @@ pub struct Function {
 pub struct Route {
     /// The method, in upper case.
     pub method: String,
-    /// The path, as API Gateway takes it: without a slash at the end.
+    /// The path in API Gateway's form, without a trailing slash.
     pub path: String,
 }
 
@@ -41,26 +42,26 @@ pub struct Operation {
     pub handler: String,
     /// The method, in upper case.
     pub method: String,
-    /// The path, as FastAPI has it: perhaps with a slash at the end.
+    /// The path in FastAPI's form, which may have a trailing slash.
     pub path: String,
 }
 
-/// Whom a function answers, which its call of `serve` says.
+/// Who may call a function, according to the function's call of `serve`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Callers with a key or token.
+    /// Callers with an API key or token.
     Callers,
-    /// Everybody, or callers alone, as the parameter `OpenDocs` says.
+    /// Everybody or only callers, depending on the parameter `OpenDocs`.
     Documentation,
     /// Everybody.
     Everybody,
 }
 
 impl Service {
-    /// Reads the template and the name and text of each file in `functions/`.
+    /// Reads the template, and the name and text of each file in `functions/`.
     ///
     /// # Errors
-    /// When the two do not fit together, in words that name the file.
+    /// When the two contradict each other; the message names the file.
     pub fn of(template: &Template, sources: &[(String, String)]) -> Result<Service> {
         let binaries = binaries(template);
         if let Some((name, _)) = sources
@@ -85,21 +86,21 @@ impl Service {
 }
 
 impl Function {
-    /// A path of this function's routes, with the slash at its end where FastAPI has one.
+    /// A path of this function's routes in FastAPI's form, which may have a trailing slash.
     pub fn canonical<'a>(&'a self, path: &'a str) -> &'a str {
         let documented = self.operations.iter().map(|operation| &*operation.path);
         let mut same = documented.filter(|documented| without_slash(documented) == path);
         same.next().unwrap_or(path)
     }
 
-    /// Whether the HTTP API has a route of this path to the function.
+    /// Whether the HTTP API has a route with this path to the function.
     fn serves(&self, path: &str) -> bool {
         let mut routes = self.routes.iter();
         routes.any(|route| route.path == without_slash(path))
     }
 
     /// # Errors
-    /// When a route is not documented, or an operation is no route.
+    /// When a route is not documented, or a documented operation has no route.
     fn check(&self) -> Result<()> {
         let file = format!("functions/{}.rs", self.name);
         for Operation { method, path, .. } in &self.operations {
@@ -173,7 +174,7 @@ fn function(template: &Template, name: &str, text: &str) -> Result<Function> {
     Ok(function)
 }
 
-/// What an attribute says; `rest` is the file's text behind `#[utoipa::path(`.
+/// Parses a `#[utoipa::path(…)]` attribute; `rest` is the file's text after `#[utoipa::path(`.
 fn operation(text: &str, rest: &str) -> Option<Operation> {
     let (method, rest) = rest.split_once(',')?;
     let given = rest.trim_start().strip_prefix("path = ")?;
@@ -190,13 +191,13 @@ fn operation(text: &str, rest: &str) -> Option<Operation> {
     })
 }
 
-/// The value of a constant that is a text.
+/// The value of a string constant.
 fn constant<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(&format!("const {name}: &str = \""))?;
     Some(rest.split_once('"')?.0)
 }
 
-/// A path as API Gateway takes it.
+/// A path in API Gateway's form.
 fn without_slash(path: &str) -> &str {
     match path.strip_suffix('/') {
         None | Some("") => path,
@@ -255,14 +256,14 @@ Resources:
     }
 
     #[test]
-    fn a_path_may_stand_in_the_attribute() {
+    fn the_attribute_may_contain_the_path_itself() {
         let list = LIST.replace("path = ROUTE", "path = \"/things/\"");
         let service = service(&[("page", PAGE), ("list", &list)]).unwrap();
         assert_eq!(service.functions[0].operations[0].path, "/things/");
     }
 
     #[test]
-    fn contradictions_name_the_file() {
+    fn errors_name_the_file() {
         let documented = "functions/list.rs: GET /thing is documented and is not in the function's \
                           Events in template.yaml";
         for (list, error) in [

@@ -171,3 +171,41 @@ async fn another_callers_task_costs_the_same_reads_as_an_unknown_id() {
     let next = store.next_run(&grace, task.id).await.unwrap();
     assert!(matches!(next, NextRun::Unknown));
 }
+
+#[tokio::test]
+async fn a_list_does_not_depend_on_other_callers_tasks() {
+    let store = store();
+    let of = |caller: &str| {
+        let mut task = task();
+        task.caller = Some(caller.to_owned());
+        task
+    };
+    for _ in 0..60 {
+        store.submitted(&of("grace")).await.unwrap();
+    }
+    let own = of("ada");
+    store.submitted(&own).await.unwrap();
+    for (limit, state, job) in [
+        (1, None, None),
+        (10, None, None),
+        (10, Some(State::Failed), None),
+        (10, Some(State::Completed), Some("other")),
+    ] {
+        let query = ListQuery {
+            limit,
+            state,
+            job,
+            after: None,
+        };
+        let nobody = Viewer::Caller("nobody".to_owned());
+        let (records, next) = store.list(&nobody, &query).await.unwrap();
+        assert!(records.is_empty() && next.is_none(), "{query:?}");
+        let ada = Viewer::Caller("ada".to_owned());
+        let (records, next) = store.list(&ada, &query).await.unwrap();
+        let expected = usize::from(state.is_none());
+        assert_eq!(records.len(), expected, "{query:?}");
+        // A full page has a cursor: the position of an own task.
+        let own_place = format!("{:013}-{}", own.submitted_at, own.id);
+        assert!(next.is_none_or(|TaskPosition(place)| place == own_place));
+    }
+}

@@ -1,6 +1,7 @@
 //! Batches of messages, from the delivery to the records.
 
 mod fixture;
+mod poison;
 mod queue;
 mod stops;
 mod world;
@@ -17,6 +18,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::clock::stopped;
 use crate::dynamodb::testing::{self, Faults};
 use crate::tasks::context::TaskContext;
 use crate::tasks::job::Job;
@@ -101,7 +103,7 @@ async fn a_duplicate_message_of_an_ended_task_is_acknowledged() {
 async fn a_duplicate_message_of_a_running_task_waits_for_the_end_of_the_lease() {
     let fixture = fixture(LEASE);
     let (_, body) = task("echo", json!(1));
-    let claimed = wire::decode(&body).unwrap();
+    let claimed = wire::decode(&body, now_ms()).unwrap();
     fixture
         .worker
         .tasks
@@ -118,7 +120,7 @@ async fn a_duplicate_message_of_a_running_task_waits_for_the_end_of_the_lease() 
 async fn a_task_whose_workers_die_fails_after_its_last_attempt() {
     let fixture = fixture(LEASE);
     let (id, body) = task("fails", json!("transient"));
-    let message = wire::decode(&body).unwrap();
+    let message = wire::decode(&body, now_ms()).unwrap();
     // Two attempts are allowed; two workers claim the task and die.
     for _ in 0..2 {
         fixture
@@ -158,7 +160,7 @@ async fn only_tasks_that_are_unfinished_at_the_deadline_are_delivered_again() {
 async fn heartbeats_extend_the_lease_and_the_visibility_timeout() {
     let fixture = fixture(SHORT_LEASE);
     let (_, body) = task("endless", Value::Null);
-    let message = wire::decode(&body).unwrap();
+    let message = wire::decode(&body, now_ms()).unwrap();
     let batch = [("a", body)];
     let running = fixture.run(&batch, SHORT_LEASE * 4);
     let other = async {
@@ -180,7 +182,7 @@ async fn heartbeats_extend_the_lease_and_the_visibility_timeout() {
 async fn a_worker_that_lost_its_lease_stops_and_leaves_the_message() {
     let fixture = fixture(SHORT_LEASE);
     let (id, body) = task("endless", Value::Null);
-    let message = wire::decode(&body).unwrap();
+    let message = wire::decode(&body, now_ms()).unwrap();
     let batch = [("a", body)];
     let running = fixture.run(&batch, Duration::from_secs(3600));
     let thief = async {

@@ -77,7 +77,7 @@ async fn a_job_that_blocks_its_thread_keeps_its_lease() {
     let mut fixture = fixture(SHORT_LEASE);
     fixture.worker.jobs = Registry::default().with(Blocks(Mutex::new(blocked)));
     let (id, body) = task("blocks", Value::Null);
-    let message = wire::decode(&body).unwrap();
+    let message = wire::decode(&body, now_ms()).unwrap();
     let batch = [("a", body)];
     let running = fixture.run(&batch, Duration::from_secs(3600));
     let other = async {

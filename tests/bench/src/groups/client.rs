@@ -1,4 +1,4 @@
-//! A client of the service that is replaced, over one connection that is kept.
+//! A client of the FastAPI service, over one open connection.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use ureq::Agent;
 use super::invocations::Load;
 use crate::usage::{Memory, Meter};
 
-/// Calls a server on loopback.
+/// A client of a server on loopback.
 pub struct Client {
     agent: Agent,
     base: String,
@@ -26,10 +26,10 @@ impl Client {
         Client { agent, base }
     }
 
-    /// The JSON at a target.
+    /// Sends a GET, and returns the JSON of the answer.
     ///
     /// # Errors
-    /// When there is none, or an error in its place.
+    /// When the server answers with an error, or not with JSON.
     pub fn get(&self, target: &str) -> Result<Value> {
         let answer = self.agent.get(format!("{}{target}", self.base)).call();
         let mut answer = answer.context(target)?;
@@ -37,10 +37,10 @@ impl Client {
         serde_json::from_slice(&text).context(target)
     }
 
-    /// What is answered to JSON that is posted.
+    /// Sends a POST with JSON, and returns the answer.
     ///
     /// # Errors
-    /// When that is an error.
+    /// When the server answers with an error.
     pub fn post(&self, target: &str, body: &Value) -> Result<Value> {
         let call = self.agent.post(format!("{}{target}", self.base));
         let call = call.header("content-type", "application/json");
@@ -49,11 +49,11 @@ impl Client {
         serde_json::from_slice(&text).context(target)
     }
 
-    /// Gets the targets one after the other, the last `count` of them counted, on the account of a
-    /// process. The process' memory is not looked at.
+    /// Requests the targets one after another and measures the last `count` of them, with the CPU
+    /// time of the process `pid`. The process' memory is not measured.
     ///
     /// # Errors
-    /// When one is not answered well.
+    /// When an answer is an error.
     pub fn load(&self, pid: u32, targets: &[String], count: usize) -> Result<Load> {
         let (warm, counted) = targets.split_at(targets.len().saturating_sub(count));
         for target in warm {

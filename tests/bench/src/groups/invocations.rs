@@ -1,4 +1,4 @@
-//! What a warm process takes for an invocation.
+//! The cost of an invocation of a warm process.
 
 use std::fs;
 use std::path::Path;
@@ -16,20 +16,20 @@ use crate::series::{Series, Unit};
 use crate::usage::{self, Memory, Meter};
 use crate::workload::{WORKLOADS, Workload};
 
-/// CPU time of the process, with asking for the next event.
+/// CPU time of the process, including its request for the next event.
 pub const CPU: &str = "CPU";
-/// From the hand-over of the event to the answer, the middle of a round's.
+/// From sending the event to the answer: the median of a round.
 pub const LATENCY: &str = "latency";
-/// One after the other, as fast as they are answered.
+/// Sequential invocations per second.
 pub const THROUGHPUT: &str = "throughput";
 /// Memory of the process after a round's invocations.
 pub const RESIDENT: &str = "resident memory";
-/// The same, with shared pages divided.
+/// Resident memory, with each shared page divided among the processes that share it.
 pub const PROPORTIONAL: &str = "proportional memory";
-/// The executable.
+/// The size of the executable.
 pub const SIZE: &str = "executable";
 
-/// The group.
+/// The group's description.
 pub const GROUP: Group = Group {
     name: "invocations",
     title: "Warm invocations",
@@ -41,16 +41,16 @@ pub const GROUP: Group = Group {
 /// How many tasks Celery runs before its memory is read.
 const TASKS: usize = 100;
 
-/// What a round of one side came to.
+/// The results of one round of one side.
 #[derive(Debug)]
 pub struct Load {
-    /// The middle one of the latencies.
+    /// The median latency.
     pub latency: Duration,
-    /// So many in a second.
+    /// Invocations per second.
     pub throughput: f64,
-    /// CPU seconds for a thousand.
+    /// CPU seconds for a thousand invocations.
     pub cpu: f64,
-    /// Of the process, afterwards.
+    /// The process' memory after the round.
     pub memory: Memory,
 }
 
@@ -58,7 +58,7 @@ fn run(bench: &mut Bench) -> Result<Vec<Series>> {
     let mut figures = Figures::new(GROUP.name);
     let rounds = bench.effort.rounds(5);
     let count = bench.effort.of(300, 50);
-    // Interpreters take some hundred calls to get as fast as they can.
+    // Interpreters reach their full speed only after some hundred calls.
     let of_root = bench.effort.of(2_000, 300);
     for round in 1..=rounds {
         progress(GROUP.name, round, rounds);
@@ -80,20 +80,21 @@ fn run(bench: &mut Bench) -> Result<Vec<Series>> {
     Ok(figures.into_series())
 }
 
-/// How many come before those that are measured.
+/// The number of invocations before the measured ones.
 pub fn warm_up(count: usize) -> usize {
     count / 10 + 1
 }
 
-/// The same event as often as it takes for so many measured ones.
+/// Copies of the same event, for the warm-up and `count` measured invocations.
 fn same(event: &str, count: usize) -> Vec<String> {
     vec![event.to_owned(); count + warm_up(count)]
 }
 
-/// Starts a function, and hands it the events: some to get warm, and the last `count` counted.
+/// Starts a function and sends it the events: first some for the warm-up, then the last `count`,
+/// which are measured.
 ///
 /// # Errors
-/// When it fails, or answers as it should not.
+/// When the function fails, or gives a wrong answer.
 pub fn load(program: &Program, events: &[String], count: usize) -> Result<Load> {
     let (mut function, _) = Function::start(program)?;
     let (warm, counted) = events.split_at(events.len().saturating_sub(count));
@@ -116,10 +117,10 @@ pub fn load(program: &Program, events: &[String], count: usize) -> Result<Load> 
 }
 
 impl Load {
-    /// What so many latencies and a process' account come to.
+    /// Computes the results from the latencies and the usage of the process.
     ///
     /// # Errors
-    /// When there are none.
+    /// When there are no latencies.
     pub fn new(
         mut latencies: Vec<Duration>,
         elapsed: Duration,
@@ -138,7 +139,8 @@ impl Load {
     }
 }
 
-/// An error if a function says that it has failed, in the one or the other way.
+/// Returns an error for the answer of a failed invocation, whether the function or its HTTP answer
+/// reports the failure.
 fn judge(answer: &Answer) -> Result<()> {
     let said: Value = serde_json::from_slice(&answer.body).context("not JSON")?;
     let failed = said["statusCode"]
@@ -148,7 +150,7 @@ fn judge(answer: &Answer) -> Result<()> {
             .as_array()
             .is_some_and(|failures| !failures.is_empty());
     if failed {
-        return Err(Error::new(format!("it answered {said}")));
+        return Err(Error::new(format!("the function answered {said}")));
     }
     Ok(())
 }
@@ -162,7 +164,7 @@ fn add(figures: &mut Figures, subject: &str, side: &str, load: &Load) {
     add(PROPORTIONAL, Unit::Bytes, load.memory.proportional as f64);
 }
 
-/// The service that is replaced: `GET /`, and the memory of its parts when all have worked.
+/// The FastAPI service: `GET /`, and the memory of its processes after all have worked.
 fn of_servers(bench: &mut Bench, figures: &mut Figures, count: usize) -> Result<()> {
     let Some(redis) = bench.peers.redis()? else {
         return Ok(());
@@ -202,7 +204,7 @@ fn memory(served: &Served) -> Result<Memory> {
     usage::memory(served.pid())
 }
 
-/// Submits tasks to the service that is replaced, and waits for the last one.
+/// Submits tasks to the FastAPI service, and waits for the last one.
 fn tasks(client: &Client, count: usize) -> Result<()> {
     let data = json!({"values": [1, 2, 3]});
     let mut last = Value::Null;
@@ -242,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_are_seen_in_answers() {
+    fn judge_finds_failures_in_answers() {
         let said = |text: &str| {
             judge(&Answer {
                 body: text.into(),

@@ -1,5 +1,5 @@
-//! What is measured: groups of figures that belong together. Each has a table, a plot and a section
-//! in the report.
+//! Groups of figures that belong together. Each group has a table, a plot and a section in the
+//! report.
 
 use local_stack::{Error, Result};
 
@@ -28,92 +28,97 @@ pub const GROUPS: &[Group] = &[
     scaling::table::GROUP,
 ];
 
-/// The side that all others are compared with.
+/// The side that all others are compared with: this service.
 pub const THIS: &str = "this service";
-/// The service that is replaced.
+/// The FastAPI service.
 pub const FASTAPI: &str = "FastAPI on uvicorn";
-/// Its worker.
+/// The worker of the FastAPI service.
 pub const CELERY: &str = "Celery worker";
-/// Its queue and results.
+/// The queue and the results of the FastAPI service.
 pub const REDIS: &str = "Redis";
-/// All processes of the service that is replaced together.
+/// All processes of the FastAPI service together.
 pub const REPLACED: &str = "FastAPI, Celery and Redis";
-/// The service that is replaced, as one Lambda function.
+/// The FastAPI service as one Lambda function.
 pub const MANGUM: &str = "FastAPI and Mangum";
-/// The least that a function in Node.js can be.
+/// A minimal function in Node.js.
 pub const NODE: &str = "Node.js loop";
-/// What anyone writes first with `lambda_http`.
+/// A minimal function with `lambda_http`.
 pub const LAMBDA_HTTP: &str = "bare lambda_http";
-/// The least that a function can be.
+/// A minimal function with only `std`.
 pub const LOOP: &str = "bare loop";
 
-/// How much is measured.
+/// The size of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Effort {
-    /// Only what shows that everything works, in a few minutes.
+    /// Whether the run is a quick check that everything works, in a few minutes.
     pub quick: bool,
-    /// The number of rounds, where it is to be a certain one.
+    /// The number of rounds; `None` for each group's own number.
     pub rounds: Option<usize>,
 }
 
-/// What the groups measure with.
+/// The programs and settings that the groups measure with.
 pub struct Bench {
-    /// This service's surroundings.
+    /// The stage of this service's functions.
     pub stage: Stage,
-    /// The other sides.
+    /// The programs that this service is compared with.
     pub peers: Peers,
-    /// How much is measured.
+    /// The size of the run.
     pub effort: Effort,
 }
 
 /// A group of figures.
 #[derive(Debug, Clone, Copy)]
 pub struct Group {
-    /// Its name on the command line and in file names.
+    /// The group's name on the command line and in file names.
     pub name: &'static str,
-    /// The title of its section.
+    /// The title of the group's section.
     pub title: &'static str,
-    /// What is measured and how, in Markdown.
+    /// The group's method, in Markdown.
     pub about: &'static str,
-    /// The figures ([`Series::what`]) that are drawn, each in a panel of its own.
+    /// The figures ([`Series::what`]) in the plot, each in its own panel.
     pub drawn: &'static [&'static str],
-    /// Measures it.
+    /// Measures the group.
     pub run: fn(&mut Bench) -> Result<Vec<Series>>,
 }
 
 impl Effort {
-    /// How many rounds there are: as many as were asked for, or `full`, or two in a quick run.
+    /// The number of rounds: the requested number, otherwise `full`, or two in a quick run.
     #[must_use]
     pub fn rounds(self, full: usize) -> usize {
         self.rounds.unwrap_or(self.of(full, 2)).max(1)
     }
 
-    /// A size of the full run, or that of a quick one.
+    /// A value for a full run, or for a quick run.
     #[must_use]
     pub fn of<T>(self, full: T, quick: T) -> T {
         if self.quick { quick } else { full }
     }
 }
 
-/// The groups of these names, with commas between.
+/// The groups with these names, which are separated by commas.
 ///
 /// # Errors
-/// When there is none of a name.
+/// When a group does not exist.
 pub fn named(names: &str) -> Result<Vec<&'static Group>> {
     let of_name = |name: &str| {
         let known: Vec<&str> = GROUPS.iter().map(|group| group.name).collect();
         let found = GROUPS.iter().find(|group| group.name == name);
-        found.ok_or_else(|| Error::new(format!("no group {name}: there are {}", known.join(", "))))
+        found.ok_or_else(|| {
+            Error::new(format!(
+                "no group {name}; the groups are {}",
+                known.join(", ")
+            ))
+        })
     };
     names.split(',').map(of_name).collect()
 }
 
-/// Tells how far a group is.
+/// Prints the progress of a group.
 fn progress(group: &str, round: usize, rounds: usize) {
     println!("  {group}: round {round} of {rounds}");
 }
 
-/// Collects samples into series, in the order in which each first comes.
+/// Collects samples into series, which are in order of their first samples.
 #[derive(Debug)]
 pub struct Figures {
     group: &'static str,
@@ -121,7 +126,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// None so far, for the group of this name.
+    /// An empty collection for the group with this name.
     #[must_use]
     pub fn new(group: &'static str) -> Figures {
         Figures {
@@ -130,12 +135,12 @@ impl Figures {
         }
     }
 
-    /// Adds a sample to the series of these words.
+    /// Adds a sample to the series with these names.
     pub fn add(&mut self, what: &str, side: &str, unit: Unit, sample: f64) {
         self.add_of("", what, side, unit, sample);
     }
 
-    /// Adds a sample of one of several functions.
+    /// Adds a sample to the series of one of several functions.
     pub fn add_of(&mut self, subject: &str, what: &str, side: &str, unit: Unit, sample: f64) {
         let known = self
             .series
@@ -151,7 +156,7 @@ impl Figures {
         }
     }
 
-    /// What was collected.
+    /// The collected series.
     #[must_use]
     pub fn into_series(self) -> Vec<Series> {
         self.series
@@ -163,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn samples_of_the_same_words_are_one_series() {
+    fn samples_with_the_same_names_are_one_series() {
         let mut figures = Figures::new("g");
         for (subject, side, sample) in [("", "a", 1.0), ("f", "a", 2.0), ("", "a", 3.0)] {
             figures.add_of(subject, "w", side, Unit::Seconds, sample);
@@ -182,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quick_run_is_short_unless_rounds_are_asked_for() {
+    fn a_quick_run_is_short_unless_it_has_a_number_of_rounds() {
         let quick = Effort {
             quick: true,
             rounds: None,

@@ -14,6 +14,12 @@ use crate::usage::{self, Meter};
 const CSV: [&str; 3] = ["CSV", "CSV, CPU", "CSV, peak memory"];
 const LINES: [&str; 3] = ["JSON Lines", "JSON Lines, CPU", "JSON Lines, peak memory"];
 
+/// The CPU time of a table's statistics.
+pub const CSV_CPU: &str = CSV[1];
+
+/// The CPU time of the statistics of JSON Lines.
+pub const LINES_CPU: &str = LINES[1];
+
 /// The group.
 pub const GROUP: Group = Group {
     name: "profile",

@@ -1,4 +1,4 @@
-//! How cost grows: with more workers, and with more tasks in the table.
+//! How the cost grows with the number of workers, and with the number of tasks in the table.
 
 mod rows;
 pub(crate) mod table;

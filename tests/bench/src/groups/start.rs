@@ -1,4 +1,4 @@
-//! From the start of a process until it serves.
+//! The time from a process' start to its first answer.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::workload::{WORKLOADS, Workload};
 
 /// From the start of the process to its first request for an event.
 pub const START: &str = "start to first /next";
-/// From the hand-over of the first event to its answer.
+/// From sending the first event to its answer.
 pub const FIRST: &str = "first answer";
 
-/// The group.
+/// The group's description.
 pub const GROUP: Group = Group {
     name: "start",
     title: "Starting",
@@ -58,7 +58,7 @@ fn of_functions(bench: &mut Bench, figures: &mut Figures) -> Result<()> {
 fn of_other_functions(bench: &mut Bench, figures: &mut Figures) -> Result<()> {
     let event = Workload::of("root")?.event(&mut bench.stage)?;
     for (side, program) in other_functions(bench) {
-        // Python takes as long as a hundred of the others.
+        // One start of Python takes as long as a hundred starts of the others.
         let starts = if side == MANGUM {
             1
         } else {
@@ -72,7 +72,7 @@ fn of_other_functions(bench: &mut Bench, figures: &mut Figures) -> Result<()> {
     Ok(())
 }
 
-/// The other sides that are functions, and answer `GET /`.
+/// The peers that are Lambda functions and answer `GET /`.
 pub fn other_functions(bench: &Bench) -> Vec<(&'static str, Program)> {
     let upstream = bench.stage.upstream();
     let bare = |name: &str| Program::function(&bench.peers.bare(name), name, &[]);
@@ -101,7 +101,7 @@ fn of_servers(bench: &mut Bench, figures: &mut Figures) -> Result<()> {
     Ok(())
 }
 
-/// Starts a function and asks it once; how long each took.
+/// Starts a function and sends it one event. Returns the time of the start and of the answer.
 fn started(program: &Program, event: &str) -> Result<(Duration, Duration)> {
     let name = &program.name;
     let (mut function, start) = Function::start(program)?;

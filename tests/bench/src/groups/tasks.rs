@@ -28,32 +28,32 @@ pub const GROUP: Group = Group {
     run,
 };
 
-/// The CPU time of a task: with so many clients that all processes are at work, and not so many that
-/// the worker is given whole batches.
+/// The CPU time of a task, with enough clients to keep all processes busy, and too few for full
+/// batches.
 pub const CPU: &str = "CPU time, submission to stored result, 8 clients";
 const MEDIAN: &str = "latency, 8 clients, median";
 const RATE: &str = "tasks in a second, a burst";
 
-/// What takes tasks on this side.
+/// The function that accepts tasks in this service.
 const PROCESS: &str = "`process`";
-/// What runs them.
+/// The function that runs tasks in this service.
 const WORKER: &str = "`worker`";
-/// What stands for SQS on this side.
+/// The local replacement of SQS.
 const QUEUE: &str = "the emulated SQS";
-/// The program that measures.
+/// This program.
 const SELF: &str = "clients and the embedded DynamoDB";
 
-/// What each task is given.
+/// The input of each task.
 pub(super) const DATA: &str = r#"{"values":[1,2,3]}"#;
-/// How long the bookkeeping after a stored result may take, such as Celery's acknowledgement.
+/// The time for work after a stored result, such as Celery's acknowledgement.
 const SETTLED: Duration = Duration::from_millis(100);
 
-/// The most processes of the function `process`: a request waits when all are busy.
+/// The maximum number of processes of the function `process`; a request waits while all are busy.
 const PROCESSES: usize = 4;
-/// The processes of the function `worker`.
+/// The number of processes of the function `worker`.
 const WORKERS: usize = 2;
 
-/// What clients do, from one who waits for each result to many who wait for none.
+/// The loads, from one client that waits for each result to many clients that wait for none.
 fn loads(effort: Effort) -> [Load; 4] {
     let load = |name, clients, tasks, waits| Load {
         name,
@@ -95,7 +95,7 @@ fn warm_up(load: &Load, service: &Service, python: Option<&Python>) -> Result<()
     Ok(())
 }
 
-/// One load on this service.
+/// Measures one load on this service.
 fn of_service(load: &Load, stage: &Stage, service: &Service, figures: &mut Figures) -> Result<()> {
     let parts = [
         (PROCESS, service.processes().to_vec()),
@@ -127,7 +127,7 @@ fn of_service(load: &Load, stage: &Stage, service: &Service, figures: &mut Figur
     Ok(())
 }
 
-/// One load on what is replaced.
+/// Measures one load on the FastAPI service.
 fn of_python(load: &Load, python: &Python, figures: &mut Figures) -> Result<()> {
     let parts = [
         (FASTAPI, vec![python.uvicorn()]),
@@ -143,7 +143,7 @@ fn of_python(load: &Load, python: &Python, figures: &mut Figures) -> Result<()> 
     Ok(())
 }
 
-/// Runs a load, and adds what both sides have.
+/// Runs a load, and adds the figures that both sides have.
 fn measured(
     load: &Load,
     side: &str,
@@ -182,7 +182,7 @@ fn measured(
     Ok(outcome)
 }
 
-/// What the functions asked of AWS.
+/// Adds the functions' calls to AWS.
 fn calls(load: &Load, tally: &Tally, figures: &mut Figures) {
     let name = load.name;
     let each = |calls: u64| calls as f64 / load.tasks as f64;
@@ -199,7 +199,8 @@ fn calls(load: &Load, tally: &Tally, figures: &mut Figures) {
     figures.add(&format!("a call, {name}"), QUEUE, Unit::Seconds, call);
 }
 
-/// Memory of each part and of all together. What several processes share is counted once.
+/// Adds the memory of each part and of all parts together. Memory shared by several processes is
+/// counted once.
 fn memory(parts: &[(&str, Vec<u32>)], side: &str, figures: &mut Figures) -> Result<()> {
     let what = "memory after a burst";
     let mut total = 0.0;

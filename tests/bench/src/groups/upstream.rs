@@ -1,4 +1,4 @@
-//! Users that are read through another service.
+//! Users that are read through an upstream service.
 
 use local_stack::{Context, Result};
 
@@ -7,7 +7,7 @@ use super::invocations::{CPU, LATENCY, Load, load, warm_up};
 use super::{Bench, FASTAPI, Figures, Group, MANGUM, THIS, progress};
 use crate::series::{Series, Unit};
 
-/// The group.
+/// The group's description.
 pub const GROUP: Group = Group {
     name: "upstream",
     title: "Users through the upstream",
@@ -20,7 +20,7 @@ fn run(bench: &mut Bench) -> Result<Vec<Series>> {
     let mut figures = Figures::new(GROUP.name);
     let rounds = bench.effort.rounds(5);
     let count = bench.effort.of(200, 50);
-    // As many users as there are in the upstream suffice, since the copies of a round are forgotten.
+    // The upstream's users suffice, because all copies are deleted after each round.
     let targets: Vec<String> = (1..=count + warm_up(count))
         .map(|id| format!("/users/{id}"))
         .collect();

@@ -1,4 +1,4 @@
-//! Many URLs that are fetched at once.
+//! Concurrent fetches of many URLs.
 
 use local_stack::{Context, Error, Result};
 use serde_json::{Value, json};
@@ -10,11 +10,11 @@ use crate::series::{Series, Unit};
 use crate::stage::http_answer;
 use crate::usage::{self, Meter};
 
-/// Wall time of ten slow URLs.
+/// The wall time of ten slow URLs.
 pub const TEN: &str = "10 URLs that answer after 100 ms";
-/// Their CPU time.
+/// The CPU time of ten slow URLs.
 pub const TEN_CPU: &str = "10 URLs that answer after 100 ms, CPU";
-/// This service's other way to fetch ten.
+/// The other way to fetch ten URLs with this service.
 const USERS: &str = "this service, `GET /users/?ids=`";
 
 const MANY: &str = "many URLs";
@@ -24,7 +24,7 @@ const MANY_PEAK: &str = "many URLs, peak memory";
 /// Milliseconds before a slow answer.
 const DELAY: u64 = 100;
 
-/// The group.
+/// The group's description.
 pub const GROUP: Group = Group {
     name: "urls",
     title: "Fetching URLs",
@@ -70,8 +70,8 @@ fn add_many(figures: &mut Figures, side: &str, measured: Measured) {
     figures.add(MANY_PEAK, side, Unit::Bytes, measured.peak as f64);
 }
 
-/// Ten users that this service does not know yet, by one request. Ten others come first, so that
-/// the process is warm as the other sides' are.
+/// Reads ten users that this service has no copies of, in one request. A request for ten other
+/// users comes first, so that the process is as warm as the other sides' processes.
 fn users(bench: &mut Bench) -> Result<Measured> {
     bench.stage.forget_users()?;
     let (mut function, _) = Function::start(&bench.stage.program("list_users")?)?;
@@ -93,7 +93,7 @@ fn users(bench: &mut Bench) -> Result<Measured> {
     let (_, users) = http_answer(&answer)?;
     let count = users.as_array().map_or(0, Vec::len);
     if count != 10 {
-        return Err(Error::new(format!("not ten users: {users}")));
+        return Err(Error::new(format!("the answer has not ten users: {users}")));
     }
     Ok(Measured {
         wall: answer.elapsed,
@@ -103,7 +103,7 @@ fn users(bench: &mut Bench) -> Result<Measured> {
     })
 }
 
-/// Has the upstream wait before each answer whose request does not say otherwise.
+/// Sets the upstream's delay for requests without their own delay.
 fn set_delay(bench: &Bench, delay: u64) -> Result<()> {
     let url = format!("{}/control", bench.stage.upstream());
     let body = json!({"delay_ms": delay}).to_string();
@@ -111,14 +111,14 @@ fn set_delay(bench: &Bench, delay: u64) -> Result<()> {
     Ok(())
 }
 
-/// Whether a worker has done the same before.
+/// Whether the worker has run such a task before.
 #[derive(Clone, Copy, PartialEq)]
 enum Worker {
     Fresh,
     Warm,
 }
 
-/// The URLs as one task of a worker.
+/// Fetches the URLs in one task of a worker.
 fn job(bench: &mut Bench, url: &str, count: u64, state: Worker) -> Result<Measured> {
     let urls: Vec<String> = (1..=count)
         .map(|n| url.replace("{n}", &n.to_string()))
@@ -153,7 +153,9 @@ fn check(result: &Value, count: u64) -> Result<()> {
     if ok == count {
         return Ok(());
     }
-    Err(Error::new(format!("{ok} of {count} URLs were fetched")))
+    Err(Error::new(format!(
+        "only {ok} of {count} URLs were fetched"
+    )))
 }
 
 fn peer(bench: &Bench, method: &str, url: &str, count: u64) -> Result<Measured> {
@@ -163,7 +165,9 @@ fn peer(bench: &Bench, method: &str, url: &str, count: u64) -> Result<Measured> 
         .measured(&["fetch_many.py", method, &number, url], "ok")?;
     if measured.count != count {
         let ok = measured.count;
-        return Err(Error::new(format!("{method} fetched {ok} of {count} URLs")));
+        return Err(Error::new(format!(
+            "{method} fetched only {ok} of {count} URLs"
+        )));
     }
     Ok(measured)
 }
@@ -173,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_that_failed_are_seen() {
+    fn check_finds_failed_urls() {
         let result = json!({"results": [{"status": 200}, {"status": 500}, {"error": {}}]});
         assert!(check(&result, 1).is_ok() && check(&result, 3).is_err());
     }

@@ -1,19 +1,19 @@
-//! The budgets, and whether they are met.
+//! The budgets, and whether the figures meet them.
 
 use super::format::{NOTHING, met, range, table, value};
 use crate::groups::{
-    CELERY, FASTAPI, LAMBDA_HTTP, LOOP, MANGUM, NODE, REDIS, REPLACED, THIS, invocations, start,
-    tasks, upstream, urls,
+    CELERY, FASTAPI, LAMBDA_HTTP, LOOP, MANGUM, NODE, REDIS, REPLACED, THIS, invocations, profile,
+    start, tasks, upstream, urls,
 };
 use crate::series::{Series, Unit};
 
-/// The column of each side that is a function.
+/// The columns of the sides that are Lambda functions.
 const FUNCTIONS: [&str; 4] = [MANGUM, NODE, LAMBDA_HTTP, LOOP];
 
-/// What was measured, to be looked up.
+/// The measured series, for look-ups.
 struct Found<'a>(&'a [Series]);
 
-/// A figure's place: its group, function and words.
+/// The key of a figure: its group, function and name.
 type Place<'a> = (&'a str, &'a str, &'a str);
 
 const START: Place = (start::GROUP.name, "root", start::START);
@@ -23,6 +23,8 @@ const SIZE: Place = (invocations::GROUP.name, "root", invocations::SIZE);
 const TASKS: Place = (tasks::GROUP.name, "", tasks::CPU);
 const TEN: Place = (urls::GROUP.name, "", urls::TEN);
 const TEN_CPU: Place = (urls::GROUP.name, "", urls::TEN_CPU);
+const CSV: Place = (profile::GROUP.name, "", profile::CSV_CPU);
+const LINES: Place = (profile::GROUP.name, "", profile::LINES_CPU);
 const USERS: Place = (upstream::GROUP.name, "", invocations::CPU);
 
 /// The table of all budgets.
@@ -53,6 +55,8 @@ pub fn budgets(series: &[Series]) -> String {
             FASTAPI,
             &[0.5],
         ),
+        found.statistics("CPU of a file's statistics, CSV", CSV, 2.0),
+        found.statistics("the same, JSON Lines", LINES, 1.2),
     ];
     let head = [
         "What",
@@ -88,7 +92,7 @@ impl Found<'_> {
         self.series(place, side).map_or(f64::NAN, Series::median)
     }
 
-    /// The least and the largest median of all functions.
+    /// The smallest and the largest median over all functions.
     fn of_all(&self, (group, _, what): Place) -> (f64, f64) {
         let own = self
             .0
@@ -100,7 +104,7 @@ impl Found<'_> {
             })
     }
 
-    /// A row's cells: first the one of the service that is replaced.
+    /// The cells of a row; the first one is the FastAPI service's.
     fn cells(&self, what: &str, replaced: String, place: Place) -> Vec<String> {
         let functions = FUNCTIONS.iter().map(|side| self.text(place, side));
         [what.to_owned(), replaced]
@@ -109,7 +113,7 @@ impl Found<'_> {
             .collect()
     }
 
-    /// A row of one figure of this service, with the budgets that it is to meet by and by.
+    /// A row for one figure of this service, with its budgets in order of time.
     fn row(&self, what: &str, place: Place, replaced: &str, budgets: &[f64]) -> Vec<String> {
         let mut cells = self.cells(what, self.text(place, replaced), place);
         cells.push(self.text(place, THIS));
@@ -122,7 +126,7 @@ impl Found<'_> {
         cells
     }
 
-    /// A row whose figure all functions have, of which the largest is judged.
+    /// A row for a figure that all functions have; the largest median is compared with the budget.
     fn row_of_all(&self, mut cells: Vec<String>, place: Place, budget: (Unit, f64)) -> Vec<String> {
         let (low, high) = self.of_all(place);
         let unit = value(budget.0, high);
@@ -158,8 +162,25 @@ impl Found<'_> {
     }
 
     fn size(&self) -> Vec<String> {
-        let cells = self.cells("executable", NOTHING.to_owned(), SIZE);
-        self.row_of_all(cells, SIZE, (Unit::Bytes, 6e6))
+        let mut cells = self.cells("executable", NOTHING.to_owned(), SIZE);
+        let others = self.0.iter().filter(|series| series.subject != "worker");
+        let others: Vec<Series> = others.cloned().collect();
+        let (_, largest) = Found(&others).of_all(SIZE);
+        let worker = self.median((SIZE.0, "worker", SIZE.2), THIS);
+        // Only the worker contains all decoders of text encodings and compressions.
+        let [least, most] = [6e6, 8e6];
+        let text = |bytes: f64| match bytes.is_nan() {
+            true => NOTHING.to_owned(),
+            false => value(Unit::Bytes, bytes),
+        };
+        cells.push(format!(
+            "at most {}; the worker {}",
+            text(largest),
+            text(worker)
+        ));
+        cells.push(format!("{}; the worker {}", text(least), text(most)));
+        cells.push(format!("{}; {}", met(largest, least), met(worker, most)));
+        cells
     }
 
     fn ten(&self, what: &str, place: Place, budget: f64) -> Vec<String> {
@@ -172,6 +193,20 @@ impl Found<'_> {
         cells.push(self.text(place, THIS));
         cells.push(value(Unit::Seconds, budget));
         cells.push(met(self.median(place, THIS), budget));
+        cells
+    }
+
+    /// A row for a file's statistics, whose budget is a multiple of polars' figure.
+    fn statistics(&self, what: &str, place: Place, times: f64) -> Vec<String> {
+        let polars = format!("`polars` {}", self.text(place, "polars"));
+        let mut cells = self.cells(what, polars, place);
+        let ratio = self.median(place, THIS) / self.median(place, "polars");
+        cells.push(match ratio.is_nan() {
+            true => NOTHING.to_owned(),
+            false => format!("{}, {ratio:.2} × polars", self.text(place, THIS)),
+        });
+        cells.push(format!("{times:.1} × polars"));
+        cells.push(met(ratio, times));
         cells
     }
 }
@@ -192,13 +227,15 @@ mod tests {
     }
 
     #[test]
-    fn each_budget_is_judged() {
+    fn each_budget_has_a_verdict() {
         let all = [
             series(START, THIS, Unit::Seconds, 0.001),
             series((START.0, "worker", START.2), THIS, Unit::Seconds, 0.003),
             series(START, FASTAPI, Unit::Seconds, 0.5),
             series(TASKS, THIS, Unit::CpuPerThousand, 0.6),
             series(TEN, THIS, Unit::Seconds, 0.104),
+            series(CSV, THIS, Unit::Seconds, 0.6),
+            series(CSV, "polars", Unit::Seconds, 0.4),
         ];
         let text = budgets(&all);
         let lines: Vec<&str> = text.lines().skip(2).collect();
@@ -208,7 +245,11 @@ mod tests {
         assert!(lines[4].contains("0.900 s, then 0.500 s"));
         assert!(lines[4].contains("yes, then no, 20.0 % over"));
         assert!(lines[5].contains("104 ms") && lines[5].contains("yes"));
-        assert_eq!(lines.len(), 8);
-        assert!(lines[7].trim_end().ends_with("—   |") || lines[7].contains("| —"));
+        assert!(lines[8].contains("`polars` 400 ms") && lines[8].contains("1.50 × polars"));
+        assert!(lines[8].contains("| yes"));
+        assert_eq!(lines.len(), 10);
+        for unknown in [lines[7], lines[9]] {
+            assert!(unknown.trim_end().ends_with("—   |") || unknown.contains("| —"));
+        }
     }
 }

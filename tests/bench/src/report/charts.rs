@@ -1,4 +1,4 @@
-//! The plot of one group: a panel for each of its drawn figures, a bar for each side.
+//! The plot of a group, with a panel for each plotted figure and a bar for each side.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ const BAR: u32 = 24;
 const FRAME: u32 = 66;
 /// The width of the sides' names.
 const NAMES: u32 = 200;
-/// Where the largest median is so many times the smallest, the axis is logarithmic.
+/// The ratio of the largest to the smallest median from which the axis is logarithmic.
 const WIDE: f64 = 15.0;
 
 const OURS: RGBColor = RGBColor(0x1f, 0x77, 0xb4);
@@ -35,16 +35,17 @@ struct Panel<'a> {
     bars: Vec<Bar<'a>>,
 }
 
-/// One bar: its name, and what it shows.
+/// One bar: its label, and its series.
 struct Bar<'a> {
     name: &'a str,
     series: &'a Series,
 }
 
-/// Draws a group's plot into a file; nothing where nothing of it was measured.
+/// Draws a group's plot into a file. Returns `false` when none of the group's plotted figures was
+/// measured.
 ///
 /// # Errors
-/// When the file can't be written.
+/// When the file cannot be written.
 pub fn draw(group: &Group, series: &[Series], path: &Path) -> Result<bool> {
     let panels = panels(group, series);
     if panels.is_empty() {
@@ -65,8 +66,8 @@ pub fn draw(group: &Group, series: &[Series], path: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// The panels of a group: for each drawn figure the sides that have it, and where several functions
-/// of this service have it, these.
+/// The panels of a group: for each plotted figure one with the sides that have it, and one with
+/// this service's functions if several have it.
 fn panels<'a>(group: &Group, series: &'a [Series]) -> Vec<Panel<'a>> {
     let mut panels = Vec::new();
     for what in group.drawn {
@@ -123,7 +124,7 @@ impl Panel<'_> {
         let highest = ends.clone().map(|(_, high)| high).fold(0.0, f64::max);
         let lowest = ends.map(|(low, _)| low).fold(f64::INFINITY, f64::min);
         if lowest > 0.0 && medians().fold(0.0, f64::max) > WIDE * lowest {
-            // The shortest bar still has a length.
+            // The shortest bar has a visible length.
             self.draw_on(
                 area,
                 ((lowest / 2.5)..(highest * 4.0)).log_scale(),
@@ -134,7 +135,7 @@ impl Panel<'_> {
         }
     }
 
-    /// Draws onto an axis that begins at `zero`.
+    /// Draws on an axis that starts at `zero`.
     fn draw_on<R>(&self, area: &Area, axis: R, zero: f64) -> Drawn
     where
         R: AsRangedCoord<Value = f64>,
@@ -168,11 +169,11 @@ impl Panel<'_> {
             .axis_style(LINES)
             .draw()?;
         for (place, bar) in self.bars.iter().enumerate() {
-            // The first is on top.
+            // The first bar is at the top.
             let top = count - place as f64;
             let (low, high) = bar.series.spread();
             let median = bar.series.median();
-            // Functions stand in backticks where they are sides.
+            // A function's name has backticks where it is a side.
             let side = &bar.series.side;
             let is_ours = side.starts_with(THIS) || side.starts_with('`');
             let color = if is_ours { OURS } else { OTHERS };
@@ -181,7 +182,7 @@ impl Panel<'_> {
             let middle = top - 0.5;
             let spread = vec![(low.max(zero), middle), (high, middle)];
             chart.draw_series([PathElement::new(spread, INK.stroke_width(2))])?;
-            // Names and values stand beside what they belong to, by pixels of the panel.
+            // Names and values are placed next to their bars, in pixels of the panel.
             let pixel = |at: f64| {
                 let (x, y) = chart.backend_coord(&(at, middle));
                 let (left, top) = area.get_base_pixel();

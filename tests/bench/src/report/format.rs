@@ -1,11 +1,11 @@
-//! Figures as people read them.
+//! Figures as text for people.
 
 use crate::series::{Series, Unit};
 
-/// What stands where nothing was measured.
+/// The text for a missing figure.
 pub const NOTHING: &str = "—";
 
-/// A number to three digits that count, with commas between thousands.
+/// A number with three significant digits, and commas between thousands.
 #[must_use]
 pub fn number(value: f64) -> String {
     if !value.is_finite() {
@@ -16,7 +16,7 @@ pub fn number(value: f64) -> String {
         0.0 | 100.0.. => 0,
         10.0..100.0 => 1,
         1.0..10.0 => 2,
-        // 0.0123: the digits begin after one zero.
+        // For 0.0123: the significant digits start after one zero.
         _ => 2 + (-size.log10()).ceil() as usize,
     };
     let text = format!("{value:.decimals$}");
@@ -41,7 +41,7 @@ fn thousands(digits: &str) -> String {
     text
 }
 
-/// The factor to divide by, and the name of the unit, that suit a value.
+/// The divisor and the name of the unit for a value.
 fn scale(unit: Unit, value: f64) -> (f64, &'static str) {
     match unit {
         Unit::Seconds if value < 1e-3 => (1e-6, " µs"),
@@ -64,7 +64,7 @@ pub fn value(unit: Unit, value: f64) -> String {
     format!("{}{name}", number(value / factor))
 }
 
-/// A range of values, in the unit that suits `of`.
+/// A range of values, in the unit for the value `of`.
 #[must_use]
 pub fn range(unit: Unit, (low, high): (f64, f64), of: f64) -> String {
     if !low.is_finite() || !high.is_finite() {
@@ -79,7 +79,7 @@ pub fn range(unit: Unit, (low, high): (f64, f64), of: f64) -> String {
     }
 }
 
-/// A series' median, and its quartiles in parentheses.
+/// A series' median, with the quartiles in parentheses.
 #[must_use]
 pub fn summary(series: &Series) -> String {
     let median = series.median();
@@ -87,7 +87,7 @@ pub fn summary(series: &Series) -> String {
     format!("{} ({spread})", value(series.unit, median))
 }
 
-/// How many times another figure a figure is.
+/// The ratio of a figure to another one.
 #[must_use]
 pub fn ratio(figure: f64, other: f64) -> String {
     if other > 0.0 && figure.is_finite() && other.is_finite() {
@@ -97,7 +97,7 @@ pub fn ratio(figure: f64, other: f64) -> String {
     }
 }
 
-/// Whether a figure is within a budget, or how much it is not.
+/// Whether a figure is within a budget, and if not, by how much it is over.
 #[must_use]
 pub fn met(figure: f64, budget: f64) -> String {
     if !figure.is_finite() {
@@ -109,8 +109,7 @@ pub fn met(figure: f64, budget: f64) -> String {
     }
 }
 
-/// A Markdown table, its columns as wide as their widest cell, so that it also reads well where it
-/// is not rendered.
+/// A Markdown table with aligned columns, so that its source is readable too.
 #[must_use]
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
@@ -141,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_three_digits_that_count() {
+    fn numbers_have_three_significant_digits() {
         for (value, text) in [
             (0.0, "0"),
             (0.012_34, "0.0123"),
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn values_have_the_unit_that_suits_them() {
+    fn values_have_a_unit_of_their_magnitude() {
         assert_eq!(value(Unit::Seconds, 0.000_25), "250 µs");
         assert_eq!(value(Unit::Seconds, 0.0365), "36.5 ms");
         assert_eq!(value(Unit::Seconds, 1.75), "1.75 s");
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn ratios_and_budgets_are_judged() {
+    fn ratios_and_budget_verdicts_are_formatted() {
         assert_eq!(ratio(3.0, 1.5), "2.00 ×");
         assert_eq!(ratio(3.0, 0.0), "");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What was measured, as a document: Markdown with tables, and a plot for each group.
+//! The report: a Markdown document with tables, and a plot for each group.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -18,23 +18,23 @@ mod tables;
 
 pub use tables::tables;
 
-/// What stands above the table of budgets.
+/// The text above the table of budgets.
 const INTRODUCTION: &str = include_str!("introduction.md");
 
-/// All that a run came to.
+/// All results of a run.
 #[derive(Debug)]
 pub struct Report {
-    /// What was measured on.
+    /// The machine and the versions.
     pub facts: Facts,
-    /// Every figure.
+    /// All measured series.
     pub series: Vec<Series>,
 }
 
 impl Report {
-    /// Writes the document, and the plots into the folder `performance` beside it.
+    /// Writes the document, and the plots into the folder `performance` next to it.
     ///
     /// # Errors
-    /// When a file can't be written.
+    /// When a file cannot be written.
     pub fn write(&self, document: &Path) -> Result<()> {
         let folder = document.with_file_name("performance");
         fs::create_dir_all(&folder).context(format_args!("cannot create {}", folder.display()))?;
@@ -51,10 +51,10 @@ impl Report {
         fs::write(document, text).context(format_args!("cannot write {}", document.display()))
     }
 
-    /// Writes every sample, for other programs.
+    /// Writes all samples as JSON, for other programs.
     ///
     /// # Errors
-    /// When the file can't be written.
+    /// When the file cannot be written.
     pub fn write_samples(&self, path: &Path) -> Result<()> {
         let facts: serde_json::Map<_, _> = self
             .facts
@@ -73,7 +73,7 @@ impl Report {
         own.cloned().collect()
     }
 
-    /// What comes before the groups.
+    /// The text before the groups.
     fn head(&self) -> String {
         let mut text = INTRODUCTION.replace("{budgets}", budgets::budgets(&self.series).trim_end());
         text.push_str("\n## Measured on\n\n");
@@ -116,7 +116,7 @@ mod tests {
     use crate::series::Unit;
 
     #[test]
-    fn a_document_has_what_was_measured() {
+    fn a_document_contains_the_measured_figures() {
         let mut series = Series::new("upstream", "CPU", THIS, Unit::CpuPerThousand);
         series.samples = vec![0.25];
         let other = Series {

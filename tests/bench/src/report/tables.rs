@@ -1,4 +1,4 @@
-//! The tables of one group.
+//! The tables of a group.
 
 use super::format::{range, ratio, summary, table, value};
 use crate::groups::THIS;
@@ -12,7 +12,8 @@ pub fn tables(series: &[Series]) -> String {
     parts.collect::<Vec<_>>().join("\n")
 }
 
-/// Side by side. A figure of one of several functions is only there if another side has it, too.
+/// The comparison of the sides. A figure of one of several functions is included only if another
+/// side has the figure too.
 fn compared(series: &[Series]) -> String {
     let mut done: Vec<(&str, &str)> = Vec::new();
     let mut rows = Vec::new();
@@ -27,7 +28,7 @@ fn compared(series: &[Series]) -> String {
             .filter(|other| (other.subject.as_str(), other.what.as_str()) == key)
             .collect();
         if alike.len() > 1 || key.0.is_empty() {
-            // This side first; the others stay in their order.
+            // This service is first; the other sides stay in order.
             alike.sort_by_key(|series| series.side != THIS);
             rows.extend(rows_of(&alike));
         }
@@ -68,7 +69,7 @@ fn title(series: &Series) -> String {
     }
 }
 
-/// A function's name is code; what has spaces is more than a name.
+/// A function's name is formatted as code; a text with spaces is no function's name.
 fn name(subject: &str) -> String {
     if subject.contains(' ') {
         subject.to_owned()
@@ -77,7 +78,8 @@ fn name(subject: &str) -> String {
     }
 }
 
-/// This service's functions, a column for each figure.
+/// This service's functions, with a column for each figure.
+///
 fn of_functions(series: &[Series]) -> String {
     let own = || {
         let own = series.iter();

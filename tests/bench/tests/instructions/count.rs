@@ -10,31 +10,31 @@ use bench::workload::Workload;
 use local_stack::{Context, Error, Result, project};
 use serde_json::Value;
 
-/// Processes of each function. What is hashed with random keys, and the order in which the kernel
-/// hands out what has arrived, differ from one to the next.
+/// The number of processes of each function. Counts differ between processes because of random hash
+/// keys and of the order in which the kernel delivers data.
 const PROCESSES: usize = 3;
 
-/// Invocations before the ones that count: the first opens connections, the second still finds
-/// buffers that have to grow.
+/// Invocations before the measured ones: the first one opens connections, and in the second one
+/// some buffers still grow.
 const WARM_UP: usize = 2;
 
-/// Invocations of each process that count.
+/// The measured invocations of each process.
 const MEASURED: usize = 3;
 
-/// Rows of each kind before anything is measured, so that a page of a list is full whatever else has
-/// been stored, and so is a page of each partition that it is read from: tasks lie in eight.
+/// Rows of each kind before the first measurement. With so many rows a page of a list is always
+/// full, and so is a page of each partition that a list reads; tasks have eight partitions.
 const ROWS: usize = 250;
 
-/// What a function needs, in instructions of all its threads outside the kernel.
+/// The instructions of a function, in user mode, of all threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
-    /// From the start of the process until it has asked for its first event.
+    /// From the start of the process to its first request for an event.
     pub start: u64,
-    /// For one invocation of a process that has had some before, until it has asked for the next.
+    /// For one invocation of a warm process, up to its next request for an event.
     pub warm: u64,
 }
 
-/// Starts the surroundings of functions, with rows.
+/// Starts a stage with rows.
 pub fn stage(executables: &Path) -> Result<Stage> {
     let mut stage = Stage::start(executables)?;
     for creator in ["create_item", "create_user", "process"] {
@@ -43,7 +43,7 @@ pub fn stage(executables: &Path) -> Result<Stage> {
     Ok(stage)
 }
 
-/// Makes rows by the function that makes one.
+/// Creates rows with the function `creator`.
 fn fill(stage: &mut Stage, creator: &str) -> Result<()> {
     let workload = Workload::of(creator)?;
     let (mut function, _) = Function::start(&stage.program(creator)?)?;
@@ -54,12 +54,13 @@ fn fill(stage: &mut Stage, creator: &str) -> Result<()> {
     Ok(())
 }
 
-/// Counts the instructions of a function: the medians of several processes and invocations.
+/// Counts the instructions of a function: the medians over processes and invocations.
 pub fn count(stage: &mut Stage, name: &str) -> Result<Counts> {
     let workload = Workload::of(name)?;
     stage.change_function();
     if name == "list_tasks" {
-        // The list begins with the newest, and other functions have left tasks in any state.
+        // The list starts with the newest task, and other functions have left tasks in other
+        // states.
         fill(stage, "process")?;
     }
     let (mut starts, mut warm) = (Vec::new(), Vec::new());
@@ -82,8 +83,8 @@ pub fn count(stage: &mut Stage, name: &str) -> Result<Counts> {
     })
 }
 
-/// Fails at an answer that tells of a failure, which may cost anything. Only the function for what no
-/// route takes is to answer 404.
+/// Returns an error for a failed invocation, whose cost means nothing. Only the function of
+/// unmatched routes may answer 404.
 fn expect_success(name: &str, answer: &[u8]) -> Result<()> {
     let value: Value = serde_json::from_slice(answer).context("an answer")?;
     let status = value["statusCode"].as_u64().unwrap_or(200);
@@ -91,7 +92,7 @@ fn expect_success(name: &str, answer: &[u8]) -> Result<()> {
     if failures == 0 && (status < 400 || (name == "fallback" && status == 404)) {
         return Ok(());
     }
-    Err(Error::new(format!("{name} has failed: {value}")))
+    Err(Error::new(format!("{name} failed: {value}")))
 }
 
 fn median(mut values: Vec<u64>) -> u64 {
@@ -130,16 +131,16 @@ impl Counted {
         })
     }
 
-    /// Instructions since the last call, or since the start of the process.
+    /// The instructions since the last call, or since the start of the process.
     fn read(&mut self) -> Result<u64> {
         self.function.rest()?;
         let mut command = Command::new("vgdb");
         command
             .arg(format!("--pid={}", self.function.pid()))
             .arg(prefix(&self.folder))
-            // The process sleeps in a system call: nothing is won by waiting until it does not.
+            // The process waits in a system call, so vgdb need not wait for it to run.
             .args(["--max-invoke-ms=1", "--cmd-time-out=30", "dump"])
-            // Both sides put the user's name into the names of their pipes.
+            // vgdb and callgrind use the user's name in the names of their pipes.
             .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::null());
@@ -158,7 +159,7 @@ impl Counted {
     }
 }
 
-/// Where callgrind listens, for both sides.
+/// The prefix of callgrind's pipes, for both programs.
 fn prefix(folder: &Path) -> String {
     format!("--vgdb-prefix={}", folder.join("vgdb").display())
 }

@@ -1,4 +1,4 @@
-//! The stored figures, and what they are compared with.
+//! The stored instruction counts, and comparisons with them.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
@@ -11,32 +11,33 @@ use serde_json::Value;
 
 use crate::count::Counts;
 
-/// How much more than stored is too much, and how much less is worth a hint, in per cent. Repeated
-/// runs differ by less than one.
+/// The tolerance in per cent: a count above fails the test, and a count below prints a hint.
+/// Repeated runs differ by less than one per cent.
 const TOLERANCE: f64 = 5.0;
 
-/// The same for the list of tasks, whose count depends on what random ids there are: it reads from eight
-/// partitions, and what it finds differs by up to a fifth from one run to the next.
+/// The tolerance for the list of tasks, in per cent. Its count depends on the random ids of the
+/// tasks: the list reads eight partitions, and the rows in them change the count by up to a fifth
+/// from run to run.
 const TOLERANCE_OF_TASKS: f64 = 25.0;
 
-/// What a count depends on besides the project.
+/// The properties of the machine that a count depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Platform(BTreeMap<String, String>);
 
-/// All figures, and where they hold.
+/// The counts of all functions, and the platform that they are valid for.
 #[derive(Debug, Clone)]
 pub struct Figures {
-    /// Where they were counted.
+    /// The platform of the counts.
     pub platform: Platform,
-    /// Of each function by its name.
+    /// The counts of each function, by name.
     pub functions: BTreeMap<String, Counts>,
 }
 
 impl Platform {
-    /// This machine.
+    /// The platform of this machine.
     ///
-    /// The C library is a part, since its dynamic linker runs in each start, and so is valgrind,
-    /// which decides what the program sees of the processor.
+    /// The C library is a part of it because its dynamic linker runs at each start. Valgrind is a
+    /// part because it determines the processor features that the program sees.
     pub fn here() -> Result<Platform> {
         let rustc = say("rustc", &["--version"])?;
         let rustc = rustc
@@ -54,7 +55,7 @@ impl Platform {
         Ok(Platform(parts.into()))
     }
 
-    /// What is different on another one, for a reader.
+    /// The differences from another platform, as a text for people; `None` if there are none.
     pub fn difference(&self, other: &Platform) -> Option<String> {
         let differing = self.0.iter().filter_map(|(name, value)| {
             let there = other.0.get(name).map_or("unknown", String::as_str);
@@ -65,7 +66,7 @@ impl Platform {
     }
 }
 
-/// The first line that a program says.
+/// The first line of a program's output.
 fn say(program: &str, arguments: &[&str]) -> Result<String> {
     let output = Command::new(program).args(arguments).output();
     let output = output.context(format_args!("cannot run {program}"))?;
@@ -79,7 +80,7 @@ fn path() -> PathBuf {
 }
 
 impl Figures {
-    /// Reads the stored ones; none where there is no file.
+    /// Reads the stored counts; empty if the file does not exist.
     pub fn read() -> Result<Figures> {
         let text = match fs::read_to_string(path()) {
             Ok(text) => text,
@@ -106,14 +107,14 @@ impl Figures {
         })
     }
 
-    /// Stores them.
+    /// Writes the counts to the file.
     pub fn write(&self) -> Result<()> {
         fs::write(path(), self.to_string()).context("cannot write the figures")
     }
 }
 
 impl Display for Figures {
-    /// As the file has them: sorted, one line for each function.
+    /// The text of the file: sorted, with one line for each function.
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let platform = self.platform.0.iter();
         let platform = platform.map(|(name, part)| format!("{name:?}: {part:?}"));
@@ -133,18 +134,19 @@ impl Display for Figures {
     }
 }
 
-/// How far a function is from what is stored.
+/// The result of a comparison with the stored counts.
 #[derive(Debug)]
 pub enum Verdict {
-    /// It needs more than it may: the figures.
+    /// A count is above the tolerance; the text has the counts.
     Over(String),
-    /// It needs clearly less: the figures.
+    /// A count is below the tolerance; the text has the counts.
     Under(String),
-    /// Neither.
+    /// All counts are within the tolerance.
     Same,
 }
 
-/// Compares a function with what is stored of it. It is under if nothing is over.
+/// Compares a function's counts with the stored ones. A count above the tolerance decides over a
+/// count below.
 pub fn compare(name: &str, counts: Counts, stored: Counts) -> Verdict {
     let tolerance = match name {
         "list_tasks" => TOLERANCE_OF_TASKS,
@@ -172,7 +174,7 @@ pub fn compare(name: &str, counts: Counts, stored: Counts) -> Verdict {
     }
 }
 
-/// A number with its thousands apart.
+/// A number with separators between thousands.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let groups = digits.as_bytes().rchunks(3).rev();

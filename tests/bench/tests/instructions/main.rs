@@ -1,12 +1,12 @@
-//! How many instructions each function needs, to start and for one invocation, compared with
-//! `tests/bench/instructions.json`. Unlike time, the count does not depend on what else the machine
-//! does, so that a few per cent more are seen in the change that brings them.
+//! Compares the number of instructions of each function, for its start and for one invocation, with
+//! `tests/bench/instructions.json`. Unlike time, the count does not depend on other programs on the
+//! machine, so a change that adds a few per cent is visible at once.
 //!
-//! Valgrind's callgrind runs the optimized executables with their real calls to AWS. Counts hold for
-//! one architecture, compiler and C library; elsewhere they are printed and not compared.
-//! `BENCH_BLESS=1` stores what is counted, of the functions that are named or of all.
-//! `BENCH_EXECUTABLES` is a folder of executables to take as they are, such as those of another
-//! commit; otherwise they are built.
+//! Valgrind's callgrind runs the optimized executables with their real calls to AWS. Counts are
+//! valid for one architecture, compiler and C library; on other platforms they are printed and not
+//! compared. `BENCH_BLESS=1` stores the counts of the functions named on the command line, or of
+//! all functions. `BENCH_EXECUTABLES` is a folder with existing executables, such as those of
+//! another commit; without it the test builds the executables.
 
 mod count;
 mod figures;
@@ -25,13 +25,13 @@ use local_stack::{Result, project, setup};
 use count::Counts;
 use figures::{Figures, Platform, Verdict, compare, grouped};
 
-/// Functions that are measured at once, each in surroundings of its own.
+/// How many functions are measured concurrently, each on its own stage.
 const AT_ONCE: usize = 2;
 
-/// What the trials share.
+/// The state that all trials share.
 struct Session {
     stored: Figures,
-    /// What is the matter if nothing can be compared, or is to be.
+    /// Why counts are not compared; `None` if they are.
     incomparable: Option<String>,
     stages: Mutex<Vec<Stage>>,
     counted: Mutex<BTreeMap<String, Counts>>,
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         return libtest_mimic::run(&arguments, trials(None)).exit_code();
     }
     if !has_valgrind() {
-        let missing = "instructions are counted by valgrind, which is not installed";
+        let missing = "counting instructions needs valgrind, which is not installed";
         if std::env::var_os("CI").is_some() {
             eprintln!("{missing}: its package is `valgrind`");
             return ExitCode::FAILURE;
@@ -111,10 +111,10 @@ fn trials(session: Option<&Arc<Session>>) -> Vec<Trial> {
 }
 
 impl Session {
-    /// Counts the instructions of one function, and fails if they are too many.
+    /// Counts the instructions of one function, and fails if a count is above the tolerance.
     fn measure(&self, name: &str) -> std::result::Result<(), Failed> {
         let stage = lock(&self.stages).pop();
-        let mut stage = stage.ok_or("no surroundings are left")?;
+        let mut stage = stage.ok_or("no stage is free")?;
         let counts = count::count(&mut stage, name);
         lock(&self.stages).push(stage);
         let counts = counts?;
@@ -123,14 +123,14 @@ impl Session {
             return Ok(());
         }
         let stored = self.stored.functions.get(name);
-        let stored = stored.ok_or("no figures are stored: BENCH_BLESS=1 stores them")?;
+        let stored = stored.ok_or("no counts are stored: run again with BENCH_BLESS=1")?;
         match compare(name, counts, *stored) {
             Verdict::Over(figures) => Err(Failed::from(figures)),
             Verdict::Under(_) | Verdict::Same => Ok(()),
         }
     }
 
-    /// Prints what was counted, and what might be done.
+    /// Prints the counts, and hints.
     fn report(&self) {
         println!(
             "{:<12} {:>12} {:>16}",
@@ -150,12 +150,13 @@ impl Session {
             if let Some(Verdict::Under(figures)) =
                 stored.map(|stored| compare(name, *counts, *stored))
             {
-                println!("{name} needs less than is stored, {figures}: BENCH_BLESS=1 stores it");
+                println!("{name} needs less than stored, {figures}: run again with BENCH_BLESS=1");
             }
         }
     }
 
-    /// Stores what was counted. Other functions' figures stay, unless they hold elsewhere.
+    /// Stores the counts. The stored counts of other functions stay, unless they are of another
+    /// platform.
     fn store(&self, platform: Platform, elsewhere: bool) -> Result<()> {
         let mut functions = match elsewhere {
             true => BTreeMap::new(),

@@ -1,4 +1,4 @@
-//! Who gets in, and what each may see.
+//! Authentication, scopes and the visibility of tasks.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -13,13 +13,13 @@ const INVALID: &str = r#"{"detail":"Invalid authentication credentials"}"#;
 const FORBIDDEN: &str = r#"{"detail":"Forbidden"}"#;
 const UNKNOWN: &str = r#"{"detail":"Task not found"}"#;
 
-/// Asks as the owner of a key.
+/// Makes a request with an API key.
 fn by(service: &Service, key: &str, method: &str, path: &str, body: &str) -> Answer {
     let headers = [("x-api-key", key), ("content-type", "application/json")];
     service.bare(method, path, &headers, body)
 }
 
-/// What stands between the underscores of a key.
+/// The id of a key: the text between its underscores.
 fn id_of(key: &str) -> &str {
     key.split('_').nth(1).expect("an id")
 }
@@ -29,7 +29,7 @@ fn is_unauthorized(answer: &Answer, body: &str) {
     assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
 }
 
-pub fn every_route_refuses_who_has_no_key(service: &Service) {
+pub fn every_route_refuses_requests_without_a_key(service: &Service) {
     let document = service.bare("GET", "/openapi.json", &[], "").json();
     let wrong = format!("as_0123456789abcdef_{}", "A".repeat(43));
     let mut refused = 0;
@@ -57,12 +57,12 @@ pub fn the_documentation_is_open(service: &Service) {
     for path in ["/", "/docs", "/redoc", "/openapi.json"] {
         assert_eq!(service.bare("GET", path, &[], "").status, 200, "{path}");
     }
-    // As in FastAPI, where a path that there is not asks for nothing.
+    // As in FastAPI, an unknown path needs no authentication.
     let unknown = service.bare("GET", "/nope", &[], "");
     unknown.is(404, r#"{"detail":"Not Found"}"#);
 }
 
-pub fn a_key_is_taken_in_either_header(service: &Service) {
+pub fn a_key_is_accepted_in_either_header(service: &Service) {
     let key = service.new_key("headers", "read");
     for (name, value) in [
         ("x-api-key", key.clone()),
@@ -79,7 +79,7 @@ pub fn a_key_is_taken_in_either_header(service: &Service) {
     assert_eq!(service.bare("GET", "/items/", &both, "").status, 200);
 }
 
-pub fn scopes_are_kept(service: &Service) {
+pub fn scopes_are_enforced(service: &Service) {
     let reads = service.new_key("reader", "read");
     let writes = service.new_key("writer", "write");
     let all = service.new_key("manager", "admin");
@@ -127,7 +127,7 @@ fn is_refused_in_time(service: &Service, key: &str, ask: impl Fn() -> Answer) {
     service.keys(&["revoke", id_of(key)]);
     let revoked = Instant::now();
     loop {
-        // What is asked before the time is over may be answered; what is asked later may not.
+        // Before the end of the cache time both answers are correct; after it only a 401 is.
         let late = revoked.elapsed() > KEY_CACHE;
         let answer = ask();
         if answer.status == 401 {
@@ -137,23 +137,23 @@ fn is_refused_in_time(service: &Service, key: &str, ask: impl Fn() -> Answer) {
         assert_eq!(answer.status, 200, "{answer:?}");
         assert!(
             !late,
-            "a revoked key is taken after {:?}",
+            "a revoked key is accepted after {:?}",
             revoked.elapsed()
         );
     }
 }
 
-pub fn a_gateway_may_keep_what_it_is_told_of_a_key(service: &Service) {
+pub fn a_gateway_may_cache_the_authorizer_s_answer(service: &Service) {
     let gateway = service.gateway_that_keeps_answers();
     let url = format!("http://127.0.0.1:{}/items/", gateway.port());
     let key = service.new_key("kept", "read");
     let bearer = format!("Bearer {key}");
     let ask = |method, headers: &[(&str, &str)]| service.bare(method, &url, headers, "{}");
-    // It refuses by itself whoever lacks the header that it keeps answers by.
+    // The gateway itself refuses requests without the header that is the cache key.
     let unauthorized = r#"{"message":"Unauthorized"}"#;
     ask("GET", &[]).is(401, unauthorized);
     ask("GET", &[("x-api-key", &key)]).is(401, unauthorized);
-    // What it keeps is the caller, who may not do at one route what is allowed at another.
+    // The cached answer is the caller with all scopes, so each route still checks its own scope.
     assert_eq!(ask("GET", &[("authorization", &bearer)]).status, 200);
     ask("POST", &[("authorization", &bearer)]).is(403, FORBIDDEN);
     is_refused_in_time(service, &key, || ask("GET", &[("authorization", &bearer)]));
@@ -177,7 +177,7 @@ pub fn only_one_key_in_one_header_counts(service: &Service) {
         let answer = service.bare("GET", "/items/", &headers, "");
         is_unauthorized(&answer, INVALID);
     }
-    // Nothing else says who calls: no query, no cookie, and no header that looks like the gateway's.
+    // Nothing else authenticates: no query, no cookie, and no header that resembles the gateway's.
     for name in ["x-api-key", "api_key", "access_token", "authorization"] {
         let path = format!("/items/?{name}={key}");
         is_unauthorized(&service.bare("GET", &path, &[], ""), MISSING);
@@ -200,7 +200,7 @@ pub fn only_one_key_in_one_header_counts(service: &Service) {
         let answer = service.bare("GET", "/items/", &[(name, value)], "");
         is_unauthorized(&answer, MISSING);
     }
-    // Nor does it add anything to what a key may do.
+    // Such headers give a key no further scope either.
     let headers = [
         ("x-api-key", &*key),
         ("x-amzn-scopes", "admin"),
@@ -211,7 +211,7 @@ pub fn only_one_key_in_one_header_counts(service: &Service) {
         .is(403, FORBIDDEN);
 }
 
-pub fn oversized_headers_let_nobody_in(service: &Service) {
+pub fn oversized_headers_do_not_authenticate(service: &Service) {
     let key = service.new_key("large", "read");
     let large = "a".repeat(9_000);
     for (name, value) in [
@@ -223,7 +223,7 @@ pub fn oversized_headers_let_nobody_in(service: &Service) {
         ),
     ] {
         let answer = service.bare("GET", "/items/", &[(name, &value)], "");
-        // Blanks before a credential mean nothing, however many.
+        // Spaces before a credential are ignored, however many.
         let expected = if value.ends_with(&key) { 200 } else { 401 };
         assert_eq!(answer.status, expected, "{name}");
         assert!(!answer.body.contains(&large));
@@ -236,8 +236,8 @@ pub fn oversized_headers_let_nobody_in(service: &Service) {
     assert_eq!(status_of(service, &format!("x-api-key: {key}")), Some(200));
 }
 
-/// The status of the answer to a request with this header; `None` where the connection is closed
-/// instead.
+/// The status of the answer to a request with this header; `None` when the connection is closed
+/// without an answer.
 fn status_of(service: &Service, header: &str) -> Option<u16> {
     let url = service.url();
     let (_, rest) = url.split_once("://").unwrap();
@@ -245,7 +245,7 @@ fn status_of(service: &Service, header: &str) -> Option<u16> {
     let slash = if prefix.is_empty() { "" } else { "/" };
     let head = format!("GET {slash}{prefix}/items/ HTTP/1.1\r\nhost: {host}\r\n{header}\r\n");
     let mut connection = TcpStream::connect(host).unwrap();
-    // The rest of a head that is too large may not be taken any more.
+    // The server may close the connection before it reads all of a head that is too large.
     let _ = connection.write_all(format!("{head}connection: close\r\n\r\n").as_bytes());
     let mut answer = Vec::new();
     let _ = connection.read_to_end(&mut answer);
@@ -253,7 +253,7 @@ fn status_of(service: &Service, header: &str) -> Option<u16> {
     answer.split(' ').nth(1)?.parse().ok()
 }
 
-pub fn another_callers_task_is_unknown(service: &Service) {
+pub fn another_caller_s_task_is_not_found(service: &Service) {
     let ada = service.new_key("ada", "read,write");
     let eve = service.new_key("eve", "read,write");
     let submitted = by(service, &ada, "POST", "/process/", r#"{"values":[1]}"#);
@@ -272,7 +272,7 @@ pub fn another_callers_task_is_unknown(service: &Service) {
     for (method, path) in &routes {
         by(service, &eve, method, path, "").is(404, UNKNOWN);
     }
-    // For its own caller it is there, and ended as it did.
+    // The task's own caller sees the task, unchanged by the requests above.
     let statuses = routes.map(|(method, path)| by(service, &ada, method, &path, "").status);
     assert_eq!(statuses, [200, 200, 200, 409, 409]);
     let own = by(service, &ada, "GET", &format!("/tasks/{id}"), "");
@@ -290,13 +290,13 @@ pub fn another_callers_task_is_unknown(service: &Service) {
     });
     assert!(
         lists(service.key().unwrap()).contains(&json!(id)),
-        "an admin sees it"
+        "an admin sees the task"
     );
     assert_eq!(lists(&eve), Vec::<Value>::new());
     assert_eq!(service.get(&format!("/tasks/{id}")).status, 200);
 }
 
-pub fn callers_idempotency_keys_do_not_meet(service: &Service) {
+pub fn idempotency_keys_of_two_callers_are_separate(service: &Service) {
     let ada = service.new_key("ada", "read,write");
     let eve = service.new_key("eve", "read,write");
     let submit = |key: &str, values: &str| {
@@ -313,7 +313,7 @@ pub fn callers_idempotency_keys_do_not_meet(service: &Service) {
     let (first, second) = (submit(&ada, "[1]"), submit(&eve, "[2]"));
     assert_ne!(first, second);
     assert_eq!(submit(&ada, "[1]"), first);
-    // Another key of the same caller is the same caller.
+    // Two keys with the same name belong to the same caller.
     let again = service.new_key("ada", "write");
     assert_eq!(submit(&again, "[1]"), first);
 }
@@ -323,14 +323,14 @@ pub fn keys_are_listed_without_their_secrets(service: &Service) {
     service.keys(&["revoke", id_of(&key)]);
     let list = service.keys(&["list"]);
     let line = list.lines().find(|line| line.contains(id_of(&key)));
-    let line = line.expect("a line of the key");
-    for part in ["revoked", "listed", "[read write]", "ends never"] {
+    let line = line.expect("the line of the key");
+    for part in ["revoked", "listed", "[read write]", "expires never"] {
         assert!(line.contains(part), "{line}");
     }
     assert!(!list.contains(secret_of(&key)));
 }
 
-/// The part of a key that nobody else is to see.
+/// The secret part of a key.
 pub fn secret_of(key: &str) -> &str {
     key.splitn(3, '_').nth(2).expect("a secret")
 }

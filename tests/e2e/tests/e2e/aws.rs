@@ -1,20 +1,20 @@
-//! The service's queues, table and schedules, as an operator reaches them.
+//! The service's queues, tasks table and one-time schedules, as an operator uses them.
 
 use serde_json::{Value, json};
 use ureq::http::Request;
 
 use crate::service::{Answer, Service};
 
-/// The group of the tasks' schedules.
+/// The schedule group of delayed tasks.
 const SCHEDULES: &str = "async-service-tasks";
 
 impl Service {
-    /// Puts a message into the queue, as the service's submit does.
+    /// Sends a message to the task queue, as the service's submit does.
     pub fn send(&self, body: &str) {
         self.send_to("tasks", body);
     }
 
-    /// Puts a message into a queue of this name.
+    /// Sends a message to the queue with this name.
     pub fn send_to(&self, queue: &str, body: &str) {
         let sent = self.sqs(
             "SendMessage",
@@ -23,7 +23,7 @@ impl Service {
         assert!(sent["MessageId"].is_string(), "{sent}");
     }
 
-    /// Has a queue give a message up after so many deliveries; what that number was before.
+    /// Sets the queue's maximum receive count, and returns the previous one.
     pub fn give_up_after(&self, queue: &str, deliveries: u64) -> u64 {
         let url = self.queue(queue);
         let wanted = json!({"QueueUrl": url, "AttributeNames": ["RedrivePolicy"]});
@@ -42,14 +42,14 @@ impl Service {
         before
     }
 
-    /// A task's schedule, if there is one.
+    /// The one-time schedule of a delayed task, if the schedule exists.
     pub fn schedule(&self, task_id: &str) -> Option<Value> {
         let path = format!("/schedules/{task_id}?groupName={SCHEDULES}");
         let answer = self.scheduler("GET", &path, &Value::Null);
         (answer.status == 200).then(|| answer.json())
     }
 
-    /// Changes a task's schedule.
+    /// Updates the schedule of a delayed task.
     pub fn reschedule(&self, task_id: &str, schedule: &Value) {
         let answer = self.scheduler("PUT", &format!("/schedules/{task_id}"), schedule);
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -69,7 +69,7 @@ impl Service {
         self.ask(request.body(body.into_bytes()))
     }
 
-    /// Takes messages from the dead-letter queue: their bodies and reasons.
+    /// Receives messages from the dead-letter queue: their bodies and reasons.
     pub fn dead_letters(&self) -> Vec<(String, String)> {
         let wanted = json!({
             "QueueUrl": self.queue("dead-letters"),
@@ -114,7 +114,7 @@ impl Service {
     }
 }
 
-/// Nobody checks a signature on one machine; the scope tells which part of AWS is meant.
+/// The local endpoints check no signature; the credential's scope names the service.
 fn credential(part: &str) -> String {
     format!("AWS4-HMAC-SHA256 Credential=test/20250101/us-east-1/{part}/aws4_request")
 }

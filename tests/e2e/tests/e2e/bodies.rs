@@ -1,4 +1,4 @@
-//! Bodies that are not what a route expects.
+//! Bodies that a route does not accept, and bodies of many sizes.
 
 use crate::service::Service;
 
@@ -29,13 +29,13 @@ pub fn of_any_size_get_a_clear_answer(service: &Service) {
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     post(as_json, format!(r#"{{"a":{deep}}}"#).as_bytes()).is(400, unreadable);
 
-    // The task really runs.
+    // The task runs, although its input is large.
     let megabyte = format!(r#"{{"values":[{}7]}}"#, "1,".repeat(499_993));
     assert_eq!(megabyte.len(), 1_000_000);
     let task_id = service.process(&megabyte);
     assert_eq!(service.result(&task_id)["status"], "completed");
 
-    // What fits neither a message nor a row is carried in chunks.
+    // An input too large for a message and for one row is stored in chunks.
     let large = format!(r#"{{"values":[{}7]}}"#, "1,".repeat(2_000_000));
     let task_id = service.process(&large);
     assert_eq!(service.result(&task_id)["status"], "completed");

@@ -1,5 +1,5 @@
-//! The documentation's pages in a real browser, where there is one: Chromium, driven over WebDriver
-//! (on Debian, the packages `chromium` and `chromium-driver`).
+//! The documentation's pages in a real browser, if one is installed: Chromium, controlled over
+//! WebDriver (on Debian, the packages `chromium` and `chromium-driver`).
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use ureq::Agent;
 
 use crate::service::Service;
 
-/// How long the browser is waited for.
+/// The longest wait for the browser.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn docs_submit_a_task(service: &Service) {
@@ -54,7 +54,7 @@ struct Browser {
 }
 
 impl Browser {
-    /// A browser, unless there is none, or this is a build server.
+    /// Starts a browser. `None` without chromedriver, or with CI set.
     fn start() -> Option<Browser> {
         if std::env::var_os("CI").is_some() {
             println!("skipped: no browser is started where CI is set");
@@ -68,7 +68,7 @@ impl Browser {
             .stderr(Stdio::null())
             .spawn();
         let Ok(driver) = driver else {
-            println!("skipped: there is no chromedriver");
+            println!("skipped: chromedriver is not installed");
             return None;
         };
         let agent = Agent::config_builder()
@@ -94,7 +94,7 @@ impl Browser {
         self.ask("/url", json!({"url": url}));
     }
 
-    /// Clicks on an element once it is there and can be clicked on.
+    /// Clicks an element as soon as it is clickable.
     fn click(&self, selector: &str) {
         self.until(&format!("a click on {selector}"), || {
             let element = self.find(selector)?;
@@ -103,7 +103,7 @@ impl Browser {
         });
     }
 
-    /// The text of an element once it has one.
+    /// The text of an element, as soon as the element has a text.
     fn text(&self, selector: &str) -> String {
         self.until(&format!("the text of {selector}"), || {
             let element = self.find(selector)?;
@@ -134,7 +134,7 @@ impl Browser {
         id.as_str().map(str::to_owned)
     }
 
-    /// Asserts that nothing was refused, missing or failed on the page.
+    /// Asserts that the page has logged no refused, missing or failed request.
     fn has_no_errors(&self) {
         let entries = self.ask("/se/log", json!({"type": "browser"}));
         let severe = |entry: &&Value| entry["level"] == "SEVERE";
@@ -152,7 +152,7 @@ impl Browser {
         let image = STANDARD.decode(answer["value"].as_str().unwrap()).unwrap();
         let path = screenshots().join(name);
         std::fs::write(&path, image).unwrap();
-        println!("a screenshot is in {}", path.display());
+        println!("the screenshot is {}", path.display());
     }
 
     fn ask(&self, path: &str, wanted: Value) -> Value {
@@ -182,7 +182,7 @@ impl Browser {
             }
             if started.elapsed() > PATIENCE {
                 self.keep_screenshot("failed.png");
-                panic!("in vain: {what}");
+                panic!("timed out: {what}");
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -191,14 +191,14 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Ends the browser; the driver alone would leave it behind.
+        // Deleting the session closes the browser; killing the driver would leave the browser open.
         let _ = self.agent.delete(&self.session).call();
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
 }
 
-/// No window, and no way to any other host than this one.
+/// Headless, and without access to any host but this one.
 fn capabilities() -> Value {
     let arguments = [
         "--headless=new",

@@ -1,4 +1,4 @@
-//! Programs that know of the service what its OpenAPI document says.
+//! Programs that use the service through its OpenAPI document.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,13 +8,13 @@ use local_stack::{project, setup};
 use crate::auth::secret_of;
 use crate::service::Service;
 
-/// Cases for each operation of one run of the tester.
+/// How many cases the tester tries for each operation.
 const EXAMPLES: &str = "25";
 
 fn tool(name: &str) -> Command {
     let folder = setup::openapi_tools().unwrap();
     let mut command = Command::new(folder.join(name));
-    // The generator calls a formatter that stands beside it.
+    // The generator runs a formatter from the same folder.
     let path = std::env::var_os("PATH").unwrap_or_default();
     let paths = std::env::split_paths(&path);
     let all = std::env::join_paths(std::iter::once(folder).chain(paths)).unwrap();
@@ -22,7 +22,7 @@ fn tool(name: &str) -> Command {
     command
 }
 
-/// A folder for what the tools write.
+/// A folder for the tools' output.
 fn scratch() -> PathBuf {
     let folder = project::target().join("e2e-clients");
     std::fs::create_dir_all(&folder).unwrap();
@@ -98,7 +98,7 @@ pub fn a_tester_finds_no_answer_outside_of_the_document(service: &Service) {
                     .map(|key| format!("--header=x-api-key: {key}")),
             )
             .args(["--max-examples", EXAMPLES])
-            // Another seed finds other things: SCHEMATHESIS_SEED sets it.
+            // Another seed tests other cases: SCHEMATHESIS_SEED sets the seed.
             .args([
                 "--seed",
                 &std::env::var("SCHEMATHESIS_SEED").unwrap_or("1".to_owned()),
@@ -107,7 +107,7 @@ pub fn a_tester_finds_no_answer_outside_of_the_document(service: &Service) {
     );
 }
 
-/// Whatever was sent before by the other tests, with keys in headers, queries and cookies.
+/// Covers the requests of all other tests, with keys in headers, queries and cookies.
 pub fn secrets_are_in_no_log(service: &Service) {
     let key = service.key().expect("a key");
     let wrong = format!("as_0123456789abcdef_{}", "Z".repeat(43));
@@ -119,7 +119,7 @@ pub fn secrets_are_in_no_log(service: &Service) {
     let broken = [("authorization", &*bearer), ("x-api-key", "x")];
     service.bare("POST", "/tasks/", &broken, key);
     service.get("/nope");
-    let logs = service.eventually("the refusal is logged", || {
+    let logs = service.eventually("the log has the refusal", || {
         let logs = service.logs();
         logs.contains("0123456789abcdef").then_some(logs)
     });
@@ -130,8 +130,8 @@ pub fn secrets_are_in_no_log(service: &Service) {
     assert_eq!(hashed, None);
 }
 
-/// What the tester cannot know: a task and a URL that there are. And where it differs on purpose
-/// from FastAPI, which this service follows.
+/// Values that the tester cannot invent, an existing task and an existing URL, and the checks in
+/// which FastAPI's behaviour, which this service follows, differs from the tester's expectation.
 fn tester_config(service: &Service, task_id: &str) -> String {
     let url = service.upstream("/json/7");
     format!(
@@ -139,11 +139,11 @@ fn tester_config(service: &Service, task_id: &str) -> String {
 [checks]
 enabled = true
 
-# FastAPI names the methods of the first route of a path alone.
+# FastAPI's Allow header has only the methods of the first route of a path.
 [checks.allow_header_conformance]
 enabled = false
 
-# An item that is deleted is answered by 200 and null, as one that never was.
+# A deleted item is 200 and null, as an item that never existed.
 [checks.use_after_free]
 enabled = false
 
@@ -159,14 +159,14 @@ parameters = {{ "query.url" = "{url}" }}
 include-path = ["/tasks/{{task_id}}", "/tasks/{{task_id}}/retry"]
 parameters = {{ "path.task_id" = "{task_id}" }}
 
-# No schema says which cursors a list has given.
+# The schema does not say which cursors are valid.
 [[operations]]
 include-path = ["/items/", "/users/", "/tasks/"]
 include-method = "GET"
 [operations.checks.positive_data_acceptance]
 enabled = false
 
-# Nor which input is the named job's, or which key was used before.
+# The schema does not say which input fits the job, or which idempotency key was used before.
 [[operations]]
 include-path = "/tasks/"
 include-method = "POST"

@@ -1,4 +1,4 @@
-//! What only a deployed service does: it is deployed again.
+//! A second deployment of a deployed service.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use crate::service::Service;
 
-/// Callers at the same time, and how long each waits between two rounds of requests: a light load.
+/// A light load: this many concurrent callers, each with a pause between two rounds of requests.
 const CALLERS: usize = 3;
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Requests that each caller makes after the deployment, so that all have met the new functions.
+/// How many rounds each caller makes after the deployment, so that every caller meets the new
+/// functions.
 const AFTERWARDS: usize = 10;
 
 pub fn an_update_fails_no_request(service: &Service) {
@@ -19,7 +20,7 @@ pub fn an_update_fails_no_request(service: &Service) {
         let callers: Vec<_> = (0..CALLERS)
             .map(|_| scope.spawn(|| call_until(service, &done)))
             .collect();
-        // All functions are told of it, and with keys it means nothing.
+        // The parameter changes a variable of all functions, and has no effect with API keys.
         let deployed = service.deploy_again("JwtScopePrefix", "tasks/");
         done.store(true, Ordering::Relaxed);
         deployed.expect("a deployment");
@@ -35,7 +36,8 @@ pub fn an_update_fails_no_request(service: &Service) {
     );
 }
 
-/// Makes requests until the deployment is done and a few more; each must be answered as ever.
+/// Makes rounds of requests until the deployment is done and `AFTERWARDS` more. Every answer must
+/// be as before.
 fn call_until(service: &Service, done: &AtomicBool) -> usize {
     let (mut rounds, mut left) = (0, AFTERWARDS);
     while left > 0 {

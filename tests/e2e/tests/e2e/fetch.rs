@@ -1,4 +1,4 @@
-//! `/fetch/`. What hostile servers do is tested beside the client itself.
+//! `/fetch/`. The unit tests of `src/fetch` cover hostile servers.
 
 use crate::service::Service;
 
@@ -14,7 +14,7 @@ pub fn answers_json(service: &Service) {
     assert_eq!(fetched.header("content-type"), Some("application/json"));
 }
 
-pub fn refuses_private_places(service: &Service) {
+pub fn refuses_private_addresses(service: &Service) {
     let upstream = service.upstream("/json/1");
     let hidden = upstream.replace("127.0.0.1", "127.0.0.2");
     for url in [
@@ -45,7 +45,7 @@ pub fn refuses_private_places(service: &Service) {
     }
 }
 
-pub fn tells_what_went_wrong(service: &Service) {
+pub fn explains_failures(service: &Service) {
     let upstream = |path: &str| fetch(service, &service.upstream(path));
     upstream("/status/503").is(502, r#"{"detail":"The URL answered with status 503"}"#);
     upstream("/data/people.csv").is(502, r#"{"detail":"The URL's answer is not JSON"}"#);

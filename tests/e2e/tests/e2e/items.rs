@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::service::Service;
 
-pub fn live_and_die(service: &Service) {
+pub fn are_created_read_replaced_and_deleted(service: &Service) {
     let created = service.post("/items/", r#"{"name":"Foo","price":1.5}"#);
     assert_eq!(created.status, 200, "{created:?}");
     let id = created.json()["item_id"].as_i64().unwrap();
@@ -29,7 +29,7 @@ pub fn live_and_die(service: &Service) {
     }
 }
 
-pub fn echo_what_was_sent(service: &Service) {
+pub fn are_stored_as_sent(service: &Service) {
     let sent = r#"{"z": 1.0, "a": [1e5, -0.0, 12345678901234567890123], "ü": "\u00e9\ud83d\ude00", "z": 2}"#;
     let echoed = r#"{"z":2,"a":[100000.0,-0.0,12345678901234567890123],"ü":"é😀"}"#;
     let created = service.post("/items/", sent);
@@ -103,7 +103,7 @@ pub fn are_listed_page_by_page(service: &Service) {
     }
 }
 
-pub fn are_checked(service: &Service) {
+pub fn are_validated(service: &Service) {
     service.get("/items/foo").is(
         422,
         r#"{"detail":[{"type":"int_parsing","loc":["path","item_id"],"msg":"Input should be a valid integer, unable to parse string as an integer","input":"foo"}]}"#,

@@ -33,7 +33,8 @@ pub fn a_source_is_profiled_as_python_does(service: &Service) {
     compare_with_python(service, &source, &result["result"]["fields"]);
 }
 
-/// Python's `statistics` over the same records, for each field of numbers.
+/// Computes Python's `statistics` over the same records for each numeric field, and compares the
+/// results.
 fn compare_with_python(service: &Service, source: &str, fields: &Value) {
     const REFERENCE: &str = r#"
 import json, statistics, sys
@@ -60,7 +61,7 @@ print(json.dumps({key: {
         std::io::Write::write_all(&mut stdin, records.as_bytes()).expect("python3 reads");
     });
     let output = python.wait_with_output().expect("python3 ends");
-    feeder.join().expect("python3 has read");
+    feeder.join().expect("python3 read its input");
     let reference: Value = serde_json::from_slice(&output.stdout).expect("python3's JSON");
     let reference = reference.as_object().expect("columns");
     assert!(!reference.is_empty());
@@ -74,13 +75,13 @@ print(json.dumps({key: {
             let tolerance = 1e-9 * expected.abs().max(1e-9);
             assert!(
                 (ours - expected).abs() <= tolerance,
-                "{field} {name}: {ours} and {expected}"
+                "{field} {name}: {ours}, Python has {expected}"
             );
         }
     }
 }
 
-pub fn many_urls_are_fetched_at_once(service: &Service) {
+pub fn many_urls_are_fetched_concurrently(service: &Service) {
     let urls: Vec<String> = (0..200)
         .map(|n| service.upstream(&format!("/json/{n}?delay_ms=100")))
         .collect();
@@ -106,7 +107,7 @@ pub fn many_urls_are_fetched_at_once(service: &Service) {
         );
     }
     let most = service.stats()["most_at_once"].as_u64().unwrap();
-    assert!((10..=64).contains(&most), "{most} at once");
+    assert!((10..=64).contains(&most), "{most} concurrent requests");
 }
 
 pub fn an_unknown_task_is_not_found(service: &Service) {

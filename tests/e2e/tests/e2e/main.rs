@@ -1,15 +1,19 @@
-//! End-to-end tests: they start the service on free ports, talk HTTP to it as a client does, and
+//! End-to-end tests. They start the service on free ports, send HTTP requests as a client does, and
 //! leave nothing running.
 //!
-//! The service is the local stack, open to everybody; or with `E2E_KEYS=1` the same asking for API
-//! keys, for the tests of these; or with `E2E_DEPLOYED=1` the template deployed into local AWS
-//! endpoints, which asks for keys too. One of it serves all tests, one test after the other, since some of them make the
-//! upstream fail or kill the worker.
+//! By default the service is the local stack without authentication. With `E2E_KEYS=1` the local
+//! stack requires API keys, and only tests that need keys run. With `E2E_DEPLOYED=1` the service is
+//! the template deployed into local AWS endpoints, with API keys. All tests share one service and
+//! run in sequence, because some of them make the upstream fail or kill the worker.
+//!
+//! `E2E_SLASH` determines how the gateway handles a trailing slash: `match` (default), `default` or
+//! `bare`, as in `cargo xtask run --slash`.
 
 mod auth;
 mod aws;
 mod bodies;
 mod browser;
+mod calls;
 mod clients;
 mod deployment;
 mod docs;
@@ -20,6 +24,7 @@ mod metrics;
 mod routes;
 mod schedules;
 mod service;
+mod smoke;
 mod tasks;
 mod users;
 mod worker;
@@ -33,7 +38,7 @@ use service::Service;
 
 type Test = fn(&Service);
 
-/// The tests of one file, each under its own name.
+/// The tests of each module, each with the name `module::function`.
 macro_rules! tests {
     ($($module:ident: $($name:ident)+;)+) => {
         [$($((concat!(stringify!($module), "::", stringify!($name)), $module::$name as Test)),+),+]
@@ -44,36 +49,44 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
     let tests = tests! {
-        routes: greets refuses_what_it_does_not_know refuses_options
-            redirects_to_the_form_that_it_knows answers_with_and_without_a_slash
-            are_each_one_call_without_a_redirect decode_their_parameters
+        routes: greets
+            answers_404_and_405_to_unknown_paths_and_methods refuses_options
+            redirects_to_the_canonical_path
+            answers_with_and_without_a_slash
+            need_one_invocation_and_no_redirect_for_each_request decode_their_parameters
             logs_each_request_and_no_payload;
-        items: live_and_die echo_what_was_sent are_listed_page_by_page are_checked;
+        items: are_created_read_replaced_and_deleted are_stored_as_sent are_listed_page_by_page
+            are_validated;
         bodies: of_any_size_get_a_clear_answer that_are_not_text_are_refused;
         docs: the_document_is_the_file pages_load_only_their_own_files;
         browser: docs_submit_a_task redoc_shows_the_routes;
-        users: live_and_die are_read_through_the_upstream are_refreshed_when_they_expire
-            are_served_stale_when_the_upstream_fails are_fetched_concurrently are_checked
-            may_be_ours_in_spite_of_the_upstream are_listed;
-        fetch: answers_json refuses_private_places tells_what_went_wrong;
+        users: are_created_read_replaced_and_deleted are_read_through_the_upstream
+            are_refreshed_when_they_expire
+            are_served_stale_when_the_upstream_fails are_fetched_concurrently are_validated
+            can_be_replaced_and_deleted_although_the_upstream_has_them are_listed;
+        fetch: answers_json refuses_private_addresses explains_failures;
         jobs: a_posted_object_is_profiled a_source_is_profiled_as_python_does
-            many_urls_are_fetched_at_once an_unknown_task_is_not_found;
-        tasks: tell_all_that_is_known_of_them are_checked_before_they_are_queued
-            are_submitted_once_under_one_key wait_for_their_time_and_expire are_cancelled
+            many_urls_are_fetched_concurrently an_unknown_task_is_not_found;
+        tasks: show_their_whole_record are_validated_before_they_are_queued
+            are_submitted_once_for_each_idempotency_key wait_for_their_time_and_expire are_cancelled
             run_again_after_a_failure are_listed_newest_first have_jobs_that_describe_themselves;
-        schedules: go_with_their_tasks send_their_tasks_once;
+        schedules: are_deleted_with_their_tasks send_their_task_s_message_once;
         worker: a_killed_worker_does_not_lose_its_task a_duplicate_message_runs_once
-            poison_is_put_aside what_a_queue_gives_up_on_is_failed_and_can_run_again;
-        metrics: count_tasks_and_calls_and_name_no_ids;
-        auth: every_route_refuses_who_has_no_key a_key_is_taken_in_either_header
-            the_documentation_is_open scopes_are_kept wrong_and_expired_keys_are_refused
-            a_revoked_key_is_refused_in_time a_gateway_may_keep_what_it_is_told_of_a_key only_one_key_in_one_header_counts
-            oversized_headers_let_nobody_in another_callers_task_is_unknown
-            callers_idempotency_keys_do_not_meet keys_are_listed_without_their_secrets;
+            poison_messages_go_to_the_dead_letter_queue dead_lettered_tasks_fail_and_can_run_again;
+        metrics: count_tasks_and_calls_and_contain_no_ids;
+        auth: every_route_refuses_requests_without_a_key a_key_is_accepted_in_either_header
+            the_documentation_is_open scopes_are_enforced wrong_and_expired_keys_are_refused
+            a_revoked_key_is_refused_in_time a_gateway_may_cache_the_authorizer_s_answer
+            only_one_key_in_one_header_counts oversized_headers_do_not_authenticate
+            another_caller_s_task_is_not_found
+            idempotency_keys_of_two_callers_are_separate keys_are_listed_without_their_secrets;
         deployment: an_update_fails_no_request;
-        // Last, since the tester may delete the users that other tests read.
+        smoke: passes reports_an_invalid_key;
+        // Near the end, since the tester may delete users that other tests read.
         clients: a_validator_accepts_the_document a_generated_client_submits_a_task
             a_tester_finds_no_answer_outside_of_the_document secrets_are_in_no_log;
+        // After all tests that make calls.
+        calls: that_aws_refuses_are_detected are_accepted_by_aws;
     };
     if arguments.list {
         return libtest_mimic::run(&arguments, trials(&tests, None)).exit_code();
@@ -84,7 +97,7 @@ fn main() -> ExitCode {
         (true, _) => without(&tests, &IMPOSSIBLE_WHEN_DEPLOYED),
         (false, true) => tests
             .iter()
-            .filter(|(name, _)| is_of_keys(name))
+            .filter(|(name, _)| is_of_keys(name) || is_of_both(name))
             .copied()
             .collect(),
         (false, false) => tests
@@ -113,37 +126,49 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// What the local AWS endpoints do otherwise than API Gateway does, or where they are, so that no
-/// function could make these tests pass.
-const IMPOSSIBLE_WHEN_DEPLOYED: [(&str, &str); 6] = [
+/// Tests that cannot pass on a deployed service, because the local AWS endpoints differ from API
+/// Gateway, or because of the service's address.
+const IMPOSSIBLE_WHEN_DEPLOYED: [(&str, &str); 7] = [
+    (
+        RECORDED,
+        "the functions call the endpoints directly, without the recorder",
+    ),
     (
         "routes::refuses_options",
-        "OPTIONS is answered by the endpoints",
+        "the endpoints themselves answer OPTIONS",
     ),
     (
         "bodies::that_are_not_text_are_refused",
-        "bytes that are not UTF-8 are replaced before the function gets them",
+        "the endpoints replace bytes that are not UTF-8",
     ),
     (
         "clients::a_tester_finds_no_answer_outside_of_the_document",
-        "it would find what the endpoints answer themselves, such as to OPTIONS",
+        "the tester would find the endpoints' own answers, such as to OPTIONS",
     ),
     (
-        "auth::a_gateway_may_keep_what_it_is_told_of_a_key",
-        "the deployment's gateway has one mode, and here that is the other",
+        "auth::a_gateway_may_cache_the_authorizer_s_answer",
+        "the deployed gateway does not cache the authorizer's answers",
     ),
     (
         "browser::docs_submit_a_task",
-        "the page's links lead to the root of a host, and the address has a prefix",
+        "the page's links have no prefix, but the service's address has one",
     ),
     (
         "browser::redoc_shows_the_routes",
-        "the page's links lead to the root of a host, and the address has a prefix",
+        "the page's links have no prefix, but the service's address has one",
     ),
 ];
 
-/// Whether a test needs a service that asks for keys. The tester is one, since it also finds a route
-/// that does not ask although the document says so.
+/// The test that checks the recorded calls of all tests before it.
+const RECORDED: &str = "calls::are_accepted_by_aws";
+
+/// Whether a test runs both with and without API keys.
+fn is_of_both(name: &str) -> bool {
+    name == RECORDED || name.starts_with("smoke::")
+}
+
+/// Whether a test needs a service with API keys. The tester is such a test, because it also finds
+/// routes that require no key although the document says so.
 fn is_of_keys(name: &str) -> bool {
     let others = [
         "clients::a_tester_finds_no_answer_outside_of_the_document",
@@ -159,9 +184,9 @@ fn without(
     for (name, reason) in left_out {
         assert!(
             tests.iter().any(|(test, _)| test == name),
-            "{name} is no test"
+            "there is no test {name}"
         );
-        println!("left out: {name}: {reason}");
+        println!("skipped: {name}: {reason}");
     }
     let possible =
         |(test, _): &&(&'static str, Test)| left_out.iter().all(|(name, _)| name != test);

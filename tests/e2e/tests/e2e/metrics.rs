@@ -1,10 +1,10 @@
-//! What the functions count, as CloudWatch would read it.
+//! The functions' metrics, read from the log as CloudWatch reads them.
 
 use serde_json::{Value, json};
 
 use crate::service::Service;
 
-/// The lines in the embedded metric format: each is JSON as it stands, in no message of a log.
+/// The lines in the embedded metric format, which are plain JSON without a log message around.
 fn lines(service: &Service) -> Vec<Value> {
     let logs = service.logs();
     let texts = logs
@@ -16,7 +16,7 @@ fn lines(service: &Service) -> Vec<Value> {
         .collect()
 }
 
-/// How often a metric was counted with these values of its dimensions.
+/// The sum of a metric over the lines with these dimension values.
 fn counted(lines: &[Value], metric: &str, dimensions: &[(&str, &str)]) -> u64 {
     let fits = |line: &&Value| {
         let directives = line["_aws"]["CloudWatchMetrics"]
@@ -35,7 +35,7 @@ fn counted(lines: &[Value], metric: &str, dimensions: &[(&str, &str)]) -> u64 {
         .sum()
 }
 
-pub fn count_tasks_and_calls_and_name_no_ids(service: &Service) {
+pub fn count_tasks_and_calls_and_contain_no_ids(service: &Service) {
     let before = lines(service);
     let task_id = service.process(r#"{"values":[1]}"#);
     assert_eq!(service.result(&task_id)["status"], "completed");
@@ -50,10 +50,10 @@ pub fn count_tasks_and_calls_and_name_no_ids(service: &Service) {
         ("UpstreamCalls", &[("Outcome", "4xx"), ("Target", "url")]),
         ("AttemptTime", &[job]),
     ];
-    let after = service.eventually("all of it is counted", || {
+    let after = service.eventually("all metrics are counted", || {
         let after = lines(service);
         let grew = |(metric, of): &(&str, &[(&str, &str)])| match *metric {
-            // How long it took is not known, but that it was told.
+            // The value is unknown, but the metric must exist.
             "AttemptTime" => after.iter().any(|line| line[*metric].is_u64()),
             _ => counted(&after, metric, of) > counted(&before, metric, of),
         };

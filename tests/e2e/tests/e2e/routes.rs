@@ -1,4 +1,4 @@
-//! The root, and what no route takes.
+//! The root, and requests that no route matches.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ pub fn greets(service: &Service) {
         .is(200, r#"{"message":"Welcome to the async service"}"#);
 }
 
-pub fn refuses_what_it_does_not_know(service: &Service) {
+pub fn answers_404_and_405_to_unknown_paths_and_methods(service: &Service) {
     for path in ["/nope", "/items/1/2", "/result", "/itemsx/"] {
         service.get(path).is(404, r#"{"detail":"Not Found"}"#);
     }
@@ -27,7 +27,7 @@ pub fn refuses_what_it_does_not_know(service: &Service) {
     assert_eq!(service.method("HEAD", "/", None, b"").status, 405);
 }
 
-pub fn redirects_to_the_form_that_it_knows(service: &Service) {
+pub fn redirects_to_the_canonical_path(service: &Service) {
     for (method, path, to) in [
         ("PUT", "/users?a=%20", "/users/?a=%20"),
         ("PATCH", "/items/a%20b/", "/items/a%20b"),
@@ -51,8 +51,8 @@ fn refuses_method(service: &Service, method: &str, path: &str, allow: &str) {
     assert_eq!(refused.header("allow"), Some(allow), "{method} {path}");
 }
 
-/// The requests that a client of the replaced service makes, in both forms of their paths.
-pub fn are_each_one_call_without_a_redirect(service: &Service) {
+/// The requests of the FastAPI service's clients, with and without a trailing slash.
+pub fn need_one_invocation_and_no_redirect_for_each_request(service: &Service) {
     let task_id = service.process("{}");
     service.result(&task_id);
     let url = service.upstream("/json/7");
@@ -85,10 +85,10 @@ pub fn are_each_one_call_without_a_redirect(service: &Service) {
         let after = answers_of_routes(service);
         (after >= before + asked).then_some(after)
     });
-    assert_eq!(after, before + asked, "one call for each request");
+    assert_eq!(after, before + asked, "one invocation for each request");
 }
 
-/// How many requests the functions of the routes have answered.
+/// How many requests the functions have answered, according to the log.
 fn answers_of_routes(service: &Service) -> usize {
     let logs = service.logs();
     let answered = |line: &&str| {
@@ -140,7 +140,7 @@ pub fn logs_each_request_and_no_payload(service: &Service) {
     service.post("/process/", &secret[1..]);
     let answered = |line: &str| -> Option<Value> {
         let line: Value = serde_json::from_str(line.split_once(" | ")?.1).ok()?;
-        let is_of_it = line["route"] == "/items" && line["method"] == "POST";
+        let is_of_it = line["route"] == "/items/" && line["method"] == "POST";
         (line["message"] == "answered" && is_of_it).then_some(line)
     };
     let line = service.eventually("the request is logged", || {

@@ -3,41 +3,43 @@
 use std::time::{Duration, Instant};
 
 use local_stack::deploy::{self, Deployment};
-use local_stack::gateway::Gateway;
+use local_stack::gateway::{Gateway, Slash};
 use local_stack::keys::{self, Place};
-use local_stack::{Options, Stack};
+use local_stack::{Options, Stack, project};
 use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::http::{Request, Response};
 
-/// How long a killed worker's task stays with it.
+use crate::calls::Recorder;
+
+/// The lease of a task. A killed worker's task is run again after this time.
 pub const LEASE: Duration = Duration::from_secs(3);
-/// How long a copy of an upstream's user is fresh.
+/// How long a copy of an upstream's user is served.
 pub const FRESH: Duration = Duration::from_secs(2);
-/// How long a revoked key may still be taken.
+/// How long a revoked key may still be accepted.
 pub const KEY_CACHE: Duration = Duration::from_secs(2);
-/// How long the functions wait for the users' upstream.
+/// The functions' time-out for the users' upstream, in milliseconds.
 const UPSTREAM_TIMEOUT_MS: &str = "700";
-/// How long anything may take that a test waits for. Only a broken service needs all of it.
+/// The longest wait of a test. Only a broken service needs all of it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running service.
 pub struct Service {
     runs: Runs,
     agent: Agent,
-    /// A key with all scopes, which every request has that does not say otherwise.
+    /// A key with all scopes. Every request has it unless a test says otherwise.
     key: Option<String>,
 }
 
-/// The service's two ways to run on one machine.
+/// The two ways to run the service on one machine.
 enum Runs {
-    /// Under the watcher, behind the local stack's own gateway.
-    Watched(Box<Stack>),
-    /// Deployed into the local AWS endpoints, which run all of it.
+    /// Under the watcher, behind the local stack's own gateway, with recorded calls to AWS.
+    Watched(Box<Stack>, Recorder),
+    /// Deployed into the local AWS endpoints, which run the API and the functions.
     Deployed(Box<Deployment>),
 }
 
-/// What was answered.
+/// An answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -47,14 +49,14 @@ pub struct Answer {
 
 impl Answer {
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// Asserts a status and a whole body.
+    /// Asserts the status and the whole body.
     #[track_caller]
     pub fn is(&self, status: u16, body: &str) {
         assert_eq!((self.status, self.body.as_str()), (status, body));
@@ -63,40 +65,47 @@ impl Answer {
 }
 
 impl Service {
-    /// Starts the local stack, open to everybody.
+    /// Starts the local stack without authentication.
     pub fn start() -> local_stack::Result<Service> {
         Service::start_as("none")
     }
 
-    /// Starts the local stack so that it asks for keys.
+    /// Starts the local stack with API keys.
     pub fn start_with_keys() -> local_stack::Result<Service> {
         Service::start_as("api-key")
     }
 
     fn start_as(auth_mode: &str) -> local_stack::Result<Service> {
+        let aws_port = project::claim_port(0, "the AWS endpoints", "try again")?;
+        let recorder = Recorder::start(&format!("http://127.0.0.1:{aws_port}"))?;
         let environment = variables([
+            ("AWS_ENDPOINT_URL", recorder.url()),
             ("LEASE_SECONDS", LEASE.as_secs().to_string()),
             ("USERS_FRESH_SECONDS", FRESH.as_secs().to_string()),
             ("USERS_UPSTREAM_TIMEOUT_MS", UPSTREAM_TIMEOUT_MS.to_owned()),
-            // As Lambda sets it where the template asks for JSON.
+            // Lambda sets this variable because the template asks for logs in JSON.
             ("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned()),
-            // As the template sets it to the stack's name.
+            // In the template, the value is the stack's name.
             ("METRICS_NAMESPACE", "e2e".to_owned()),
         ]);
         let stack = Stack::start(&Options {
+            aws_port,
+            slash: slash()?,
             environment,
             auth_mode: auth_mode.to_owned(),
             key_cache_seconds: KEY_CACHE.as_secs(),
             ..Options::default()
         })?;
         let key = stack.key().map(str::to_owned);
-        Ok(Service::new(Runs::Watched(Box::new(stack)), key))
+        let runs = Runs::Watched(Box::new(stack), recorder);
+        Ok(Service::new(runs, key))
     }
 
-    /// Deploys the template, with the functions as they are for an account.
+    /// Deploys the template with the functions of a real deployment.
     pub fn deploy() -> local_stack::Result<Service> {
         let deployment = Deployment::start(&deploy::Options {
             release: true,
+            slash: slash()?,
             parameters: variables([
                 ("LeaseSeconds", LEASE.as_secs().to_string()),
                 ("UsersFreshSeconds", FRESH.as_secs().to_string()),
@@ -113,14 +122,15 @@ impl Service {
         ))
     }
 
-    /// Deploys once more, with a parameter that all functions are told changed.
+    /// Deploys again with a changed parameter that changes a variable of all functions.
     pub fn deploy_again(&self, parameter: &str, value: &str) -> local_stack::Result<()> {
         let Runs::Deployed(deployment) = &self.runs else {
-            panic!("it is not deployed");
+            panic!("the service is not deployed");
         };
         deploy::update(&deploy::Options {
             aws_port: deployment.port(),
             release: true,
+            slash: slash()?,
             parameters: variables([(parameter, value.to_owned())]),
             ..deploy::Options::default()
         })
@@ -140,33 +150,41 @@ impl Service {
         }
     }
 
+    /// The recorder of the functions' calls to AWS.
+    pub fn recorder(&self) -> &Recorder {
+        match &self.runs {
+            Runs::Watched(_, recorder) => recorder,
+            Runs::Deployed(_) => panic!("a deployment's calls are not recorded"),
+        }
+    }
+
     fn upstream_url(&self) -> String {
         match &self.runs {
-            Runs::Watched(stack) => stack.upstream_url(),
+            Runs::Watched(stack, _) => stack.upstream_url(),
             Runs::Deployed(deployment) => deployment.upstream_url(),
         }
     }
 
     pub fn aws_endpoint(&self) -> String {
         match &self.runs {
-            Runs::Watched(stack) => stack.aws_endpoint(),
+            Runs::Watched(stack, _) => stack.aws_endpoint(),
             Runs::Deployed(deployment) => deployment.aws_endpoint(),
         }
     }
 
-    /// Where the service answers. Of a deployed service's addresses it is the one that keeps the
-    /// slash of `/items/`, and that every machine finds.
+    /// The address of the service. For a deployed service, this is the form of the address that
+    /// keeps the slash of `/items/` and that resolves on every machine.
     pub fn url(&self) -> String {
         match &self.runs {
-            Runs::Watched(stack) => stack.url(),
+            Runs::Watched(stack, _) => stack.url(),
             Runs::Deployed(deployment) => format!("{}/$default", deployment.url_by_address()),
         }
     }
 
-    /// Makes the upstream whole again and forgets what it was asked.
+    /// Resets the upstream's faults and counters.
     pub fn calm(&self) {
         self.control(&json!({"users": "ok", "delay_ms": 0}));
-        // A request that was held back is still counted as being served.
+        // A delayed request is still counted as in progress.
         self.eventually("the upstream is idle", || {
             (self.stats()["active"] == 0).then_some(())
         });
@@ -179,13 +197,13 @@ impl Service {
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
-    /// What the upstream was asked since the test began.
+    /// The upstream's counters since the start of the test.
     pub fn stats(&self) -> Value {
         let url = format!("{}/stats", self.upstream_url());
         self.ask(Request::get(url).body(vec![])).json()
     }
 
-    /// How often the upstream was asked for a path.
+    /// How many requests the upstream had for a path.
     pub fn asked(&self, path: &str) -> u64 {
         self.stats()["paths"][path].as_u64().unwrap_or(0)
     }
@@ -196,16 +214,15 @@ impl Service {
 
     pub fn pids_of(&self, function: &str) -> Vec<u32> {
         match &self.runs {
-            Runs::Watched(stack) => stack.pids_of(function),
+            Runs::Watched(stack, _) => stack.pids_of(function),
             Runs::Deployed(deployment) => deployment.pids_of(function),
         }
     }
 
-    /// Everything that the functions have logged, each line with its function or
-    /// its log stream in front.
+    /// All log lines of the functions, each with the name of its function or log stream in front.
     pub fn logs(&self) -> String {
         match &self.runs {
-            Runs::Watched(stack) => stack.logs(),
+            Runs::Watched(stack, _) => stack.logs(),
             Runs::Deployed(deployment) => deployment.logs().expect("logs"),
         }
     }
@@ -232,7 +249,7 @@ impl Service {
         self.method("PUT", path, Some("application/json"), body.as_bytes())
     }
 
-    /// Posts JSON with further headers.
+    /// Posts JSON with additional headers.
     pub fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let request = self.request(path).method("POST");
         let request = request.header("content-type", "application/json");
@@ -256,7 +273,7 @@ impl Service {
         self.ask(request.body(body.to_vec()))
     }
 
-    /// A request with these headers alone, and so without the key that the others have.
+    /// A request with only these headers, without the key of other requests.
     pub fn bare(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let request = self.request_to(path).method(method);
         let request = headers.iter().fold(request, |request, (name, value)| {
@@ -265,12 +282,14 @@ impl Service {
         self.ask(request.body(body.as_bytes().to_vec()))
     }
 
-    /// Another gateway in front of the local stack's functions, which keeps the authorizer's answers.
+    /// A second gateway in front of the local stack's functions, which caches the authorizer's
+    /// answers.
     pub fn gateway_that_keeps_answers(&self) -> Gateway {
-        let Runs::Watched(stack) = &self.runs else {
-            panic!("only the local stack has gateways of its own");
+        let Runs::Watched(stack, _) = &self.runs else {
+            panic!("only the local stack can start another gateway");
         };
         let options = Options {
+            slash: slash().expect("a way"),
             auth_mode: "api-key-cached".to_owned(),
             key_cache_seconds: KEY_CACHE.as_secs(),
             ..Options::default()
@@ -278,17 +297,17 @@ impl Service {
         stack.another_gateway(&options).expect("a gateway")
     }
 
-    /// The key that requests have, where the service asks for one.
+    /// The key of requests, if the service requires keys.
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref()
     }
 
-    /// A new key.
+    /// Creates a key.
     pub fn new_key(&self, name: &str, scopes: &str) -> String {
         keys::create(&self.place(), name, scopes, &[]).expect("a key")
     }
 
-    /// What `cargo xtask keys` says.
+    /// Runs `cargo xtask keys` and returns its output.
     pub fn keys(&self, words: &[&str]) -> String {
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
         keys::output(&self.place(), &words).expect("the program for keys")
@@ -300,7 +319,7 @@ impl Service {
 
     fn request(&self, path: &str) -> ureq::http::request::Builder {
         let request = self.request_to(path);
-        // The upstream is another service.
+        // Requests to the upstream have no key.
         match &self.key {
             Some(key) if !path.starts_with(&self.upstream_url()) => {
                 request.header("x-api-key", key)
@@ -309,12 +328,13 @@ impl Service {
         }
     }
 
-    /// A request to the service, or to another place that is given as a whole URL.
+    /// A request to the service, or to another server if `path` is a whole URL.
     fn request_to(&self, path: &str) -> ureq::http::request::Builder {
         let own = self.url();
-        // A deployed service does not know what stands in front of its paths, so its links lack it.
+        // A deployed service does not know the prefix of its paths, so its links do not have the
+        // prefix.
         let path = match &self.runs {
-            Runs::Watched(_) => path.strip_prefix(&own).unwrap_or(path),
+            Runs::Watched(..) => path.strip_prefix(&own).unwrap_or(path),
             Runs::Deployed(_) => path.strip_prefix(&self.aws_endpoint()).unwrap_or(path),
         };
         if path.starts_with("http:") {
@@ -337,7 +357,7 @@ impl Service {
         }
     }
 
-    /// Submits data to be processed; the task's id.
+    /// Submits data to `/process/` and returns the task's id.
     pub fn process(&self, data: &str) -> String {
         let answer = self.post("/process/", data);
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -347,7 +367,7 @@ impl Service {
             .to_owned()
     }
 
-    /// A task's result once it is no longer pending.
+    /// Waits for a task's result.
     pub fn result(&self, task_id: &str) -> Value {
         self.eventually(&format!("task {task_id} ends"), || {
             let result = self.get(&format!("/result/{task_id}"));
@@ -356,7 +376,7 @@ impl Service {
         })
     }
 
-    /// Tries until there is something.
+    /// Repeats `attempt` until it returns a value.
     #[track_caller]
     pub fn eventually<T>(&self, what: &str, attempt: impl Fn() -> Option<T>) -> T {
         let started = Instant::now();
@@ -364,9 +384,19 @@ impl Service {
             if let Some(found) = attempt() {
                 return found;
             }
-            assert!(started.elapsed() < PATIENCE, "in vain: {what}");
+            assert!(started.elapsed() < PATIENCE, "timed out: {what}");
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+}
+
+/// How the gateway handles trailing slashes: `E2E_SLASH`.
+fn slash() -> local_stack::Result<Slash> {
+    match std::env::var("E2E_SLASH") {
+        Ok(way) => way
+            .parse()
+            .map_err(|error| local_stack::Error::new(format!("E2E_SLASH: {error}"))),
+        Err(_) => Ok(Slash::default()),
     }
 }
 

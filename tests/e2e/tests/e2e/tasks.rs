@@ -1,11 +1,11 @@
-//! Tasks, from their submission to their end, as their callers see them.
+//! Tasks from submission to end, as callers see them.
 
 use serde_json::{Value, json};
 
 use crate::service::{Answer, Service};
 
 impl Service {
-    /// Submits a task; its id.
+    /// Submits a task and returns its id.
     pub fn submit(&self, task: &Value) -> String {
         let answer = self.post("/tasks/", &task.to_string());
         assert_eq!(answer.status, 202, "{answer:?}");
@@ -28,13 +28,13 @@ impl Service {
         })
     }
 
-    /// A file that takes this long to begin.
+    /// An input with the URL of a file whose answer starts after this delay.
     fn slow_source(&self, milliseconds: u32) -> Value {
         json!({"source_url": self.upstream(&format!("/data/people.csv?delay_ms={milliseconds}"))})
     }
 }
 
-/// The places and types of all that is wrong.
+/// The location and type of each validation error.
 fn wrong(answer: &Answer) -> Vec<(String, String)> {
     assert_eq!(answer.status, 422, "{answer:?}");
     let answer = answer.json();
@@ -49,7 +49,7 @@ fn wrong(answer: &Answer) -> Vec<(String, String)> {
         .collect()
 }
 
-pub fn tell_all_that_is_known_of_them(service: &Service) {
+pub fn show_their_whole_record(service: &Service) {
     let id = service.submit(&json!({"job": "process_data", "input": {"values": [1, 2, 3]}}));
     let waited = service.get(&format!("/tasks/{id}?wait=20"));
     assert_eq!(waited.status, 200, "{waited:?}");
@@ -83,7 +83,7 @@ pub fn tell_all_that_is_known_of_them(service: &Service) {
     assert_eq!(wrong(&long), [(place, "less_than_equal".to_owned())]);
 }
 
-pub fn are_checked_before_they_are_queued(service: &Service) {
+pub fn are_validated_before_they_are_queued(service: &Service) {
     for (task, errors) in [
         (json!({}), vec![(r#"["body","job"]"#, "missing")]),
         (
@@ -107,7 +107,7 @@ pub fn are_checked_before_they_are_queued(service: &Service) {
     }
 }
 
-pub fn are_submitted_once_under_one_key(service: &Service) {
+pub fn are_submitted_once_for_each_idempotency_key(service: &Service) {
     let submit = |key: &str, task: &Value| {
         let key = [("idempotency-key", key)];
         service.post_with("/tasks/", &key, &task.to_string())
@@ -235,7 +235,7 @@ pub fn are_listed_newest_first(service: &Service) {
     all.extend(found(&service.get(&next.replace("limit=3", "limit=2"))));
     all.reverse();
     let (mut all, mut ids) = (all, ids);
-    // Of the same millisecond the order is that of their ids.
+    // Tasks of the same millisecond are in order of their ids.
     all.sort();
     ids.sort();
     assert_eq!(all, ids);

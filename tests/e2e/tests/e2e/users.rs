@@ -1,4 +1,4 @@
-//! Users, and their read-through of the upstream. Each test has upstream users of its own.
+//! Users, and their read-through of the upstream. Each test uses its own upstream users.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::service::Service;
 
 const NOT_FOUND: &str = r#"{"detail":"User not found"}"#;
 
-pub fn live_and_die(service: &Service) {
+pub fn are_created_read_replaced_and_deleted(service: &Service) {
     let created = service.post(
         "/users/",
         r#"{"email":"a@example.com","name":"Ada","age":36}"#,
@@ -35,7 +35,11 @@ pub fn are_read_through_the_upstream(service: &Service) {
     assert_eq!((miss.status, &miss.json()["id"]), (200, &json!(101)));
     let hit = service.get("/users/101");
     assert_eq!(hit.body, miss.body);
-    assert_eq!(service.asked("/users/101"), 1, "the second is a hit");
+    assert_eq!(
+        service.asked("/users/101"),
+        1,
+        "the second read is a cache hit"
+    );
 
     service.get("/users/5000").is(404, NOT_FOUND);
     service.get("/users/-1").is(404, NOT_FOUND);
@@ -68,7 +72,7 @@ pub fn are_served_stale_when_the_upstream_fails(service: &Service) {
         let several = service.get("/users/?ids=103,104");
         assert_eq!(
             several.status, status,
-            "one of them cannot be told: {several:?}"
+            "one of the users cannot be read: {several:?}"
         );
     }
 }
@@ -83,16 +87,19 @@ pub fn are_fetched_concurrently(service: &Service) {
         [201, 202, 203, 204, 205, 206, 207, 208, 209, 210, 201]
     );
     let stats = service.stats();
-    assert_eq!(stats["total"], 11, "each id is asked for once: {stats}");
-    assert_eq!(stats["most_at_once"], 11, "all at once: {stats}");
+    assert_eq!(stats["total"], 11, "one request for each id: {stats}");
+    assert_eq!(
+        stats["most_at_once"], 11,
+        "all requests are concurrent: {stats}"
+    );
 
     let again = service.get(&format!("/users?ids={ids}"));
     assert_eq!(again.json().as_array().unwrap().len(), 10);
-    assert_eq!(service.stats()["total"], 11, "all are hits");
+    assert_eq!(service.stats()["total"], 11, "all reads are cache hits");
     service.get("/users/?ids=").is(200, "[]");
 }
 
-pub fn are_checked(service: &Service) {
+pub fn are_validated(service: &Service) {
     service.get("/users/?limit=abc").is(
         422,
         r#"{"detail":[{"type":"int_parsing","loc":["query","limit"],"msg":"Input should be a valid integer, unable to parse string as an integer","input":"abc"}]}"#,
@@ -126,7 +133,7 @@ pub fn are_checked(service: &Service) {
     );
 }
 
-pub fn may_be_ours_in_spite_of_the_upstream(service: &Service) {
+pub fn can_be_replaced_and_deleted_although_the_upstream_has_them(service: &Service) {
     let ours = r#"{"id":301,"name":"Ours","email":"o@example.com"}"#;
     service
         .put("/users/301", r#"{"name":"Ours","email":"o@example.com"}"#)

@@ -1,4 +1,4 @@
-//! What the queue and the worker do when something goes wrong.
+//! Killed workers, duplicate messages, poison messages and dead-letter queues.
 
 use serde_json::json;
 
@@ -9,10 +9,10 @@ fn message(task_id: &str, job: &str, input: &serde_json::Value) -> String {
 }
 
 pub fn a_killed_worker_does_not_lose_its_task(service: &Service) {
-    // The worker must wait for this answer, so it is in the middle of the task when it dies.
+    // The worker waits for this answer, so the kill hits it in the middle of the task.
     let source = service.upstream("/data/people.jsonl?delay_ms=4000");
     let task_id = service.process(&json!({"source_url": source}).to_string());
-    service.eventually("the worker asks for the source", || {
+    service.eventually("the worker requests the source", || {
         (service.asked("/data/people.jsonl") == 1).then_some(())
     });
     let pids = service.pids_of("worker");
@@ -34,13 +34,14 @@ pub fn a_duplicate_message_runs_once(service: &Service) {
     service.send(&twice);
     service.send(&twice);
     assert_eq!(service.result(task_id)["status"], "completed");
-    // A task sent after them has ended, so the duplicate was looked at or waits for the lease.
+    // A task sent later has ended, so the worker has received the duplicate, or the duplicate waits
+    // for the lease.
     let after = service.process("{}");
     assert_eq!(service.result(&after)["status"], "completed");
     assert_eq!(service.asked("/json/2"), 1);
 }
 
-pub fn poison_is_put_aside(service: &Service) {
+pub fn poison_messages_go_to_the_dead_letter_queue(service: &Service) {
     let task_id = "00000000-0000-4000-8000-000000000003";
     let unknown = message(task_id, "no_such_job", &json!(1));
     service.send(&unknown);
@@ -50,23 +51,27 @@ pub fn poison_is_put_aside(service: &Service) {
         (&result["status"], &result["error"]["type"]),
         (&json!("failed"), &json!("UnknownJob"))
     );
-    service.eventually("both are kept with their reasons", || {
-        let kept = service.dead_letters();
-        let reason = |body: &str| {
-            kept.iter()
-                .find(|(kept, _)| kept == body)
-                .map(|(_, reason)| reason)
-        };
-        let unknown = reason(&unknown)?.contains("no_such_job");
-        let poison = !reason("this is no task")?.is_empty();
-        (unknown && poison).then_some(())
-    });
+    service.eventually(
+        "both messages are in the dead-letter queue with their reasons",
+        || {
+            let kept = service.dead_letters();
+            let reason = |body: &str| {
+                kept.iter()
+                    .find(|(kept, _)| kept == body)
+                    .map(|(_, reason)| reason)
+            };
+            let unknown = reason(&unknown)?.contains("no_such_job");
+            let poison = !reason("this is no task")?.is_empty();
+            (unknown && poison).then_some(())
+        },
+    );
 }
 
-pub fn what_a_queue_gives_up_on_is_failed_and_can_run_again(service: &Service) {
+pub fn dead_lettered_tasks_fail_and_can_run_again(service: &Service) {
     const QUEUE: &str = "tasks-high";
     let before = service.give_up_after(QUEUE, 1);
-    // Its first attempt fails, and before a second one the queue gives its message up.
+    // The first attempt fails. Before a second attempt SQS moves the message to the dead-letter
+    // queue.
     let source = service.upstream("/status/503");
     let id = service.submit(&json!({
         "job": "process_data",
@@ -81,7 +86,7 @@ pub fn what_a_queue_gives_up_on_is_failed_and_can_run_again(service: &Service) {
     let kept = service.dead_letters();
     assert!(kept.iter().any(|(body, _)| body.contains(&id)), "{kept:?}");
 
-    // One that no worker has ever seen.
+    // A task that no worker has ever received.
     let id = "00000000-0000-4000-8000-000000000005";
     service.send_to(
         "undelivered",

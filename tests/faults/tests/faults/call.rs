@@ -1,58 +1,65 @@
-//! A call to AWS, as far as it matters here.
+//! The properties of a call to AWS that the proxy uses.
 
 use local_stack::http::Request;
 use serde_json::Value;
 
-/// States that a task ends in.
+/// Final states of a task.
 pub const FINAL: [&str; 4] = ["completed", "failed", "cancelled", "expired"];
 
-/// A call that the functions made.
+/// A call from a function to AWS.
 #[derive(Debug)]
 pub struct Call {
-    /// Such as `UpdateItem`.
+    /// The operation, such as `UpdateItem`.
     pub operation: String,
-    /// Whether it is to the table, and not to a queue.
-    pub is_table: bool,
-    /// What all tries of the same call have in common.
+    /// The called service.
+    pub service: Called,
+    /// An id that all tries of the same call share.
     pub invocation: String,
-    /// Whether this is the first of them.
+    /// Whether this is the first try of the call.
     pub is_first: bool,
-    /// What it is about, where that is looked at.
+    /// The subject of the call, if the tests examine it.
     pub about: About,
 }
 
-/// What a call is about.
+/// An AWS service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Called {
+    DynamoDb,
+    Sqs,
+    Scheduler,
+}
+
+/// The subject of a call.
 #[derive(Debug)]
 pub enum About {
-    /// It writes a task's record.
+    /// A write to a task's record.
     Record {
-        /// The task.
+        /// The task's id.
         id: String,
-        /// What it does: the state that it sets, or `heartbeat`.
+        /// The kind of the write: the state that it sets, or `heartbeat`.
         what: String,
     },
-    /// It hides messages, named by their receipts.
+    /// A change of the visibility timeout of the messages with these receipt handles.
     Messages(Vec<String>),
-    /// Anything else.
+    /// Any other subject.
     Other,
 }
 
 impl Call {
     /// Reads a call from its request.
     pub fn read(request: &Request) -> Call {
-        let target = request.header("x-amz-target").unwrap_or_default();
-        let (service, operation) = target.split_once('.').unwrap_or(("", target));
+        let (service, operation) = name(request);
         let header = |name: &str| request.header(name).unwrap_or_default().to_owned();
         let body = || serde_json::from_slice::<Value>(&request.body).unwrap_or_default();
-        let about = match operation {
+        let about = match operation.as_str() {
             "UpdateItem" => update(&body()),
             "PutItem" => put(&body()),
-            "ChangeMessageVisibilityBatch" => hide(&body()),
+            "ChangeMessageVisibilityBatch" => visibility(&body()),
             _ => About::Other,
         };
         Call {
-            operation: operation.to_owned(),
-            is_table: service.starts_with("DynamoDB"),
+            operation,
+            service,
             invocation: header("amz-sdk-invocation-id"),
             is_first: header("amz-sdk-request").starts_with("attempt=1"),
             about,
@@ -60,8 +67,31 @@ impl Call {
     }
 }
 
-/// The table's updates are all made in `src/tasks/store/update.rs`, with a placeholder `:x` for
-/// the value that an attribute `x` is set to.
+/// The service and the operation. DynamoDB and SQS name the operation in a header; the scheduler's
+/// operation follows from the method and the path.
+fn name(request: &Request) -> (Called, String) {
+    match request
+        .header("x-amz-target")
+        .and_then(|target| target.split_once('.'))
+    {
+        Some((service, operation)) if service.starts_with("DynamoDB") => {
+            (Called::DynamoDb, operation.to_owned())
+        }
+        Some((_, operation)) => (Called::Sqs, operation.to_owned()),
+        None => {
+            let kind = request.path.split('/').nth(1).unwrap_or_default();
+            let operation = match (request.method.as_str(), kind) {
+                ("POST", "schedules") => "CreateSchedule".to_owned(),
+                ("DELETE", "schedules") => "DeleteSchedule".to_owned(),
+                (method, kind) => format!("{method} /{kind}"),
+            };
+            (Called::Scheduler, operation)
+        }
+    }
+}
+
+/// All updates of the table are in `src/tasks/store/update.rs`, and the placeholder of an attribute
+/// `x` is `:x`.
 fn update(body: &Value) -> About {
     let values = &body["ExpressionAttributeValues"];
     let what = match values[":state"]["S"].as_str() {
@@ -75,7 +105,7 @@ fn update(body: &Value) -> About {
     }
 }
 
-/// A row of another part than 0 is a chunk of an input, a result, or what a job saved.
+/// A row with another part than 0 is a chunk of an input or a result, or saved progress of a job.
 fn put(body: &Value) -> About {
     let row = &body["Item"];
     match row["part"]["N"].as_str() {
@@ -87,7 +117,7 @@ fn put(body: &Value) -> About {
     }
 }
 
-fn hide(body: &Value) -> About {
+fn visibility(body: &Value) -> About {
     let entries = body["Entries"].as_array().into_iter().flatten();
     About::Messages(entries.map(|entry| text(&entry["ReceiptHandle"])).collect())
 }

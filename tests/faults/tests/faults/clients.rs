@@ -1,4 +1,4 @@
-//! The clients: they submit, cancel and restart tasks, and keep what they were told.
+//! Clients that submit, cancel and restart tasks, and record the answers.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -9,73 +9,73 @@ use std::time::{Duration, Instant};
 use crate::order::{self, Kind, Order};
 use crate::service::{Answer, Service};
 
-/// How many there are.
+/// The number of clients.
 const CLIENTS: usize = 16;
 
-/// How often a client repeats what has no clear answer, and how long it waits in between.
+/// How often a client repeats a request without a clear answer, and the pause between two tries.
 const TRIES: usize = 100;
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// How long a task may take to come to the point where a client has something to do about it.
+/// The longest time until a task reaches the point at which a client cancels or restarts it.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-/// How many tasks may be open before the clients wait, and how often that is looked at. Without it
-/// they would submit faster than the workers work, and nothing would be under way when it is
+/// The number of open tasks at which clients pause, and the interval of the check. Without this
+/// limit clients would submit faster than the workers run tasks, and no task would run when it is
 /// cancelled.
 const OPEN_TASKS: usize = 80;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// A task that was accepted.
+/// An accepted task.
 #[derive(Debug, Clone)]
 pub struct Accepted {
     pub id: String,
     pub order: Order,
     accepted_at: Instant,
-    /// The last clear answer to its cancellation.
+    /// The last clear answer to the task's cancellation.
     pub cancelled: Option<Cancelled>,
-    /// Restarts that were asked for, and those that were answered with 202.
+    /// The number of restart requests, and the number of 202 answers to them.
     pub restarts_asked: u32,
     pub restarts_told: u32,
 }
 
-/// What a cancellation was answered.
+/// The answer to a cancellation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cancelled {
-    /// 200.
+    /// 200: the task is cancelled.
     Done,
-    /// 202: its worker will stop.
+    /// 202: the task's worker will stop.
     Requested,
-    /// 409: it had ended so.
+    /// 409: the task had ended in this state.
     Ended(String),
 }
 
-/// Something to do about a task later.
+/// A later action on a task.
 struct Later {
     due: Instant,
-    /// The task's place in the list.
+    /// The task's index in the list.
     at: usize,
 }
 
-/// All clients, and what they know.
+/// All clients and their shared state.
 pub struct Clients<'a> {
     service: &'a Service,
     seed: u64,
     count: u64,
     next: AtomicU64,
-    /// Whether as many tasks are open as may be.
+    /// Whether the limit of open tasks is reached.
     full: AtomicBool,
     later: Mutex<VecDeque<Later>>,
-    /// What is to be done later, or is being done.
+    /// The number of later actions that are pending or in progress.
     open: AtomicUsize,
     accepted: Mutex<Vec<Accepted>>,
     refused: Mutex<BTreeMap<u16, u64>>,
     violations: Mutex<Vec<String>>,
 }
 
-/// What came of all submissions.
+/// The results of all submissions.
 pub struct Submitted {
     pub accepted: Vec<Accepted>,
-    /// Submissions that were not accepted, by their status; 0 for no answer.
+    /// The number of submissions that were not accepted, by status; 0 for no answer.
     pub refused: BTreeMap<u16, u64>,
     pub violations: Vec<String>,
 }
@@ -96,7 +96,7 @@ impl<'a> Clients<'a> {
         }
     }
 
-    /// Submits all, and sees to what is to be done about them.
+    /// Submits all tasks, and performs all later actions.
     pub fn run(self) -> Submitted {
         thread::scope(|scope| {
             let clients: Vec<_> = (0..CLIENTS)
@@ -115,7 +115,7 @@ impl<'a> Clients<'a> {
         }
     }
 
-    /// How many tasks that were accepted have not ended yet.
+    /// The number of accepted tasks that have not ended yet.
     fn open_tasks(&self) -> usize {
         let accepted = lock(&self.accepted);
         let ids = accepted.iter().map(|task| &task.id);
@@ -155,7 +155,9 @@ impl<'a> Clients<'a> {
                     (one, other.join().ok().flatten())
                 });
                 if one.is_none() || one != other {
-                    self.violated(format!("the key {key} led to {one:?} and {other:?}"));
+                    self.violated(format!(
+                        "the idempotency key {key} has the tasks {one:?} and {other:?}"
+                    ));
                 }
                 one
             }
@@ -179,7 +181,7 @@ impl<'a> Clients<'a> {
         }
     }
 
-    /// Repeats a submission with a key until it is accepted.
+    /// Repeats a submission with an idempotency key until it is accepted.
     fn insist(&self, order: &Order) -> Option<String> {
         (0..TRIES).find_map(|_| {
             let id = self.try_submit(order);
@@ -190,7 +192,7 @@ impl<'a> Clients<'a> {
         })
     }
 
-    /// One submission; the task's id where it is accepted.
+    /// Submits once. Returns the task's id if the submission is accepted.
     fn try_submit(&self, order: &Order) -> Option<String> {
         let body = order.body.to_string();
         let answer = self
@@ -203,7 +205,7 @@ impl<'a> Clients<'a> {
                 return id.map(str::to_owned);
             }
             Some(answer) if status < 500 => {
-                self.violated(format!("a submission was answered {answer:?}"));
+                self.violated(format!("the answer to a submission was {answer:?}"));
             }
             _ => *lock(&self.refused).entry(status).or_default() += 1,
         }
@@ -218,13 +220,13 @@ impl<'a> Clients<'a> {
             return self.violated(format!("task {} ({what}) takes too long", task.id));
         }
         match task.order.kind {
-            Kind::Cancelled { .. } => self.cancel(at, &task),
+            Kind::Cancelled { .. } | Kind::Scheduled { .. } => self.cancel(at, &task),
             Kind::Missing { restarts } => self.restart(at, &task, restarts),
             _ => {}
         }
     }
 
-    /// Cancels a task, as often as it takes to be told how it went.
+    /// Cancels a task; repeats the request until there is a clear answer.
     fn cancel(&self, at: usize, task: &Accepted) {
         let answer = self
             .service
@@ -240,7 +242,9 @@ impl<'a> Clients<'a> {
             }
             Some(answer) => {
                 let id = &task.id;
-                return self.violated(format!("task {id}, cancelled, was answered {answer:?}"));
+                return self.violated(format!(
+                    "the answer to the cancellation of task {id} was {answer:?}"
+                ));
             }
         };
         if let Some(task) = lock(&self.accepted).get_mut(at) {
@@ -248,7 +252,7 @@ impl<'a> Clients<'a> {
         }
     }
 
-    /// Runs a task again once it has failed, and again when that run has.
+    /// Restarts a task after it has failed, `restarts` times.
     fn restart(&self, at: usize, task: &Accepted, restarts: u32) {
         let path = format!("/tasks/{}", task.id);
         let record = clear(self.service.ask("GET", &path, None, ""));
@@ -268,7 +272,9 @@ impl<'a> Clients<'a> {
         match answer {
             Some(answer) if !matches!(answer.status, 202 | 409) => {
                 let id = &task.id;
-                self.violated(format!("task {id}, run again, was answered {answer:?}"));
+                self.violated(format!(
+                    "the answer to the restart of task {id} was {answer:?}"
+                ));
             }
             Some(_) if told && task.restarts_told + 1 >= restarts => {}
             _ => self.put_off(at, Duration::from_secs(1)),
@@ -293,7 +299,7 @@ impl<'a> Clients<'a> {
     }
 }
 
-/// An answer that says how it went.
+/// An answer from which the outcome is known.
 fn clear(answer: Option<Answer>) -> Option<Answer> {
     answer.filter(|answer| answer.status < 500)
 }

@@ -1,4 +1,4 @@
-//! What a task costs in calls to AWS.
+//! The number of calls to AWS for one task.
 
 use std::thread;
 use std::time::Duration;
@@ -7,15 +7,16 @@ use serde_json::json;
 
 use crate::service::Service;
 
-/// How many tasks are counted.
+/// The number of measured tasks.
 const TASKS: u64 = 200;
 
-/// How long they may take.
+/// The longest time for all tasks.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// One send, one put, two updates, its share of hiding its batch, and no read.
+/// A task needs one send, one put, two updates, its share of its batch's visibility timeout, and no
+/// read.
 pub fn of_a_small_task_is_four_calls(service: &Service) {
-    // The first call of a function starts it, and the first batch a worker.
+    // The first call of a function starts its process, and the first batch starts a worker.
     submit(service, 0);
     assert!(service.eventually(PATIENCE, || service.queued() == 0));
 
@@ -25,37 +26,37 @@ pub fn of_a_small_task_is_four_calls(service: &Service) {
             scope.spawn(move || (0..TASKS / 8).for_each(|n| submit(service, client * 1000 + n)));
         }
     });
-    // Nothing is asked of the service meanwhile, since it would ask the table.
+    // The test must not call the service in the meantime, because the service would read the table.
     let ended = || service.observer().counts().writes("completed") - before.writes("completed");
     let in_time = service.eventually(PATIENCE, || ended() == TASKS && service.queued() == 0);
     assert!(in_time, "only {} tasks have completed", ended());
 
     let cost = service.observer().counts().since(&before);
     println!("{TASKS} small tasks cost: {:?}", cost.calls);
-    println!("  further tries of the SDK: {:?}", cost.tries);
+    println!("  retries of the SDK: {:?}", cost.tries);
     let (writes, refused) = (&cost.writes, &cost.refused);
-    println!("  writes to their records: {writes:?}, refused: {refused:?}");
+    println!("  writes to records: {writes:?}, refused: {refused:?}");
     println!(
-        "  batches hidden: {}, of {} messages; hidden again: {}",
-        cost.first_hides, cost.first_hidden, cost.later_hides
+        "  visibility timeouts: {} calls for {} new messages, {} calls for other messages",
+        cost.first_changes, cost.new_receipts, cost.later_changes
     );
     assert_eq!(cost.calls("SendMessage"), TASKS);
     assert_eq!(cost.calls("PutItem"), TASKS);
     assert_eq!(cost.writes("running"), TASKS, "claims");
     assert_eq!(cost.writes("completed"), TASKS, "results");
-    // On a busy machine a task may need its lease extended, and an acknowledgement may be so late that
-    // the message has come again. Both are counted, and few.
+    // On a busy machine a task may need a heartbeat, and a late acknowledgement may cause a second
+    // delivery. Both are counted, and must be rare.
     let heartbeats = cost.writes("heartbeat");
-    let again = cost.first_hidden - TASKS;
+    let again = cost.new_receipts - TASKS;
     assert_eq!(cost.calls("UpdateItem"), 2 * TASKS + heartbeats + again);
     assert!(heartbeats <= TASKS / 10, "{heartbeats} heartbeats");
-    assert!(again <= TASKS / 10, "{again} messages came again");
-    let hides = cost.calls("ChangeMessageVisibilityBatch");
-    assert_eq!(hides, cost.first_hides + cost.later_hides);
+    assert!(again <= TASKS / 10, "{again} messages were delivered again");
+    let changes = cost.calls("ChangeMessageVisibilityBatch");
+    assert_eq!(changes, cost.first_changes + cost.later_changes);
     assert!(
-        cost.later_hides <= cost.first_hides,
-        "{} hidden again",
-        cost.later_hides
+        cost.later_changes <= cost.first_changes,
+        "{} more changes of visibility timeouts",
+        cost.later_changes
     );
     let other = cost.calls.keys().filter(|operation| {
         !matches!(

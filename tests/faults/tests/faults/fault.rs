@@ -1,38 +1,38 @@
-//! What may happen to a call, and the seeded decision of what does.
+//! The faults of calls, and the seeded choice between them.
 
 use std::time::Duration;
 
 use fastrand::Rng;
 
-/// What happens to one call.
+/// A fault of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
-    /// Refused, because there are too many.
+    /// The call is refused with a throttling error.
     Throttled,
-    /// 500, not passed on.
+    /// The answer is 500; the call is not forwarded.
     Failed,
-    /// 503, not passed on.
+    /// The answer is 503; the call is not forwarded.
     Unavailable,
-    /// The connection ends before the call is passed on.
+    /// The connection is closed; the call is not forwarded.
     Reset,
-    /// Passed on, and the connection ends in place of the answer.
+    /// The call is forwarded, and the connection is closed without the answer.
     LostAnswer,
-    /// Passed on, and the connection ends within the answer.
+    /// The call is forwarded, and the connection is closed within the answer.
     HalfAnswer,
-    /// Not answered for longer than the caller waits, and not passed on.
+    /// No answer until after the caller's time-out; the call is not forwarded.
     Silence,
-    /// Passed on, and answered after the caller has given up.
+    /// The call is forwarded, and the answer comes after the caller's time-out.
     LateAnswer,
-    /// Passed on, and answered late, but in time.
+    /// The call is forwarded, and the answer is late, but within the time-out.
     Delayed,
-    /// Passed on twice; the first answer goes back.
+    /// The call is forwarded twice; the caller gets the first answer.
     Repeated,
-    /// Passed on twice; the second answer goes back.
+    /// The call is forwarded twice; the caller gets the second answer.
     RepeatedLast,
 }
 
 impl Fault {
-    /// All that may happen, in the order of the report.
+    /// All faults, in the order of the report.
     pub const ALL: [Fault; 11] = [
         Fault::Throttled,
         Fault::Failed,
@@ -47,7 +47,7 @@ impl Fault {
         Fault::RepeatedLast,
     ];
 
-    /// Its name in the report.
+    /// The fault's name in the report.
     pub fn name(self) -> &'static str {
         match self {
             Fault::Throttled => "throttled",
@@ -65,10 +65,12 @@ impl Fault {
     }
 }
 
-/// Longer than a function waits for one try of a call (`ATTEMPT_TIMEOUT` in `src/app.rs`, 5 s).
+/// Longer than a function's time-out for one try of a call (`ATTEMPT_TIMEOUT` in `src/app.rs`, 5
+/// s).
 pub const TOO_LONG: Duration = Duration::from_millis(5_500);
 
-/// How often each happens, in 10,000 calls. The waits are rare, since they cost real time.
+/// The frequency of each fault in 10,000 calls. Faults that wait are rare, because they cost real
+/// time.
 const WEATHER: [(Fault, u32); 11] = [
     (Fault::Throttled, 200),
     (Fault::Failed, 100),
@@ -83,7 +85,7 @@ const WEATHER: [(Fault, u32); 11] = [
     (Fault::RepeatedLast, 150),
 ];
 
-/// How often each happens to a doomed call.
+/// The weight of each fault for a doomed call.
 const DOOM: [(Fault, u32); 7] = [
     (Fault::Throttled, 2_000),
     (Fault::Failed, 1_500),
@@ -94,16 +96,16 @@ const DOOM: [(Fault, u32); 7] = [
     (Fault::LateAnswer, 20),
 ];
 
-/// One in how many first tries of a call is doomed.
+/// One first try of a call in `DOOMED_IN` is doomed.
 const DOOMED_IN: u32 = 100;
 
-/// Whether the call of this number is doomed: every further try of it fails too. Single faults are
-/// mended by the SDK's own retries; these reach the program.
+/// Whether the call with this number is doomed, so that all its retries fail too. The SDK's own
+/// retries hide single faults; doomed calls reach the program.
 pub fn is_doomed(seed: u64, operation: &str, number: u64) -> bool {
     random(seed, operation, number, "doom").u32(..DOOMED_IN) == 0
 }
 
-/// What happens to the call of this number of an operation: the same for the same seed.
+/// The fault of the call with this number of an operation; the same for the same seed.
 pub fn decide(seed: u64, operation: &str, number: u64, is_doomed: bool) -> Option<Fault> {
     let odds: &[(Fault, u32)] = if is_doomed { &DOOM } else { &WEATHER };
     let mut dice = random(seed, operation, number, "call").u32(..10_000);
@@ -116,14 +118,14 @@ pub fn decide(seed: u64, operation: &str, number: u64, is_doomed: bool) -> Optio
     None
 }
 
-/// How long the answer to a delayed call is held back.
+/// The delay of the answer to a delayed call.
 pub fn delay(seed: u64, operation: &str, number: u64) -> Duration {
     Duration::from_millis(random(seed, operation, number, "delay").u64(50..1_500))
 }
 
-/// A generator for one use of a number.
+/// A random number generator for one purpose of a call's number.
 pub fn random(seed: u64, name: &str, number: u64, what: &str) -> Rng {
-    // FNV-1a, so that it is the same with every compiler.
+    // FNV-1a, whose result does not depend on the compiler's version.
     let bytes = name.bytes().chain(what.bytes());
     let hash = bytes
         .chain(number.to_le_bytes())

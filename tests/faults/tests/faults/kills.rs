@@ -1,4 +1,4 @@
-//! Processes that die or stand still, at times and of kinds that the seed decides.
+//! Kills and freezes processes; the seed determines the times and the processes.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,22 +10,22 @@ use local_stack::process;
 use crate::fault;
 use crate::service::{LEASE_SECONDS, Service};
 
-/// How many milliseconds pass between two victims.
+/// The milliseconds between two victims.
 const PAUSE: std::ops::Range<u64> = 200..1_500;
 
-/// The functions of which one process in so many victims is.
+/// Victims besides the worker: one victim in `OTHER_IN` is a process of these functions.
 const OTHERS: [&str; 4] = ["create_task", "cancel_task", "retry_task", "read_task"];
 const OTHER_IN: u32 = 6;
 
-/// One in how many workers is frozen and not killed, and for how many milliseconds. It is thawed when
-/// others have its tasks, and then goes on as if nothing had happened.
+/// One worker in `FROZEN_IN` is frozen instead of killed, for so many milliseconds. When it is
+/// thawed, other workers have its tasks, and the worker continues with them all the same.
 const FROZEN_IN: u32 = 3;
 const FROZEN: std::ops::Range<u64> = LEASE_SECONDS * 1_000 + 300..LEASE_SECONDS * 1_000 + 3_000;
 
-/// How often something was done to a process of a function.
+/// The number of victims of each function.
 pub type Victims = BTreeMap<String, u64>;
 
-/// Kills and freezes until it is told to stop, and counts by function.
+/// Kills and freezes processes until `over` is set. Returns the number of victims by function.
 pub fn run(service: &Service, seed: u64, over: &AtomicBool) -> Victims {
     let mut random = fault::random(seed, "kills", 0, "");
     let mut victims = Victims::new();
@@ -63,7 +63,8 @@ pub fn run(service: &Service, seed: u64, over: &AtomicBool) -> Victims {
     victims
 }
 
-/// Thaws what is due. One that was killed meanwhile is gone, and its number not given anew so soon.
+/// Thaws processes whose time has come. A process that was killed in the meantime no longer exists,
+/// and its id is not reused so soon.
 fn thaw(frozen: &mut Vec<(Instant, u32)>, now: Instant) {
     for (_, pid) in frozen.extract_if(.., |(due, _)| *due <= now) {
         process::thaw(pid);

@@ -1,9 +1,9 @@
-//! The delivery contract under faults: accepted work is not lost, each task ends once, and what is
-//! said of it is true, whatever becomes of calls and processes on the way.
+//! The delivery contract under faults: accepted work is not lost, each task ends once, and all
+//! answers about a task are true, whatever happens to calls and processes.
 //!
-//! The functions' calls to AWS go through a proxy that refuses, loses, delays and repeats them, and
-//! that sees which writes the table took. `FAULTS_SEED` names the seed of all that is decided by
-//! chance, `FAULTS_TASKS` how many tasks are submitted.
+//! The functions call AWS through a proxy. The proxy refuses, loses, delays and repeats calls, and
+//! observes which writes the table accepts. `FAULTS_SEED` is the seed of all random choices,
+//! `FAULTS_TASKS` the number of submitted tasks.
 
 mod call;
 mod clients;
@@ -26,7 +26,7 @@ use libtest_mimic::{Arguments, Trial};
 
 use service::Service;
 
-/// What is run without `FAULTS_SEED` and `FAULTS_TASKS`.
+/// The defaults of `FAULTS_SEED` and `FAULTS_TASKS`.
 const SEED: u64 = 1;
 const TASKS: u64 = 2_000;
 
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         variable("FAULTS_SEED", SEED),
         variable("FAULTS_TASKS", TASKS),
     ) else {
-        eprintln!("FAULTS_SEED and FAULTS_TASKS are whole numbers");
+        eprintln!("FAULTS_SEED and FAULTS_TASKS must be whole numbers");
         return ExitCode::FAILURE;
     };
     println!("seed {seed}, {tasks} tasks");
@@ -72,13 +72,13 @@ fn trials(service: Option<&Arc<Service>>, seed: u64, tasks: u64) -> Vec<Trial> {
         })
     };
     vec![
-        // First, while nobody else makes calls.
+        // First, because no other test may make calls at the same time.
         trial("cost::of_a_small_task_is_four_calls", |service, _, _| {
             cost::of_a_small_task_is_four_calls(service);
         }),
         trial(
-            "poison::is_put_aside_and_its_neighbours_run",
-            |service, _, _| poison::is_put_aside_and_its_neighbours_run(service),
+            "poison::is_dead_lettered_and_its_batch_runs",
+            |service, _, _| poison::is_dead_lettered_and_its_batch_runs(service),
         ),
         trial("storm::no_task_is_lost_and_each_ends_once", storm::run),
     ]

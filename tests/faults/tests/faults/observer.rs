@@ -1,4 +1,4 @@
-//! What the proxy saw: it alone knows which writes were accepted.
+//! The proxy's observations. Only the proxy knows which writes the table accepted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::call::{About, Call, FINAL};
 use crate::fault::Fault;
 
-/// Counts calls, and keeps what was written to each task's record.
+/// Counts calls, and records the writes to each task's record.
 #[derive(Debug)]
 pub struct Observer {
     started: Instant,
@@ -17,47 +17,47 @@ pub struct Observer {
 #[derive(Debug, Default)]
 struct Seen {
     counts: Counts,
-    /// By operation, how many calls have come in.
+    /// The number of received calls, by operation.
     received: HashMap<String, u64>,
     faults: BTreeMap<(Fault, String), u64>,
-    /// By task, the final states that the table took, in their order.
+    /// The final states that the table accepted, in order, by task.
     endings: HashMap<String, Vec<String>>,
-    /// By task, all that was tried on its record, for whoever looks for a mistake.
+    /// All attempted writes to a record, by task, for debugging.
     stories: HashMap<String, Vec<String>>,
     receipts: HashSet<String>,
 }
 
-/// How often things happened.
+/// Counts of events.
 #[derive(Debug, Default, Clone)]
 pub struct Counts {
-    /// Calls that the functions made, by operation.
+    /// Calls of the functions, by operation.
     pub calls: BTreeMap<String, u64>,
-    /// Further tries of such calls, which the SDK makes.
+    /// The SDK's retries of calls, by operation.
     pub tries: BTreeMap<String, u64>,
-    /// Writes to records that the table took, by what they did.
+    /// Writes to records that the table accepted, by kind.
     pub writes: BTreeMap<String, u64>,
-    /// Writes to records that the table refused, since their condition did not hold.
+    /// Writes to records that the table refused because their condition was false, by kind.
     pub refused: BTreeMap<String, u64>,
-    /// Messages hidden for the first time under their receipt.
-    pub first_hidden: u64,
-    /// Calls that hid messages for the first time, and those that hid them again.
-    pub first_hides: u64,
-    /// Calls that hid messages that were hidden before.
-    pub later_hides: u64,
+    /// Messages whose visibility timeout was changed for the first time under their receipt handle.
+    pub new_receipts: u64,
+    /// Calls that changed the visibility timeout of messages for the first time.
+    pub first_changes: u64,
+    /// Calls that changed the visibility timeout of messages again.
+    pub later_changes: u64,
 }
 
 impl Counts {
-    /// How often a function made this call.
+    /// The number of calls of an operation.
     pub fn calls(&self, operation: &str) -> u64 {
         self.calls.get(operation).copied().unwrap_or(0)
     }
 
-    /// How often a record was written so.
+    /// The number of accepted writes of a kind.
     pub fn writes(&self, what: &str) -> u64 {
         self.writes.get(what).copied().unwrap_or(0)
     }
 
-    /// What came on top of an earlier count.
+    /// The counts since an earlier time.
     pub fn since(&self, before: &Counts) -> Counts {
         let rest = |now: &BTreeMap<String, u64>, then: &BTreeMap<String, u64>| {
             now.iter()
@@ -70,9 +70,9 @@ impl Counts {
             tries: rest(&self.tries, &before.tries),
             writes: rest(&self.writes, &before.writes),
             refused: rest(&self.refused, &before.refused),
-            first_hidden: self.first_hidden - before.first_hidden,
-            first_hides: self.first_hides - before.first_hides,
-            later_hides: self.later_hides - before.later_hides,
+            new_receipts: self.new_receipts - before.new_receipts,
+            first_changes: self.first_changes - before.first_changes,
+            later_changes: self.later_changes - before.later_changes,
         }
     }
 }
@@ -85,7 +85,7 @@ impl Observer {
         }
     }
 
-    /// Counts a call that came in; its number among those of its operation, from 0.
+    /// Counts a received call. Returns the call's number among those of its operation, from 0.
     pub fn received(&self, call: &Call) -> u64 {
         let mut seen = self.seen();
         let counts = match call.is_first {
@@ -94,7 +94,7 @@ impl Observer {
         };
         *counts.entry(call.operation.clone()).or_default() += 1;
         if let (About::Messages(receipts), true) = (&call.about, call.is_first) {
-            seen.hidden(receipts);
+            seen.visibility_changed(receipts);
         }
         let count = seen.received.entry(call.operation.clone()).or_default();
         *count += 1;
@@ -112,7 +112,7 @@ impl Observer {
         }
     }
 
-    /// Notes what the table said to a write.
+    /// Records the table's answer to a write.
     pub fn answered(&self, call: &Call, status: u16) {
         let About::Record { id, what } = &call.about else {
             return;
@@ -136,12 +136,12 @@ impl Observer {
         self.seen().counts.clone()
     }
 
-    /// All faults so far, with the operations that they were of.
+    /// All faults so far, by fault and operation.
     pub fn faults(&self) -> BTreeMap<(Fault, String), u64> {
         self.seen().faults.clone()
     }
 
-    /// The final states that the table took for a task.
+    /// The final states that the table accepted for a task.
     pub fn endings(&self, id: &str) -> Vec<String> {
         self.seen().endings.get(id).cloned().unwrap_or_default()
     }
@@ -152,7 +152,7 @@ impl Observer {
         ids.filter(|id| seen.endings.contains_key(*id)).count()
     }
 
-    /// What was tried on a task's record.
+    /// The attempted writes to a task's record.
     pub fn story(&self, id: &str) -> String {
         let seen = self.seen();
         seen.stories
@@ -170,15 +170,15 @@ impl Observer {
 }
 
 impl Seen {
-    fn hidden(&mut self, receipts: &[String]) {
+    fn visibility_changed(&mut self, receipts: &[String]) {
         let new = receipts
             .iter()
             .filter(|receipt| self.receipts.insert((*receipt).clone()));
         let new = new.count() as u64;
-        self.counts.first_hidden += new;
+        self.counts.new_receipts += new;
         match new {
-            0 => self.counts.later_hides += 1,
-            _ => self.counts.first_hides += 1,
+            0 => self.counts.later_changes += 1,
+            _ => self.counts.first_changes += 1,
         }
     }
 }

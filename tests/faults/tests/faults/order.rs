@@ -1,4 +1,4 @@
-//! What is submitted, and what must come of it.
+//! Submissions, and their expected results.
 
 use std::time::Duration;
 
@@ -10,55 +10,63 @@ use serde_json::{Value, json};
 use crate::fault;
 use crate::service::Service;
 
-/// Attempts after the first, enough for all that are lost with their workers.
+/// Retries, enough for all attempts that are lost with their workers.
 const RETRIES: u32 = 20;
 
-/// A task to be submitted.
+/// A countdown in seconds, longer than SQS' maximum delay and than a storm.
+const FAR: u32 = 3_600;
+
+/// A submission.
 #[derive(Debug, Clone)]
 pub struct Order {
     pub kind: Kind,
     /// The body of the submission.
     pub body: Value,
-    /// Submitted twice at once under this key.
+    /// The idempotency key, with which the task is submitted twice concurrently.
     pub key: Option<String>,
     pub max_retries: u32,
     pub expected: Expected,
 }
 
-/// What makes a task different from others.
+/// The kinds of tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     Small,
-    /// With an input or a result that has chunks of its own.
+    /// The input or the result is stored in chunks.
     Large,
     Source,
     Urls,
-    /// Saves what it has fetched on its way.
+    /// The job saves its progress between fetches.
     ManyUrls,
-    /// Its source is not there; run again so often.
+    /// The source does not exist; the task is restarted so often.
     Missing {
         restarts: u32,
     },
-    /// Its source is there in the end.
+    /// The source exists after some failed requests.
     Flaky {
         fails: u32,
     },
     Countdown,
     Key,
-    /// Cancelled after so many milliseconds.
+    /// The task is cancelled after so many milliseconds.
     Cancelled {
         after: u64,
     },
-    /// May begin until so many milliseconds since the Unix epoch.
+    /// The task has a delay above SQS' maximum, so a one-time schedule sends its message. It is
+    /// cancelled after so many milliseconds.
+    Scheduled {
+        after: u64,
+    },
+    /// The task may start until this time, in milliseconds since the Unix epoch.
     Expires {
         at: u64,
     },
-    /// One attempt, which may be lost.
+    /// The task has one attempt, which may be lost.
     OneAttempt,
 }
 
 impl Kind {
-    /// Its name in the report.
+    /// The kind's name in the report.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Small => "small",
@@ -71,29 +79,30 @@ impl Kind {
             Kind::Countdown => "later",
             Kind::Key => "twice under a key",
             Kind::Cancelled { .. } => "cancelled",
+            Kind::Scheduled { .. } => "scheduled and cancelled",
             Kind::Expires { .. } => "expiring",
             Kind::OneAttempt => "one attempt",
         }
     }
 }
 
-/// The decisive figures of a result.
+/// The expected parts of a result.
 #[derive(Debug, Clone)]
 pub enum Expected {
-    /// Of numbers from `least` on.
+    /// The statistics of the numbers from `least` on.
     Numbers {
         count: u64,
         least: u64,
     },
     Records(u64),
-    /// The documents of these numbers.
+    /// The documents with these numbers.
     Documents(Vec<(String, u64)>),
-    /// None: it cannot succeed.
+    /// No result: the task cannot succeed.
     Nothing,
 }
 
 impl Order {
-    /// The order of this number: the same for the same seed, but for times and addresses.
+    /// The submission with this number; the same for the same seed, except for times and addresses.
     pub fn new(service: &Service, seed: u64, number: u64) -> Order {
         let mut random = fault::random(seed, "order", number, "");
         let kind = kind(&mut random);
@@ -109,13 +118,17 @@ impl Order {
         match kind {
             Kind::Countdown => options["countdown"] = json!(random.u32(1..=5)),
             Kind::Cancelled { after } if after % 3 == 0 => options["countdown"] = json!(2),
+            Kind::Scheduled { .. } => options["countdown"] = json!(FAR),
             Kind::Expires { at } => options["expires"] = json!(rfc3339(at)),
             _ => {}
         }
         Order {
             kind,
             body: json!({"job": job, "input": input, "options": options}),
-            key: (kind == Kind::Key).then(|| format!("faults-{seed}-{number}")),
+            // A submission without a key and without an answer may leave a task that no client
+            // cancels. A scheduled task would then not end during the test.
+            key: matches!(kind, Kind::Key | Kind::Scheduled { .. })
+                .then(|| format!("faults-{seed}-{number}")),
             max_retries,
             expected,
         }
@@ -125,8 +138,8 @@ impl Order {
 fn kind(random: &mut Rng) -> Kind {
     match random.u32(..1000) {
         0..40 => Kind::Large,
-        // Many, since a worker that waits for a file has claimed its task: what becomes of it then
-        // is what is to be seen.
+        // Many, because a worker that waits for a file has claimed its task, and faults are most
+        // interesting then.
         40..290 => Kind::Source,
         290..360 => Kind::Urls,
         360..364 => Kind::ManyUrls,
@@ -145,11 +158,14 @@ fn kind(random: &mut Rng) -> Kind {
             at: now_ms() + random.u64(300..4_000),
         },
         654..670 => Kind::OneAttempt,
+        670..700 => Kind::Scheduled {
+            after: random.u64(300..3_000),
+        },
         _ => Kind::Small,
     }
 }
 
-/// A job, its input, and what must come of it.
+/// A job, its input, and its expected result.
 fn work(
     service: &Service,
     random: &mut Rng,
@@ -174,17 +190,18 @@ fn work(
             let count = random.u64(2..9);
             urls(service, number, count, random.u64(..200))
         }
-        // Sixteen at once of one host: it takes three waits, and saves in between.
+        // Sixteen concurrent fetches of one host: the job waits three times, and saves its progress
+        // in between.
         Kind::ManyUrls => urls(service, number, 48, 2_000),
         Kind::Missing { .. } => file(format!("/data/missing-{number}.csv"), Expected::Nothing),
         Kind::Flaky { fails } => {
             let path = format!("/flaky/{fails}/{number}.jsonl");
             file(path, Expected::Records(FLAKY_RECORDS))
         }
-        // A third of them run when they are cancelled, as a rule.
+        // Usually a third of these tasks are running when they are cancelled.
         Kind::Cancelled { after } if after % 3 == 1 => slow_file(6_000),
-        // Over 512 bytes an input has chunks of its own, over 60 KB it does not travel at all; so
-        // many fields make a result of more than 16 KB.
+        // An input over 512 bytes is stored in chunks, and an input over 60 KB is not in the
+        // message. With so many fields the result has more than 16 KB.
         Kind::Large => {
             let count = [300, 12_000][random.usize(..2)];
             numbers(number, count, 150)
@@ -213,7 +230,7 @@ fn urls(service: &Service, number: u64, count: u64, delay: u64) -> (&'static str
 }
 
 impl Expected {
-    /// Whether a result says what it must.
+    /// Whether a result is as expected.
     pub fn is_met(&self, result: &Value) -> bool {
         match self {
             Expected::Numbers { count, least } => {
@@ -241,10 +258,10 @@ impl Expected {
     }
 }
 
-/// How long an order's submitter waits before it cancels or looks whether it failed.
+/// How long a client waits before it cancels a task, or checks whether the task has failed.
 pub fn follow_up(kind: Kind) -> Option<Duration> {
     match kind {
-        Kind::Cancelled { after } => Some(Duration::from_millis(after)),
+        Kind::Cancelled { after } | Kind::Scheduled { after } => Some(Duration::from_millis(after)),
         Kind::Missing { restarts } if restarts > 0 => Some(Duration::from_secs(1)),
         _ => None,
     }

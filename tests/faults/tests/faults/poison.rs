@@ -1,4 +1,4 @@
-//! Messages that are no tasks, and duplicates of such as are.
+//! Messages that are not tasks, and duplicate messages.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use serde_json::{Value, json};
 
 use crate::service::Service;
 
-/// How long the queue may take to be empty.
+/// The longest time until the queue is empty.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A message that is put into the queue past the functions.
+/// A message that the test sends to the task queue itself.
 #[derive(Debug, Clone)]
 pub struct Message {
     pub body: String,
-    /// The task that it names.
+    /// The id of the message's task, if it has one.
     pub id: Option<String>,
-    /// The type of the error that its task fails with; without one, it is good.
+    /// The type of the task's error; `None` for a task that completes.
     pub fails: Option<&'static str>,
-    /// Whether it is to be sent twice.
+    /// Whether the message is sent twice.
     pub twice: bool,
 }
 
@@ -46,7 +46,7 @@ impl Message {
         }
     }
 
-    /// A text that is no task and names none.
+    /// A text that is not a task and has no task id.
     fn nonsense(text: String) -> Message {
         Message {
             body: text,
@@ -56,22 +56,22 @@ impl Message {
         }
     }
 
-    /// Whether it must end in the dead-letter queue.
+    /// Whether the message must end in the dead-letter queue.
     pub fn is_poison(&self) -> bool {
         self.fails.is_some()
     }
 }
 
-/// One of each kind, in an order that the generator decides.
+/// One message of each kind, in random order.
 pub fn messages(random: &mut Rng) -> Vec<Message> {
     let unknown = |task: &mut Value| task["job"] = json!("no_such_job");
     let later = |task: &mut Value| task["v"] = json!(99);
     let timeless = |task: &mut Value| task["submitted_at"] = json!("yesterday");
     let salt = random.u32(..);
     let mut messages = vec![
-        // SQS takes no message that is quite empty.
+        // SQS refuses an empty message.
         Message::nonsense(" ".repeat(1 + salt as usize % 500)),
-        Message::nonsense(format!("this is no task: {salt}")),
+        Message::nonsense(format!("this is not a task: {salt}")),
         Message::nonsense(format!(r#"{{"v":1,"job":"process_data","salt":{salt}}}"#)),
         Message::bad(random, unknown, "UnknownJob"),
         Message::bad(random, later, "Malformed"),
@@ -96,8 +96,8 @@ fn uuid(random: &mut Rng) -> String {
     )
 }
 
-/// Without any faults: a batch of one message of each kind.
-pub fn is_put_aside_and_its_neighbours_run(service: &Service) {
+/// Without faults: a batch with one message of each kind.
+pub fn is_dead_lettered_and_its_batch_runs(service: &Service) {
     service.take_dead_letters();
     let messages = messages(&mut Rng::with_seed(1));
     let mut bodies: Vec<String> = messages.iter().map(|one| one.body.clone()).collect();
@@ -106,7 +106,7 @@ pub fn is_put_aside_and_its_neighbours_run(service: &Service) {
     service.send_together(&bodies);
     assert!(
         service.eventually(PATIENCE, || service.queued() == 0),
-        "the queue keeps {} messages",
+        "the queue still has {} messages",
         service.queued()
     );
     for message in &messages {
@@ -120,7 +120,7 @@ pub fn is_put_aside_and_its_neighbours_run(service: &Service) {
             "{task}"
         );
         assert_eq!(service.observer().endings(id), [end], "{task}");
-        // What cannot be worked on is not begun; a duplicate is not begun again.
+        // A poison message starts no attempt, and a duplicate starts no second one.
         let attempts = usize::from(!message.is_poison());
         assert_eq!(
             task["attempts"].as_array().map(Vec::len),

@@ -1,52 +1,39 @@
-//! What stands between the functions and the AWS endpoints: it passes calls on, or does not.
+//! The proxy between the functions and the AWS endpoints, which forwards calls or injects faults.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use local_stack::Result;
-use local_stack::http::{Body, Request, Response, Server};
+use local_stack::http::{Body, Forwarder, Request, Response, Server};
 use serde_json::json;
-use ureq::Agent;
 
-use crate::call::Call;
+use crate::call::{Call, Called};
 use crate::fault::{self, Fault};
 use crate::observer::Observer;
 
-/// Connections to the endpoints that are kept: as many as there may be calls at once.
-const CONNECTIONS: usize = 128;
-
-/// A running proxy; dropping it ends it.
+/// A running proxy; dropping it stops the proxy.
 pub struct Proxy {
     server: Server,
     passage: Arc<Passage>,
 }
 
 struct Passage {
-    endpoint: String,
-    agent: Agent,
+    forwarder: Forwarder,
     seed: u64,
     stormy: AtomicBool,
-    /// Calls whose every try fails.
+    /// Calls of which every try fails.
     doomed: Mutex<HashSet<String>>,
     observer: Observer,
 }
 
 impl Proxy {
-    /// Passes calls on to `endpoint`, at first all of them. The same seed gives the n-th call of an
-    /// operation the same fate.
-    pub fn start(endpoint: String, seed: u64) -> Result<Proxy> {
-        let agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(60)))
-            .max_idle_connections(CONNECTIONS)
-            .max_idle_connections_per_host(CONNECTIONS)
-            .build();
+    /// Starts a proxy in front of `endpoint`, at first without faults. For the same seed, the n-th
+    /// call of an operation has the same fault.
+    pub fn start(endpoint: &str, seed: u64) -> Result<Proxy> {
         let passage = Arc::new(Passage {
-            endpoint,
-            agent: agent.into(),
+            forwarder: Forwarder::new(endpoint),
             seed,
             stormy: AtomicBool::new(false),
             doomed: Mutex::default(),
@@ -57,17 +44,17 @@ impl Proxy {
         Ok(Proxy { server, passage })
     }
 
-    /// Where calls go.
+    /// The address for AWS calls.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.server.port())
     }
 
-    /// What it saw.
+    /// The observations of the proxy.
     pub fn observer(&self) -> &Observer {
         &self.passage.observer
     }
 
-    /// Faults begin or end.
+    /// Turns faults on or off.
     pub fn set_stormy(&self, stormy: bool) {
         self.passage.stormy.store(stormy, Ordering::SeqCst);
     }
@@ -136,9 +123,9 @@ impl Passage {
         fault::decide(seed, operation, number, is_doomed)
     }
 
-    /// Passes a call on, and notes what the endpoints say.
+    /// Forwards a call, and records the endpoints' answer.
     fn pass(&self, request: &Request, call: &Call) -> Response {
-        match self.forward(request) {
+        match self.forwarder.forward(request) {
             Ok(answer) => {
                 self.observer.answered(call, answer.status);
                 answer
@@ -150,36 +137,6 @@ impl Passage {
             }
         }
     }
-
-    fn forward(&self, request: &Request) -> std::result::Result<Response, ureq::Error> {
-        let url = format!("{}{}", self.endpoint, request.path);
-        let own = request.headers.iter().filter(|(name, _)| !is_framing(name));
-        let post = own.fold(self.agent.post(url), |post, (name, value)| {
-            post.header(name, value)
-        });
-        let mut answer = post.send(&request.body[..])?;
-        let body = answer
-            .body_mut()
-            .with_config()
-            .limit(u64::MAX)
-            .read_to_vec()?;
-        let text = |value: &ureq::http::HeaderValue| value.to_str().map(str::to_owned).ok();
-        let headers = answer.headers().iter();
-        let headers = headers
-            .filter(|(name, _)| !is_framing(name.as_str()))
-            .filter_map(|(name, value)| Some((name.to_string(), text(value)?)));
-        Ok(Response {
-            status: answer.status().as_u16(),
-            headers: headers.collect(),
-            body: Body::Whole(body),
-        })
-    }
-}
-
-/// Headers that belong to one connection, and not to the call.
-fn is_framing(name: &str) -> bool {
-    let framing = ["connection", "content-length", "host", "transfer-encoding"];
-    framing.contains(&name)
 }
 
 fn nothing() -> Response {
@@ -190,16 +147,17 @@ fn nothing() -> Response {
     }
 }
 
-/// A refusal in the words of the service that was called.
+/// A throttling error of the called service.
 fn throttled(call: &Call) -> Response {
-    match call.is_table {
-        true => failed(400, "ProvisionedThroughputExceededException"),
-        false => failed(400, "ThrottlingException"),
+    match call.service {
+        Called::DynamoDb => failed(400, "ProvisionedThroughputExceededException"),
+        Called::Sqs => failed(400, "ThrottlingException"),
+        Called::Scheduler => failed(429, "ThrottlingException"),
     }
 }
 
 fn failed(status: u16, kind: &str) -> Response {
-    let body = json!({"__type": kind, "message": "a fault that was put in"});
+    let body = json!({"__type": kind, "message": "an injected fault"});
     let mut answer = Response::new(status, "application/x-amz-json-1.0", body.to_string());
     let kind = ("x-amzn-errortype".to_owned(), kind.to_owned());
     answer.headers.push(kind);

@@ -1,4 +1,4 @@
-//! The figures of a storm, as a table.
+//! The report of a storm, as a table.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,31 +12,32 @@ use crate::kills::Victims;
 use crate::observer::{Counts, Observer};
 use crate::service::Service;
 
-/// What a storm was.
+/// The figures of a storm.
 pub struct Report<'a> {
     pub seed: u64,
     pub submitted: &'a Submitted,
     pub victims: &'a Victims,
-    /// All records at the end.
+    /// All records after the storm.
     pub records: &'a [Value],
     pub counts: &'a Counts,
     pub poison: usize,
-    /// How long it took until each of these was so.
+    /// The time until each of these events.
     pub times: &'a [(&'static str, Duration)],
 }
 
-/// What the functions log of faults that the SDK's retries did not mend, and of kills.
-const TROUBLE: [&str; 6] = [
+/// Log messages about kills, and about faults that outlasted the SDK's retries.
+const TROUBLE: [&str; 7] = [
     "record could not be written",
-    "visibility stays as it is",
+    "visibility timeouts are unchanged",
     "a heartbeat failed",
     "the lease was lost",
-    "could not be put aside",
+    "was not dead-lettered",
+    "a one-time schedule was not deleted",
     "Runtime exited",
 ];
 
 impl Report<'_> {
-    /// Prints it.
+    /// Prints the report.
     pub fn print(&self, service: &Service) {
         let observer = service.observer();
         println!("\n── storm, seed {} ──", self.seed);
@@ -66,7 +67,7 @@ impl Report<'_> {
         line("writes to records", &pairs(&self.counts.writes));
         line("  refused", &pairs(&self.counts.refused));
         line("calls", &pairs(&self.counts.calls));
-        line("  further tries", &pairs(&self.counts.tries));
+        line("  retries of the SDK", &pairs(&self.counts.tries));
         let attempts = self
             .records
             .iter()

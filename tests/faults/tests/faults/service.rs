@@ -10,28 +10,28 @@ use ureq::http::Request;
 use crate::observer::Observer;
 use crate::proxy::Proxy;
 
-/// How long a silent worker keeps a task, in seconds.
+/// The lease of a task in seconds, after which a silent worker loses it.
 pub const LEASE_SECONDS: u64 = 3;
 
-/// The queues' own visibility timeout, in seconds: what it costs when a worker dies before it has
-/// hidden its messages for one lease. The template's quarter of an hour would be a long test.
+/// The queues' visibility timeout in seconds. It passes in full when a worker dies before its first
+/// call to SQS. The template's quarter of an hour would make the test long.
 const VISIBILITY_SECONDS: u64 = 20;
 
-/// Processes of each function: enough that a batch does not wait for long until a worker is free.
+/// The processes of each function, enough that a batch does not wait long for a free worker.
 const CONCURRENCY: usize = 12;
 
-/// The queues of tasks.
+/// The task queues.
 const QUEUES: [&str; 2] = ["tasks", "tasks-high"];
 
 /// A running service.
 pub struct Service {
-    // Dropped first: it calls the other.
+    // Dropped first, because the stack calls the proxy.
     stack: Stack,
     proxy: Proxy,
     agent: Agent,
 }
 
-/// What was answered.
+/// An answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -41,10 +41,10 @@ pub struct Answer {
 }
 
 impl Service {
-    /// Starts the local stack, its functions behind a proxy of this seed.
+    /// Starts the local stack with its functions behind a proxy with this seed.
     pub fn start(seed: u64) -> local_stack::Result<Service> {
         let aws_port = project::claim_port(0, "the AWS endpoints", "try again")?;
-        let proxy = Proxy::start(format!("http://127.0.0.1:{aws_port}"), seed)?;
+        let proxy = Proxy::start(&format!("http://127.0.0.1:{aws_port}"), seed)?;
         let environment = [
             ("AWS_ENDPOINT_URL", proxy.url()),
             ("LEASE_SECONDS", LEASE_SECONDS.to_string()),
@@ -77,12 +77,12 @@ impl Service {
         Ok(service)
     }
 
-    /// What the proxy saw.
+    /// The observations of the proxy.
     pub fn observer(&self) -> &Observer {
         self.proxy.observer()
     }
 
-    /// Faults begin or end.
+    /// Turns faults on or off.
     pub fn set_stormy(&self, stormy: bool) {
         self.proxy.set_stormy(stormy);
     }
@@ -96,20 +96,20 @@ impl Service {
         format!("{}{path}", self.stack.upstream_url())
     }
 
-    /// The last lines that the functions have written about something.
+    /// The last log lines of the functions that contain a text.
     pub fn last_lines_with(&self, text: &str, count: usize) -> String {
         let logs = self.stack.logs();
         let lines: Vec<&str> = logs.lines().filter(|line| line.contains(text)).collect();
         lines[lines.len().saturating_sub(count)..].join("\n")
     }
 
-    /// How many lines of the functions have this text.
+    /// The number of log lines of the functions that contain a text.
     pub fn lines_with(&self, text: &str) -> u64 {
         let logs = self.stack.logs();
         logs.lines().filter(|line| line.contains(text)).count() as u64
     }
 
-    /// Asks the service; nothing where it does not answer in HTTP and JSON.
+    /// Sends a request to the service; `None` when the answer is not HTTP and JSON.
     pub fn ask(&self, method: &str, path: &str, key: Option<&str>, body: &str) -> Option<Answer> {
         let request = Request::builder()
             .method(method)
@@ -131,17 +131,17 @@ impl Service {
         })
     }
 
-    /// A task's record, from a service that has no trouble but that of a busy machine.
+    /// A task's record, read without faults.
     pub fn task(&self, id: &str) -> Value {
         let ask = || self.ask("GET", &format!("/tasks/{id}"), None, "");
         let mut answers = (0..5).filter_map(|_| ask());
         let answer = answers.find(|answer| answer.status < 500);
-        let answer = answer.unwrap_or_else(|| panic!("no answer about task {id}"));
+        let answer = answer.unwrap_or_else(|| panic!("the service does not answer for task {id}"));
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.json
     }
 
-    /// Every task, as the list has it.
+    /// All tasks, read from the list.
     pub fn list(&self) -> Vec<Value> {
         let mut all = Vec::new();
         let mut page = Some("/tasks/?limit=100".to_owned());
@@ -154,12 +154,12 @@ impl Service {
         all
     }
 
-    /// Puts a message into the queue of tasks, past the functions.
+    /// Sends a message to the task queue without the functions.
     pub fn send(&self, body: &str) {
         self.sqs("SendMessage", "tasks", &json!({"MessageBody": body}));
     }
 
-    /// Puts messages into the queue of tasks at once, so that a worker is handed them together.
+    /// Sends messages to the task queue in one batch, so that a worker gets them together.
     pub fn send_together(&self, bodies: &[String]) {
         let entries = bodies.iter().enumerate();
         let entries: Vec<Value> = entries
@@ -172,7 +172,8 @@ impl Service {
         );
     }
 
-    /// Takes all messages out of the dead-letter queue: their bodies and reasons.
+    /// Receives and deletes all messages of the dead-letter queue. Returns their bodies and
+    /// reasons.
     pub fn take_dead_letters(&self) -> Vec<(String, String)> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let wanted = json!({"MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"]});
@@ -192,7 +193,33 @@ impl Service {
         }
     }
 
-    /// How many messages the queues of tasks hold: those that wait, are worked on, or are delayed.
+    /// The names of all schedules.
+    pub fn schedules(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut next = String::new();
+        loop {
+            let endpoint = self.stack.aws_endpoint();
+            let url = format!("{endpoint}/schedules?MaxResults=100&NextToken={next}");
+            let scope = "Credential=test/20250101/us-east-1/scheduler/aws4_request";
+            let call = self.agent.get(url);
+            let call = call.header("authorization", format!("AWS4-HMAC-SHA256 {scope}"));
+            let mut answer = call.call().expect("an answer from the scheduler");
+            let text = answer
+                .body_mut()
+                .read_to_string()
+                .expect("text from the scheduler");
+            assert_eq!(answer.status(), 200, "{text}");
+            let page: Value = serde_json::from_str(&text).expect("JSON from the scheduler");
+            let listed = page["Schedules"].as_array().expect("schedules").iter();
+            names.extend(listed.filter_map(|one| one["Name"].as_str().map(str::to_owned)));
+            match page["NextToken"].as_str() {
+                Some(token) if !token.is_empty() => next = token.to_owned(),
+                _ => return names,
+            }
+        }
+    }
+
+    /// The number of messages in the task queues: visible, in flight and delayed ones.
     pub fn queued(&self) -> u64 {
         let names = ["", "NotVisible", "Delayed"];
         let names = names.map(|kind| format!("ApproximateNumberOfMessages{kind}"));
@@ -218,13 +245,13 @@ impl Service {
             .header("content-type", "application/x-amz-json-1.0")
             .header("x-amz-target", format!("AmazonSQS.{operation}"))
             .header("authorization", format!("AWS4-HMAC-SHA256 {scope}"));
-        let mut answer = call.send(wanted.to_string()).expect("an answer of SQS");
-        let text = answer.body_mut().read_to_string().expect("a text of SQS");
+        let mut answer = call.send(wanted.to_string()).expect("an answer from SQS");
+        let text = answer.body_mut().read_to_string().expect("text from SQS");
         assert_eq!(answer.status(), 200, "{operation}: {text}");
-        serde_json::from_str(&text).expect("JSON of SQS")
+        serde_json::from_str(&text).expect("JSON from SQS")
     }
 
-    /// Looks again and again until something is so, and whether it was within `patience`.
+    /// Checks a condition repeatedly. Returns whether it was true within `patience`.
     pub fn eventually(&self, patience: Duration, mut holds: impl FnMut() -> bool) -> bool {
         let started = Instant::now();
         while !holds() {

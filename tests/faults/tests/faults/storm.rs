@@ -1,4 +1,4 @@
-//! The storm: load, faults and kills at once, and what must be true when it is over.
+//! The storm: load, faults and kills at the same time, and the rules that must hold afterwards.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -12,35 +12,36 @@ use crate::clients::{Accepted, Clients, Submitted};
 use crate::fault;
 use crate::judge;
 use crate::kills::{self, Victims};
+use crate::order::Kind;
 use crate::poison::{self, Message};
 use crate::report::Report;
 use crate::service::Service;
 
-/// The share of the tasks that end in the storm, so that the workers are under fire for most of
-/// the work; and how long that may take after the last submission.
+/// The share of the tasks that must end during the storm, so that faults hit most of the work, and
+/// the longest time for that after the last submission.
 const IN_STORM: f64 = 0.95;
 const STORM_PATIENCE: Duration = Duration::from_secs(120);
 
-/// How long the rest may take when the storm is over: the longest backoffs, and a queue that is
-/// still to be worked on.
+/// The longest time for the remaining tasks after the storm: the longest backoffs, and the messages
+/// that are still in the queues.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-/// How long it is between two sets of useless messages.
+/// The time between two sets of poison messages.
 const POISON_EVERY: Duration = Duration::from_secs(8);
 
-/// How many records are read at once.
+/// How many records are read concurrently.
 const READERS: usize = 12;
 
-/// How many violations are told in full.
+/// How many violations are printed in full.
 const TOLD: usize = 20;
 
-/// Submits `tasks` tasks in a storm, and judges what came of them.
+/// Submits `tasks` tasks during a storm, and checks their records.
 pub fn run(service: &Service, seed: u64, tasks: u64) {
     let started = Instant::now();
     let before = service.observer().counts();
     let known: HashSet<String> = ids(&service.list()).into_iter().collect();
     let (submitted, victims, messages) = storm(service, seed, tasks);
-    let mut times = vec![("the storm was over", started.elapsed())];
+    let mut times = vec![("the storm ended", started.elapsed())];
 
     let mut wrong = submitted.violations.clone();
     wrong.extend(settle(service));
@@ -63,6 +64,7 @@ pub fn run(service: &Service, seed: u64, tasks: u64) {
     wrong.extend(judge_lists(&submitted, &listed));
     wrong.extend(judge_records(service, &submitted, &messages, &records));
     wrong.extend(judge_dead_letters(service, &messages));
+    wrong.extend(judge_schedules(service, &submitted));
     for violation in wrong.iter().take(TOLD) {
         println!("✗ {violation}\n");
     }
@@ -73,14 +75,14 @@ pub fn run(service: &Service, seed: u64, tasks: u64) {
     );
 }
 
-/// Lets everything happen at once, and ends it when most tasks have ended.
+/// Runs the load, the faults and the kills, and stops the faults when most tasks have ended.
 fn storm(service: &Service, seed: u64, tasks: u64) -> (Submitted, Victims, Vec<Message>) {
     let over = AtomicBool::new(false);
     service.set_stormy(true);
     let all = thread::scope(|scope| {
         let killer = scope.spawn(|| kills::run(service, seed, &over));
         let poisoner = scope.spawn(|| send_poison(service, seed, &over));
-        // Joined, so that a panic ends the others too.
+        // Joined, so that a panic ends the other threads too.
         let clients = scope.spawn(|| Clients::new(service, seed, tasks).run());
         let submitted = clients.join();
         if let Ok(submitted) = &submitted {
@@ -95,11 +97,11 @@ fn storm(service: &Service, seed: u64, tasks: u64) -> (Submitted, Victims, Vec<M
     service.set_stormy(false);
     match all {
         (Ok(submitted), Ok(victims), Ok(messages)) => (submitted, victims, messages),
-        _ => panic!("the storm broke off: a thread's message is above"),
+        _ => panic!("the storm was cut short: see the message of a thread above"),
     }
 }
 
-/// Sends a set of useless messages, duplicates and good ones now and then.
+/// Sends a set of poison messages, duplicates and good messages from time to time.
 fn send_poison(service: &Service, seed: u64, over: &AtomicBool) -> Vec<Message> {
     let mut random = fault::random(seed, "poison", 0, "");
     let mut sent = Vec::new();
@@ -125,10 +127,10 @@ fn ended(service: &Service, submitted: &Submitted) -> usize {
     service.observer().ended(ids)
 }
 
-/// Waits until nothing is left to be done: as long as a task has not ended, there is a message of it.
+/// Waits until the queues are empty. A task that has not ended always has a message.
 fn settle(service: &Service) -> Option<String> {
     let is_empty = service.eventually(PATIENCE, || service.queued() == 0);
-    (!is_empty).then(|| format!("the queues keep {} messages", service.queued()))
+    (!is_empty).then(|| format!("the queues still have {} messages", service.queued()))
 }
 
 fn ids(records: &[Value]) -> Vec<String> {
@@ -138,7 +140,7 @@ fn ids(records: &[Value]) -> Vec<String> {
     ids.map(str::to_owned).collect()
 }
 
-/// The records of these tasks, each asked for by itself.
+/// The records of these tasks, each read by itself.
 fn read_all(service: &Service, ids: &[String]) -> Vec<Value> {
     let next = AtomicUsize::new(0);
     let records = Mutex::new(Vec::new());
@@ -155,7 +157,7 @@ fn read_all(service: &Service, ids: &[String]) -> Vec<Value> {
     records.into_inner().expect("records")
 }
 
-/// Every task that was accepted is in the list, and every one once.
+/// Every accepted task is in the list exactly once.
 fn judge_lists(submitted: &Submitted, listed: &[String]) -> Vec<String> {
     let mut wrong = Vec::new();
     let once: HashSet<&String> = listed.iter().collect();
@@ -165,7 +167,7 @@ fn judge_lists(submitted: &Submitted, listed: &[String]) -> Vec<String> {
     }
     for task in &submitted.accepted {
         if !once.contains(&task.id) {
-            wrong.push(format!("task {} is accepted and not listed", task.id));
+            wrong.push(format!("task {} is accepted but not listed", task.id));
         }
     }
     wrong
@@ -204,24 +206,24 @@ fn judge_records(
         .filter(|id| records.iter().all(|record| record["task_id"] != **id))
     {
         wrong.push(format!(
-            "the message of task {id} was sent, and there is no record of it"
+            "the message of task {id} was sent, but the task has no record"
         ));
     }
     wrong
 }
 
-/// A violation, with all that is known of it.
+/// A violation, with the task's record, writes and log lines.
 fn tell(service: &Service, id: &str, found: &[String], record: &Value) -> String {
     format!(
-        "task {id}: {}\n{record:#}\nwhat was written to it, and what went wrong:\n{}\nthe last lines about it:\n{}",
+        "task {id}: {}\n{record:#}\nwrites to the record, and faults:\n{}\nlast log lines about the task:\n{}",
         found.join("; "),
         service.observer().story(id),
         service.last_lines_with(id, 20)
     )
 }
 
-/// The dead-letter queue has all that is poison, each with its reason, and nothing else. A call that
-/// was repeated may have put one into it more than once.
+/// The dead-letter queue has exactly the poison messages, each with a reason. Repeated calls may
+/// have sent a message more than once.
 fn judge_dead_letters(service: &Service, messages: &[Message]) -> Vec<String> {
     let mut wrong = Vec::new();
     let kept = service.take_dead_letters();
@@ -229,14 +231,51 @@ fn judge_dead_letters(service: &Service, messages: &[Message]) -> Vec<String> {
     let poison: HashSet<&str> = poison.map(|message| message.body.as_str()).collect();
     for (body, reason) in &kept {
         if !poison.contains(body.as_str()) {
-            wrong.push(format!("the dead-letter queue has {body}, for {reason:?}"));
+            wrong.push(format!(
+                "the dead-letter queue has {body} with the reason {reason:?}"
+            ));
         } else if reason.is_empty() {
-            wrong.push(format!("the dead-letter queue tells no reason for {body}"));
+            wrong.push(format!("the dead-letter queue has no reason for {body}"));
         }
     }
     let kept: HashSet<&str> = kept.iter().map(|(body, _)| body.as_str()).collect();
     for body in poison.difference(&kept) {
-        wrong.push(format!("the dead-letter queue lacks {body:?}"));
+        wrong.push(format!("the dead-letter queue does not have {body:?}"));
+    }
+    wrong
+}
+
+/// A cancelled task's schedule is deleted. If the schedule remains, the function has logged why.
+fn judge_schedules(service: &Service, submitted: &Submitted) -> Vec<String> {
+    let left = service.schedules();
+    let is_scheduled = |task: &&Accepted| matches!(task.order.kind, Kind::Scheduled { .. });
+    let scheduled: Vec<&Accepted> = submitted.accepted.iter().filter(is_scheduled).collect();
+    println!(
+        "schedules of {} cancelled tasks: {} remain\n",
+        scheduled.len(),
+        left.len()
+    );
+    let is_of = |name: &String, task: &Accepted| name.starts_with(&task.id);
+    let is_told = |task: &Accepted| {
+        let lines = service.last_lines_with(&task.id, usize::MAX);
+        lines.contains("a one-time schedule was not deleted")
+    };
+    let mut wrong = Vec::new();
+    for task in &scheduled {
+        if left.iter().any(|name| is_of(name, task)) && !is_told(task) {
+            wrong.push(format!(
+                "task {} is cancelled, but its schedule remains",
+                task.id
+            ));
+        }
+    }
+    for name in &left {
+        if !scheduled.iter().any(|task| is_of(name, task)) {
+            wrong.push(format!("the schedule {name} belongs to no accepted task"));
+        }
+    }
+    if !scheduled.is_empty() && left.len() == scheduled.len() {
+        wrong.push("no schedule was deleted".to_owned());
     }
     wrong
 }

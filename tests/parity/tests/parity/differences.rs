@@ -1,10 +1,10 @@
-//! Where this service differs from FastAPI on purpose. The README tells users the same.
+//! Where this service differs from FastAPI on purpose. `docs/FASTAPI.md` lists the same.
 
 use crate::services::Exchange;
 
 /// One deliberate difference.
 pub struct Difference {
-    /// How the README's list tells it: the beginning of its entry.
+    /// The beginning of its entry in the list of `docs/FASTAPI.md`.
     pub told: &'static str,
     /// Whether it explains all in which two answers differ.
     pub explains: fn(&Exchange) -> bool,
@@ -67,7 +67,7 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        told: "What FastAPI reads and then cannot write",
+        told: "A body that FastAPI reads and cannot write again",
         explains: |exchange| {
             let detail = r#"{"detail":"Out of range float values are not JSON compliant"}"#;
             let said = exchange.ours.text();
@@ -78,7 +78,7 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        told: "What FastAPI reads and then cannot write",
+        told: "A body that FastAPI reads and cannot write again",
         explains: |exchange| {
             let detail = r#"{"detail":"A text has a surrogate without its other half"}"#;
             cannot_write(exchange)
@@ -87,7 +87,7 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        told: "What FastAPI reads and then cannot write",
+        told: "A body that FastAPI reads and cannot write again",
         explains: |exchange| {
             fails(exchange)
                 && exchange.ours.status == 422
@@ -105,7 +105,7 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        told: "A path is what API Gateway makes of it",
+        told: "A path is read as API Gateway hands it over",
         explains: |exchange| {
             let path = exchange.request.path();
             let mut escapes = path.split('%').skip(1);

@@ -2,7 +2,7 @@
 //!
 //! Both run for real. They are sent the same bytes: first a written table, then random requests. The
 //! status, `content-type`, `location`, `allow` and the body must be equal, but for the deliberate
-//! differences that `differences.rs` lists and the README tells.
+//! differences that `differences.rs` and `docs/FASTAPI.md` list.
 //!
 //! `PARITY_REQUESTS` sets how many random requests are sent and `PARITY_SEED` which. One that differs
 //! is made as small as it can be before it is shown.
@@ -53,10 +53,10 @@ fn this_service_answers_as_fastapi_does() {
 }
 
 #[test]
-fn the_readme_tells_every_difference() {
-    let readme = std::fs::read_to_string(project::root().join("README.md")).expect("the README");
-    let (_, list) = readme
-        .split_once("## Differences from the FastAPI service\n")
+fn the_documentation_lists_every_difference() {
+    let page = std::fs::read_to_string(project::root().join("docs/FASTAPI.md")).expect("the page");
+    let (_, list) = page
+        .split_once("## Differences that the comparison tests\n")
         .expect("the list");
     let list = list.split("\n## ").next().unwrap_or_default();
     let told: Vec<&str> = DIFFERENCES
@@ -66,7 +66,7 @@ fn the_readme_tells_every_difference() {
     for told in told.iter().chain([&DIRECT]) {
         assert!(
             list.contains(&format!("\n* {told}")),
-            "not in the README: {told}"
+            "not in docs/FASTAPI.md: {told}"
         );
     }
     for entry in list.split("\n* ").skip(1) {

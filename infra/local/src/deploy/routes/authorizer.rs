@@ -9,18 +9,18 @@ use crate::aws::Aws;
 use crate::error::{Error, Result};
 use crate::security::{Authorizer, Security};
 
-/// An authorizer that there is.
+/// An authorizer that exists in the API.
 #[derive(Debug)]
 pub(super) struct Attached {
     pub(super) id: String,
-    /// The `AuthorizationType` of routes that have it.
+    /// The `AuthorizationType` of routes with this authorizer.
     pub(super) kind: &'static str,
 }
 
-/// Creates the authorizer, or brings it up to date.
+/// Creates the authorizer, or updates the existing one.
 ///
 /// # Errors
-/// When its function was not created, or the endpoints refuse.
+/// When the authorizer's function does not exist, or the endpoints refuse a call.
 pub(super) fn converge(
     aws: &Aws,
     api: &str,
@@ -31,7 +31,8 @@ pub(super) fn converge(
     let mut id = None;
     for known in items(aws, api, "authorizers")? {
         let path = format!("/{api}/authorizers/{}", text(&known, "authorizerId"));
-        // What it is for cannot be changed, only how it is done.
+        // An authorizer's name and type cannot be changed, only its other settings.
+        //
         if known["name"] == body["name"] && known["authorizerType"] == body["authorizerType"] {
             call(aws, "PATCH", &path, Some(&body))?;
             id = Some(text(&known, "authorizerId").to_owned());

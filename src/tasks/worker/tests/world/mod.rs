@@ -12,7 +12,6 @@ use serde::Deserialize;
 use tokio::task::{JoinHandle, spawn_local};
 
 use super::*;
-use crate::clock::stopped;
 use crate::dynamodb::testing::{Gate, Rows, Side};
 use crate::tasks::client::{Accepted, RetryOutcome, SubmitError, Submitter};
 use crate::tasks::store::Cancelled;

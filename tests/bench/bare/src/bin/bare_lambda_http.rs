@@ -1,5 +1,5 @@
-//! What anyone writes first with `lambda_http`: one route, one constant answer, and nothing built
-//! before the first event.
+//! A minimal function with `lambda_http`: one route, one constant answer, and no set-up before the
+//! first event.
 
 use lambda_http::{Body, Error, Request, Response, run, service_fn};
 

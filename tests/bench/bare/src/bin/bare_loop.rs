@@ -1,12 +1,12 @@
-//! The loop to the Lambda Runtime API with `std` alone: what no function in Rust can be smaller or
-//! faster than. It reads no more of an event than its id, and gives each the same answer.
+//! The loop to the Lambda Runtime API with only `std`, a lower bound for the size and time of a
+//! function in Rust. It reads only an event's id, and gives every event the same answer.
 
 use std::env;
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 
-/// What an HTTP API takes as an answer (payload format 2.0): `GET /` of the service.
+/// The answer to an HTTP API (payload format 2.0): `GET /` of the service.
 const ANSWER: &str = r#"{"statusCode":200,"headers":{"content-type":"application/json"},"body":"{\"message\":\"Welcome to the async service\"}"}"#;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A connection to the Runtime API, kept for all invocations.
+/// A connection to the Runtime API that stays open for all invocations.
 struct Runtime {
     address: String,
     stream: BufReader<TcpStream>,
@@ -28,7 +28,7 @@ struct Runtime {
 impl Runtime {
     fn connect(address: String) -> Result<Self, Box<dyn Error>> {
         let stream = TcpStream::connect(&address)?;
-        // A request is one write, which is not to wait for more.
+        // A request is one write, so Nagle's algorithm would only delay it.
         stream.set_nodelay(true)?;
         Ok(Self {
             address,
@@ -36,7 +36,8 @@ impl Runtime {
         })
     }
 
-    /// Waits for an event, and returns its request id; none when the other side has hung up.
+    /// Waits for an event and returns its request id; `None` when the server has closed the
+    /// connection.
     fn next(&mut self) -> Result<Option<String>, Box<dyn Error>> {
         self.send(&format!(
             "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nhost: {}\r\n\r\n",
@@ -56,7 +57,7 @@ impl Runtime {
             self.address,
             ANSWER.len()
         ))?;
-        self.receive()?.ok_or("no word on the answer")?;
+        self.receive()?.ok_or("no response to the answer")?;
         Ok(())
     }
 
@@ -64,20 +65,20 @@ impl Runtime {
         Ok(self.stream.get_mut().write_all(request.as_bytes())?)
     }
 
-    /// Reads a response with its body, which is dropped; none when there is no further one.
+    /// Reads a response and drops its body; `None` when the server has closed the connection.
     fn receive(&mut self) -> Result<Option<Head>, Box<dyn Error>> {
         let Some(head) = Head::read(&mut self.stream)? else {
             return Ok(None);
         };
         let mut body = self.stream.by_ref().take(head.length);
         if io::copy(&mut body, &mut io::sink())? < head.length {
-            return Err("a body that breaks off".into());
+            return Err("a body was cut off".into());
         }
         Ok(Some(head))
     }
 }
 
-/// What of a response's head matters here.
+/// The parts of a response's head that this program uses.
 #[derive(Default)]
 struct Head {
     length: u64,
@@ -97,7 +98,7 @@ impl Head {
             .nth(1)
             .is_none_or(|status| !status.starts_with('2'))
         {
-            return Err(format!("the Runtime API says {}", line.trim_end()).into());
+            return Err(format!("the Runtime API answered {}", line.trim_end()).into());
         }
         let mut head = Self::default();
         loop {

@@ -1,4 +1,4 @@
-//! Rows of tasks that nobody submitted, to fill a table with.
+//! Generated rows of tasks, which fill a table.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,21 +9,21 @@ use serde_json::json;
 use crate::groups::tasks::DATA;
 use crate::stage::Stage;
 
-/// The table of tasks, by its name in the local stack.
+/// The tasks table's name in the local stack.
 const TABLE: &str = "async-service-tasks";
-/// Rows that are imported at once.
+/// How many rows one import has.
 const CHUNK: u64 = 10_000;
-/// One in so many is cancelled, the others have completed.
+/// One generated task in `RARE` is cancelled, the others have completed.
 const RARE: u64 = 100;
-/// Milliseconds between one made-up task and the next.
+/// Milliseconds between two generated tasks.
 const PACE: u64 = 10;
-/// The middle of all made-up tasks lies so many milliseconds back.
+/// How many milliseconds before now the middle of all generated tasks is.
 const AGE: u64 = 24 * 60 * 60 * 1_000;
-/// Partitions of the lists, as in `src/tasks/store/list.rs`.
+/// The partitions of the lists, as in `src/tasks/store/list.rs`.
 const SHARDS: u64 = 8;
 
-/// A source of rows. The first is the newest of the older half, the second the oldest of the newer
-/// half, and so on, so that the middle of the list stays where it is while the table grows.
+/// Generates rows. The first row is the newest of the older half, the second the oldest of the
+/// newer half, and so on, so that the middle of the list does not move while the table grows.
 pub struct Rows {
     completed: Item,
     cancelled: Item,
@@ -32,10 +32,11 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Rows after the pattern of two real ones, which are made and left in the table.
+    /// Uses two real rows as patterns. The two tasks are submitted here and their rows stay in the
+    /// table.
     ///
     /// # Errors
-    /// When the functions fail, or write other rows than are made here.
+    /// When the functions fail, or write other rows than this file generates.
     pub fn new(stage: &mut Stage) -> Result<Rows> {
         let completed = stage.completed_task()?;
         let task = stage.ask("POST", "/process/", Some(DATA))?;
@@ -53,10 +54,10 @@ impl Rows {
         })
     }
 
-    /// Fills the table up to so many rows.
+    /// Adds rows until the table has `size` rows.
     ///
     /// # Errors
-    /// When the database does not take them.
+    /// When the database refuses rows.
     pub fn fill(&mut self, database: &Database, size: u64) -> Result<()> {
         while self.made < size {
             let end = size.min(self.made + CHUNK);
@@ -68,7 +69,7 @@ impl Rows {
         Ok(())
     }
 
-    /// The id of one of the rows that have been made; each is as likely as any other.
+    /// The id of one of the generated rows, each with the same probability.
     #[must_use]
     pub fn some_id(&self, turn: u64) -> String {
         id(scramble(!turn) % self.made.max(1))
@@ -88,7 +89,7 @@ impl Rows {
     }
 }
 
-/// A row that a function wrote.
+/// A row that a function has written.
 fn pattern(database: &Database, id: &str) -> Result<Item> {
     let request = json!({"TableName": TABLE, "Key": {"id": {"S": id}, "part": {"N": "0"}}});
     let request = serde_json::from_value(request).context("a request")?;
@@ -97,11 +98,13 @@ fn pattern(database: &Database, id: &str) -> Result<Item> {
     let again = like(&row, id, number(&row, "created_at").unwrap_or_default());
     match again == row {
         true => Ok(row),
-        false => Err(Error::new(format!("rows are not made as here: {row:?}"))),
+        false => Err(Error::new(format!(
+            "functions write other rows than this file: {row:?}"
+        ))),
     }
 }
 
-/// The row of a task with another id and another time.
+/// A task's row with another id and another time.
 fn like(pattern: &Item, id: &str, created: u64) -> Item {
     let was = number(pattern, "created_at").unwrap_or_default();
     let mut row = pattern.clone();
@@ -135,7 +138,7 @@ fn number(row: &Item, name: &str) -> Option<u64> {
     }
 }
 
-/// The id of a row: a UUID as the functions make it, and always the same.
+/// The id of a generated row: a UUID of the functions' form, the same in every run.
 fn id(number: u64) -> String {
     let (high, low) = (scramble(2 * number), scramble(2 * number + 1));
     format!(
@@ -148,7 +151,7 @@ fn id(number: u64) -> String {
     )
 }
 
-/// A number that looks random: the output function of SplitMix64
+/// A pseudo-random number: the output function of SplitMix64
 /// (<https://prng.di.unimi.it/splitmix64.c>).
 fn scramble(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -186,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_like_a_real_one_is_that_one() {
+    fn a_row_with_the_pattern_s_id_and_time_equals_the_pattern() {
         let rows = rows();
         assert_eq!(like(&rows.completed, "0a", 1000), rows.completed);
         assert_eq!(like(&rows.cancelled, "0a", 1000), rows.cancelled);
@@ -197,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_lie_around_the_middle() {
+    fn rows_are_spread_around_the_middle() {
         let rows = rows();
         let times = (0..4).map(|at| number(&rows.row(at), "created_at"));
         let times: Vec<_> = times.flatten().collect();
@@ -205,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_uuids_and_differ() {
+    fn ids_are_distinct_uuids() {
         let ids: HashSet<String> = (0..10_000).map(id).collect();
         assert_eq!(ids.len(), 10_000);
         let is_random =

@@ -1,4 +1,4 @@
-//! What operations on tasks cost while their table grows.
+//! The cost of operations on tasks while the table grows.
 
 use local_stack::process::interrupted;
 use local_stack::{Error, Result};
@@ -26,10 +26,10 @@ const LATENCY: &str = "latency, median";
 const DATABASE: &str = "CPU time of the embedded database in it";
 const CALLS: &str = "AWS calls for an invocation";
 
-/// Something that is done with the table.
+/// An operation on the table.
 #[derive(Debug, Clone, Copy)]
 struct Operation {
-    /// What it is called in tables.
+    /// The operation's name in the report.
     name: &'static str,
     function: &'static str,
     ask: Ask,
@@ -37,11 +37,11 @@ struct Operation {
 
 #[derive(Debug, Clone, Copy)]
 enum Ask {
-    /// The same request each time, with the cursor of the middle in the place of `{middle}`.
+    /// The same request each time, with the cursor of the middle of the list for `{middle}`.
     Same(&'static str),
-    /// A request for one of the tasks, in the place of `{id}`.
+    /// A request for a random task, with its id for `{id}`.
     Each(&'static str),
-    /// A batch of fresh tasks.
+    /// A batch of new tasks.
     Batch,
 }
 
@@ -78,7 +78,7 @@ const OPERATIONS: [Operation; 6] = [
     },
 ];
 
-/// What the operations are measured with.
+/// The state of the measurement.
 struct Measuring {
     stage: Stage,
     rows: Rows,
@@ -90,7 +90,7 @@ struct Measuring {
 fn run(bench: &mut Bench) -> Result<Vec<Series>> {
     let effort = bench.effort;
     let mut figures = Figures::new(GROUP.name);
-    // A stage of its own: other groups shall not meet so many rows.
+    // Its own stage, so that other groups do not measure with so many rows.
     let mut measuring = Measuring::start(bench.stage.another()?, effort)?;
     let mut functions = functions(&measuring.stage)?;
     let mut is_warm = false;
@@ -99,7 +99,7 @@ fn run(bench: &mut Bench) -> Result<Vec<Series>> {
         let database = measuring.stage.endpoint().database();
         measuring.rows.fill(database, size)?;
         if !is_warm {
-            // The first invocations open connections, and do not count.
+            // The first invocations open connections and are not counted.
             measuring.round(&mut functions, size, &mut Figures::new(GROUP.name))?;
             is_warm = true;
         }
@@ -108,18 +108,18 @@ fn run(bench: &mut Bench) -> Result<Vec<Series>> {
         }
     }
     let mut series = figures.into_series();
-    // Each operation's growth in neighbouring rows.
+    // The figures of one operation are in adjacent rows.
     series.sort_by_key(|series| place(&series.subject));
     Ok(series)
 }
 
-/// An operation's place among all, by what its figures are of.
+/// The position of a figure's operation in the list of operations.
 fn place(subject: &str) -> Option<usize> {
     let is_of = |operation: &Operation| subject.starts_with(operation.name);
     OPERATIONS.iter().position(is_of)
 }
 
-/// A process for each operation.
+/// Starts a process for each operation.
 fn functions(stage: &Stage) -> Result<Vec<Function>> {
     let start = |operation: &Operation| {
         let program = stage.program(operation.function)?;
@@ -131,7 +131,8 @@ fn functions(stage: &Stage) -> Result<Vec<Function>> {
 impl Measuring {
     fn start(mut stage: Stage, effort: Effort) -> Result<Measuring> {
         let mut rows = Rows::new(&mut stage)?;
-        // The two real tasks are newer than all others, and ten more make half of these.
+        // The two real tasks are newer than all others, and ten more rows are the newer half of
+        // twenty.
         rows.fill(stage.endpoint().database(), 20)?;
         let (name, event) = stage.event("GET", "/tasks/?limit=12", None)?;
         let (mut function, _) = Function::start(&stage.program(&name)?)?;
@@ -146,7 +147,7 @@ impl Measuring {
         })
     }
 
-    /// One round of all operations.
+    /// Measures one round of all operations.
     fn round(
         &mut self,
         functions: &mut [Function],
@@ -158,7 +159,7 @@ impl Measuring {
             .try_for_each(|(operation, function)| self.measure(operation, function, size, figures))
     }
 
-    /// One round of an operation.
+    /// Measures one round of an operation.
     fn measure(
         &mut self,
         operation: &Operation,
@@ -191,7 +192,7 @@ impl Measuring {
         Ok(())
     }
 
-    /// The events of one round of an operation, which are made before it begins.
+    /// The events of one round of an operation, created before the round starts.
     fn events(&mut self, ask: Ask) -> Result<Vec<String>> {
         let (reads, batches) = (self.effort.of(300, 50), self.effort.of(20, 5));
         match ask {
@@ -219,7 +220,7 @@ impl Measuring {
     }
 }
 
-/// One invocation, which must have done what it is measured for: no error, no list that is cut short.
+/// Invokes a function, and checks that the answer is no error and no truncated list.
 fn invoke(ask: Ask, function: &mut Function, event: &str) -> Result<Answer> {
     if interrupted() {
         return Err(Error::new("stopped"));
@@ -254,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_operation_s_name_begins_with_another_s() {
+    fn no_operation_s_name_is_the_prefix_of_another() {
         for (at, operation) in OPERATIONS.iter().enumerate() {
             assert_eq!(place(&format!("{}, 1,000", operation.name)), Some(at));
         }

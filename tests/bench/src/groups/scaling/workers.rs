@@ -1,4 +1,4 @@
-//! What more workers give.
+//! The throughput and cost of more workers.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -33,12 +33,12 @@ const WORKERS: &str = "cores at work: the workers";
 const ROWS: &str = "cores at work: the embedded DynamoDB";
 const QUEUE: &str = "cores at work: the emulated SQS";
 
-/// So many workers.
+/// A number of workers.
 #[derive(Debug, Clone, Copy)]
 struct Crowd {
     name: &'static str,
     size: usize,
-    /// Whether only one of them works at a time.
+    /// Whether only one of the workers runs at a time.
     in_turn: bool,
 }
 
@@ -50,8 +50,8 @@ const fn crowd(name: &'static str, size: usize, in_turn: bool) -> Crowd {
     }
 }
 
-/// The last tells what of a task's cost is due to the number of workers, and what to their using
-/// the same cores at the same time.
+/// Compared with 8 concurrent workers, the last entry separates the cost of more processes from the
+/// cost of sharing cores.
 const CROWDS: [Crowd; 5] = [
     crowd("1 worker", 1, false),
     crowd("2 workers", 2, false),
@@ -59,7 +59,7 @@ const CROWDS: [Crowd; 5] = [
     crowd("8 workers", 8, false),
     crowd("8 workers in turn", 8, true),
 ];
-/// Processes that submit.
+/// The number of processes that submit tasks.
 const SUBMITTERS: usize = 4;
 
 fn run(bench: &mut Bench) -> Result<Vec<Series>> {
@@ -91,7 +91,7 @@ fn run(bench: &mut Bench) -> Result<Vec<Series>> {
     Ok(figures.into_series())
 }
 
-/// Has workers run batches.
+/// Measures workers while they run batches.
 fn measure(
     crowd: Crowd,
     stage: &Stage,
@@ -125,7 +125,7 @@ fn measure(
     Ok(())
 }
 
-/// How often the workers have gone to sleep.
+/// How often the workers' threads have gone to sleep.
 fn pauses(workers: &[Function]) -> Result<u64> {
     workers
         .iter()
@@ -133,8 +133,8 @@ fn pauses(workers: &[Function]) -> Result<u64> {
         .sum()
 }
 
-/// Submits tasks, and takes their messages: the events of batches, all of which are there before
-/// the first worker begins.
+/// Submits tasks and takes their messages out of the queue. Returns the events of the batches, all
+/// of which exist before the first worker starts.
 fn batches(stage: &Stage, submitters: &Pool, tasks: usize) -> Result<Vec<String>> {
     let queue = stage.queue();
     queue.purge()?;
@@ -162,7 +162,8 @@ fn batches(stage: &Stage, submitters: &Pool, tasks: usize) -> Result<Vec<String>
     Ok(events)
 }
 
-/// Has workers run all batches, each as many as it can, perhaps one worker at a time.
+/// Runs all batches on the workers, each of which takes the next batch when it is free; optionally
+/// only one worker runs at a time.
 fn work(workers: &mut [Function], batches: Vec<String>, in_turn: bool) -> Result<()> {
     let (left, turn) = (Mutex::new(batches.into_iter()), Mutex::new(()));
     let (left, turn) = (&left, in_turn.then_some(&turn));
@@ -181,13 +182,13 @@ fn work(workers: &mut [Function], batches: Vec<String>, in_turn: bool) -> Result
     }))
 }
 
-/// The next of what several threads share; nothing after an interruption.
+/// The next element of a shared iterator; `None` after an interruption.
 fn next<T>(left: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
     let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
     left.next().filter(|_| !interrupted())
 }
 
-/// Does all of this at the same time, each in a thread of its own.
+/// Runs each function in its own thread.
 fn at_once<W: FnOnce() -> Result<()> + Send>(works: impl Iterator<Item = W>) -> Result<()> {
     thread::scope(|scope| {
         let threads: Vec<_> = works.map(|work| scope.spawn(work)).collect();
@@ -207,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_failure_fails_all() {
+    fn one_failed_thread_fails_at_once() {
         let works = |failing: usize| {
             (0..4).map(move |at| {
                 move || match at == failing {

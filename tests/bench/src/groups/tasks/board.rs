@@ -1,4 +1,4 @@
-//! Who waits for which task's result, and when it was stored.
+//! The times at which results were stored, and clients that wait for them.
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Sender, channel};
@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use local_stack::process::interrupted;
 use local_stack::{Error, Result};
 
-/// How long a result is waited for.
+/// The longest wait for a result.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The times at which results were stored, by the tasks' ids. A result may be stored before the
-/// client has been told its task's id.
+/// The times at which results were stored, by task id. A result may be stored before its client
+/// knows the task's id.
 #[derive(Debug, Default)]
 pub struct Board(Mutex<HashMap<String, Slot>>);
 
@@ -23,7 +23,7 @@ enum Slot {
 }
 
 impl Board {
-    /// A task's result is stored. Only the first time counts.
+    /// Records that a task's result was stored. Later calls for the same task have no effect.
     pub fn stored(&self, id: &str, at: Instant) {
         let mut slots = self.slots();
         match slots.remove(id) {
@@ -33,10 +33,10 @@ impl Board {
         }
     }
 
-    /// Waits until a task's result is stored; when that was.
+    /// Waits until a task's result is stored, and returns the time.
     ///
     /// # Errors
-    /// When it takes too long.
+    /// When the wait takes too long.
     pub fn wait(&self, id: &str) -> Result<Instant> {
         let (sender, stored) = channel();
         {
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_result_is_known_whoever_is_first() {
+    fn wait_returns_a_result_stored_before_or_after_its_start() {
         let board = Board::default();
         let at = Instant::now();
         board.stored("early", at);

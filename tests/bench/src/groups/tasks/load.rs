@@ -1,4 +1,4 @@
-//! What clients do: they submit tasks, and perhaps wait for each result before the next.
+//! Clients that submit tasks, and may wait for each result before the next submission.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -12,28 +12,28 @@ use super::board::Board;
 /// The clients of one measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
-    /// What it is called, after a figure's name.
+    /// The load's name, which follows a figure's name.
     pub name: &'static str,
-    /// How many submit at once.
+    /// How many clients submit concurrently.
     pub clients: usize,
-    /// How many tasks they submit in all.
+    /// How many tasks all clients submit.
     pub tasks: usize,
-    /// Whether a client waits for its task's result before it submits the next.
+    /// Whether a client waits for its task's result before its next submission.
     pub waits: bool,
 }
 
-/// What a load came to.
+/// The results of a load.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
-    /// Seconds from the beginning of each submission to the stored result.
+    /// Seconds from the start of each submission to the stored result.
     pub latencies: Vec<f64>,
-    /// From the first submission to the last answer to one.
+    /// From the start of the first submission to the answer to the last one.
     pub accepted: Duration,
-    /// From the first submission to the last stored result.
+    /// From the start of the first submission to the last stored result.
     pub elapsed: Duration,
 }
 
-/// One task as its client saw it.
+/// One task from its client's view.
 #[derive(Debug, Clone, Copy)]
 struct Lived {
     started: Instant,
@@ -41,10 +41,10 @@ struct Lived {
     stored: Instant,
 }
 
-/// Runs a load: `submit` submits one task and returns its id.
+/// Runs a load; `submit` submits one task and returns its id.
 ///
 /// # Errors
-/// When a submission fails, or a result does not come.
+/// When a submission fails, or a result is missing.
 pub fn run(
     load: &Load,
     board: &Board,
@@ -54,7 +54,7 @@ pub fn run(
     let lives = thread::scope(|scope| {
         let client = || client(load, board, &next, &submit);
         let clients: Vec<_> = (0..load.clients).map(|_| scope.spawn(client)).collect();
-        let died = |_| Err(Error::new("a client died"));
+        let died = |_| Err(Error::new("a client's thread panicked"));
         let lives = clients.into_iter();
         let lives = lives.map(|client| client.join().unwrap_or_else(died));
         lives.collect::<Result<Vec<_>>>()

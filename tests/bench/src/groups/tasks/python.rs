@@ -1,4 +1,4 @@
-//! The other side: FastAPI on uvicorn, a Celery worker, and Redis between them.
+//! The FastAPI service: FastAPI on uvicorn, a Celery worker, and Redis between them.
 
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
@@ -14,28 +14,28 @@ use super::board::Board;
 use super::redis::Results;
 use crate::peers::{Peers, Served};
 
-/// How long an answer is waited for.
+/// The longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The running peer.
+/// The running service.
 pub struct Python {
-    /// When its results were stored.
+    /// The times at which results were stored.
     pub board: Arc<Board>,
     agent: Agent,
     results: TcpStream,
     watcher: Option<JoinHandle<()>>,
-    // In the order in which they are stopped.
+    // The order of these fields is the order in which the programs are stopped.
     uvicorn: Served,
     celery: Process,
     redis: Served,
 }
 
 impl Python {
-    /// Starts its programs, and waits until a task has gone through all of them. Nothing where Redis
-    /// is not installed.
+    /// Starts the programs, and waits until one task has passed through all of them. `None` when
+    /// Redis is not installed.
     ///
     /// # Errors
-    /// When one does not start.
+    /// When a program does not start.
     pub fn start(peers: &Peers, upstream: &str) -> Result<Option<Python>> {
         let Some(redis) = peers.redis()? else {
             return Ok(None);
@@ -57,10 +57,10 @@ impl Python {
         Ok(Some(peer))
     }
 
-    /// Submits a task; its id.
+    /// Submits a task and returns its id.
     ///
     /// # Errors
-    /// When it is refused.
+    /// When the submission is refused.
     pub fn submit(&self) -> Result<String> {
         let url = format!("http://127.0.0.1:{}/process/", self.uvicorn.port);
         let request = self.agent.post(&url);
@@ -73,19 +73,19 @@ impl Python {
         Ok(id.to_owned())
     }
 
-    /// The process that takes tasks.
+    /// The process that accepts tasks.
     #[must_use]
     pub fn uvicorn(&self) -> u32 {
         self.uvicorn.pid()
     }
 
-    /// The parent of the process that runs tasks; both are at work.
+    /// The parent of the process that runs tasks; both use CPU time.
     #[must_use]
     pub fn celery(&self) -> u32 {
         self.celery.id()
     }
 
-    /// Queue and results.
+    /// The process of the queue and the results.
     #[must_use]
     pub fn redis(&self) -> u32 {
         self.redis.pid()
@@ -94,7 +94,7 @@ impl Python {
 
 impl Drop for Python {
     fn drop(&mut self) {
-        // Ends the watcher's wait.
+        // Ends the wait of the watcher's thread.
         let _ = self.results.shutdown(Shutdown::Both);
         if let Some(watcher) = self.watcher.take() {
             let _ = watcher.join();
@@ -102,7 +102,7 @@ impl Drop for Python {
     }
 }
 
-/// Notes each stored result, until the connection ends.
+/// Records each stored result until the connection ends.
 fn watch(mut results: Results, board: Arc<Board>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         while let Ok(id) = results.next() {
@@ -111,7 +111,7 @@ fn watch(mut results: Results, board: Arc<Board>) -> JoinHandle<()> {
     })
 }
 
-/// A connection for each of many clients, which stay open.
+/// An agent that keeps a connection open for each of many clients.
 fn agent() -> Agent {
     Agent::config_builder()
         .timeout_global(Some(PATIENCE))

@@ -1,5 +1,5 @@
-//! This service's side: `process` functions behind a queue of requests, and `worker` functions fed
-//! as Lambda's event source mapping feeds them.
+//! This service: `process` functions behind a queue of requests, and `worker` functions that get
+//! batches as from Lambda's event source mapping.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use crate::queue::{Queue, event, is_done};
 use crate::runtime::Function;
 use crate::stage::{Stage, http_answer};
 
-/// Functions of one kind, each of which serves one request at a time.
+/// Processes of one function, each of which serves one request at a time.
 pub struct Pool {
     idle: Mutex<Receiver<Function>>,
     back: Sender<Function>,
@@ -23,10 +23,10 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Starts them.
+    /// Starts the processes.
     ///
     /// # Errors
-    /// When one does not start.
+    /// When a process does not start.
     pub fn start(stage: &Stage, name: &str, size: usize) -> Result<Pool> {
         let program = stage.program(name)?;
         let (back, idle) = channel();
@@ -43,21 +43,21 @@ impl Pool {
         })
     }
 
-    /// Their processes.
+    /// The process ids.
     #[must_use]
     pub fn pids(&self) -> &[u32] {
         &self.pids
     }
 
-    /// Has the first that is free answer an event.
+    /// Sends an event to the first free process, and returns the answer.
     ///
     /// # Errors
-    /// When it fails.
+    /// When the function fails.
     pub fn invoke(&self, event: &[u8]) -> Result<Value> {
         let idle = lock(&self.idle).recv();
-        let mut function = idle.context("no function is left")?;
+        let mut function = idle.context("all processes have ended")?;
         let answer = function.invoke(event);
-        // Also one that has failed: others wait for it, and shall fail too.
+        // A failed process is returned too: other callers wait for it, and get its error.
         let _ = self.back.send(function);
         let (status, body) = http_answer(&answer?)?;
         match status {
@@ -69,7 +69,7 @@ impl Pool {
 
 /// The running service.
 pub struct Service {
-    /// When its results were stored.
+    /// The times at which results were stored.
     pub board: Arc<Board>,
     process: Pool,
     submission: String,
@@ -78,16 +78,16 @@ pub struct Service {
     workers: Vec<u32>,
 }
 
-/// What the event source mapping has done.
+/// The work of the event source mapping so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Fed {
     /// Invocations of the worker.
     pub batches: u64,
-    /// Messages in them.
+    /// Messages in all batches.
     pub messages: u64,
 }
 
-/// The event source mapping, as its threads share it.
+/// The event source mapping, which its threads share.
 struct Mapping {
     queue: Queue,
     state: Mutex<State>,
@@ -96,7 +96,7 @@ struct Mapping {
 
 #[derive(Default)]
 struct State {
-    /// Messages that were sent, less those that were received.
+    /// The number of sent messages minus the number of received ones.
     waiting: i64,
     stopped: bool,
     fed: Fed,
@@ -104,10 +104,10 @@ struct State {
 }
 
 impl Service {
-    /// Starts so many functions of each kind.
+    /// Starts processes of both functions.
     ///
     /// # Errors
-    /// When a part of it does not start.
+    /// When a part of the service does not start.
     pub fn start(stage: &Stage, processes: usize, workers: usize) -> Result<Service> {
         let queue = stage.queue();
         queue.purge()?;
@@ -131,10 +131,10 @@ impl Service {
         Ok(service)
     }
 
-    /// Submits a task; its id.
+    /// Submits a task and returns its id.
     ///
     /// # Errors
-    /// When it is refused, or a worker has failed.
+    /// When the submission is refused, or a worker has failed.
     pub fn submit(&self) -> Result<String> {
         if let Some(error) = self.mapping.state().failure.take() {
             return Err(error);
@@ -145,7 +145,7 @@ impl Service {
         Ok(id.to_owned())
     }
 
-    /// The processes that take tasks.
+    /// The processes that accept tasks.
     #[must_use]
     pub fn processes(&self) -> &[u32] {
         self.process.pids()
@@ -157,7 +157,7 @@ impl Service {
         &self.workers
     }
 
-    /// What the workers were given.
+    /// The work that the workers have received.
     #[must_use]
     pub fn fed(&self) -> Fed {
         self.mapping.state().fed
@@ -174,7 +174,8 @@ impl Drop for Service {
     }
 }
 
-/// Has stored results noted, and the mapping woken by messages, as long as somebody has the two.
+/// Records stored results, and wakes the mapping for each sent message, while the board and the
+/// mapping exist.
 fn observe(stage: &Stage, board: &Arc<Board>, mapping: &Arc<Mapping>) {
     let (board, mapping) = (Arc::downgrade(board), Arc::downgrade(mapping));
     stage.endpoint().observe(move |seen| {
@@ -190,7 +191,7 @@ fn observe(stage: &Stage, board: &Arc<Board>, mapping: &Arc<Mapping>) {
     });
 }
 
-/// The task that a write has completed.
+/// The id of the task that a write completes, if it completes one.
 fn completed(seen: &Seen<'_>) -> Option<String> {
     const COMPLETED: &str = r#"{"S":"completed"}"#;
     let text = std::str::from_utf8(seen.body).ok()?;
@@ -216,7 +217,7 @@ impl Mapping {
         lock(&self.state)
     }
 
-    /// Hands a worker one batch after the other, until the end.
+    /// Sends a worker one batch after another until the service stops.
     fn feed(&self, mut worker: Function) {
         while self.wait() {
             if let Err(error) = self.batch(&mut worker) {
@@ -225,8 +226,8 @@ impl Mapping {
         }
     }
 
-    /// Waits for messages. SQS answers a long poll as soon as a message is there; ministack looks
-    /// into an empty queue every 100 ms, so it is asked only when a message has passed by.
+    /// Waits for messages. SQS answers a long poll as soon as a message arrives. ministack checks
+    /// an empty queue only every 100 ms, so this function polls only after a message was sent.
     fn wait(&self) -> bool {
         let mut state = self.state();
         while state.waiting <= 0 && !state.stopped {
@@ -267,7 +268,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_write_of_a_result_completes_a_task() {
+    fn only_a_write_with_a_result_completes_a_task() {
         let of = |operation: &str, body: &str| {
             completed(&Seen {
                 operation,
