@@ -1,7 +1,7 @@
 //! `DELETE /tasks/{task_id}`: cancels a task.
 
 use async_service::clock::now_ms;
-use async_service::tasks::client::{Canceller, Cancelling};
+use async_service::tasks::client::{CancelOutcome, Canceller};
 use async_service::web::openapi::{ErrorDetail, Invalid, Unavailable};
 use async_service::web::task_view::{TaskView, task_id, unknown_task};
 use async_service::web::{Body, Extract, HttpError, Request, Response, StatusCode, answer};
@@ -35,12 +35,12 @@ pub async fn cancel_task(
 ) -> Result<Response<Body>, HttpError> {
     let id = task_id(&request)?;
     let (status, record) = match canceller.cancel(request.viewer(), id).await? {
-        Cancelling::Done(record) => (StatusCode::OK, record),
-        Cancelling::Requested(record) => (StatusCode::ACCEPTED, record),
-        Cancelling::Refused(state) => {
+        CancelOutcome::Done(record) => (StatusCode::OK, record),
+        CancelOutcome::Requested(record) => (StatusCode::ACCEPTED, record),
+        CancelOutcome::Refused(state) => {
             return Err(HttpError::conflict(format!("The task is {state}")));
         }
-        Cancelling::Unknown => return Err(unknown_task()),
+        CancelOutcome::Unknown => return Err(unknown_task()),
     };
     Ok(answer::json(status, &TaskView::new(record, now_ms())))
 }

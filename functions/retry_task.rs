@@ -1,6 +1,6 @@
 //! `POST /tasks/{task_id}/retry`: runs a task without a result again.
 
-use async_service::tasks::client::{Retrying, Submitter};
+use async_service::tasks::client::{RetryOutcome, Submitter};
 use async_service::web::openapi::{ErrorDetail, Invalid, Unavailable};
 use async_service::web::task_view::{AcceptedTask, task_id, unknown_task};
 use async_service::web::{
@@ -35,15 +35,15 @@ pub async fn retry_task(
 ) -> Result<Response<Body>, HttpError> {
     let id = task_id(&request)?;
     let refusal = match submitter.retry(request.viewer(), id).await? {
-        Retrying::Accepted(accepted) => {
+        RetryOutcome::Accepted(accepted) => {
             let path = format!("{}/tasks/{id}", request.prefix());
             let accepted = AcceptedTask::from(accepted);
             return Ok(answer::json(StatusCode::ACCEPTED, &accepted).at(&path));
         }
-        Retrying::Refused(state) => format!("The task is {state}"),
-        Retrying::WithoutInput => "The task's input is not known".to_owned(),
-        Retrying::Overtaken => "The task was run again already".to_owned(),
-        Retrying::Unknown => return Err(unknown_task()),
+        RetryOutcome::Refused(state) => format!("The task is {state}"),
+        RetryOutcome::WithoutInput => "The task's input is not known".to_owned(),
+        RetryOutcome::Overtaken => "The task was run again already".to_owned(),
+        RetryOutcome::Unknown => return Err(unknown_task()),
     };
     Err(HttpError::conflict(refusal))
 }

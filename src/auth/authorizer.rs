@@ -1,10 +1,10 @@
-//! What the authorizer function answers the gateway: who makes a request.
+//! The authorizer function: tells the gateway who makes a request.
 //!
-//! It lets every request through, and says in the answer's context who makes it, or that nobody
-//! known does; `web::guard` decides what that is good for. What it says depends on the caller's
-//! headers alone, and not on the route, so that an answer may be kept for all routes. Where the
-//! gateway keeps it, it does so by the header that it names as the identity source, and then nothing
-//! else is looked at here.
+//! The authorizer lets every request through. The answer's context names the caller, or says that the
+//! caller is unknown; `web::guard` then accepts or refuses the request. The answer depends only on the
+//! request's headers, not on the route, so the gateway may cache one answer for all routes. The
+//! cache's key is the header that the gateway names as the identity source; the authorizer then reads
+//! no other header.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -19,19 +19,19 @@ use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::error::Chain;
 
-/// The most keys whose rows one process keeps.
-const KEPT: usize = 1_000;
+/// The most rows in the cache of one process.
+const MAX_CACHED: usize = 1_000;
 
-/// The gateway's question, in its payload format 2.0: of all that it holds, what is looked at.
+/// The gateway's request, in payload format 2.0: only the fields that the authorizer reads.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthorizerRequest {
     headers: Option<HashMap<String, String>>,
-    /// The headers' values that the gateway keeps the answer by; none where it does not keep it.
+    /// The values of the headers that form the gateway's cache key; `None` without the cache.
     identity_source: Option<Vec<String>>,
 }
 
-/// The answer, in the form that HTTP APIs call simple.
+/// The answer, in the simple response format of HTTP APIs.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthorizerAnswer {
@@ -39,7 +39,7 @@ pub struct AuthorizerAnswer {
     context: Context,
 }
 
-/// What a function is told of the caller.
+/// The caller, for the function of the route.
 #[derive(Debug, Default, PartialEq, Serialize)]
 struct Context {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,44 +51,45 @@ struct Context {
     refused: Option<&'static str>,
 }
 
-/// What the context says of a request without a key.
+/// The reason in the context for a request without a key.
 pub const MISSING: &str = "missing";
-/// What it says of a key that is worth nothing. Why is written to the log alone.
+/// The reason in the context for a key that is not valid. Details are only in the log.
 pub const INVALID: &str = "invalid";
 
-/// Knows callers by their keys.
+/// Finds the caller of a request by its API key.
 #[derive(Debug)]
 pub struct Authorizer {
     mode: AuthMode,
     keys: ApiKeyStore,
-    /// How long a key's row is used without reading it again.
-    keep: Duration,
-    kept: Mutex<HashMap<String, (StoredKey, Instant)>>,
+    /// How long a key's row stays in the cache.
+    cache_time: Duration,
+    cache: Mutex<HashMap<String, (StoredKey, Instant)>>,
 }
 
 impl Authorizer {
-    /// Looks keys up in `keys`, and each again after `keep`.
-    pub fn new(mode: AuthMode, keys: ApiKeyStore, keep: Duration) -> Authorizer {
-        let kept = Mutex::default();
+    /// Looks up keys in `keys`, and caches each row for `cache_time`.
+    pub fn new(mode: AuthMode, keys: ApiKeyStore, cache_time: Duration) -> Authorizer {
+        let cache = Mutex::default();
         Authorizer {
             mode,
             keys,
-            keep,
-            kept,
+            cache_time,
+            cache,
         }
     }
 
     /// Who makes a request.
     ///
     /// # Errors
-    /// When the table does not answer. The gateway then answers 500, and keeps nothing.
+    /// When the table does not answer. The gateway then answers 500 and caches nothing.
     pub async fn answer(
         &self,
         request: &AuthorizerRequest,
     ) -> Result<AuthorizerAnswer, StoreError> {
         let context = match self.mode {
             AuthMode::Off => Context::default(),
-            // The gateway checks tokens itself, and asks only for the routes of the documentation.
+            // The gateway checks tokens itself, and calls the authorizer only for the documentation's
+            // routes.
             AuthMode::Jwt => refused(MISSING),
             AuthMode::ApiKey => {
                 let caller = self.caller(request, now_ms()).await;
@@ -108,16 +109,16 @@ impl Authorizer {
             Ok(key) => key,
             Err(reason) => return Ok(refused(reason)),
         };
-        let by_gateway = request.identity().is_some();
-        let row = self.row(key.id(), by_gateway).await?;
-        // What is compared with the key of an unknown id takes as long, and never matches.
+        let gateway_caches = request.identity().is_some();
+        let row = self.row(key.id(), gateway_caches).await?;
+        // For an unknown id the comparison with a hash of no key takes the same time.
         let hash = row.as_ref().map_or(&KeyHash::OF_NONE, |row| &row.hash);
         let matches = hash.matches(&key.hash());
         let why = match &row {
             None => "the id is unknown",
             Some(_) if !matches => "the secret is wrong",
-            Some(row) if row.disabled => "it is revoked",
-            Some(row) if row.is_expired(now) => "it is expired",
+            Some(row) if row.disabled => "the key is revoked",
+            Some(row) if row.is_expired(now) => "the key is expired",
             Some(row) => {
                 return Ok(Context {
                     caller: Some(row.name.clone()),
@@ -126,38 +127,38 @@ impl Authorizer {
                 });
             }
         };
-        tracing::info!(key = key.id(), why, "a key is worth nothing");
+        tracing::info!(key = key.id(), why, "a key is not valid");
         Ok(refused(INVALID))
     }
 
-    /// The row of a key. One that was read lately is used again, but where the gateway keeps answers
-    /// itself: a revoked key would live through both times. That there is no row is not kept, since
-    /// anybody can ask for any number of ids.
-    async fn row(&self, id: &str, by_gateway: bool) -> Result<Option<StoredKey>, StoreError> {
-        if by_gateway || self.keep.is_zero() {
+    /// The row of a key, from the cache or the table. If the gateway caches answers itself, this cache
+    /// is not used: a revoked key would stay valid for the sum of both times. An absent row is not
+    /// cached, because clients can request any number of unknown ids.
+    async fn row(&self, id: &str, gateway_caches: bool) -> Result<Option<StoredKey>, StoreError> {
+        if gateway_caches || self.cache_time.is_zero() {
             return self.keys.get(id).await;
         }
         let now = Instant::now();
         if let Some((row, read)) = self.lock().get(id)
-            && now.duration_since(*read) < self.keep
+            && now.duration_since(*read) < self.cache_time
         {
             return Ok(Some(row.clone()));
         }
         let row = self.keys.get(id).await?;
-        let mut kept = self.lock();
-        kept.remove(id);
+        let mut cache = self.lock();
+        cache.remove(id);
         if let Some(row) = &row {
-            if kept.len() >= KEPT {
-                kept.clear();
+            if cache.len() >= MAX_CACHED {
+                cache.clear();
             }
-            // The time before the read: what was revoked during it was read as it was before.
-            kept.insert(id.to_owned(), (row.clone(), now));
+            // The time is taken before the read, because a revocation during the read may be missed.
+            cache.insert(id.to_owned(), (row.clone(), now));
         }
         Ok(row)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (StoredKey, Instant)>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -169,9 +170,8 @@ fn refused(reason: &'static str) -> Context {
 }
 
 impl AuthorizerRequest {
-    /// The one key of a request: in `Authorization: Bearer`, or in `x-api-key`. Where several
-    /// values stand that are not the same, nobody can tell which one another server in between has
-    /// looked at, so none of them counts.
+    /// The key of a request: in `Authorization: Bearer`, or in `x-api-key`. Several different values
+    /// are refused, because a server in between may have checked another value than the authorizer.
     fn key(&self) -> Result<ApiKey, &'static str> {
         let (bearer, plain) = match self.identity() {
             Some(authorization) => (Some(bearer(authorization)), None),
@@ -189,13 +189,13 @@ impl AuthorizerRequest {
         text.and_then(ApiKey::parse).ok_or(INVALID)
     }
 
-    /// What the gateway keeps the answer by: the value of `Authorization`.
+    /// The gateway's cache key: the value of `Authorization`.
     fn identity(&self) -> Option<&str> {
         let values = self.identity_source.as_deref().unwrap_or_default();
         values.first().map(String::as_str).filter(|v| !v.is_empty())
     }
 
-    /// The value of a header; a header that is there twice is worth nothing.
+    /// The value of a header. A repeated header is refused.
     fn header(&self, name: &str) -> Result<Option<&str>, &'static str> {
         let mut values = self
             .headers
@@ -212,7 +212,7 @@ impl AuthorizerRequest {
     }
 }
 
-/// The credential behind the scheme `Bearer`, whose name may be in any case (RFC 9110, section 11.1).
+/// The credential after the scheme `Bearer`. The scheme is case-insensitive (RFC 9110, section 11.1).
 fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, credential) = authorization.trim().split_once(' ')?;
     let is_bearer = scheme.eq_ignore_ascii_case("bearer");

@@ -1,8 +1,8 @@
 //! The text of an API key: `as_<id>_<secret>`.
 //!
-//! The id is public: it finds the key's row and names the key in lists and logs. The secret is 256
-//! random bits. What is stored is a hash of the whole text. It is a fast hash, since nobody can try
-//! 2^256 secrets; slow ones are for passwords, which people choose.
+//! The id is public: it is the key of the table's row, and names the API key in lists and logs. The
+//! secret is 256 random bits. The table stores a hash of the whole text. A fast hash is enough, because
+//! nobody can try 2^256 secrets; slow hashes are for passwords, which people choose.
 
 use std::fmt;
 
@@ -12,22 +12,22 @@ use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use ring::rand::{SecureRandom, SystemRandom};
 use subtle::ConstantTimeEq;
 
-/// What every key begins with, so that a scanner for leaked secrets knows one.
+/// The prefix of every key. Scanners for leaked secrets find keys by the prefix.
 const PREFIX: &str = "as_";
 /// The id's length: 64 bits in hexadecimal digits.
 const ID: usize = 16;
 /// The secret's length: 256 bits in base 64.
 const SECRET: usize = 43;
 
-/// A key, as its owner has it. Its `Debug` shows the id alone.
+/// A key with its secret. `Debug` shows only the id.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
 
 impl ApiKey {
-    /// A key that nobody has yet.
+    /// A new random key.
     ///
     /// # Errors
-    /// When the system gives no random numbers.
+    /// When the operating system's random number generator fails.
     pub fn generate() -> Result<ApiKey, ring::error::Unspecified> {
         let (mut id, mut secret) = ([0; ID / 2], [0; 32]);
         let random = SystemRandom::new();
@@ -37,7 +37,7 @@ impl ApiKey {
         Ok(ApiKey(format!("{PREFIX}{id:016x}_{secret}")))
     }
 
-    /// The key in a text, if it has the form of one.
+    /// Parses a key; `None` if the text does not have a key's format.
     pub fn parse(text: &str) -> Option<ApiKey> {
         let rest = text.strip_prefix(PREFIX)?;
         let (id, secret) = rest.split_once('_')?;
@@ -46,19 +46,19 @@ impl ApiKey {
         fits.then(|| ApiKey(text.to_owned()))
     }
 
-    /// The public part that finds the key's row.
+    /// The public id.
     pub fn id(&self) -> &str {
         &self.0[PREFIX.len()..PREFIX.len() + ID]
     }
 
-    /// What is stored of the key.
+    /// The hash that the table stores.
     pub fn hash(&self) -> KeyHash {
         let mut hash = [0; SHA256_OUTPUT_LEN];
         hash.copy_from_slice(digest(&SHA256, self.0.as_bytes()).as_ref());
         KeyHash(hash)
     }
 
-    /// The whole text, which only its owner is to see, once.
+    /// The whole text. Show the text to the key's owner once, and never log it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -70,7 +70,7 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// Whether a text has the form of a key's id.
+/// Whether a text has the format of a key's id.
 pub fn is_id(text: &str) -> bool {
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     text.len() == ID && text.bytes().all(is_digit)
@@ -81,7 +81,7 @@ pub fn is_id(text: &str) -> bool {
 pub struct KeyHash([u8; SHA256_OUTPUT_LEN]);
 
 impl KeyHash {
-    /// A hash that no key is known to have: what a key with an unknown id is compared with.
+    /// A hash of no known key. A key with an unknown id is compared with this hash.
     pub const OF_NONE: KeyHash = KeyHash([0; SHA256_OUTPUT_LEN]);
 
     /// Reads a stored hash.
@@ -94,7 +94,7 @@ impl KeyHash {
         &self.0
     }
 
-    /// Whether two hashes are the same, in a time that does not depend on how far they agree.
+    /// Whether two hashes are equal, in constant time.
     pub fn matches(&self, other: &KeyHash) -> bool {
         self.0.ct_eq(&other.0).into()
     }
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_read_as_it_is_written() {
+    fn a_generated_key_parses() {
         let key = ApiKey::generate().unwrap();
         assert_eq!(ApiKey::parse(key.reveal()), Some(key.clone()));
         assert_eq!(key.reveal().len(), 3 + ID + 1 + SECRET);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_not_read() {
+    fn a_text_of_another_format_does_not_parse() {
         let key = ApiKey::generate().unwrap();
         let text = key.reveal();
         for wrong in [
@@ -136,12 +136,12 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_is_of_the_whole_text() {
+    fn a_hash_covers_the_whole_text() {
         let key = ApiKey::generate().unwrap();
         assert!(key.hash().matches(&key.hash()));
         assert!(!key.hash().matches(&ApiKey::generate().unwrap().hash()));
         assert!(!key.hash().matches(&KeyHash::OF_NONE));
-        // The same secret under another id is another key.
+        // The same secret with another id is another key.
         let other = key.reveal().replacen(key.id(), "0123456789abcdef", 1);
         assert!(!key.hash().matches(&ApiKey::parse(&other).unwrap().hash()));
         let stored = KeyHash::from_bytes(key.hash().as_bytes()).unwrap();
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_not_shown_by_accident() {
+    fn debug_does_not_show_the_secret() {
         let key = ApiKey::generate().unwrap();
         let shown = format!("{key:?}");
         assert!(shown.contains(key.id()));

@@ -1,9 +1,10 @@
-//! Who gets in: API keys, tokens, and what each may do.
+//! Authentication and authorization: API keys, tokens, and scopes.
 //!
-//! The gateway asks the [`authorizer`] function before a route's function. The authorizer finds out
-//! who makes a request and never refuses anybody itself: an HTTP API would word the refusal in its
-//! own way. The guard in front of every handler (`web::guard`) refuses with 401 or 403, and also a
-//! request whose caller nobody has looked up. [`key`] is the form of API keys, [`store`] their table.
+//! The gateway calls the [`authorizer`] function before a route's function. The authorizer identifies
+//! the caller and never refuses a request itself, because an HTTP API would answer the refusal in its
+//! own words. The guard in front of every handler (`web::guard`) refuses with 401 or 403; it also
+//! refuses a request that did not pass the authorizer. [`key`] is the format of API keys, [`store`]
+//! their table.
 
 pub mod authorizer;
 pub mod key;
@@ -12,15 +13,15 @@ pub mod store;
 use std::fmt;
 use std::str::FromStr;
 
-/// How callers prove who they are.
+/// How callers authenticate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AuthMode {
-    /// By an API key, which the authorizer function knows.
+    /// By an API key, which the authorizer function checks.
     #[default]
     ApiKey,
-    /// By a JSON Web Token, which the gateway has checked.
+    /// By a JSON Web Token, which the gateway checks.
     Jwt,
-    /// Not at all: everybody gets in.
+    /// Not at all: every request is accepted.
     Off,
 }
 
@@ -29,7 +30,7 @@ impl FromStr for AuthMode {
 
     fn from_str(text: &str) -> Result<AuthMode, String> {
         match text {
-            // Where the gateway keeps the authorizer's answers makes no difference to a function.
+            // The gateway's cache makes no difference to a function.
             "api-key" | "api-key-cached" => Ok(AuthMode::ApiKey),
             "jwt" => Ok(AuthMode::Jwt),
             "none" => Ok(AuthMode::Off),
@@ -38,14 +39,14 @@ impl FromStr for AuthMode {
     }
 }
 
-/// What a caller may do.
+/// A permission of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
     /// `GET` and `HEAD`.
     Read,
     /// Every other method.
     Write,
-    /// Both, and to see the tasks of all callers.
+    /// Every method, and the tasks of all callers.
     Admin,
 }
 
@@ -62,7 +63,7 @@ impl Scope {
         }
     }
 
-    /// What a request needs: reading what does not change anything, writing all else.
+    /// The scope that a method requires.
     pub fn of(method: &http::Method) -> Scope {
         match method.as_str() {
             "GET" | "HEAD" => Scope::Read,
@@ -76,7 +77,7 @@ impl Scope {
 pub struct Scopes(Vec<Scope>);
 
 impl Scopes {
-    /// The scopes among these words, whose names stand behind `prefix`; other words mean nothing here.
+    /// The scopes among these words, each after the prefix `prefix`. Other words are ignored.
     pub fn among<'a>(words: impl Iterator<Item = &'a str>, prefix: &str) -> Scopes {
         let known = |word: &str| {
             let name = word.strip_prefix(prefix)?;
@@ -88,13 +89,13 @@ impl Scopes {
         Scopes(scopes)
     }
 
-    /// Whether a caller with these scopes may do what needs `scope`.
+    /// Whether these scopes include `scope`.
     pub fn allow(&self, scope: Scope) -> bool {
         self.0.contains(&scope) || self.0.contains(&Scope::Admin)
     }
 }
 
-/// Reads a list with commas or spaces between; a name that is none, or no name, is an error.
+/// Parses a list of names, separated by commas or spaces. An unknown name or an empty list is an error.
 impl FromStr for Scopes {
     type Err = String;
 

@@ -15,33 +15,33 @@ const SCOPES: &str = "scopes";
 const CREATED_AT: &str = "created_at";
 const DISABLED: &str = "disabled";
 
-/// A row of the table: all that is known of a key, which is not the key.
+/// A row of the table. It holds the hash of a key, not the key.
 #[derive(Debug, Clone)]
 pub struct StoredKey {
-    /// The key's public part.
+    /// The key's public id.
     pub id: String,
-    /// What the key's text is compared by.
+    /// The hash of the key's text.
     pub hash: KeyHash,
-    /// Whose key it is: the caller's name.
+    /// The caller's name.
     pub name: String,
-    /// What the caller may do.
+    /// The caller's permissions.
     pub scopes: Scopes,
-    /// When it was made, in seconds since the Unix epoch.
+    /// When the key was made, in seconds since the Unix epoch.
     pub created_at: u64,
-    /// From when on it is worth nothing, in seconds since the Unix epoch; `None` for never.
+    /// When the key expires, in seconds since the Unix epoch; `None` for never.
     pub expires_at: Option<u64>,
-    /// Whether it was revoked.
+    /// Whether the key is revoked.
     pub disabled: bool,
 }
 
 impl StoredKey {
-    /// Whether the key's time is over.
+    /// Whether the key has expired.
     pub fn is_expired(&self, now_ms: u64) -> bool {
         self.expires_at.is_some_and(|end| end <= now_ms / 1000)
     }
 }
 
-/// API keys, found by their ids.
+/// The table of API keys.
 #[derive(Debug, Clone)]
 pub struct ApiKeyStore {
     client: Client,
@@ -54,7 +54,7 @@ impl ApiKeyStore {
         ApiKeyStore { client, table }
     }
 
-    /// Stores what is known of a new key. `false` where its id is another key's.
+    /// Stores the row of a new key. `false` if another key has this id.
     pub async fn create(&self, key: &StoredKey) -> Result<bool, StoreError> {
         let hash = AttributeValue::B(Blob::new(key.hash.as_bytes()));
         let mut row = Row::from([
@@ -73,14 +73,14 @@ impl ApiKeyStore {
             .put_item()
             .table_name(&self.table)
             .set_item(Some(row))
-            // A repetition whose first answer was lost finds its own row.
+            // If an answer is lost, the SDK repeats the put, and the repetition meets its own row.
             .condition_expression("attribute_not_exists(id) OR #hash = :hash")
             .expression_attribute_names("#hash", HASH)
             .expression_attribute_values(":hash", hash);
         condition_held(put.send().await)
     }
 
-    /// The key with this id. The read is consistent, so that a revoked key is seen as one at once.
+    /// The key with this id. The read is consistent, so a revocation has effect at once.
     pub async fn get(&self, id: &str) -> Result<Option<StoredKey>, StoreError> {
         let get = self
             .client
@@ -92,7 +92,7 @@ impl ApiKeyStore {
         row.map(|row| stored(&row)).transpose()
     }
 
-    /// All keys, oldest first. It reads the whole table, which is for the command line alone.
+    /// All keys, oldest first. This reads the whole table: use it only on the command line.
     pub async fn list(&self) -> Result<Vec<StoredKey>, StoreError> {
         let scan = self.client.scan().table_name(&self.table);
         let mut rows = scan.into_paginator().items().send();
@@ -104,7 +104,7 @@ impl ApiKeyStore {
         Ok(found)
     }
 
-    /// Switches a key off. `false` where there is none with this id.
+    /// Revokes a key. `false` if no key has this id.
     pub async fn revoke(&self, id: &str) -> Result<bool, StoreError> {
         let update = self
             .client
@@ -119,7 +119,7 @@ impl ApiKeyStore {
     }
 }
 
-/// The row of a new key of `name`.
+/// The row of a new key of the caller `name`.
 pub fn row_of(
     key: &ApiKey,
     name: &str,
@@ -151,7 +151,7 @@ fn stored(row: &Row) -> Result<StoredKey, StoreError> {
         scopes: Scopes::among(scopes.split(' '), ""),
         created_at: row::get_number(row, CREATED_AT)?,
         expires_at: row::find_number(row, EXPIRES_AT)?,
-        // A row that does not say that it is on is off.
+        // A row without the attribute counts as revoked.
         disabled: *disabled.unwrap_or(&true),
     })
 }
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_is_found_listed_and_switched_off() {
+    async fn a_key_is_found_listed_and_revoked() {
         let store = ApiKeyStore::new(testing::client(), testing::API_KEYS.to_owned());
         let (ada, alan) = (ApiKey::generate().unwrap(), ApiKey::generate().unwrap());
         assert!(store.create(&row(&ada, "ada")).await.unwrap());
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_repeated_creation_is_one_and_a_taken_id_is_refused() {
+    async fn a_repeated_creation_makes_one_key_and_a_taken_id_is_refused() {
         let faults = Faults::default();
         let store = ApiKeyStore::new(testing::faulty(&faults), testing::API_KEYS.to_owned());
         let key = ApiKey::generate().unwrap();
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_row_without_its_switch_is_off() {
+    async fn a_row_without_the_attribute_disabled_counts_as_revoked() {
         let client = testing::client();
         let store = ApiKeyStore::new(client.clone(), testing::API_KEYS.to_owned());
         let key = ApiKey::generate().unwrap();

@@ -13,7 +13,7 @@ const RANDOM_BITS: u32 = 12;
 /// JavaScript's `Number.MAX_SAFE_INTEGER`.
 const MAX_ID: u64 = (1 << 53) - 1;
 
-/// An id that is very likely unused.
+/// A new id, which is very likely unused.
 pub(super) fn new_id() -> i64 {
     compose(now_ms(), fastrand::u64(..))
 }

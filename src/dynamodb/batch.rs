@@ -9,13 +9,13 @@ use super::{Row, StoreError, call_error};
 
 /// DynamoDB's most keys of one `BatchGetItem`.
 const BATCH: usize = 100;
-/// The pause before the first repetition for unprocessed keys. Each further pause is twice as long:
+/// The pause before the first repetition for unprocessed keys. Each further pause is twice as long.
 /// DynamoDB leaves keys unprocessed if the answer exceeds 16 MB, or if the table is throttled.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// Repetitions for unprocessed keys before the read fails: the pauses add up to about 10 s.
 const REPETITIONS: u32 = 9;
 
-/// The rows with these keys, in any order, without the keys that have no row.
+/// The rows with these keys, in any order. A key without a row is skipped.
 ///
 /// # Errors
 /// When DynamoDB does not answer, or leaves keys unprocessed again and again.

@@ -1,7 +1,7 @@
-//! What all tables have in common: rows, errors, and refused conditions.
+//! The common part of all tables: rows, errors, and refused conditions.
 //!
-//! Each table has one type, beside the domain that the table belongs to. Each write is one
-//! conditional call that may be repeated.
+//! Each table has one type, in the module of its domain. Each write is one conditional write that may
+//! be repeated.
 
 mod batch;
 pub mod row;
@@ -29,13 +29,13 @@ pub enum StoreError {
     /// Other writers changed the row during each try of this write.
     #[error("the row is being changed")]
     Busy,
-    /// A row does not have the form that this program writes.
-    #[error("a row of the table is not as it was written: {0}")]
+    /// A row does not have the format of this program.
+    #[error("a row of the table has another format: {0}")]
     Corrupt(String),
 }
 
-/// The error of a failed call. DynamoDB reports an oversized row as a validation error, which only the
-/// message tells from others.
+/// The error of a failed call. DynamoDB reports an oversized row as a validation error; only the
+/// message distinguishes it from other validation errors.
 pub fn call_error<E>(error: SdkError<E, HttpResponse>) -> StoreError
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
@@ -47,7 +47,7 @@ where
     }
 }
 
-/// Whether a conditional write was done. A condition that did not hold is no error.
+/// Whether a conditional write was done. A refused condition is no error.
 ///
 /// # Errors
 /// When the call failed for any other reason.
@@ -63,8 +63,8 @@ where
     }
 }
 
-/// The row that a conditional write was refused by. The row is empty if none exists, or if the call did
-/// not ask for the row.
+/// The row that refused a conditional write. The row is empty if no row exists, or if the call did not
+/// request the old row.
 ///
 /// # Errors
 /// When the call failed for any other reason.

@@ -50,7 +50,7 @@ pub fn find_text(row: &Row, name: &str) -> Option<String> {
     row.get(name)?.as_s().ok().cloned()
 }
 
-/// Whether a row's time has passed. DynamoDB deletes such rows up to days later.
+/// Whether a row has expired. DynamoDB deletes expired rows up to days later.
 pub fn is_expired(row: &Row, now_ms: u64) -> Result<bool, StoreError> {
     let expires_at = find_number::<u64>(row, EXPIRES_AT)?;
     Ok(expires_at.is_some_and(|seconds| seconds <= now_ms / 1000))

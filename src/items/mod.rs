@@ -18,15 +18,15 @@ pub struct StoredItem {
     /// The item as it was sent.
     #[schema(value_type = Object)]
     item: Box<RawValue>,
-    /// Its id.
+    /// The item's id.
     item_id: i64,
 }
 
 impl StoredItem {
-    /// The item of this text under this id.
+    /// The item with this JSON text and this id.
     ///
     /// # Errors
-    /// When the text is not JSON, which the table never holds.
+    /// When the text is not JSON. The table never holds such a text.
     pub fn new(document: String, item_id: i64) -> Result<StoredItem, StoreError> {
         Ok(StoredItem {
             item: raw(document)?,
@@ -35,17 +35,17 @@ impl StoredItem {
     }
 }
 
-/// What was asked for, as the replaced service echoes it, and the item found.
+/// The item, with the request's id and query as the replaced service echoes them.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"item_id": 42, "q": "x", "item": {"name": "Foo", "price": 1.5}}))]
 pub struct ReadItem {
-    /// The id that was asked for.
+    /// The id in the request.
     #[schema(value_type = i64)]
     item_id: Json,
     /// The query as it was sent.
     #[schema(required = true)]
     q: Option<String>,
-    /// The item, if there is one.
+    /// The item, if it exists.
     #[schema(value_type = Option<Object>, required = true)]
     item: Option<Box<RawValue>>,
 }

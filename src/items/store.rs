@@ -6,7 +6,7 @@ use crate::documents::{Documents, Page, document, document_key, document_of};
 use crate::dynamodb::row::{self, ID, Row};
 use crate::dynamodb::{StoreError, call_error, condition_held};
 
-/// Items: any JSON objects, kept as their text.
+/// Items: any JSON objects, stored as JSON text.
 #[derive(Debug, Clone)]
 pub struct ItemStore(Documents);
 
@@ -27,7 +27,7 @@ impl ItemStore {
         row.as_ref().map(document_of).transpose()
     }
 
-    /// Replaces an item; `false` where there is none.
+    /// Replaces an item; `false` if no such item exists.
     pub async fn replace(&self, id: i64, item: &str) -> Result<bool, StoreError> {
         let put = self.0.put(id, Row::from([document(item)]));
         condition_held(
@@ -37,8 +37,8 @@ impl ItemStore {
         )
     }
 
-    /// Deletes an item; `false` where there is none. A repeated call after a lost answer sees the
-    /// item gone, which is what the caller wanted.
+    /// Deletes an item; `false` if no such item exists. If an answer is lost, the repeated call also
+    /// returns `false`, although the first call deleted the item.
     pub async fn delete(&self, id: i64) -> Result<bool, StoreError> {
         let delete = self
             .0
@@ -68,7 +68,7 @@ mod tests {
     use crate::dynamodb::testing;
 
     #[tokio::test]
-    async fn an_item_lives_and_dies() {
+    async fn an_item_is_created_read_replaced_and_deleted() {
         let items = ItemStore::new(testing::client(), testing::ITEMS.to_owned());
         let id = items.create(r#"{"b":1.0,"a":[]}"#).await.unwrap();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Jobs as their callers see them.
+//! Jobs as submitters see them: name, input check and schemas.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,16 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::tasks::job::Job;
-use crate::tasks::registry::read;
+use crate::tasks::registry::parse_input;
 
-/// A job as its callers see it.
+/// A job as submitters see it.
 #[derive(Debug, Clone, Copy)]
 pub struct JobInfo {
     /// The name that submissions use.
     pub name: &'static str,
-    /// Reads an input as the job will.
+    /// Parses an input as the job does.
     pub check: fn(&RawValue) -> serde_json::Result<()>,
-    /// The schemas of its input and output.
+    /// Makes the schemas of the job's input and output.
     pub schemas: fn() -> JobSchemas,
 }
 
@@ -27,19 +27,19 @@ pub struct JobSchemas {
     pub input: String,
     /// The name of the output's schema.
     pub output: String,
-    /// These two, and all that they refer to, by their names.
+    /// Both schemas and the schemas that they refer to, by name.
     pub all: BTreeMap<String, RefOr<Schema>>,
 }
 
 impl JobInfo {
-    /// What callers see of a job.
+    /// The information on the job `J`.
     pub const fn of<J>() -> JobInfo
     where
         J: Job<Input: ToSchema, Output: ToSchema>,
     {
         JobInfo {
             name: J::NAME,
-            check: |input| read::<J>(input).map(drop),
+            check: |input| parse_input::<J>(input).map(drop),
             schemas: JobSchemas::of::<J>,
         }
     }
@@ -65,7 +65,7 @@ impl JobSchemas {
     }
 }
 
-// The schema of `tasks::record::TaskError`, which knows no OpenAPI.
+// The schema of `tasks::record::TaskError`: the engine is independent of OpenAPI.
 /// Why a task failed.
 #[derive(Debug, ToSchema)]
 #[schema(as = TaskError)]

@@ -1,4 +1,4 @@
-//! `fetch_urls`: fetches many URLs at once and reports on each.
+//! `fetch_urls`: fetches many URLs concurrently and reports on each URL.
 
 use std::time::{Duration, Instant};
 
@@ -14,24 +14,24 @@ use crate::tasks::context::TaskContext;
 use crate::tasks::job::{Job, JobError};
 use crate::tasks::record::TaskError;
 
-/// The most URLs of one task: their reports must fit a task's result.
+/// The most URLs of one task: the reports must fit a task's result.
 const MAX_URLS: usize = 10_000;
-/// Bytes of one answer that are kept in its report; the body of a larger one is left out.
+/// The largest body in a report, in bytes. A larger body is left out.
 const MAX_BODY: usize = 64 * 1024;
-/// Bytes of all answers together that are kept. The rest of a result is for the reports.
+/// Bytes of all bodies in a result. The rest of a result is for the reports.
 const MAX_BODIES: usize = 2 * 1024 * 1024;
-/// How many reports are saved together at most, how many bytes of answers, and how often at least:
-/// what is not saved when the worker's time is over is fetched again.
-const PIECE_REPORTS: usize = 250;
-const PIECE_BYTES: usize = 256 * 1024;
-const PIECE_EVERY: Duration = Duration::from_secs(5);
+/// The limits of one checkpoint: its reports, its bytes of bodies, and the time since the last
+/// checkpoint. URLs after the last checkpoint are fetched again if the worker's time ends.
+const CHECKPOINT_REPORTS: usize = 250;
+const CHECKPOINT_BYTES: usize = 256 * 1024;
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 
 /// Fetches many URLs concurrently, bounded in total and per host.
 pub struct FetchUrls {
     fetcher: Fetcher,
 }
 
-/// What to fetch.
+/// The URLs to fetch.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = FetchUrlsInput, example = json!({"urls": ["https://example.com/1.json", "https://example.com/2.json"]}))]
@@ -42,7 +42,7 @@ pub struct Input {
     urls: Vec<String>,
 }
 
-/// At most [`MAX_URLS`] URLs, so that a longer list is refused at its submission.
+/// Refuses more than [`MAX_URLS`] URLs at the submission.
 fn bounded<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let urls = Vec::deserialize(from)?;
     match urls.len() {
@@ -53,23 +53,23 @@ fn bounded<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> 
     }
 }
 
-/// What came of it.
+/// A report on each URL.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = FetchUrlsOutput)]
 pub struct Output {
-    /// How many URLs answered, whatever their status.
+    /// The number of URLs that answered, with any status.
     fetched: usize,
-    /// How many did not.
+    /// The number of URLs that did not answer.
     failed: usize,
     /// One report for each URL, in the order of the input.
     results: Vec<Report>,
 }
 
-/// What came of one URL.
+/// The report on one URL.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[schema(as = UrlReport)]
 struct Report {
-    /// The URL as it was given.
+    /// The URL, as in the input.
     #[serde(default)]
     #[schema(required = true)]
     url: String,
@@ -80,11 +80,11 @@ struct Report {
     content_type: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bytes: Option<usize>,
-    /// The answer's JSON, where it is JSON and there is room for it.
+    /// The answer's JSON, if the answer is JSON and fits the result.
     #[schema(value_type = Option<serde_json::Value>)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     json: Option<Json>,
-    /// Whether the answer's JSON was left out for its size.
+    /// Whether the answer's JSON was left out because of its size.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     omitted: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,22 +92,22 @@ struct Report {
     error: Option<TaskError>,
 }
 
-/// The reports so far, and what of them is saved.
+/// The reports so far, and the reports that no checkpoint holds yet.
 struct Reports {
-    /// By the place of the URL in the input.
+    /// By the index of the URL in the input.
     all: Vec<Option<Report>>,
     done: usize,
-    /// Bytes of answers that may still be kept.
+    /// The remaining bytes for bodies.
     room: usize,
-    /// The places whose reports are not saved yet.
+    /// The indexes of the unsaved reports.
     unsaved: Vec<usize>,
     unsaved_bytes: usize,
     saved_at: Instant,
-    pieces: u32,
+    checkpoints: u32,
 }
 
 impl FetchUrls {
-    /// Fetches with `fetcher`, which bounds what may be fetched and how much at once.
+    /// Fetches with `fetcher`, which restricts addresses and bounds concurrency.
     pub fn new(fetcher: Fetcher) -> FetchUrls {
         FetchUrls { fetcher }
     }
@@ -121,14 +121,14 @@ impl Job for FetchUrls {
     async fn run(&self, input: Input, context: &TaskContext) -> Result<Output, JobError> {
         let count = input.urls.len();
         let mut reports = Reports::resumed(count, context)?;
-        let left: Vec<usize> = (0..count)
-            .filter(|place| reports.all[*place].is_none())
+        let remaining: Vec<usize> = (0..count)
+            .filter(|index| reports.all[*index].is_none())
             .collect();
-        let urls = left.iter().map(|place| &input.urls[*place]);
+        let urls = remaining.iter().map(|index| &input.urls[*index]);
         let mut answers = self.fetcher.fetch_many(urls);
         while let Some((at, answer)) = answers.next().await {
-            if let Some(place) = left.get(at) {
-                reports.add(*place, answer);
+            if let Some(index) = remaining.get(at) {
+                reports.add(*index, answer);
                 reports.save_if_due(context).await?;
                 context.progress(reports.done as u64, Some(count as u64), "");
             }
@@ -139,7 +139,7 @@ impl Job for FetchUrls {
 }
 
 impl Reports {
-    /// What earlier attempts have saved.
+    /// The reports of earlier attempts, from their checkpoints.
     fn resumed(count: usize, context: &TaskContext) -> Result<Reports, JobError> {
         let mut reports = Reports {
             all: Vec::new(),
@@ -148,15 +148,15 @@ impl Reports {
             unsaved: Vec::new(),
             unsaved_bytes: 0,
             saved_at: Instant::now(),
-            pieces: 0,
+            checkpoints: 0,
         };
         reports.all.resize_with(count, || None);
-        for (piece, saved) in context.saved::<Vec<(usize, Report)>>()? {
-            reports.pieces = reports.pieces.max(piece + 1);
-            for (place, report) in saved {
+        for (number, saved) in context.saved::<Vec<(usize, Report)>>()? {
+            reports.checkpoints = reports.checkpoints.max(number + 1);
+            for (index, report) in saved {
                 let kept = report.json.as_ref().and(report.bytes).unwrap_or(0);
                 reports.room = reports.room.saturating_sub(kept);
-                if let Some(free @ None) = reports.all.get_mut(place) {
+                if let Some(free @ None) = reports.all.get_mut(index) {
                     *free = Some(report);
                     reports.done += 1;
                 }
@@ -165,30 +165,30 @@ impl Reports {
         Ok(reports)
     }
 
-    fn add(&mut self, place: usize, answer: Result<Fetched, FetchError>) {
+    fn add(&mut self, index: usize, answer: Result<Fetched, FetchError>) {
         let before = self.room;
         let report = report_of(answer, &mut self.room);
         self.unsaved_bytes += before - self.room;
-        self.unsaved.push(place);
+        self.unsaved.push(index);
         self.done += 1;
-        self.all[place] = Some(report);
+        self.all[index] = Some(report);
     }
 
-    /// Saves what is not saved yet, where that is much or old enough.
+    /// Saves the unsaved reports as a checkpoint, if a limit of a checkpoint is reached.
     async fn save_if_due(&mut self, context: &TaskContext) -> Result<(), JobError> {
-        let is_due = self.unsaved.len() >= PIECE_REPORTS
-            || self.unsaved_bytes >= PIECE_BYTES
-            || self.saved_at.elapsed() >= PIECE_EVERY;
+        let is_due = self.unsaved.len() >= CHECKPOINT_REPORTS
+            || self.unsaved_bytes >= CHECKPOINT_BYTES
+            || self.saved_at.elapsed() >= CHECKPOINT_EVERY;
         if !is_due {
             return Ok(());
         }
-        let piece: Vec<(usize, &Report)> = self
+        let checkpoint: Vec<(usize, &Report)> = self
             .unsaved
             .iter()
-            .filter_map(|place| Some((*place, self.all[*place].as_ref()?)))
+            .filter_map(|index| Some((*index, self.all[*index].as_ref()?)))
             .collect();
-        context.save(self.pieces, &piece).await?;
-        self.pieces += 1;
+        context.save(self.checkpoints, &checkpoint).await?;
+        self.checkpoints += 1;
         self.unsaved.clear();
         self.unsaved_bytes = 0;
         self.saved_at = Instant::now();
@@ -213,7 +213,7 @@ impl Reports {
     }
 }
 
-/// The report on an answer, its body kept while there is `room` for it.
+/// The report on an answer. The body is kept if `room` bytes are enough.
 fn report_of(answer: Result<Fetched, FetchError>, room: &mut usize) -> Report {
     let fetched = match answer {
         Ok(fetched) => fetched,
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_kept_while_there_is_room() {
+    fn bodies_are_kept_until_the_room_is_used_up() {
         let mut room = 10;
         let first = report_of(fetched(r#"{"a":1}"#), &mut room);
         assert_eq!(
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_told_with_its_kind() {
+    fn a_report_on_a_failure_has_the_kind_of_the_error() {
         let report = report_of(Err(FetchError::Timeout), &mut 0);
         assert_eq!(
             report.error.map(|error| error.kind).as_deref(),

@@ -1,4 +1,4 @@
-//! The jobs: one file each, and the list below.
+//! The jobs: one file for each job, and the list below.
 
 mod catalog;
 mod fetch_urls;
@@ -9,25 +9,25 @@ pub use catalog::{JobInfo, JobSchemas, TaskErrorSchema};
 use crate::fetch::Fetcher;
 use crate::tasks::registry::Registry;
 
-/// Makes [`CATALOG`] and [`registry`] of one list. They stay two, so that a function that only
-/// checks inputs links no job's code.
+/// Makes [`CATALOG`] and [`registry`] from one list. The two are separate, so that a function that
+/// only checks inputs links no job's code.
 macro_rules! jobs {
     ($($module:ident::$job:ident = $new:expr),+ $(,)?) => {
         $(pub use $module::$job;)+
 
-        /// All jobs, as their callers see them.
+        /// All jobs, as submitters see them.
         pub const CATALOG: &[JobInfo] = &[$(JobInfo::of::<$job>()),+];
 
-        /// All jobs that the worker runs. All jobs share one fetcher, since it holds the connections
-        /// and bounds them together.
+        /// All jobs, for the worker. The jobs share one fetcher, because the fetcher bounds the
+        /// connections of the whole process.
         pub fn registry(fetcher: &Fetcher) -> Registry {
             Registry::default()$(.with(made::<$job>($new, fetcher)))+
         }
     };
 }
 
-// Each job with a function that makes it of a `Fetcher`; of a job that fetches nothing, it is
-// `|_| TheJob`.
+// Each job has a function that makes the job from a `Fetcher`: `|_| TheJob` for a job that fetches
+// nothing.
 jobs! {
     fetch_urls::FetchUrls = FetchUrls::new,
     process_data::ProcessData = ProcessData::new,
@@ -44,9 +44,9 @@ mod tests {
 
     use super::*;
 
-    /// Two jobs of one name make the registry panic.
+    /// The registry panics if two jobs have the same name.
     #[test]
-    fn each_job_has_a_name_of_its_own() {
+    fn job_names_are_unique() {
         let fetcher = Fetcher::public(Default::default(), Default::default());
         let jobs = registry(&fetcher);
         assert_eq!(jobs.names().count(), CATALOG.len());
@@ -55,10 +55,11 @@ mod tests {
         }
     }
 
-    /// Every bound and every `null` of an input's schema is what the check of a submission says: each
-    /// property of an example is made null, and each list is made longer than its bound.
+    /// The check of a submission accepts `null` and refuses long lists exactly as the input's schema
+    /// says: the test sets each property of an example to null, and makes each list longer than its
+    /// bound.
     #[test]
-    fn a_submission_is_checked_as_the_schema_says() {
+    fn the_check_of_a_submission_agrees_with_the_schema() {
         let examples = [
             ("fetch_urls", json!({"urls": ["http://a.example/"]})),
             (
@@ -85,7 +86,7 @@ mod tests {
                 let mut changed = example.clone();
                 changed[name] = Value::Null;
                 let nullable = schema.to_string().contains("\"null\"");
-                // Without its URL the object is data, and data may be anything.
+                // Without a URL the object itself is the data, and data may be any value.
                 let is_data = name == "source_url";
                 assert_eq!(takes(&changed), nullable || is_data, "{}.{name}", job.name);
                 if let Some(most) = schema["maxItems"].as_u64() {

@@ -1,9 +1,9 @@
-//! From bytes to text, as `json.loads` does it before it parses.
+//! Decodes bytes to text, as `json.loads` does before it parses.
 //!
-//! Python guesses UTF-8, UTF-16 or UTF-32 from the first bytes and decodes with `surrogatepass`,
-//! so code points that stand for half a character get through. A Rust string cannot hold them.
-//! Each is replaced by U+FFFD, which is as long in characters and, like it, an error outside of
-//! a string; [`Text::lone_surrogates`] tells the parser that it happened.
+//! Python guesses UTF-8, UTF-16 or UTF-32 from the first bytes and decodes with `surrogatepass`, so
+//! its strings may hold lone surrogates. A Rust string cannot hold lone surrogates. Each is replaced by
+//! U+FFFD: the replacement is one character long too, and is an error outside of a string too, so
+//! positions and errors stay the same. [`Text::lone_surrogates`] reports a replacement to the parser.
 
 use std::borrow::Cow;
 
@@ -13,8 +13,8 @@ pub(super) struct Text<'a> {
     pub lone_surrogates: bool,
 }
 
-/// Decodes as `bytes.decode(json.detect_encoding(bytes), "surrogatepass")`; `None` where that
-/// raises `UnicodeDecodeError`.
+/// Decodes as `bytes.decode(json.detect_encoding(bytes), "surrogatepass")`; `None` if Python raises
+/// `UnicodeDecodeError`.
 pub(super) fn decode(bytes: &[u8]) -> Option<Text<'_>> {
     match *bytes {
         // The order matters: UTF-32's little-endian mark begins with UTF-16's.
@@ -23,7 +23,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Text<'_>> {
         [0xFE, 0xFF, ref rest @ ..] => utf16(rest, u16::from_be_bytes),
         [0xFF, 0xFE, ref rest @ ..] => utf16(rest, u16::from_le_bytes),
         [0xEF, 0xBB, 0xBF, ref rest @ ..] => utf8(rest),
-        // Without a mark, the place of zero bytes in the first (ASCII) characters decides.
+        // Without a byte order mark, the zero bytes in the first (ASCII) characters decide.
         [0, 0, _, _, ..] => utf32(bytes, u32::from_be_bytes),
         [0, _, _, _, ..] | [0, _] => utf16(bytes, u16::from_be_bytes),
         [_, 0, 0, 0, ..] => utf32(bytes, u32::from_le_bytes),
@@ -42,7 +42,7 @@ fn utf8(bytes: &[u8]) -> Option<Text<'_>> {
     }
 }
 
-/// Overwrites encoded surrogates (`ED A0 80` to `ED BF BF`) with U+FFFD, of three bytes as well.
+/// Overwrites encoded surrogates (`ED A0 80` to `ED BF BF`) with U+FFFD, which has three bytes too.
 fn utf8_with_surrogates(bytes: &[u8], mut valid: usize) -> Option<Text<'_>> {
     let mut bytes = bytes.to_vec();
     loop {

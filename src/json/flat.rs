@@ -1,23 +1,24 @@
-//! A document as a list of its parts, for those who read many documents one after the other: the
-//! list is used again, and texts stay where they are, so that nothing is allocated for a value.
+//! A document as a list of its parts, for reading many documents one after the other. The list is
+//! reused and texts are not copied, so a value needs no allocation.
 
 use super::parse::{ParseError, Parser, Scalar, Sink, check_start};
 use super::string::Literal;
 use super::tree::Tree;
 use super::{Int, Json};
 
-/// The parts of a document of which the text is kept elsewhere.
+/// The parts of a document. The caller keeps the document's text.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Flat {
     parts: Vec<Part>,
-    /// Texts that do not stand in the document as they are.
+    /// Texts that differ from the document, such as strings without their escapes.
     own: String,
-    /// The places of arrays and objects that have not ended, with the number of their parts so far.
+    /// The open arrays and objects: the index of each in `parts`, and the number of its values so far.
     open: Vec<(usize, usize)>,
     lone_surrogates: bool,
 }
 
-/// A value, or what belongs to one. All values of an array or object follow it, up to its `End`.
+/// A scalar, a key, or the beginning or end of an array or object. The values of an array or object
+/// stand between its beginning and its `End`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Part {
     Null,
@@ -27,9 +28,10 @@ pub(crate) enum Part {
     BigInt(Span),
     Float(f64),
     String(Span),
-    /// An array of so many values.
+    /// The beginning of an array, with the number of its values.
     Array(usize),
-    /// An object of so many members, each a `Key` and a value. A key may stand there twice.
+    /// The beginning of an object, with the number of its members, each a `Key` and a value. A key may
+    /// occur twice.
     Object(usize),
     Key(Span),
     End,
@@ -40,7 +42,7 @@ pub(crate) enum Part {
 pub(crate) struct Span {
     start: u32,
     end: u32,
-    /// Whether it is a piece of [`Flat::own`], not of the document.
+    /// Whether the span is a piece of [`Flat::own`], not of the document.
     is_own: bool,
 }
 
@@ -55,12 +57,12 @@ impl Span {
 }
 
 impl Flat {
-    /// Reads another document in the place of the one before, as [`parse_str`](super::parse_str)
-    /// does, but takes half of a surrogate pair and puts U+FFFD in its place.
+    /// Reads a document in place of the previous document, as [`parse_str`](super::parse_str) does, but
+    /// replaces lone surrogates by U+FFFD.
     ///
     /// # Errors
     ///
-    /// Those of [`parse_str`](super::parse_str); and a text may be no longer than 4 GiB.
+    /// As [`parse_str`](super::parse_str), and for a text longer than 4 GiB.
     pub fn read(&mut self, text: &str) -> Result<(), ParseError> {
         self.parts.clear();
         self.own.clear();
@@ -76,7 +78,7 @@ impl Flat {
         Ok(())
     }
 
-    /// Whether the document had half of a surrogate pair.
+    /// Whether the document has a lone surrogate.
     pub fn has_lone_surrogates(&self) -> bool {
         self.lone_surrogates
     }
@@ -86,20 +88,19 @@ impl Flat {
         &self.parts
     }
 
-    /// The text of a part of the document `text`.
+    /// The text of a span. `text` is the document.
     pub fn text<'t>(&'t self, span: Span, text: &'t str) -> &'t str {
         let from = if span.is_own { &self.own } else { text };
         from.get(span.start as usize..span.end as usize)
             .unwrap_or_default()
     }
 
-    /// An integer of any size.
+    /// The integer of a [`Part::BigInt`].
     pub fn big_int(&self, span: Span, text: &str) -> Int {
         Int::from_decimal(self.text(span, text)).unwrap_or_else(|| Int::from(0))
     }
 
-    /// The document `text` as one value, where a repeated key keeps its first place and its last
-    /// value.
+    /// The document `text` as one value. A repeated key keeps its first place and its last value.
     pub fn to_json(&self, text: &str) -> Json {
         let mut tree = Tree::new("");
         let literal = |span| Literal::Unescaped(self.text(span, text).to_owned());
@@ -128,7 +129,7 @@ impl Flat {
         }
     }
 
-    /// Keeps a text that does not stand in the document.
+    /// Stores a text that differs from the document.
     fn keep(&mut self, text: &str) -> Span {
         let start = self.own.len();
         self.own.push_str(text);

@@ -1,15 +1,15 @@
-//! JSON that reads and prints as Python's `json` module does.
+//! JSON with the behaviour of Python's `json` module.
 //!
-//! A client of the Python service sees three things of its JSON decoder: which texts it takes
-//! (`NaN`, integers of any size, a byte order mark), what comes back when a value is echoed
-//! (key order, `1.0` and not `1`, `1e+16`), and the words and the position of an error. This
-//! module keeps all three, as of CPython 3.11:
+//! Clients of the Python service depend on three properties of its JSON decoder: the accepted texts
+//! (`NaN`, integers of any size, a byte order mark), the text of an echoed value (key order, `1.0`
+//! and not `1`, `1e+16`), and the message and the position of an error. This module keeps all three,
+//! as of CPython 3.11:
 //!
 //! - [`parse`] is `json.loads(bytes)`;
 //! - [`Json::write_to`] is `json.dumps(value, ensure_ascii=False, allow_nan=False,
 //!   separators=(",", ":"))`.
 //!
-//! Values also pass through `serde_json`, inside other types, without losing the form of a number.
+//! Values inside other types pass through `serde_json` and keep the form of their numbers.
 
 mod decode;
 mod flat;
@@ -33,7 +33,7 @@ pub use write::NotFinite;
 /// One JSON value.
 ///
 /// Equality is structural: the order of an object's keys does not count, and an integer never
-/// equals a float (`1` is not `1.0`), because the two print differently.
+/// equals a float (`1` is not `1.0`), because their texts differ.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Json {
     /// `null`
@@ -150,11 +150,11 @@ impl Json {
         }
     }
 
-    /// The object itself, or the value unchanged when it is something else.
+    /// Converts the value into an object.
     ///
     /// # Errors
     ///
-    /// The value, when it is not an object.
+    /// The unchanged value, when it is not an object.
     pub fn into_object(self) -> Result<Object, Json> {
         match self {
             Json::Object(object) => Ok(object),
@@ -162,7 +162,7 @@ impl Json {
         }
     }
 
-    /// Whether the value can be sent: no `NaN` and no infinity anywhere inside.
+    /// Whether standard JSON can express the value: it holds no `NaN` and no infinity.
     #[must_use]
     pub fn is_finite(&self) -> bool {
         let mut waiting = vec![self];
@@ -179,7 +179,7 @@ impl Json {
 }
 
 impl Json {
-    /// Puts the keys of every object in the order of their bytes: equal objects then have one text.
+    /// Sorts the keys of every object by their bytes, so that equal values have equal texts.
     pub fn sort_keys(&mut self) {
         let mut waiting = vec![self];
         while let Some(value) = waiting.pop() {
@@ -194,7 +194,7 @@ impl Json {
         }
     }
 
-    /// Puts null in the place of `NaN` and the infinities.
+    /// Replaces `NaN` and the infinities by null.
     pub fn replace_not_finite(&mut self) {
         let mut waiting = vec![self];
         while let Some(value) = waiting.pop() {

@@ -1,12 +1,12 @@
-//! Which arrays and objects are open, a bit each: nothing is allocated for a document.
+//! The stack of open arrays and objects, one bit for each, without an allocation.
 
 use super::parse::MAX_DEPTH;
 
-/// The open arrays and objects.
+/// The stack of open arrays and objects.
 #[derive(Default)]
 pub(super) struct Nesting {
     depth: usize,
-    /// A bit for each, set for an object.
+    /// One bit for each level, set for an object.
     objects: [u64; MAX_DEPTH.div_ceil(64)],
 }
 
@@ -15,7 +15,7 @@ impl Nesting {
         self.depth
     }
 
-    /// Opens one; at most [`MAX_DEPTH`] may be open.
+    /// Opens an array or object. The caller keeps the depth below [`MAX_DEPTH`].
     pub fn push(&mut self, is_object: bool) {
         let (word, bit) = (self.depth / 64, 1 << (self.depth % 64));
         if is_object {
@@ -26,7 +26,7 @@ impl Nesting {
         self.depth += 1;
     }
 
-    /// Whether the innermost is an object; `None` where nothing is open.
+    /// Whether the innermost level is an object; `None` if nothing is open.
     pub fn innermost(&self) -> Option<bool> {
         let last = self.depth.checked_sub(1)?;
         Some(self.objects[last / 64] >> (last % 64) & 1 == 1)

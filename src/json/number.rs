@@ -6,21 +6,20 @@ use std::io::Write as _;
 
 /// An integer of any size, exact.
 ///
-/// Nearly all fit a machine word; the others keep their canonical decimal text (a `-` for
-/// negative ones, no leading zeros), so that equality is textual.
+/// Integers outside of `i64` are stored as their canonical decimal text (a `-` for negative integers,
+/// no leading zeros), so that equal integers have equal texts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Int(Repr);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Repr {
     Small(i64),
-    /// Only what is outside of `i64`.
+    /// Only integers outside of `i64`.
     Big(Box<str>),
 }
 
 impl Int {
-    /// Reads JSON's form of an integer: an optional `-`, then digits. Leading zeros are dropped.
-    /// `None` for anything else.
+    /// Parses an optional `-` and digits. Leading zeros are dropped. `None` for any other text.
     #[must_use]
     pub fn from_decimal(text: &str) -> Option<Int> {
         let digits = text.strip_prefix('-').unwrap_or(text);
@@ -35,7 +34,7 @@ impl Int {
         Some(Int(Repr::Big(canonical.into())))
     }
 
-    /// The value, when it fits.
+    /// The value, if it fits `i64`.
     #[must_use]
     pub fn as_i64(&self) -> Option<i64> {
         match &self.0 {
@@ -44,7 +43,7 @@ impl Int {
         }
     }
 
-    /// The value, when it fits.
+    /// The value, if it fits `u64`.
     #[must_use]
     pub fn as_u64(&self) -> Option<u64> {
         match &self.0 {
@@ -53,12 +52,12 @@ impl Int {
         }
     }
 
-    /// The nearest double (ties to even, as Python's `float(i)`); beyond the range of doubles,
-    /// where Python raises `OverflowError`, an infinity.
+    /// The nearest double (ties to even, as Python's `float(i)`). An integer beyond the range of
+    /// doubles gives an infinity, where Python raises `OverflowError`.
     #[must_use]
     pub fn as_f64(&self) -> f64 {
         match &self.0 {
-            #[allow(clippy::cast_precision_loss)] // rounding is what is asked for
+            #[allow(clippy::cast_precision_loss)] // the method rounds by its definition
             Repr::Small(small) => *small as f64,
             Repr::Big(text) => text.parse().unwrap_or(f64::NAN),
         }
@@ -82,7 +81,7 @@ impl Int {
     }
 }
 
-/// Digits are made from the right into a buffer.
+/// Writes the digits from the right into a buffer, then appends the buffer.
 fn push_i64(value: i64, out: &mut String) {
     let mut buffer = [0_u8; 20];
     let mut start = buffer.len();
@@ -142,7 +141,7 @@ impl Ord for Int {
     fn cmp(&self, other: &Int) -> Ordering {
         match (&self.0, &other.0) {
             (Repr::Small(a), Repr::Small(b)) => a.cmp(b),
-            // A big one is beyond every small one, on the side of its sign.
+            // Every big integer is above all small integers, or below them if it is negative.
             (Repr::Small(_), Repr::Big(_)) if other.is_negative() => Ordering::Greater,
             (Repr::Small(_), Repr::Big(_)) => Ordering::Less,
             (Repr::Big(_), Repr::Small(_)) => other.cmp(self).reverse(),
@@ -162,10 +161,9 @@ fn cmp_decimal(a: &str, b: &str) -> Ordering {
     }
 }
 
-/// Writes `value` as Python's `repr(float)` does: the shortest digits that read back as the same
-/// double; with an exponent (signed, of two digits at least) below 1e-4 and from 1e16 on; a
-/// whole number keeps its `.0`. What is not finite becomes `NaN`, `Infinity`, `-Infinity`, the
-/// words of Python's `json`.
+/// Writes `value` as Python's `repr(float)` does: the shortest digits that parse to the same double,
+/// with an exponent (signed, at least two digits) below 1e-4 and from 1e16 on. A whole number keeps
+/// its `.0`. Other values become `NaN`, `Infinity` and `-Infinity`, as in Python's `json`.
 pub(super) fn push_f64(value: f64, out: &mut String) {
     if !value.is_finite() {
         out.push_str(match value {
@@ -197,16 +195,16 @@ pub(super) fn push_f64(value: f64, out: &mut String) {
     out.push_str(exponent);
 }
 
-/// Whether the exact value can lie halfway between two texts of at most 17 digits. Its own digits
-/// are then at most 18, so that it is a multiple of 2^-25 (5^26 has more digits than that).
+/// Whether the exact value can lie halfway between two texts of at most 17 digits. Such a value has at
+/// most 18 digits, and so is a multiple of 2^-25 (5^26 has more than 18 digits).
 fn may_be_tied(value: f64) -> bool {
     const MULTIPLE: f64 = 33_554_432.0;
     (value * MULTIPLE).fract() == 0.0
 }
 
-/// Of two shortest texts that are equally near (2^-25 is 2.98023223876953125e-08), Rust takes the
-/// larger and Python the one with an even last digit. `fill`ed with a precision, Rust rounds the
-/// exact value, halves to even.
+/// If two shortest texts are equally near (2^-25 is 2.98023223876953125e-08), Rust takes the larger
+/// text and Python takes the text with an even last digit. With a given precision Rust rounds the
+/// exact value, and rounds halves to even.
 fn untie(value: f64, buffer: &mut Buffer) {
     let mantissa = buffer.text().split('e').next().unwrap_or_default();
     let odd = mantissa
@@ -214,7 +212,7 @@ fn untie(value: f64, buffer: &mut Buffer) {
         .last()
         .is_some_and(|digit| digit % 2 == 1);
     let significant = mantissa.trim_start_matches(['-', '0', '.']).bytes();
-    // Fewer than 16 digits are never tied: neighbouring texts are further apart than doubles.
+    // Texts of fewer than 16 digits are never tied: two such texts are further apart than two doubles.
     let Some((_, fraction)) = mantissa.split_once('.') else {
         return;
     };
@@ -233,7 +231,7 @@ fn untie(value: f64, buffer: &mut Buffer) {
     }
 }
 
-/// Room for the text of one double; the longest has 24 bytes: -1.7976931348623157e+308.
+/// The text of one double. The longest text has 24 bytes: -1.7976931348623157e+308.
 struct Buffer {
     bytes: [u8; 32],
     used: usize,

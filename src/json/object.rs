@@ -35,28 +35,28 @@ impl Object {
         self.0.get(key)
     }
 
-    /// The value under `key`, for changing.
+    /// The mutable value under `key`.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Json> {
         self.0.get_mut(key)
     }
 
-    /// Whether `key` is there.
+    /// Whether the object has `key`.
     #[must_use]
     pub fn contains_key(&self, key: &str) -> bool {
         self.0.contains_key(key)
     }
 
-    /// Sets `key`, as `d[key] = value` does: a known key keeps its place. Answers the old value.
+    /// Sets `key`, as Python's `d[key] = value`: an existing key keeps its place. Returns the old value.
     pub fn insert(&mut self, key: impl Into<String>, value: impl Into<Json>) -> Option<Json> {
         self.0.insert(key.into(), value.into())
     }
 
-    /// Takes `key` out and keeps the order of the others (in time linear in the size).
+    /// Removes `key` and keeps the order of the other keys, in time linear in the size.
     pub fn remove(&mut self, key: &str) -> Option<Json> {
         self.0.shift_remove(key)
     }
 
-    /// Puts the keys in the order of their bytes.
+    /// Sorts the keys by their bytes.
     pub(super) fn sort_keys(&mut self) {
         self.0.sort_unstable_keys();
     }
@@ -71,7 +71,7 @@ impl Object {
         self.0.keys()
     }
 
-    /// All values in order, for changing.
+    /// All values in order, mutable.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Json> {
         self.0.values_mut()
     }
@@ -82,8 +82,8 @@ impl Object {
     }
 }
 
-// By hand, because the map's own implementations take several stack frames for each level of
-// nesting, and values may nest up to `MAX_DEPTH`.
+// Written by hand: the map's own implementations need several stack frames for each level of nesting,
+// and values may nest up to `MAX_DEPTH`.
 impl Clone for Object {
     fn clone(&self) -> Object {
         let mut map = IndexMap::with_capacity(self.len());

@@ -1,7 +1,7 @@
-//! The decoder: the grammar, words and positions of CPython 3.11's `json.loads`.
+//! The decoder: the grammar, messages and positions of CPython 3.11's `json.loads`.
 //!
-//! What it reads goes to a [`Sink`], which makes of it what is needed. The parser does not call itself
-//! for what is nested, so that a deep text cannot exhaust the thread's stack.
+//! The parser sends the parts of a document to a [`Sink`], which builds a value. The parser is not
+//! recursive, so a deeply nested text cannot exhaust the thread's stack.
 
 use super::decode::{Text, decode};
 use super::nesting::Nesting;
@@ -11,17 +11,17 @@ use super::{Int, Json};
 
 /// How deep arrays and objects may nest.
 ///
-/// Python stops with `RecursionError` at 1,000 frames, its callers' included. Below uvicorn,
-/// Starlette and FastAPI 960 are left.
+/// Python raises `RecursionError` at 1,000 frames, the callers' frames included. Uvicorn, Starlette
+/// and FastAPI leave 960 frames.
 pub const MAX_DEPTH: usize = 960;
 
-/// How many digits an integer may have: Python's `sys.int_info.default_max_str_digits`.
+/// The most digits of an integer: Python's `sys.int_info.default_max_str_digits`.
 pub const MAX_INT_DIGITS: usize = 4300;
 
-/// Why a text is not JSON, told apart as the Python service answers them.
+/// Why a text is not JSON: one variant for each kind of answer of the Python service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
-    /// What Python reports as `json.JSONDecodeError`.
+    /// Python's `json.JSONDecodeError`.
     #[error("{message}: character {position}")]
     Syntax {
         /// `JSONDecodeError.msg`
@@ -29,15 +29,16 @@ pub enum ParseError {
         /// `JSONDecodeError.pos`: the offset in characters (not bytes), from 0.
         position: usize,
     },
-    /// What makes `json.loads` raise something else: bytes that are no text (`UnicodeDecodeError`),
-    /// too deep a nesting (`RecursionError`), an integer of too many digits (`ValueError`).
+    /// Other exceptions of `json.loads`: bytes that are no text (`UnicodeDecodeError`), too deep a
+    /// nesting (`RecursionError`), an integer of too many digits (`ValueError`).
     #[error("{reason}")]
     Unreadable {
         /// One sentence for people.
         reason: &'static str,
     },
-    /// A string holds half a character, such as `"\ud800"`. Python reads it and fails when the
-    /// value is encoded as UTF-8 again; such a value cannot exist here. [`parse_lossy`] takes it.
+    /// A string holds a lone surrogate, such as `"\ud800"`. Python reads the string, and fails when it
+    /// encodes the value as UTF-8. A Rust string cannot hold a lone surrogate. [`parse_lossy`]
+    /// replaces lone surrogates.
     #[error("a string holds a surrogate without its other half")]
     LoneSurrogate,
 }
@@ -47,18 +48,18 @@ pub enum ParseError {
 ///
 /// # Errors
 ///
-/// [`ParseError`] says which of Python's errors it is. As there, the first fault in the text
-/// counts; a lone surrogate counts only when the text is well-formed.
+/// [`ParseError`] names Python's error. As in Python, the first fault in the text counts; a lone
+/// surrogate counts only if the text is well-formed.
 pub fn parse(bytes: &[u8]) -> Result<Json, ParseError> {
     parse_lossy(bytes).and_then(whole)
 }
 
-/// As [`parse`], but takes surrogates without their other half, and puts U+FFFD in the place of
-/// each. Answers whether there was one.
+/// As [`parse`], but replaces lone surrogates by U+FFFD. The flag tells whether the value holds a
+/// replacement.
 ///
 /// # Errors
 ///
-/// Those of [`parse`] but [`ParseError::LoneSurrogate`].
+/// As [`parse`], without [`ParseError::LoneSurrogate`].
 pub fn parse_lossy(bytes: &[u8]) -> Result<(Json, bool), ParseError> {
     let Text {
         text,
@@ -75,13 +76,13 @@ pub fn parse_lossy(bytes: &[u8]) -> Result<(Json, bool), ParseError> {
 ///
 /// # Errors
 ///
-/// Those of [`parse`], and Python's own one for a text that begins with a byte order mark.
+/// As [`parse`], and Python's error for a text that begins with a byte order mark.
 pub fn parse_str(text: &str) -> Result<Json, ParseError> {
     check_start(text)?;
     Parser::new(text).tree().and_then(whole)
 }
 
-/// Refuses a byte order mark, which belongs to bytes and not to text.
+/// Refuses a byte order mark: the mark belongs to encoded bytes, not to text.
 pub(super) fn check_start(text: &str) -> Result<(), ParseError> {
     if text.starts_with('\u{FEFF}') {
         let message = "Unexpected UTF-8 BOM (decode using utf-8-sig)";
@@ -93,7 +94,7 @@ pub(super) fn check_start(text: &str) -> Result<(), ParseError> {
     Ok(())
 }
 
-/// The value, unless a half of a character was replaced in it.
+/// The value, unless it holds a replaced lone surrogate.
 fn whole((value, lone_surrogates): (Json, bool)) -> Result<Json, ParseError> {
     match lone_surrogates {
         true => Err(ParseError::LoneSurrogate),
@@ -101,7 +102,7 @@ fn whole((value, lone_surrogates): (Json, bool)) -> Result<Json, ParseError> {
     }
 }
 
-/// Takes up what a text consists of, in its order.
+/// Receives the parts of a document in order.
 pub(super) trait Sink {
     fn scalar(&mut self, value: Scalar);
     fn begin_array(&mut self);
@@ -123,9 +124,9 @@ pub(super) enum Scalar {
 
 pub(super) struct Parser<'a> {
     text: &'a str,
-    /// The offset in bytes of what is read next.
+    /// The offset of the next byte to read.
     at: usize,
-    /// Whether a surrogate without its other half was met so far.
+    /// Whether the text read so far has a lone surrogate.
     pub lone_surrogates: bool,
     open: Nesting,
 }
@@ -140,7 +141,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The whole document as one value.
+    /// Reads the whole document as one value.
     fn tree(mut self) -> Result<(Json, bool), ParseError> {
         let mut tree = Tree::new(self.text);
         self.document(&mut tree)?;
@@ -175,7 +176,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Reads `[`; answers whether the array has ended already.
+    /// Reads `[`; returns whether the array is empty.
     fn begin_array(&mut self, sink: &mut impl Sink) -> Result<bool, ParseError> {
         self.check_depth()?;
         sink.begin_array();
@@ -189,7 +190,7 @@ impl<'a> Parser<'a> {
         Ok(false)
     }
 
-    /// Reads `{` and the first key; answers whether the object has ended already.
+    /// Reads `{` and the first key; returns whether the object is empty.
     fn begin_object(&mut self, sink: &mut impl Sink) -> Result<bool, ParseError> {
         self.check_depth()?;
         sink.begin_object();
@@ -213,8 +214,8 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// Reads on after a value, over the ends of containers, to the next value's beginning. Answers
-    /// whether the outermost value has ended.
+    /// Reads the ends of containers after a value, up to the next value. Returns whether the outermost
+    /// value has ended.
     fn end(&mut self, sink: &mut impl Sink) -> Result<bool, ParseError> {
         while let Some(is_object) = self.open.innermost() {
             self.skip_space();
@@ -240,7 +241,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// Reads a key, its colon and the space after.
+    /// Reads a key, its colon and the space after the colon.
     #[inline(always)]
     fn key(&mut self) -> Result<Literal, ParseError> {
         if self.peek() != Some(b'"') {
@@ -315,8 +316,8 @@ impl<'a> Parser<'a> {
         }
         let digits = self.at - whole;
         if self.fraction() | self.exponent() {
-            // The grammar was checked, so this cannot fail; too large a number is infinite, as in
-            // Python.
+            // The grammar was checked, so this cannot fail. A number beyond the range of doubles is
+            // infinite, as in Python.
             let number = self.text[start..self.at].parse();
             return number.map(Scalar::Float).map_err(|_| self.no_value());
         }
@@ -333,7 +334,7 @@ impl<'a> Parser<'a> {
         int.map(Scalar::Int).ok_or_else(|| self.no_value())
     }
 
-    /// Reads a fraction if there is one; a dot without a digit is left for whoever reads next.
+    /// Reads a fraction, if any. A dot without a digit is not read.
     fn fraction(&mut self) -> bool {
         let rest = &self.text.as_bytes()[self.at..];
         let found = matches!(rest, [b'.', b'0'..=b'9', ..]);
@@ -344,7 +345,7 @@ impl<'a> Parser<'a> {
         found
     }
 
-    /// Reads an exponent if there is one, else moves nothing.
+    /// Reads an exponent, if any.
     fn exponent(&mut self) -> bool {
         let rest = &self.text.as_bytes()[self.at..];
         let mark = match rest {
@@ -386,7 +387,7 @@ impl<'a> Parser<'a> {
         self.syntax("Expecting value")
     }
 
-    /// The error at the current place. Only here characters are counted.
+    /// A syntax error at the current offset, converted from bytes to characters.
     fn syntax(&self, message: &'static str) -> ParseError {
         let before = self.text.as_bytes()[..self.at].iter();
         let position = before.filter(|byte| !(0x80..0xC0).contains(*byte)).count();

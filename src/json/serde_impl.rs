@@ -1,8 +1,8 @@
-//! The way through `serde_json`, as raw text in both directions.
+//! `Serialize` and `Deserialize` for [`Json`], as raw text in both directions.
 //!
-//! `serde_json`'s own numbers are 64-bit or doubles in another print form, so a [`Json`] inside
-//! another type travels as its text. Two consequences: only `serde_json` can carry it, and it
-//! cannot stand under `#[serde(flatten)]` or in an untagged enum, which buffer in between.
+//! `serde_json`'s own numbers have 64 bits or another text, so a [`Json`] inside another type is passed
+//! as its text. Two consequences: only `serde_json` supports a [`Json`], and a [`Json`] cannot be used
+//! under `#[serde(flatten)]` or in an untagged enum, because these buffer the value.
 
 use serde::de::Error as _;
 use serde::ser::Error as _;

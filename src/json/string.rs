@@ -1,17 +1,17 @@
-//! String literals: finding their end fast, and undoing escapes.
+//! String literals: a fast search for their end, and their escapes.
 
 use std::ops::Range;
 
-/// What a string literal stands for.
+/// The value of a string literal.
 pub(super) enum Literal {
-    /// What stands between the quotes, as offsets in bytes.
+    /// A literal without escapes: the bytes between the quotes, as offsets.
     Plain(Range<usize>),
-    /// A literal with escapes, undone.
+    /// The value of a literal with escapes.
     Unescaped(String),
 }
 
 impl Literal {
-    /// The value of a literal of `text`.
+    /// The value, for a literal in `text`.
     pub fn into_string(self, text: &str) -> String {
         match self {
             Literal::Plain(place) => text.get(place).unwrap_or_default().to_owned(),
@@ -20,7 +20,7 @@ impl Literal {
     }
 }
 
-/// A string literal that was read.
+/// A string literal, as read.
 pub(super) struct Read {
     pub value: Literal,
     /// The offset in bytes after the closing quote.
@@ -28,7 +28,7 @@ pub(super) struct Read {
     pub lone_surrogates: bool,
 }
 
-/// A malformed literal: Python's word for it, and the offset in bytes.
+/// The fault of a malformed literal: Python's message, and the offset in bytes.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub message: &'static str,
@@ -37,14 +37,15 @@ pub(super) struct Fault {
 
 const BAD_UNICODE_ESCAPE: &str = "Invalid \\uXXXX escape";
 
-/// What stands in the literal whose opening quote stands at `begin`, where that has no escapes.
+/// The bytes between the quotes of the literal whose opening quote stands at `begin`; `None` for a
+/// literal with escapes or a fault.
 pub(super) fn plain_string(text: &str, begin: usize) -> Option<Range<usize>> {
     let start = begin + 1;
     let stop = find_special(text.as_bytes(), start);
     (text.as_bytes().get(stop) == Some(&b'"')).then_some(start..stop)
 }
 
-/// Reads the literal whose opening quote stands at `begin`, with escapes or a fault inside.
+/// Reads the literal whose opening quote stands at `begin`, with escapes or a fault.
 #[cold]
 pub(super) fn read_string(text: &str, begin: usize) -> Result<Read, Fault> {
     let bytes = text.as_bytes();
@@ -76,31 +77,34 @@ pub(super) fn read_string(text: &str, begin: usize) -> Result<Read, Fault> {
                 });
             }
         }
-        let plain = match bytes.get(stop + 1) {
+        match bytes.get(stop + 1) {
             None => return Err(unterminated),
-            Some(b'u') => {
-                read_unicode_escape(bytes, stop, &mut value, &mut read)?;
-                continue;
+            Some(b'u') => read_unicode_escape(bytes, stop, &mut value, &mut read)?,
+            Some(byte) => {
+                value.push(short_escape(*byte, stop)?);
+                read.end = stop + 2;
             }
-            Some(b'b') => '\u{8}',
-            Some(b'f') => '\u{C}',
-            Some(b'n') => '\n',
-            Some(b'r') => '\r',
-            Some(b't') => '\t',
-            Some(same @ (b'"' | b'\\' | b'/')) => char::from(*same),
-            Some(_) => {
-                return Err(Fault {
-                    message: "Invalid \\escape",
-                    at: stop,
-                });
-            }
-        };
-        value.push(plain);
-        read.end = stop + 2;
+        }
     }
 }
 
-/// Reads `\uXXXX` at `at`, with the second half of a pair when one follows.
+/// The character of an escape of two characters, whose backslash stands at `at`.
+fn short_escape(byte: u8, at: usize) -> Result<char, Fault> {
+    Ok(match byte {
+        b'b' => '\u{8}',
+        b'f' => '\u{C}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'"' | b'\\' | b'/' => char::from(byte),
+        _ => {
+            let message = "Invalid \\escape";
+            return Err(Fault { message, at });
+        }
+    })
+}
+
+/// Reads `\uXXXX` at `at`, and the second escape of a surrogate pair.
 fn read_unicode_escape(
     bytes: &[u8],
     at: usize,
@@ -127,8 +131,8 @@ fn read_unicode_escape(
     Ok(())
 }
 
-/// The value of the escape whose backslash stands at `at`. Like Python's, it wants one more
-/// character after the digits.
+/// The value of the escape whose backslash stands at `at`. As in Python, another character must follow
+/// the digits.
 fn four_hex_digits(bytes: &[u8], at: usize) -> Result<u32, Fault> {
     let fault = Fault {
         message: BAD_UNICODE_ESCAPE,
@@ -149,9 +153,10 @@ fn four_hex_digits(bytes: &[u8], at: usize) -> Result<u32, Fault> {
 
 /// The offset of the first quote, backslash or control character from `from` on, or the length.
 ///
-/// Eight bytes at a time: in each word, a byte's high bit is set where the byte is one of them
-/// (`x - 1` borrows from zero, `x - 0x20` from control characters; bytes beyond ASCII are masked
-/// out). A borrow can mark bytes above a true one, never below, and the lowest one is taken.
+/// The search reads words of eight bytes. A subtraction sets the high bit of each byte that matches
+/// (`x - 1` borrows for zero, `x - 0x20` borrows for control characters; bytes beyond ASCII are masked
+/// out). A borrow can also set the high bit of bytes above a match, never below, so the lowest set bit
+/// is a match.
 fn find_special(bytes: &[u8], from: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = ONES << 7;
@@ -172,8 +177,8 @@ fn find_special(bytes: &[u8], from: usize) -> usize {
     at + rest.iter().position(special).unwrap_or(rest.len())
 }
 
-/// Writes `text` as a literal at the end of `out`. Characters beyond ASCII stay as they are;
-/// quote, backslash and control characters are escaped as Python's `ensure_ascii=False` does.
+/// Appends `text` as a literal to `out`. Quotes, backslashes and control characters are escaped, as in
+/// Python with `ensure_ascii=False`; characters beyond ASCII are not.
 pub(super) fn push_string(text: &str, out: &mut String) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let bytes = text.as_bytes();

@@ -1,10 +1,10 @@
-//! A document as one value.
+//! Builds a document's value.
 
 use super::parse::{Scalar, Sink};
 use super::string::Literal;
 use super::{Json, Object};
 
-/// Builds a value with a stack of its own.
+/// Builds a value, with an explicit stack instead of recursion.
 pub(super) struct Tree<'a> {
     text: &'a str,
     open: Vec<Open>,
@@ -12,7 +12,7 @@ pub(super) struct Tree<'a> {
     value: Json,
 }
 
-/// A container whose end has not been read yet.
+/// An open array or object.
 enum Open {
     Array(Vec<Json>),
     /// The object so far, and the key whose value comes next.
@@ -20,7 +20,7 @@ enum Open {
 }
 
 impl<'a> Tree<'a> {
-    /// What `text` consists of comes next.
+    /// A builder for the parts of `text`.
     pub fn new(text: &'a str) -> Tree<'a> {
         Tree {
             text,
@@ -29,7 +29,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// The value, when all of it was taken up.
+    /// The value, after all parts of the document.
     pub fn value(self) -> Json {
         self.value
     }
@@ -79,8 +79,8 @@ impl Sink for Tree<'_> {
     }
 }
 
-/// Whether U+FFFD is anywhere in a value. One that was put in the place of half a character is gone
-/// when its member was replaced by a later one of the same key.
+/// Whether U+FFFD occurs in a value. The replacement of a lone surrogate is gone if a later member with
+/// the same key has replaced its member.
 pub(super) fn has_replacement(value: &Json) -> bool {
     let is_in = |text: &str| text.contains(char::REPLACEMENT_CHARACTER);
     let mut waiting = vec![value];

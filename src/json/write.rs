@@ -12,12 +12,11 @@ use super::{Json, object};
 pub struct NotFinite;
 
 impl Json {
-    /// Writes the value at the end of `out`: compact, with raw UTF-8, keys in order, numbers as
-    /// Python prints them.
+    /// Appends the value to `out`: compact, with raw UTF-8, keys in order, numbers as in Python.
     ///
     /// # Errors
     ///
-    /// [`NotFinite`], as Python with `allow_nan=False`; `out` then ends in a part of the value.
+    /// [`NotFinite`], as Python with `allow_nan=False`. `out` then ends with a part of the value.
     pub fn write_to(&self, out: &mut String) -> Result<(), NotFinite> {
         let mut writer = Writer { out, finite: true };
         if writer.value(self) {
@@ -27,7 +26,7 @@ impl Json {
         }
     }
 
-    /// The value as text, by [`Json::write_to`].
+    /// The value as text; see [`Json::write_to`].
     ///
     /// # Errors
     ///
@@ -39,8 +38,8 @@ impl Json {
     }
 }
 
-/// As [`Json::write_to`], but never fails: `NaN`, `Infinity` and `-Infinity` are written as words,
-/// as Python does unless it is told otherwise.
+/// As [`Json::write_to`], but never fails: `NaN`, `Infinity` and `-Infinity` are written as words, as
+/// Python does by default.
 impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();
@@ -55,19 +54,19 @@ impl fmt::Display for Json {
 
 struct Writer<'o> {
     out: &'o mut String,
-    /// Whether to stop at what is not finite.
+    /// Whether to stop at a number that is not finite.
     finite: bool,
 }
 
-/// What is left to write of a container.
+/// The unwritten rest of a container.
 enum Rest<'v> {
     Array(std::slice::Iter<'v, Json>),
     Object(object::Iter<'v>),
 }
 
 impl Writer<'_> {
-    /// Writes `value` with a stack of its own, so that depth cannot exhaust the thread's. Answers
-    /// whether it got to the end.
+    /// Writes `value` with an explicit stack, so that deep nesting cannot exhaust the thread's stack.
+    /// Returns whether the whole value was written.
     fn value(&mut self, value: &Json) -> bool {
         let mut stack = Vec::new();
         if !self.begin(value, &mut stack) {
@@ -89,7 +88,7 @@ impl Writer<'_> {
         true
     }
 
-    /// Writes what stands before a container's next value, or its closing bracket.
+    /// Writes the comma and the key before a container's next value, or the closing bracket.
     fn next<'v>(&mut self, rest: &mut Rest<'v>, first: bool) -> Option<&'v Json> {
         let (next, end) = match rest {
             Rest::Array(values) => (values.next().map(|value| (None, value)), ']'),

@@ -1,8 +1,8 @@
 //! Delays of tasks beyond the longest delay of SQS: one-time schedules of EventBridge Scheduler.
 //!
-//! A message that waits in its queue, its visibility timeout extended again and again, would count
-//! against the 120,000 messages that SQS allows in flight. EventBridge Scheduler stores the message
-//! instead, sends it to the task's queue at the task's time, and deletes the one-time schedule.
+//! A message could also wait in its queue under visibility timeouts, but would then count against the
+//! 120,000 messages that SQS allows in flight. EventBridge Scheduler stores the message, sends the
+//! message to the task's queue at the task's time, and deletes the one-time schedule.
 
 use std::time::Duration;
 
@@ -17,21 +17,21 @@ use uuid::Uuid;
 use super::queue::{QueueError, encode};
 use super::task::{Priority, Task};
 
-/// How long before a task's time its message is sent. A schedule runs within the minute after its
-/// time (AWS' "Schedule types in EventBridge Scheduler"), so a message sent this early comes in
-/// time, and waits in the queue for the rest.
-const EARLY: Duration = Duration::from_secs(60);
+/// The time between the sending of a message and the eta of its task. A schedule runs within the
+/// minute after its time (AWS' "Schedule types in EventBridge Scheduler"), so the message arrives in
+/// time and waits in the queue for the rest.
+const LEAD_TIME: Duration = Duration::from_secs(60);
 
-/// What one-time schedules send to.
+/// The targets of one-time schedules.
 #[derive(Debug, Clone)]
 pub struct Targets {
     /// The ARN of the role that lets the scheduler send to the queues.
     pub role: String,
-    /// The ARN of the queue of most tasks.
+    /// The ARN of the queue for normal priority.
     pub normal: String,
     /// The ARN of the queue for high priority.
     pub high: String,
-    /// The ARN of the queue for what could not be sent.
+    /// The ARN of the scheduler's dead-letter queue: it takes the messages that could not be sent.
     pub undelivered: String,
 }
 
@@ -43,18 +43,18 @@ pub struct Delays {
 }
 
 impl Delays {
-    /// The one-time schedules in the group of this name.
+    /// The one-time schedules in the schedule group `group`.
     pub fn new(client: Client, group: String) -> Delays {
         Delays { client, group }
     }
 
-    /// Has a task's message sent shortly before `eta`, in milliseconds since the Unix epoch. Doing it
-    /// twice is harmless: the schedule has the task's name.
+    /// Creates the one-time schedule that sends a task's message shortly before `eta`, in milliseconds
+    /// since the Unix epoch. A repeated call is harmless: the schedule's name is the task's id.
     ///
     /// # Errors
-    /// When the scheduler does not answer; the schedule may be there all the same.
+    /// When the scheduler does not answer. The schedule may exist in spite of the error.
     pub async fn create(&self, task: &Task, eta: u64, targets: &Targets) -> Result<(), QueueError> {
-        let create = self.creating(task, eta, targets)?;
+        let create = self.create_request(task, eta, targets)?;
         match create.send().await {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
@@ -64,7 +64,7 @@ impl Delays {
         }
     }
 
-    /// Deletes a task's schedule. That there is none any more is as good.
+    /// Deletes a task's schedule. An absent schedule is no error.
     ///
     /// # Errors
     /// When the scheduler does not answer.
@@ -83,7 +83,7 @@ impl Delays {
         }
     }
 
-    fn creating(
+    fn create_request(
         &self,
         task: &Task,
         eta: u64,
@@ -100,23 +100,23 @@ impl Delays {
             .role_arn(&targets.role)
             .dead_letter_config(undelivered.build())
             .input(body);
-        let exactly = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off);
-        let broken = |error| QueueError::Call(Box::new(error));
+        let at_the_time = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off);
+        let invalid = |error| QueueError::Call(Box::new(error));
         Ok(self
             .client
             .create_schedule()
             .group_name(&self.group)
             .name(name(task.id, task.fingerprint.as_deref()))
             .schedule_expression(expression(eta))
-            .flexible_time_window(exactly.build().map_err(broken)?)
+            .flexible_time_window(at_the_time.build().map_err(invalid)?)
             .action_after_completion(ActionAfterCompletion::Delete)
-            .target(target.build().map_err(broken)?))
+            .target(target.build().map_err(invalid)?))
     }
 }
 
-/// A schedule's name: at most 64 letters, digits, `-`, `_` and `.`. Two submissions that use one
-/// idempotency key for different things have schedules of their own, so that neither keeps the
-/// other's message from being sent; the first to be recorded is run.
+/// A schedule's name: at most 64 letters, digits, `-`, `_` and `.`. Two different submissions with one
+/// idempotency key have two schedules, so both messages are sent; the task whose record is written
+/// first runs.
 fn name(id: Uuid, fingerprint: Option<&str>) -> String {
     match fingerprint {
         Some(fingerprint) => {
@@ -127,9 +127,9 @@ fn name(id: Uuid, fingerprint: Option<&str>) -> String {
     }
 }
 
-/// The scheduler's form of a time, in whole seconds of UTC.
+/// A time as a schedule expression, in whole seconds of UTC.
 fn expression(eta: u64) -> String {
-    let seconds = (eta / 1000).saturating_sub(EARLY.as_secs());
+    let seconds = (eta / 1000).saturating_sub(LEAD_TIME.as_secs());
     let time = i64::try_from(seconds)
         .ok()
         .and_then(|seconds| Timestamp::from_second(seconds).ok())
@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
 
-    /// A scheduler that answers each call with the same error, or with success, and keeps the last.
+    /// A scheduler that gives every call the same answer, and keeps the last request.
     #[derive(Debug, Clone)]
     struct Answers {
         status: u16,
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_schedule_sends_the_message_once_and_goes() {
+    async fn a_schedule_sends_the_message_once_and_is_deleted() {
         let answers = answers(200, "");
         let eta = 1_900_000_000_500;
         delays(&answers)
@@ -236,14 +236,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_done_already_is_no_failure() {
-        let there = delays(&answers(409, "ConflictException"));
-        there
+    async fn a_repeated_creation_or_deletion_succeeds() {
+        let existing = delays(&answers(409, "ConflictException"));
+        existing
             .create(&task(), 1_900_000_000_000, &targets())
             .await
             .unwrap();
-        let gone = delays(&answers(404, "ResourceNotFoundException"));
-        gone.delete(Uuid::nil(), None).await.unwrap();
+        let deleted = delays(&answers(404, "ResourceNotFoundException"));
+        deleted.delete(Uuid::nil(), None).await.unwrap();
         let refused = delays(&answers(400, "ValidationException"));
         assert!(
             refused

@@ -1,4 +1,4 @@
-//! What a job is: a type of work with a name, an input and an output.
+//! A job: a type of work with a name, an input and an output.
 
 use std::error::Error;
 use std::future::Future;
@@ -17,24 +17,24 @@ use super::retry::RetryPolicy;
 pub trait Job: Send + Sync + 'static {
     /// The name that submissions use.
     const NAME: &'static str;
-    /// What a task is given; read from the submission's JSON.
+    /// The input of a task, read from the submission's JSON.
     type Input: DeserializeOwned + Send;
-    /// What a task results in; stored as JSON.
+    /// The result of a task, stored as JSON.
     type Output: Serialize;
 
-    /// How failed attempts are repeated.
+    /// The retry policy for failed attempts.
     fn retry_policy(&self) -> RetryPolicy {
         RetryPolicy::default()
     }
 
-    /// The longest time of one attempt, unless the submission names another. Beyond it the task has
-    /// failed, as in Celery.
+    /// The longest time of one attempt, unless the submission sets another limit. An attempt that
+    /// exceeds the limit fails its task, as in Celery.
     fn time_limit(&self) -> Option<Duration> {
         None
     }
 
-    /// Does the work of one task. Dropped at an await point when the attempt's time is up, its lease
-    /// is lost or its caller cancels it.
+    /// Does the work of one task. The future is dropped at an await point when the attempt's time is
+    /// over, the lease is lost or the caller cancels the task.
     fn run(
         &self,
         input: Self::Input,
@@ -42,7 +42,7 @@ pub trait Job: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Output, JobError>> + Send;
 }
 
-/// Why an attempt failed. A job chooses by kind whether trying again can help.
+/// Why an attempt failed. The job decides for each error whether another attempt can help.
 #[derive(Debug)]
 pub struct JobError {
     retry: Retry,
@@ -50,20 +50,20 @@ pub struct JobError {
     message: String,
 }
 
-/// Whether and when an attempt is repeated.
+/// Whether and when another attempt follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// Never: the same input would fail again.
+    /// No attempt follows: the same input would fail again.
     No,
     /// After the policy's backoff.
     Backoff,
-    /// After this time, such as a `Retry-After` asked for.
+    /// After this time, such as the time of a `Retry-After` header.
     After(Duration),
 }
 
 impl JobError {
-    /// An error that trying again may mend. `kind` is a word for programs, `message` a sentence
-    /// for people; both are shown to whoever reads the task's result.
+    /// An error that another attempt may not meet. `kind` is a word for programs, `message` a
+    /// sentence for people; readers of the task's record see both.
     pub fn transient(kind: impl Into<String>, message: impl Into<String>) -> JobError {
         JobError {
             retry: Retry::Backoff,
@@ -72,7 +72,7 @@ impl JobError {
         }
     }
 
-    /// An error that stays, however often the task is tried.
+    /// An error that every attempt would meet.
     pub fn permanent(kind: impl Into<String>, message: impl Into<String>) -> JobError {
         JobError {
             retry: Retry::No,
@@ -87,7 +87,7 @@ impl JobError {
         self
     }
 
-    /// Whether and when to try again.
+    /// Whether and when another attempt follows.
     pub fn retry(&self) -> Retry {
         self.retry
     }

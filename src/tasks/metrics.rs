@@ -1,4 +1,4 @@
-//! What is counted of tasks.
+//! The metrics of tasks.
 
 use std::time::Duration;
 
@@ -6,29 +6,30 @@ use super::state::State;
 use super::task::Task;
 use crate::emf::{Metric, Set, count, emit, milliseconds};
 
-/// A task of this job was accepted: `TasksSubmitted`.
+/// Counts an accepted task of this job: `TasksSubmitted`.
 pub fn submitted(job: &str) {
     emit(&[Set::of(&[("Job", job)], &[count("TasksSubmitted")])]);
 }
 
-/// A task of this job came to a state without an attempt; see [`attempted`].
+/// Counts a task of this job that entered a state without an attempt; see [`attempted`].
 pub fn reached(job: &str, state: State) {
     let dimensions = [("Job", job), ("State", state.as_str())];
-    let metrics = [reaching(state)];
-    emit(reached_by(state, &dimensions, &metrics).as_slice());
+    let metrics = [metric_of(state)];
+    emit(entered(state, &dimensions, &metrics).as_slice());
 }
 
-/// What a task's coming to a state counts as: `TasksFinished` where it is a final one, `TaskRetries`
-/// where the task waits for another attempt.
-fn reaching(state: State) -> Metric {
+/// The metric of a task that enters a state: `TaskRetries` for a task that waits for another attempt,
+/// else `TasksFinished`.
+fn metric_of(state: State) -> Metric {
     match state {
         State::Retrying => count("TaskRetries"),
         _ => count("TasksFinished"),
     }
 }
 
-/// That a task came to `state`, where that is counted. `dimensions` are the job and the state.
-fn reached_by<'a>(
+/// The metrics of a task that enters `state`; `None` for a state without a metric. `dimensions` are
+/// the job and the state.
+fn entered<'a>(
     state: State,
     dimensions: &'a [(&'static str, &'a str); 2],
     metrics: &'a [Metric],
@@ -40,10 +41,10 @@ fn reached_by<'a>(
     }
 }
 
-/// An attempt of a task, which began at `began` in milliseconds since the Unix epoch, ended after
-/// `time`, and the task came to a state, if it still was this attempt's: `AttemptTime`. Its first
-/// attempt of all has also waited: `TaskWait` is the time from when it could begin, at the earliest,
-/// to when it began.
+/// Counts an attempt that began at `began`, in milliseconds since the Unix epoch, and took `time`:
+/// `AttemptTime`. `state` is the task's new state, if the attempt still held the lease. The first
+/// attempt of the first run also counts `TaskWait`: the time from the task's eta, or from its
+/// submission if the submission was later, to `began`.
 pub fn attempted(task: &Task, attempt: u32, began: u64, time: Duration, state: Option<State>) {
     let job = ("Job", task.job.as_str());
     let due = task.options.eta.unwrap_or(0).max(task.submitted_at);
@@ -58,9 +59,9 @@ pub fn attempted(task: &Task, attempt: u32, began: u64, time: Duration, state: O
     let Some(state) = state else {
         return emit(&[attempted]);
     };
-    // In one line: of a small task, the log is not the least of its costs.
-    let (dimensions, metrics) = ([job, ("State", state.as_str())], [reaching(state)]);
-    match reached_by(state, &dimensions, &metrics) {
+    // One log line for both sets: logging is a large part of a small task's cost.
+    let (dimensions, metrics) = ([job, ("State", state.as_str())], [metric_of(state)]);
+    match entered(state, &dimensions, &metrics) {
         Some(reached) => emit(&[attempted, reached]),
         None => emit(&[attempted]),
     }
@@ -73,9 +74,11 @@ mod tests {
     #[test]
     fn only_ends_and_retries_are_counted() {
         let counted = |state: State| {
-            let (dimensions, metrics) =
-                ([("Job", "j"), ("State", state.as_str())], [reaching(state)]);
-            reached_by(state, &dimensions, &metrics)
+            let (dimensions, metrics) = (
+                [("Job", "j"), ("State", state.as_str())],
+                [metric_of(state)],
+            );
+            entered(state, &dimensions, &metrics)
                 .map(|set| (set.dimensions.len(), set.metrics[0].0))
         };
         assert_eq!(counted(State::Failed), Some((2, "TasksFinished")));

@@ -1,15 +1,15 @@
 //! Tasks: one submission of a job each, from its acceptance to its end.
 //!
-//! The engine knows no HTTP, no OpenAPI and no event of Lambda's.
+//! The engine is independent of HTTP, of OpenAPI and of Lambda's events.
 //!
-//! * What a task is: [`task`] as it is sent, [`state`] with what may happen to it, [`record`] as it is
-//!   stored; [`viewer`] is who may see it.
-//! * What a job is: [`job`] is the trait, [`registry`] finds jobs by name, [`retry`] is the backoff,
-//!   [`context`] is what a job is given beside its input.
-//! * What carries tasks: [`store`] is the table, [`queue`] the queues, [`delay`] the one-time schedules
-//!   of tasks that are due later, [`wire`] the form of a message.
-//! * What is done with tasks: [`client`] submits, finds, lists, cancels and retries; [`worker`] runs what
-//!   the queues deliver; [`metrics`] counts.
+//! * Tasks: [`task`] is a task in its message, [`record`] a task in the table, [`state`] the states and
+//!   events; [`viewer`] decides who may see a task.
+//! * Jobs: [`job`] is the trait, [`registry`] finds jobs by name, [`retry`] is the backoff, [`context`] is
+//!   a job's view of its task.
+//! * Transport and storage: [`store`] is the table, [`queue`] the queues, [`delay`] the one-time
+//!   schedules of tasks that are due later, [`wire`] the format of a message.
+//! * Operations: [`client`] submits, finds, lists, cancels and retries tasks; [`worker`] runs the tasks
+//!   of the queues; [`metrics`] counts them.
 
 pub mod client;
 pub mod context;

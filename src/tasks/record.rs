@@ -1,4 +1,4 @@
-//! A task's record: all that the table knows of a task.
+//! A task's record: the task's row in the table.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -7,20 +7,20 @@ use uuid::Uuid;
 use super::state::State;
 use super::task::Options;
 
-/// All that is known of a task. Times are milliseconds since the Unix epoch.
+/// A task's record. Times are milliseconds since the Unix epoch.
 #[derive(Debug)]
 pub struct TaskRecord {
     /// The task.
     pub id: Uuid,
-    /// The name of the task's job; `None` if the record was made of an unreadable message.
+    /// The name of the task's job; `None` if the task's message was unreadable.
     pub job: Option<String>,
-    /// Where the task stands.
+    /// The task's state.
     pub state: State,
     /// The number of the task's run, from 1.
     pub run: u32,
-    /// How the task is to be run.
+    /// The task's options.
     pub options: Options,
-    /// Who submitted the task, where callers are known.
+    /// Who submitted the task; `None` without authentication.
     pub caller: Option<String>,
     /// A hash of the submission, if the submission had an idempotency key.
     pub fingerprint: Option<String>,
@@ -36,7 +36,7 @@ pub struct TaskRecord {
     pub lease_until: Option<u64>,
     /// When the caller cancelled the task, if a worker held it at that time.
     pub cancel_requested_at: Option<u64>,
-    /// The progress that the job has told.
+    /// The job's last report of its progress.
     pub progress: Option<Progress>,
     /// The attempts of this run.
     pub attempts: Vec<Attempt>,

@@ -1,4 +1,4 @@
-//! Jobs by name, without their types.
+//! Jobs by name, with their types erased.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use super::context::TaskContext;
 use super::job::{Job, JobError};
 use super::retry::RetryPolicy;
 
-/// Any job, as the worker sees it.
+/// A job with its types erased, for the worker.
 pub trait AnyJob: Send + Sync {
-    /// How failed attempts are repeated.
+    /// The retry policy for failed attempts.
     fn retry_policy(&self) -> RetryPolicy;
     /// The longest time of one attempt.
     fn time_limit(&self) -> Option<Duration>;
@@ -40,7 +40,7 @@ impl<J: Job> AnyJob for J {
         context: TaskContext,
     ) -> BoxFuture<'static, Result<String, JobError>> {
         Box::pin(async move {
-            let input = read::<J>(&input)
+            let input = parse_input::<J>(&input)
                 .map_err(|error| JobError::permanent("InvalidInput", error.to_string()))?;
             let output = Job::run(self.as_ref(), input, &context).await?;
             serde_json::to_string(&output)
@@ -57,7 +57,7 @@ impl Registry {
     /// Adds a job under its name.
     ///
     /// # Panics
-    /// When two jobs have the same name, which is a mistake in the list of jobs.
+    /// When two jobs have the same name: a mistake in the list of jobs.
     pub fn with<J: Job>(mut self, job: J) -> Registry {
         let taken = self.0.insert(J::NAME, Arc::new(job)).is_some();
         assert!(!taken, "two jobs are named {}", J::NAME);
@@ -69,16 +69,16 @@ impl Registry {
         self.0.keys().copied()
     }
 
-    /// The job of a name.
+    /// The job with this name.
     pub fn find(&self, name: &str) -> Option<Arc<dyn AnyJob>> {
         self.0.get(name).cloned()
     }
 }
 
-/// Reads an input as the job `J` will.
+/// Parses an input as the job `J` does.
 ///
 /// # Errors
 /// When the input does not have the job's form.
-pub fn read<J: Job>(input: &RawValue) -> serde_json::Result<J::Input> {
+pub fn parse_input<J: Job>(input: &RawValue) -> serde_json::Result<J::Input> {
     serde_json::from_str(input.get())
 }

@@ -1,25 +1,25 @@
-//! How often a task is tried, and how long it waits in between.
+//! The retry policy: how many attempts a task has, and the backoff between two attempts.
 
 use std::time::Duration;
 
 use super::job::{JobError, Retry};
 
-/// SQS' longest visibility timeout, and so the longest wait between two attempts.
+/// SQS' longest visibility timeout. It bounds the wait between two attempts.
 const MAX_DELAY: Duration = Duration::from_secs(43_200);
 
-/// How failed attempts of a job are repeated.
+/// The retry policy of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Attempts after the first.
     pub max_retries: u32,
-    /// The backoff's upper bound after the first attempt; it doubles with each further one.
+    /// The upper bound of the backoff after the first attempt; each further attempt doubles the bound.
     pub base: Duration,
-    /// The upper bound that the backoff does not exceed.
+    /// The upper bound of every backoff.
     pub cap: Duration,
 }
 
 impl Default for RetryPolicy {
-    /// Three retries, as in Celery; within 2, 4 and 8 s, and never more than 10 minutes.
+    /// Three retries, as in Celery: within 2, 4 and 8 s. No backoff exceeds 10 minutes.
     fn default() -> RetryPolicy {
         RetryPolicy {
             max_retries: 3,
@@ -30,7 +30,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The same with another number of retries, where a submission names one.
+    /// The policy with the submission's number of retries, if the submission sets a number.
     pub fn with_max_retries(self, max_retries: Option<u32>) -> RetryPolicy {
         RetryPolicy {
             max_retries: max_retries.unwrap_or(self.max_retries),
@@ -38,8 +38,8 @@ impl RetryPolicy {
         }
     }
 
-    /// The wait after attempt number `attempt` (from 1) failed with `error`, or `None` where there
-    /// is no further attempt. `random` is from 0 up to 1.
+    /// The wait after attempt number `attempt` (from 1) failed with `error`; `None` if no attempt
+    /// follows. `random` lies between 0 and 1.
     pub fn delay(&self, attempt: u32, error: &JobError, random: f64) -> Option<Duration> {
         if attempt > self.max_retries {
             return None;
@@ -52,8 +52,9 @@ impl RetryPolicy {
         Some(delay.min(MAX_DELAY))
     }
 
-    /// Full jitter takes a random part of this: of all ways to spread retries it needs the least
-    /// calls and time under contention ("Exponential Backoff And Jitter", AWS Architecture Blog).
+    /// The backoff before jitter. Full jitter multiplies it by a random factor: of all kinds of jitter
+    /// it needs the fewest calls under contention ("Exponential Backoff And Jitter", AWS Architecture
+    /// Blog).
     fn backoff(&self, attempt: u32) -> Duration {
         let doublings = attempt.saturating_sub(1).min(31);
         self.base.saturating_mul(1 << doublings).min(self.cap)
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_permanent_error_is_not_retried_and_a_job_may_ask_for_its_own_delay() {
+    fn a_permanent_error_is_not_retried_and_a_job_may_set_its_own_delay() {
         assert_eq!(policy().delay(1, &JobError::permanent("x", "x"), 0.5), None);
         let asked = |seconds| {
             let error = JobError::transient("x", "x").retry_after(Duration::from_secs(seconds));

@@ -1,4 +1,4 @@
-//! What may happen to a task, as one pure function.
+//! The life of a task, as one pure function of state and event.
 //!
 //! ```text
 //!              submit                claim                    finish
@@ -17,38 +17,38 @@
 //! The message of a scheduled task arrives at the task's time, so the claim itself leaves
 //! `scheduled`. Every write to a task's record is one event, as one conditional update. The event alone
 //! determines the update's condition ([`Event::sources`]) and the state that the update sets
-//! ([`Event::target`]), so the table allows just what this page says.
+//! ([`Event::target`]), so the table holds no transition but the transitions of this page.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a task stands.
+/// The state of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Accepted, its time not yet come. Entered by schedule; left by claim, reject, expire, cancel.
+    /// Accepted for a later time. Entered by schedule; left by claim, reject, expire, cancel.
     Scheduled,
     /// Waiting for a worker. Entered by submit, hand back and restart; left by claim, reject,
     /// expire, cancel.
     Pending,
-    /// A worker holds it under a lease. Entered by claim; left by complete, fail, retry, hand back
-    /// and stop or, when the lease is lost, by the next claim, or by reject.
+    /// A worker holds the task under a lease. Entered by claim; left by complete, fail, retry, hand
+    /// back and stop or, when the lease is lost, by the next claim, or by reject.
     Running,
-    /// An attempt failed, and another one follows. Entered by retry; left by claim, reject, expire,
+    /// An attempt failed, and another attempt follows. Entered by retry; left by claim, reject, expire,
     /// cancel.
     Retrying,
     /// Done, with a result. Entered by complete; never left.
     Completed,
-    /// Given up, with an error. Entered by fail and reject; left by restart alone.
+    /// Ended with an error. Entered by fail and reject; left by restart alone.
     Failed,
     /// Stopped by its caller. Entered by cancel and stop; left by restart alone.
     Cancelled,
-    /// Its time had passed before it could run. Entered by expire; left by restart alone.
+    /// Not begun before its expiry. Entered by expire; left by restart alone.
     Expired,
 }
 
-/// What happens to a task.
+/// An event in a task's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// The task was accepted and its message is sent.
@@ -58,7 +58,7 @@ pub enum Event {
     /// A worker takes the task: for the first time, after a retry, or because another worker's lease
     /// has ended.
     Claim,
-    /// The worker extends its lease, or saves what the attempt has done.
+    /// The worker extends its lease, or saves a checkpoint of the attempt.
     Extend,
     /// The attempt gave a result.
     Complete,
@@ -66,41 +66,41 @@ pub enum Event {
     Fail,
     /// The attempt failed, and another attempt follows.
     Retry,
-    /// The worker's time is over, and the attempt has saved what it has done.
+    /// The worker's time is over, and the attempt has saved checkpoints.
     HandBack,
     /// The caller cancels a task that no worker holds.
     Cancel,
-    /// The caller cancels a task that a worker holds: the worker is to stop.
+    /// The caller cancels a task that a worker holds: the worker must stop.
     RequestCancel,
     /// The worker of a cancelled task has stopped, or is dead.
     Stop,
-    /// The time in which the task may begin is over.
+    /// The task's expiry has passed before an attempt began.
     Expire,
     /// The task's message can never be processed.
     Reject,
-    /// The caller wants the task to run again.
+    /// The caller runs the task again.
     Restart,
 }
 
 /// An event that a state does not allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a task that is {from} cannot {event:?}")]
+#[error("the state {from} does not allow the event {event:?}")]
 pub struct Refused {
     from: Place,
     event: Event,
 }
 
-/// A state, or that there is no record yet.
+/// A state, or the absence of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place(Option<State>);
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.map_or("unknown", State::as_str))
+        f.write_str(self.0.map_or("of no record", State::as_str))
     }
 }
 
-/// The state that `event` leads to. `None` stands for a task without a record.
+/// The state after `event`. `from` is `None` for a task without a record.
 ///
 /// # Errors
 /// When the state does not allow the event.
@@ -126,13 +126,13 @@ impl State {
         State::Expired,
     ];
 
-    /// Whether nothing happens to it any more of itself.
+    /// Whether the task has ended. Only a restart leaves a final state.
     pub fn is_final(self) -> bool {
         use State::*;
         matches!(self, Completed | Failed | Cancelled | Expired)
     }
 
-    /// Its name in the table and in answers.
+    /// The state's name in the table and in answers.
     pub fn as_str(self) -> &'static str {
         match self {
             State::Scheduled => "scheduled",
@@ -146,7 +146,7 @@ impl State {
         }
     }
 
-    /// The state of a name.
+    /// The state with this name.
     pub fn from_name(name: &str) -> Option<State> {
         State::ALL.into_iter().find(|state| state.as_str() == name)
     }
@@ -182,7 +182,7 @@ impl Event {
         use State::*;
         match self {
             Event::Submit | Event::Schedule => &[],
-            // A running task only once its lease has ended; the write checks the lease.
+            // `Running` only after the lease has ended. The write checks the lease.
             Event::Claim | Event::Reject => &[Scheduled, Pending, Running, Retrying],
             Event::Extend
             | Event::Complete
@@ -196,14 +196,14 @@ impl Event {
         }
     }
 
-    /// Whether this event may create the record. A message may be faster than its submitter, or the
-    /// submitter may have died between sending and writing.
+    /// Whether this event may create the record. A worker may receive the message before the
+    /// submitter has written the record, or the submitter may have died after it sent the message.
     pub const fn creates(self) -> bool {
         use Event::*;
         matches!(self, Submit | Schedule | Claim | Expire | Reject)
     }
 
-    /// The state that this event leads to.
+    /// The state after this event.
     pub const fn target(self) -> State {
         match self {
             Event::Submit | Event::HandBack | Event::Restart => State::Pending,
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_found_again() {
+    fn a_state_is_found_by_its_name() {
         for state in State::ALL {
             assert_eq!(State::from_name(state.as_str()), Some(state));
         }
@@ -297,8 +297,9 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_what_was_tried() {
+    fn a_refusal_names_the_state_and_the_event() {
         let refused = next(Some(State::Completed), Event::Claim).unwrap_err();
-        assert_eq!(refused.to_string(), "a task that is completed cannot Claim");
+        let expected = "the state completed does not allow the event Claim";
+        assert_eq!(refused.to_string(), expected);
     }
 }

@@ -1,4 +1,4 @@
-//! Who asks to see tasks.
+//! Viewers: who asks to see tasks.
 
 /// Who asks to see tasks. Every read of a record takes a viewer, so that no caller of the engine can
 /// forget to decide whose tasks may be seen.
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_caller_sees_own_tasks_alone() {
+    fn a_caller_sees_only_own_tasks() {
         let ada = Viewer::Caller("ada".to_owned());
         assert!(ada.may_see(Some("ada")));
         assert!(!ada.may_see(Some("grace")) && !ada.may_see(None) && !ada.may_see(Some("")));

@@ -17,17 +17,17 @@ use crate::json::{Json, Object};
 pub use store::{StoredUser, UserStore};
 pub use upstream::{Upstream, UpstreamError};
 
-/// Upstream calls at once for one request of several ids.
+/// Concurrent calls to the upstream for one request of several ids.
 const UPSTREAM_CONCURRENCY: usize = 16;
 
 /// The required fields of a user.
 pub const FIELDS: [&str; 2] = ["name", "email"];
 
-/// A user as it is written: an object whose [`FIELDS`] are texts. All other fields are kept.
+/// A user in a request: an object whose [`FIELDS`] are texts. All other fields are kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewUser(Object);
 
-/// What a user has when it is written. Whatever else it has is kept.
+/// A user in a request. All other fields are kept.
 #[derive(Debug, ToSchema)]
 #[schema(
     as = NewUser,
@@ -40,7 +40,7 @@ pub struct NewUserSchema {
     pub email: String,
 }
 
-/// A user. One that comes from the upstream is as the upstream has it.
+/// A user. A user of the upstream has the upstream's fields.
 #[derive(Debug, ToSchema)]
 #[schema(
     example = json!({"id": 7, "name": "Ada", "email": "ada@example.com"})
@@ -71,8 +71,8 @@ impl NewUser {
         FIELDS.iter().all(is_text).then_some(NewUser(fields))
     }
 
-    /// The user's text under an id, in the order of a Pydantic model. An `id` in the body gives way
-    /// to `id`.
+    /// The user's JSON text under an id, in the order of a Pydantic model. `id` replaces an `id` in the
+    /// body.
     fn document(&self, id: i64) -> Result<String, NotFinite> {
         let mut user = Object::new();
         user.insert("id", Json::from(id));
@@ -96,7 +96,7 @@ pub struct Users {
 }
 
 impl Users {
-    /// Users in `store`, read through `upstream`; a copy is fresh for `fresh`.
+    /// Users in `store`, read through `upstream`. A copy of an upstream's user stays fresh for `fresh`.
     pub fn new(store: UserStore, upstream: Option<Upstream>, fresh: Duration) -> Users {
         Users {
             store,
@@ -105,14 +105,14 @@ impl Users {
         }
     }
 
-    /// One user's text.
+    /// One user's JSON text.
     pub async fn get(&self, id: i64) -> Result<Option<String>, UsersError> {
         let stored = self.store.get(id).await?;
         self.resolve(id, stored).await
     }
 
-    /// Several users' texts in the order asked for, without those that there are not. Those that
-    /// must come from the upstream are fetched concurrently.
+    /// The JSON texts of several users, in the order of `ids`. Unknown ids are skipped. Users that must
+    /// come from the upstream are fetched concurrently.
     pub async fn get_many(&self, ids: &[i64]) -> Result<Vec<String>, UsersError> {
         let mut distinct = ids.to_vec();
         distinct.sort_unstable();
@@ -130,27 +130,18 @@ impl Users {
         Ok(ids.iter().filter_map(|id| users.get(id)?.clone()).collect())
     }
 
-    /// The user that a row and the upstream together tell of.
+    /// A user's JSON text, from the row if it is authoritative or fresh, else from the upstream. A
+    /// stale copy is used when the upstream fails.
     async fn resolve(
         &self,
         id: i64,
         stored: Option<StoredUser>,
     ) -> Result<Option<String>, UsersError> {
         let stale = match stored {
-            Some(
-                StoredUser::Own(user)
-                | StoredUser::Copy {
-                    document: user,
-                    fresh: true,
-                },
-            ) => {
-                return Ok(Some(user));
-            }
+            Some(StoredUser::Own(user)) => return Ok(Some(user)),
             Some(StoredUser::Deleted) => return Ok(None),
-            Some(StoredUser::Copy {
-                document,
-                fresh: false,
-            }) => Some(document),
+            Some(StoredUser::Copy { document, fresh }) if fresh => return Ok(Some(document)),
+            Some(StoredUser::Copy { document, .. }) => Some(document),
             None => None,
         };
         let Some(upstream) = &self.upstream else {
@@ -174,7 +165,7 @@ impl Users {
         }
     }
 
-    /// Keeps a copy. That this fails does not make what was read less true.
+    /// Stores a copy. A failure is only logged, because the user was already read.
     async fn keep(&self, id: i64, user: &str) {
         let fresh_ms = self.fresh.as_millis().try_into().unwrap_or(u64::MAX);
         if let Err(error) = self.store.keep_copy(id, user, fresh_ms).await {
@@ -182,17 +173,17 @@ impl Users {
         }
     }
 
-    /// Stores a new user; its id and its text.
+    /// Stores a new user, and returns its id and JSON text.
     pub async fn create(&self, user: &NewUser) -> Result<(i64, String), UsersError> {
-        // Whether the user can be written as text does not depend on its id.
+        // Find an error before the write. Errors do not depend on the id.
         user.document(0)?;
         let text = |id| user.document(id).unwrap_or_default();
         let id = self.store.create(text).await?;
         Ok((id, text(id)))
     }
 
-    /// Replaces a user that exists; its new text, or `None` where there is no such user. From now
-    /// on the user is ours: the upstream's is not read any more.
+    /// Replaces a user and returns the new JSON text; `None` if no such user exists. From then on the
+    /// upstream is not asked for this user.
     pub async fn replace(&self, id: i64, user: &NewUser) -> Result<Option<String>, UsersError> {
         let user = user.document(id)?;
         if self.get(id).await?.is_none() {
@@ -202,7 +193,7 @@ impl Users {
         Ok(replaced.then_some(user))
     }
 
-    /// Deletes a user; `false` where there is no such user.
+    /// Deletes a user; `false` if no such user exists.
     pub async fn delete(&self, id: i64) -> Result<bool, UsersError> {
         if self.get(id).await?.is_none() {
             return Ok(false);
@@ -210,7 +201,7 @@ impl Users {
         Ok(self.store.delete(id).await?)
     }
 
-    /// A page of the users that are stored here.
+    /// A page of the users in the table.
     pub async fn list(&self, after: Option<i64>, limit: usize) -> Result<Page<String>, StoreError> {
         self.store.list(after, limit).await
     }

@@ -7,31 +7,31 @@ use crate::documents::{Documents, Page, document, document_key, document_of};
 use crate::dynamodb::row::{self, EXPIRES_AT, ID, Row, number};
 use crate::dynamodb::{StoreError, batch_get, condition_held};
 
-/// Until when a copy of an upstream's user is fresh, in milliseconds since the Unix epoch; a row
-/// without it was written here and never goes stale.
+/// The end of a copy's freshness, in milliseconds since the Unix epoch. A row without this attribute
+/// was written by this service and never goes stale.
 const FRESH_UNTIL: &str = "fresh_until";
-/// Marks a user that was deleted here although the upstream may still have it.
+/// Marks a user that was deleted in this service. The upstream may still have the user.
 const DELETED: &str = "deleted";
-/// How long a copy is kept to be served stale when the upstream fails.
+/// How long a stale copy is kept for failures of the upstream.
 const KEEP_STALE_SECONDS: u64 = 7 * 24 * 3600;
 
 /// A row of the table.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StoredUser {
-    /// Written here: the table is its only source.
+    /// Written by this service: the table is the only source.
     Own(String),
-    /// A copy of the upstream's.
+    /// A copy of an upstream's user.
     Copy {
         /// The user's JSON text.
         document: String,
-        /// Whether it may be answered without asking the upstream.
+        /// Whether the copy may be used without a call to the upstream.
         fresh: bool,
     },
-    /// Deleted here; the upstream is not asked again.
+    /// Deleted in this service: the upstream is not asked again.
     Deleted,
 }
 
-/// Users: JSON objects, some of them copies of an upstream's.
+/// Users: JSON objects of this service, and copies of the upstream's users.
 #[derive(Debug, Clone)]
 pub struct UserStore(Documents);
 
@@ -41,7 +41,7 @@ impl UserStore {
         UserStore(Documents::new(client, table))
     }
 
-    /// Stores under a new id the user that `text` makes of the id.
+    /// Stores the user `text(id)` under a new id.
     pub async fn create(&self, text: impl Fn(i64) -> String) -> Result<i64, StoreError> {
         self.0.create(text).await
     }
@@ -64,7 +64,7 @@ impl UserStore {
         Ok(users)
     }
 
-    /// Keeps a copy of an upstream's user, unless the user was written or deleted here meanwhile.
+    /// Stores a copy of an upstream's user, unless this service has written or deleted the user.
     pub async fn keep_copy(&self, id: i64, user: &str, fresh_ms: u64) -> Result<(), StoreError> {
         let fresh_until = now_ms().saturating_add(fresh_ms);
         let expires_at = fresh_until / 1000 + KEEP_STALE_SECONDS;
@@ -79,7 +79,7 @@ impl UserStore {
         condition_held(put.send().await).map(drop)
     }
 
-    /// Forgets a copy that the upstream no longer has.
+    /// Deletes the copy of a user that the upstream no longer has.
     pub async fn forget_copy(&self, id: i64) -> Result<(), StoreError> {
         let delete = self.0.client().delete_item().table_name(self.0.table());
         let delete = delete
@@ -88,8 +88,8 @@ impl UserStore {
         condition_held(delete.send().await).map(drop)
     }
 
-    /// Writes a user that exists, here or upstream; from now on it is this table's own. `false`
-    /// where it was deleted meanwhile.
+    /// Writes a user that exists in the table or upstream. From then on the table is the user's only
+    /// source. `false` if another request has deleted the user.
     pub async fn replace(&self, id: i64, user: &str) -> Result<bool, StoreError> {
         let put = self.0.put(id, Row::from([document(user)]));
         let put = put.condition_expression("attribute_not_exists(#deleted)");
@@ -100,8 +100,8 @@ impl UserStore {
         )
     }
 
-    /// Deletes a user that exists, here or upstream, and remembers that, so that the upstream's is
-    /// not read again. `false` where somebody else deleted it first.
+    /// Marks a user as deleted that exists in the table or upstream. The mark keeps the upstream's user
+    /// from being read again. `false` if another request has deleted the user first.
     pub async fn delete(&self, id: i64) -> Result<bool, StoreError> {
         let mark = (
             DELETED.to_owned(),
@@ -128,7 +128,7 @@ impl UserStore {
     }
 }
 
-/// What a row holds; `None` once its time has passed.
+/// The user in a row; `None` for an expired row.
 fn stored(row: &Row) -> Result<Option<StoredUser>, StoreError> {
     let now = now_ms();
     if row::is_expired(row, now)? {
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_copy_never_overwrites_what_was_written_here() {
+    async fn a_copy_never_overwrites_a_user_of_this_service() {
         let users = users();
         assert!(users.replace(1, r#"{"own":1}"#).await.unwrap());
         users.keep_copy(1, "{}", 60_000).await.unwrap();
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn many_are_read_at_once() {
+    async fn more_users_than_one_batch_are_read() {
         let users = users();
         for id in 0..130 {
             users.keep_copy(id, &id.to_string(), 60_000).await.unwrap();

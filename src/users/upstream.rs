@@ -1,14 +1,14 @@
-//! The service that users are read through.
+//! The upstream service of users.
 
 use std::time::Duration;
 
 use crate::fetch::{FetchError, Fetcher, Limits};
 use crate::json::{self, Json};
 
-/// The largest user that an upstream may answer: what fits a row of a table (400 KB).
+/// The largest body of an upstream's answer: a user must fit a row of the table (400 KB).
 const MAX_UPSTREAM_BODY: usize = 390 * 1024;
 
-/// The service that users are read through.
+/// The upstream service of users.
 pub struct Upstream {
     base: String,
     fetcher: Fetcher,
@@ -18,7 +18,7 @@ impl Upstream {
     /// The upstream at `base`; one call may take `timeout`.
     ///
     /// # Errors
-    /// When `base` cannot be fetched from, such as one with credentials in it.
+    /// When `base` is no URL to fetch from, for example a URL with credentials.
     pub fn new(base: &str, timeout: Duration) -> Result<Upstream, FetchError> {
         let limits = Limits {
             timeout,
@@ -32,7 +32,7 @@ impl Upstream {
         })
     }
 
-    /// The user's text, or `None` where the upstream has none.
+    /// The user's JSON text, or `None` if the upstream has no such user.
     pub(super) async fn read(&self, id: i64) -> Result<Option<String>, UpstreamError> {
         let fetched = self
             .fetcher
@@ -57,7 +57,7 @@ pub enum UpstreamError {
     /// The call failed.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// The upstream answered with another status than 200, 404 or 410.
+    /// The upstream answered with a status other than 200, 404 and 410.
     #[error("the upstream answered with status {0}")]
     Status(u16),
     /// The answer's body is not a JSON object.

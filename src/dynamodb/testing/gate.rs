@@ -1,40 +1,40 @@
-//! A place where a caller of AWS can be stopped: for good, as if it died, or until others have done
-//! something meanwhile.
+//! A gate stops an actor at a call to AWS: for ever, as if the actor died, or until other actors have
+//! gone on.
 
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
-/// Whether a caller stops before a call is done, or when it is done and not yet answered.
+/// Whether an actor stops before the call takes effect, or after the effect and before the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     Before,
     After,
 }
 
-/// All calls of one caller go through its gate. One that is not told to stop anybody lets all through.
+/// The gate of one actor: all its calls go through the gate. The default gate stops no call.
 #[derive(Debug, Clone, Default)]
 pub struct Gate(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// After so many calls the caller is stopped.
+    /// The number of calls before the stop, and its side.
     stop: Mutex<Option<(u32, Side)>>,
-    /// Whether the caller is stopped before each call.
+    /// Whether the gate stops before each call.
     steps: bool,
     stopped: Notify,
     go: Notify,
 }
 
 impl Gate {
-    /// A gate that stops its caller at the call with this number, from 0.
+    /// A gate that stops its actor at the call with this number, from 0.
     pub fn stopping(call: u32, side: Side) -> Gate {
         let gate = Gate::default();
         *gate.0.stop.lock().unwrap() = Some((call, side));
         gate
     }
 
-    /// A gate that stops its caller before each call; [`Gate::open`] lets one through.
+    /// A gate that stops its actor before each call; [`Gate::open`] lets one call through.
     pub fn stepping() -> Gate {
         Gate(Arc::new(Inner {
             steps: true,
@@ -42,18 +42,18 @@ impl Gate {
         }))
     }
 
-    /// Waits until the caller has been stopped.
+    /// Waits until the actor is stopped.
     pub async fn stopped(&self) {
         self.0.stopped.notified().await;
     }
 
-    /// Lets a stopped caller go on; one that does not go step by step is never stopped again.
+    /// Lets a stopped actor go on. Only a stepping gate stops its actor again.
     pub fn open(&self) {
         *self.0.stop.lock().unwrap() = None;
         self.0.go.notify_one();
     }
 
-    /// Passes a call on.
+    /// Makes a call, with the stop before or after the call.
     pub async fn call<T>(&self, call: impl FnOnce() -> T) -> T {
         let stop = self.count();
         if stop == Some(Side::Before) {
@@ -66,7 +66,7 @@ impl Gate {
         answer
     }
 
-    /// Counts a call; where its caller is to be stopped, if at all.
+    /// Counts a call, and returns the side of the stop, if any.
     fn count(&self) -> Option<Side> {
         if self.0.steps {
             return Some(Side::Before);

@@ -1,5 +1,4 @@
-//! For tests: the real SDK client on an embedded DynamoDB, without a socket; and faults between
-//! the two.
+//! For tests: the real SDK client on an embedded DynamoDB, without a socket, with faults in between.
 
 mod gate;
 
@@ -26,7 +25,7 @@ pub const USERS: &str = "users";
 pub const TASKS: &str = "tasks";
 pub const API_KEYS: &str = "keys";
 
-/// A property test of so many random cases, or of as many as `PROPTEST_CASES` says.
+/// The configuration of a property test with `count` random cases, or with `PROPTEST_CASES` cases.
 pub fn cases(count: u32) -> proptest::test_runner::Config {
     let wanted = std::env::var("PROPTEST_CASES").ok();
     proptest::test_runner::Config {
@@ -41,7 +40,7 @@ pub fn client() -> Client {
     faulty(&Faults::default())
 }
 
-/// The same with faults that a test asks for.
+/// As [`client`], with faults.
 pub fn faulty(faults: &Faults) -> Client {
     Rows::new(faults).client(&Gate::default())
 }
@@ -81,15 +80,8 @@ impl Rows {
     }
 }
 
-/// The project's tables, as `template.yaml` has them.
+/// The project's tables, as in `template.yaml`.
 fn tables() -> [Value; 4] {
-    let key = |hash: &str, range: &str| {
-        json!([
-            {"AttributeName": hash, "KeyType": "HASH"},
-            {"AttributeName": range, "KeyType": "RANGE"},
-        ])
-    };
-    let attribute = |name: &str, kind: &str| json!({"AttributeName": name, "AttributeType": kind});
     let documents = |table: &str| {
         json!({
             "TableName": table,
@@ -98,6 +90,16 @@ fn tables() -> [Value; 4] {
             "AttributeDefinitions": [attribute("shard", "N"), attribute("id", "N")],
         })
     };
+    let keys = json!({
+        "TableName": API_KEYS,
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "AttributeDefinitions": [attribute("id", "S")],
+    });
+    [documents(ITEMS), documents(USERS), tasks_table(), keys]
+}
+
+fn tasks_table() -> Value {
     let index = |name: &str, hash: &str| {
         json!({
             "IndexName": name,
@@ -105,7 +107,7 @@ fn tables() -> [Value; 4] {
             "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["job"]},
         })
     };
-    let tasks = json!({
+    json!({
         "TableName": TASKS,
         "BillingMode": "PAY_PER_REQUEST",
         "KeySchema": key("id", "part"),
@@ -122,17 +124,22 @@ fn tables() -> [Value; 4] {
             index("by_state", "state_shard"),
             index("by_caller", "caller_shard"),
         ],
-    });
-    let keys = json!({
-        "TableName": API_KEYS,
-        "BillingMode": "PAY_PER_REQUEST",
-        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
-        "AttributeDefinitions": [attribute("id", "S")],
-    });
-    [documents(ITEMS), documents(USERS), tasks, keys]
+    })
 }
 
-/// What goes wrong between the client and the database, and a count of the calls.
+/// The schema of a key of two attributes.
+fn key(hash: &str, range: &str) -> Value {
+    json!([
+        {"AttributeName": hash, "KeyType": "HASH"},
+        {"AttributeName": range, "KeyType": "RANGE"},
+    ])
+}
+
+fn attribute(name: &str, kind: &str) -> Value {
+    json!({"AttributeName": name, "AttributeType": kind})
+}
+
+/// The faults between the client and the database, and counts of the calls.
 #[derive(Debug, Clone, Default)]
 pub struct Faults(Arc<Mutex<FaultState>>);
 
@@ -145,7 +152,7 @@ struct FaultState {
 }
 
 impl Faults {
-    /// The next `operation` is done, but its answer does not arrive.
+    /// Executes the next `operation`, but loses its answer.
     pub fn lose_answer(&self, operation: &str) {
         self.0
             .lock()
@@ -154,12 +161,12 @@ impl Faults {
             .push(operation.to_owned());
     }
 
-    /// From now on `operation` is not done, and the caller is told that the service is down.
+    /// From now on every `operation` is answered with an internal error.
     pub fn fail(&self, operation: &str) {
         self.0.lock().unwrap().failing = Some(operation.to_owned());
     }
 
-    /// Everything works again.
+    /// Ends the failure.
     pub fn mend(&self) {
         self.0.lock().unwrap().failing = None;
     }
@@ -179,13 +186,13 @@ impl Faults {
             .unwrap_or(0)
     }
 
-    /// The values that updates have written to the attribute `state` of the row `id`, in order.
+    /// The values that updates wrote to the attribute `state` of the row `id`, in order.
     pub fn states(&self, id: &str) -> Vec<String> {
         let state = self.0.lock().unwrap();
         state.states.get(id).cloned().unwrap_or_default()
     }
 
-    /// Notes an update that was done and sets the attribute `state`.
+    /// Records the new value of `state` after a successful update.
     fn written(&self, body: &[u8]) {
         let update: Value = serde_json::from_slice(body).expect("a request of the SDK");
         if let Some(state) = update["ExpressionAttributeValues"][":state"]["S"].as_str() {
@@ -196,7 +203,7 @@ impl Faults {
         }
     }
 
-    /// Counts a call; whether its answer is to be lost.
+    /// Counts a call, and returns whether its answer is lost.
     fn called(&self, operation: &str) -> bool {
         let mut state = self.0.lock().unwrap();
         *state.calls.entry(operation.to_owned()).or_default() += 1;
@@ -269,7 +276,7 @@ fn dispatch(db: &Database, operation: &str, body: &[u8]) -> Result<String, Dynox
         "Scan" => run(body, |request| db.scan(request)),
         "TransactWriteItems" => run(body, |request| db.transact_write_items(request)),
         "BatchGetItem" => run(body, |request| db.batch_get_item(request)),
-        other => panic!("the store calls {other}, which the test client does not know"),
+        other => panic!("the test client does not support {other}"),
     }
 }
 

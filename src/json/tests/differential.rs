@@ -1,9 +1,9 @@
-//! The same texts through Python's `json` and through this module.
+//! Compares this module with Python's `json` on the same texts.
 
 use super::python;
 use crate::json::{ParseError, parse};
 
-/// Answers each line of hexadecimal bytes with one line.
+/// A Python script that answers each line of hexadecimal bytes with one line.
 const SCRIPT: &str = r#"
 import json, sys
 def answer(raw):
@@ -66,7 +66,7 @@ fn compare(texts: &[Vec<u8>]) {
     }
 }
 
-/// Well-formed, odd and broken texts; the mutator starts from them.
+/// Well-formed, odd and broken texts, also the start of the mutations.
 #[rustfmt::skip]
 const TEXTS: &[&str] = &[
     "", " ", "\n\t\r ", "\u{a0}1", "null", " null ", "nul", "nulll", "Null", "None", "true", "tru", "false", "falsee",
@@ -176,35 +176,21 @@ fn encodings() {
         .filter_map(|text| Some(text.split_last()?.1.to_vec()))
         .collect();
     texts.extend(cut);
-    let odd: [&[u8]; 22] = [
-        b"\xff",
-        b"\"\xff\"",
-        b"\xc3",
-        b"\"\xc3\x28\"",
-        b"\xed\xa0\x80",
-        b"\"\xed\xa0\x80\"",
-        b"\"\xed\xa0\"",
-        b"\"\xed\xa0\x80\xed\xb0\x80\" x",
-        b"\"\xed\xbf\xbf\" \xff",
-        b"{\"\xed\xa0\x80\" 1}",
-        b"\"\xf4\x90\x80\x80\"",
-        b"\"\xc0\xaf\"",
-        b"[1, \xff",
-        b"\0",
-        b"\0\0",
-        b"\0\0\0",
-        b"1\0",
-        b"\xff\xfe\"\0\0\xd8\"\0",
-        b"\xff\xfe\"\0\0\xd8\"\0,\0",
-        b"\xff\xfe\0\0\"\0\0\0\0\xd8\0\0\"\0\0\0",
-        b"\xff\xfe\0\0\"\0\0\0\0\0\x11\0",
-        b"\0\"\xd8\0\xdc\0\0\"",
-    ];
-    texts.extend(odd.map(<[u8]>::to_vec));
+    texts.extend(ODD_BYTES.map(<[u8]>::to_vec));
     compare(&texts);
 }
 
-/// A small generator (xorshift), so that a failure repeats.
+/// Broken UTF-8, lone surrogates, and cut or odd UTF-16 and UTF-32.
+#[rustfmt::skip]
+const ODD_BYTES: [&[u8]; 22] = [
+    b"\xff", b"\"\xff\"", b"\xc3", b"\"\xc3\x28\"", b"\xed\xa0\x80", b"\"\xed\xa0\x80\"", b"\"\xed\xa0\"",
+    b"\"\xed\xa0\x80\xed\xb0\x80\" x", b"\"\xed\xbf\xbf\" \xff", b"{\"\xed\xa0\x80\" 1}", b"\"\xf4\x90\x80\x80\"",
+    b"\"\xc0\xaf\"", b"[1, \xff", b"\0", b"\0\0", b"\0\0\0", b"1\0", b"\xff\xfe\"\0\0\xd8\"\0",
+    b"\xff\xfe\"\0\0\xd8\"\0,\0", b"\xff\xfe\0\0\"\0\0\0\0\xd8\0\0\"\0\0\0", b"\xff\xfe\0\0\"\0\0\0\0\0\x11\0",
+    b"\0\"\xd8\0\xdc\0\0\"",
+];
+
+/// A small generator (xorshift) with a fixed seed, so that a failure is reproducible.
 struct Random(u64);
 
 impl Random {
@@ -220,39 +206,14 @@ impl Random {
     }
 }
 
+/// The pieces of mutations.
+#[rustfmt::skip]
+const PIECES: &[&str] = &[
+    "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "\\ud83d", "\\ude00", "0", "1", "-", ".", "e", "E", "+", " ", "\n",
+    "é", "😀", "null", "NaN", "Infinity", "\"a\"", "\"a\":", "\0", "x", "9999999999999999999",
+];
+
 fn mutate(random: &mut Random, text: &mut Vec<u8>, pool: &[Vec<u8>]) {
-    const PIECES: &[&str] = &[
-        "{",
-        "}",
-        "[",
-        "]",
-        ",",
-        ":",
-        "\"",
-        "\\",
-        "\\u",
-        "\\ud83d",
-        "\\ude00",
-        "0",
-        "1",
-        "-",
-        ".",
-        "e",
-        "E",
-        "+",
-        " ",
-        "\n",
-        "é",
-        "😀",
-        "null",
-        "NaN",
-        "Infinity",
-        "\"a\"",
-        "\"a\":",
-        "\0",
-        "x",
-        "9999999999999999999",
-    ];
     let at = random.below(text.len() + 1);
     let end = (at + random.below(4)).min(text.len());
     match random.below(6) {
@@ -278,7 +239,7 @@ fn mutated_texts() {
     compare(&texts);
 }
 
-/// Doubles of every magnitude, by their bits and by their decimal form.
+/// Doubles of every magnitude, from random bits and from decimal texts.
 #[test]
 fn numbers() {
     let mut random = Random(0xD1B5_4A32_D192_ED03);
@@ -291,7 +252,7 @@ fn numbers() {
         if bits.is_finite() {
             texts.push(format!("{bits:e}"));
         }
-        // Multiples of small powers of two and five, which can lie halfway between two texts.
+        // Products of small powers of two and five can lie halfway between two texts.
         let tied = (random.next() >> 11) as f64 / 2_f64.powi(random.below(40) as i32);
         texts.push(format!("{:e}", tied * 5_f64.powi(random.below(8) as i32)));
         let (a, b) = (random.next() >> random.below(60), random.below(1_000_000));

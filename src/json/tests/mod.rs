@@ -1,4 +1,4 @@
-//! What holds by itself; `differential` compares with Python.
+//! Tests without Python; `differential` compares with Python.
 
 mod differential;
 pub(crate) mod python;
@@ -46,7 +46,7 @@ fn a_repeated_key_keeps_its_place() {
 }
 
 #[test]
-fn what_is_not_finite_is_read_and_not_sent() {
+fn numbers_that_are_not_finite_are_read_and_not_written() {
     for text in ["[NaN]", "{\"a\":-Infinity}", "1e999"] {
         let value = read(text);
         assert_eq!(value.to_text(), Err(NotFinite));
@@ -57,7 +57,7 @@ fn what_is_not_finite_is_read_and_not_sent() {
 }
 
 #[test]
-fn surrogates_without_their_half_have_their_own_error() {
+fn lone_surrogates_have_their_own_error() {
     for text in [
         &br#"["\ud800"]"#[..],
         br#"{"\udc00x":1}"#,
@@ -65,7 +65,7 @@ fn surrogates_without_their_half_have_their_own_error() {
     ] {
         assert_eq!(parse(text), Err(ParseError::LoneSurrogate));
     }
-    // A fault further on counts more, and both forms are one character long.
+    // A later syntax error takes precedence. An escaped and an encoded surrogate are one character.
     let fault = |position| {
         Err(ParseError::Syntax {
             message: "Expecting ',' delimiter",
@@ -161,7 +161,7 @@ fn a_large_object_is_not_quadratic() {
 }
 
 #[test]
-fn half_characters_are_replaced_where_that_is_asked_for() {
+fn parse_lossy_replaces_lone_surrogates() {
     for (text, expected, replaced) in [
         (r#"{"a":"\ud800x"}"#, "{\"a\":\"\u{fffd}x\"}", true),
         (r#"{"\udfff":[]}"#, "{\"\u{fffd}\":[]}", true),
@@ -194,7 +194,7 @@ fn any_json() -> impl Strategy<Value = Json> {
 }
 
 #[test]
-fn a_flat_document_is_the_same_one() {
+fn a_flat_document_equals_the_parsed_value() {
     let mut flat = Flat::default();
     for text in [
         r#" {"a":[1,{"a":"\u00e9"},[]],"b":-0.5,"a":{"":{}},"c":123456789012345678901234} "#,
@@ -203,7 +203,7 @@ fn a_flat_document_is_the_same_one() {
         "7",
     ] {
         assert_eq!(flat.read(text), Ok(()), "{text}");
-        // By its text, since NaN is not equal to itself.
+        // Texts are compared, because NaN does not equal itself.
         let value = parse_str(text).unwrap();
         assert_eq!(flat.to_json(text).to_string(), value.to_string());
     }
@@ -223,11 +223,11 @@ fn a_flat_document_is_the_same_one() {
 
 proptest! {
     #[test]
-    fn what_is_written_reads_back(value in any_json()) {
+    fn a_written_value_parses_to_the_same_value(value in any_json()) {
         let text = value.to_text().expect("finite");
         prop_assert_eq!(&read(&text), &value);
         prop_assert_eq!(&serde_json::to_string(&value).expect("finite"), &text);
-        // Any JSON reader takes it, and any encoding says the same.
+        // Another JSON reader accepts the text, and every encoding gives the same value.
         prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
         let utf16: Vec<u8> = "\u{FEFF}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_be_bytes).collect();
         prop_assert_eq!(parse(&utf16), Ok(value.clone()));
@@ -241,7 +241,7 @@ proptest! {
     }
 
     #[test]
-    fn a_flat_document_is_any_one(text in "[\\[\\]{}:,\"0a\\\\ -]{0,12}") {
+    fn flat_and_parse_str_accept_the_same_texts(text in "[\\[\\]{}:,\"0a\\\\ -]{0,12}") {
         let mut flat = Flat::default();
         let read = flat.read(&text).map(|()| flat.to_json(&text));
         prop_assert_eq!(read.ok(), parse_str(&text).ok());

@@ -1,11 +1,11 @@
-//! Runs a script in the Python on the PATH, to compare with the original.
+//! Runs a script in the Python on the PATH, for comparisons.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::thread;
 
-/// What `script` writes when it gets `input`; `None`, with a word on standard error, when there
-/// is no Python of a version that behaves like the one this library follows.
+/// The output of `script` for `input`. `None`, with a message on standard error, if the PATH has no
+/// Python of a version with the behaviour of CPython 3.11.
 pub(crate) fn run(script: &str, input: Vec<u8>) -> Option<Vec<u8>> {
     const CHECK: &str = "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))";
     let found = Command::new("python3").args(["-c", CHECK]).status();

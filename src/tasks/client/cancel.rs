@@ -1,4 +1,4 @@
-//! Cancelling tasks.
+//! CancelOutcome tasks.
 
 use uuid::Uuid;
 
@@ -20,10 +20,10 @@ pub struct Canceller {
 
 /// The outcome of a cancellation.
 #[derive(Debug)]
-pub enum Cancelling {
+pub enum CancelOutcome {
     /// The task is cancelled, now or by an earlier try of the same request.
     Done(TaskRecord),
-    /// A worker holds the task, and will stop within a heartbeat.
+    /// A worker holds the task, and stops within a heartbeat.
     Requested(TaskRecord),
     /// The task had ended in this state.
     Refused(State),
@@ -41,31 +41,31 @@ impl Canceller {
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn cancel(&self, viewer: &Viewer, id: Uuid) -> Result<Cancelling, StoreError> {
+    pub async fn cancel(&self, viewer: &Viewer, id: Uuid) -> Result<CancelOutcome, StoreError> {
         let cancelled = self.tasks.cancel(viewer, id).await?;
         match cancelled {
-            Cancelled::Unknown => return Ok(Cancelling::Unknown),
+            Cancelled::Unknown => return Ok(CancelOutcome::Unknown),
             Cancelled::Ended(State::Cancelled) | Cancelled::Now | Cancelled::Requested => {}
-            Cancelled::Ended(state) => return Ok(Cancelling::Refused(state)),
+            Cancelled::Ended(state) => return Ok(CancelOutcome::Refused(state)),
         }
         let Some(found) = self.tasks.find(viewer, id).await? else {
-            return Ok(Cancelling::Unknown);
+            return Ok(CancelOutcome::Unknown);
         };
         let record = found.record;
-        self.undelay(&record).await;
+        self.delete_schedule(&record).await;
         if cancelled == Cancelled::Now {
             let job = record.job.as_deref().unwrap_or("unknown");
             metrics::reached(job, State::Cancelled);
         }
         Ok(match cancelled {
-            Cancelled::Requested => Cancelling::Requested(record),
-            _ => Cancelling::Done(record),
+            Cancelled::Requested => CancelOutcome::Requested(record),
+            _ => CancelOutcome::Done(record),
         })
     }
 
-    /// Deletes the one-time schedule of a cancelled task. If that fails, the worker drops the task's
-    /// message.
-    async fn undelay(&self, record: &TaskRecord) {
+    /// Deletes the one-time schedule of a cancelled task. After a failure the schedule sends the
+    /// task's message, and the worker drops the message.
+    async fn delete_schedule(&self, record: &TaskRecord) {
         let is_delayed = record.options.eta.is_some_and(|eta| eta > now_ms());
         let Some(delays) = self.delays.as_ref().filter(|_| is_delayed) else {
             return;

@@ -9,8 +9,8 @@ use crate::tasks::record::TaskRecord;
 use crate::tasks::store::{ListQuery, TaskPosition, TaskStore};
 use crate::tasks::viewer::Viewer;
 
-/// The pause after the first look at a task that has not ended. Each further pause is half as long
-/// again, up to [`LONGEST_PAUSE`].
+/// The pause after the first read of a task that has not ended. Each further pause is 1.5 times as
+/// long, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -34,7 +34,7 @@ impl Reader {
         self.wait(viewer, id, Duration::ZERO).await
     }
 
-    /// As [`Reader::find`], when the task has ended or `time` is over.
+    /// As [`Reader::find`], but waits up to `time` for the task's end.
     ///
     /// # Errors
     /// As [`Reader::find`].
@@ -59,8 +59,8 @@ impl Reader {
         }
     }
 
-    /// The tasks that `viewer` may see, newest first and without results that are stored in chunks,
-    /// and the position at which to continue if there may be more tasks.
+    /// The tasks that `viewer` may see, newest first, and the position of the next page if there may
+    /// be more tasks. Results in chunks are left out.
     ///
     /// # Errors
     /// When the table does not answer.

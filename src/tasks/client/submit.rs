@@ -14,9 +14,9 @@ use crate::tasks::store::{MAX_INPUT, NextRun, Restarted, StoredInput, Submitted,
 use crate::tasks::task::Task;
 use crate::tasks::viewer::Viewer;
 
-/// The largest input that travels in the message although it is stored too: SQS bills a message of
-/// more than 64 KB as several.
-const CARRIED_INPUT: usize = 60 * 1024;
+/// The largest stored input that the message carries as well: SQS bills a message of more than 64 KB
+/// as several messages.
+const MAX_CARRIED_INPUT: usize = 60 * 1024;
 
 /// Submits tasks.
 #[derive(Debug, Clone)]
@@ -33,21 +33,20 @@ pub struct Accepted {
     pub id: Uuid,
     /// The name of the task's job.
     pub job: String,
-    /// The earliest time at which the task may begin, in milliseconds since the Unix epoch; `None`
-    /// for at once.
+    /// The earliest start of the task, in milliseconds since the Unix epoch; `None` for at once.
     pub eta: Option<u64>,
 }
 
 /// The outcome of a request to run a task again.
 #[derive(Debug)]
-pub enum Retrying {
+pub enum RetryOutcome {
     /// The task waits for its next run.
     Accepted(Accepted),
     /// A task in this state cannot run again.
     Refused(State),
-    /// The record does not know the task's input.
+    /// The record does not hold the task's input.
     WithoutInput,
-    /// Another request has run the task again since this request read it.
+    /// Another request has run the task again since this request read the record.
     Overtaken,
     /// No such task exists for the viewer.
     Unknown,
@@ -56,7 +55,7 @@ pub enum Retrying {
 /// Why a task was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
-    /// The input is larger than can be stored.
+    /// The input exceeds [`MAX_INPUT`].
     #[error("the input is too large")]
     TooLarge,
     /// The idempotency key was used for another submission.
@@ -65,7 +64,7 @@ pub enum SubmitError {
     /// The queue did not take the message.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// The table failed. If the message was sent, the task runs all the same.
+    /// The table failed. The task runs if its message was sent before.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -81,20 +80,19 @@ impl Submitter {
         }
     }
 
-    /// Submits a task. A submission with an idempotency key may be repeated: the same submission has
-    /// the same outcome, also long after the first one was accepted.
+    /// Submits a task. A submission with an idempotency key may be repeated: the repetition has the
+    /// same outcome, also long after the first submission.
     ///
-    /// A large input is stored first, the message is sent next, and the record is written last: a
-    /// crash in between leaves chunks that expire, or a task that runs, and never a record that waits
-    /// for a message that nobody sent. If the worker is faster and has written the record, the put
-    /// here succeeds without an effect.
+    /// A large input is stored first, the message is sent next, and the record is written last. A
+    /// crash in between leaves chunks that expire, or a task that runs, but never a record without a
+    /// message. If a worker has already created the record, the put here changes nothing.
     ///
     /// # Errors
     /// When the input is too large, when the idempotency key was used for another submission, and
-    /// when queue or table do not answer; in that last case the task may run all the same.
+    /// when the queue or the table does not answer. After a failure of the table the task may run.
     pub async fn submit(&self, task: Task) -> Result<Accepted, SubmitError> {
         if task.fingerprint.is_some()
-            && let Some(eta) = self.known(&task).await?
+            && let Some(eta) = self.earlier_submission(&task).await?
         {
             let (id, job) = (task.id, task.job);
             return Ok(Accepted { id, job, eta });
@@ -102,7 +100,7 @@ impl Submitter {
         self.accept(task).await
     }
 
-    /// Submits a task without asking whether the same submission was accepted before.
+    /// Submits a task without a look-up of an earlier submission.
     pub(in crate::tasks) async fn accept(&self, mut task: Task) -> Result<Accepted, SubmitError> {
         let accepted = Accepted {
             id: task.id,
@@ -121,9 +119,10 @@ impl Submitter {
         Ok(accepted)
     }
 
-    /// The time of the task that an earlier submission with the same idempotency key has made.
-    async fn known(&self, task: &Task) -> Result<Option<Option<u64>>, SubmitError> {
-        // The id is made of the caller's name and the key, so the task is the caller's.
+    /// The eta of the task of an earlier submission with the same idempotency key; the outer `None`
+    /// if there is no earlier submission.
+    async fn earlier_submission(&self, task: &Task) -> Result<Option<Option<u64>>, SubmitError> {
+        // The id is derived from the caller's name and the key, so the task is the caller's own.
         match self.tasks.find(&Viewer::Everyone, task.id).await? {
             None => Ok(None),
             Some(found) if found.record.fingerprint == task.fingerprint => {
@@ -133,29 +132,29 @@ impl Submitter {
         }
     }
 
-    /// Runs a task that ended without a result again, at once and under the same id, if `viewer` may
-    /// see the task.
+    /// Runs a task again, at once and under the same id, if the task ended without a result and
+    /// `viewer` may see the task.
     ///
     /// # Errors
     /// As [`Submitter::submit`].
-    pub async fn retry(&self, viewer: &Viewer, id: Uuid) -> Result<Retrying, SubmitError> {
+    pub async fn retry(&self, viewer: &Viewer, id: Uuid) -> Result<RetryOutcome, SubmitError> {
         let task = match self.tasks.next_run(viewer, id).await? {
             NextRun::Ready(task) => *task,
-            NextRun::Refused(state) => return Ok(Retrying::Refused(state)),
-            NextRun::WithoutInput => return Ok(Retrying::WithoutInput),
-            NextRun::Unknown => return Ok(Retrying::Unknown),
+            NextRun::Refused(state) => return Ok(RetryOutcome::Refused(state)),
+            NextRun::WithoutInput => return Ok(RetryOutcome::WithoutInput),
+            NextRun::Unknown => return Ok(RetryOutcome::Unknown),
         };
         match self.run_again(&task).await? {
-            Restarted::Written => Ok(Retrying::Accepted(Accepted {
+            Restarted::Written => Ok(RetryOutcome::Accepted(Accepted {
                 id,
                 job: task.job,
                 eta: None,
             })),
-            Restarted::Refused => Ok(Retrying::Overtaken),
+            Restarted::Refused => Ok(RetryOutcome::Overtaken),
         }
     }
 
-    /// Sends a task's next run, and then writes that the record waits for it.
+    /// Sends the message of a task's next run, then sets the record to pending.
     async fn run_again(&self, task: &Task) -> Result<Restarted, SubmitError> {
         self.tasks.keep_input(task).await?;
         self.queue.send(task, Duration::ZERO).await?;
@@ -167,8 +166,8 @@ impl Submitter {
     }
 
     async fn send(&self, mut task: Task) -> Result<(), SubmitError> {
-        let carried = task.input().map_or(0, |input| input.get().len());
-        if carried > CARRIED_INPUT && task.input_chunks > 0 {
+        let size = task.input().map_or(0, |input| input.get().len());
+        if size > MAX_CARRIED_INPUT && task.input_chunks > 0 {
             let chunks = task.input_chunks;
             task.without_input(chunks);
         }

@@ -1,4 +1,4 @@
-//! What an attempt writes, under its lease.
+//! An attempt's writes, under its lease.
 
 use std::time::Duration;
 
@@ -13,28 +13,28 @@ use crate::dynamodb::row::{self, EXPIRES_AT, Row, number, text};
 use crate::tasks::record::{Progress, TaskError};
 use crate::tasks::state::{Event, State};
 
-/// What became of a write under a lease.
+/// The outcome of a write under a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fenced {
-    /// It is written, now or by an earlier try of the same write.
+    /// Written, now or by an earlier try of the same write.
     Written,
-    /// It is not: the task's caller cancelled it, and the attempt must stop.
+    /// Not written: the caller cancelled the task, and the attempt must stop.
     Cancelled,
-    /// It is not: the lease is another worker's, or the task has ended.
+    /// Not written: another worker holds the lease, or the task has ended.
     Lost,
 }
 
-/// How an attempt failed, and what follows.
+/// The failure of an attempt, and the time of the next attempt.
 #[derive(Debug, Clone, Copy)]
 pub struct TaskFailure<'a> {
-    /// Why it failed.
+    /// Why the attempt failed.
     pub error: &'a TaskError,
-    /// When the next attempt is due, from now; `None` where there is none.
+    /// The time from now to the next attempt; `None` if no attempt follows.
     pub retry_in: Option<Duration>,
 }
 
 impl TaskStore {
-    /// Extends a lease to `lease` from now, and tells how far the attempt is.
+    /// Extends a lease to `lease` from now, and writes the attempt's progress.
     pub async fn extend(
         &self,
         held: &Lease,
@@ -52,14 +52,14 @@ impl TaskStore {
         self.write(held, extend).await
     }
 
-    /// Ends a task with its result, as JSON text. What does not fit in the record is stored before
-    /// it, in chunks that are this attempt's own.
+    /// Ends a task with its result, as JSON text. A large result is stored before the record is
+    /// written, in chunks under this lease's own keys.
     ///
     /// # Errors
     /// [`StoreError::TooLarge`] for a result over [`super::MAX_RESULT`].
     pub async fn complete(&self, held: &Lease, result: &str) -> Result<Fenced, StoreError> {
         let complete = self
-            .ending(held, Event::Complete, "completed")
+            .end_task(held, Event::Complete, "completed")
             .when_none(CANCEL_REQUESTED_AT)
             .remove(ERROR_KIND)
             .remove(ERROR_MESSAGE);
@@ -75,12 +75,12 @@ impl TaskStore {
         self.write(held, complete).await
     }
 
-    /// Records that an attempt failed: for good, or with another one to come.
+    /// Records that an attempt failed, and ends the task if no attempt follows.
     pub async fn fail(&self, held: &Lease, failure: TaskFailure<'_>) -> Result<Fenced, StoreError> {
         let update = match failure.retry_in {
-            None => self.ending(held, Event::Fail, "failed"),
+            None => self.end_task(held, Event::Fail, "failed"),
             Some(delay) => self
-                .leaving(held, Event::Retry, "failed")
+                .end_attempt(held, Event::Retry, "failed")
                 .set(NEXT_AT, number(now_ms() + millis(delay))),
         };
         let update = with_error(update.when_none(CANCEL_REQUESTED_AT), failure.error)
@@ -93,24 +93,23 @@ impl TaskStore {
         self.write(held, update).await
     }
 
-    /// Gives a task back because the worker's time is over. It has saved how far it came, so the
-    /// attempt does not count against those that are allowed.
+    /// Hands a task back because the worker's time is over. The attempt has saved checkpoints, so it
+    /// does not count against the retry limit.
     pub async fn hand_back(&self, held: &Lease) -> Result<Fenced, StoreError> {
         let back = self
-            .leaving(held, Event::HandBack, "continued")
+            .end_attempt(held, Event::HandBack, "continued")
             .when_none(CANCEL_REQUESTED_AT)
             .add(CONTINUATIONS, 1);
         self.write(held, back).await
     }
 
-    /// Ends a task whose caller cancelled it, once its job has stopped.
+    /// Ends a cancelled task after its job has stopped.
     pub async fn stop(&self, held: &Lease) -> Result<Fenced, StoreError> {
-        let stop = self.ending(held, Event::Stop, "cancelled");
+        let stop = self.end_task(held, Event::Stop, "cancelled");
         self.write(held, stop).await
     }
 
-    /// Ends a task whose caller cancelled it and whose worker died. `false` where it is not so any
-    /// more.
+    /// Ends a cancelled task whose worker died. `false` if the task is not in that situation any more.
     pub(super) async fn stop_orphan(&self, id: uuid::Uuid, now: u64) -> Result<bool, StoreError> {
         let stop = self
             .event(id, Event::Stop)
@@ -126,15 +125,15 @@ impl TaskStore {
     }
 
     /// The end of an attempt.
-    fn leaving(&self, held: &Lease, event: Event, outcome: &str) -> Update {
+    fn end_attempt(&self, held: &Lease, event: Event, outcome: &str) -> Update {
         self.fenced(held, event)
             .set_history(held.attempt, "ended_at", number(now_ms()))
             .set_history(held.attempt, "outcome", text(outcome))
     }
 
     /// The end of an attempt and of its task.
-    fn ending(&self, held: &Lease, event: Event, outcome: &str) -> Update {
-        self.with_end(self.leaving(held, event, outcome))
+    fn end_task(&self, held: &Lease, event: Event, outcome: &str) -> Update {
+        self.with_end(self.end_attempt(held, event, outcome))
     }
 
     /// The times of a task's end.
@@ -145,8 +144,8 @@ impl TaskStore {
             .set(EXPIRES_AT, number(now / 1000 + self.retention.as_secs()))
     }
 
-    /// Sends an update under a lease. If a row refuses the update that has our token and the state of
-    /// the event's target, then an earlier try has written it, and only the answer was lost.
+    /// Sends an update under a lease. A refusing row with the same token and the event's target state
+    /// means that an earlier try wrote the update and only its answer was lost.
     async fn write(&self, held: &Lease, update: Update) -> Result<Fenced, StoreError> {
         let event = update.written_event();
         let Err(row) = update.send().await? else {
@@ -161,7 +160,7 @@ fn refusal(held: &Lease, row: &Row, to: State) -> Fenced {
         return Fenced::Lost;
     }
     let state = row::find_text(row, STATE);
-    let is = |state_: State| state.as_deref() == Some(state_.as_str());
+    let is = |expected: State| state.as_deref() == Some(expected.as_str());
     if is(State::Running) && row.contains_key(CANCEL_REQUESTED_AT) {
         Fenced::Cancelled
     } else if is(to) {
@@ -189,7 +188,7 @@ fn progress_value(progress: &Progress) -> AttributeValue {
     AttributeValue::M(map)
 }
 
-/// The first so many characters.
+/// The first `most` characters of a message.
 fn cut(message: &str, most: usize) -> String {
     message.chars().take(most).collect()
 }

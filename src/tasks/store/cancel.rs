@@ -1,4 +1,4 @@
-//! Cancelling a task, and expiring one.
+//! Cancellation and expiry of tasks.
 
 use uuid::Uuid;
 
@@ -27,12 +27,12 @@ pub enum Cancelled {
 
 impl TaskStore {
     /// Cancels a task that `viewer` may see: at once if no worker holds the task, else by a request
-    /// that the worker finds at its next heartbeat.
+    /// in the record. The worker reads the request at its next heartbeat.
     pub async fn cancel(&self, viewer: &Viewer, id: Uuid) -> Result<Cancelled, StoreError> {
-        // The state may change between the two writes, but not more than a few times.
+        // The state may change between the two writes, so try a few times.
         for _ in 0..3 {
             let cancel = self.event(id, Event::Cancel).remove(NEXT_AT);
-            let cancel = when_seen_by(self.with_end(cancel), viewer);
+            let cancel = when_visible_to(self.with_end(cancel), viewer);
             let Err(row) = cancel.send().await? else {
                 return Ok(Cancelled::Now);
             };
@@ -41,11 +41,11 @@ impl TaskStore {
             if !seen || row::is_expired(&row, now_ms())? {
                 return Ok(Cancelled::Unknown);
             }
-            let now = state(&row)?;
-            if now.is_final() {
-                return Ok(Cancelled::Ended(now));
+            let state = state(&row)?;
+            if state.is_final() {
+                return Ok(Cancelled::Ended(state));
             }
-            if now == State::Running && self.request_cancel(viewer, id).await? {
+            if state == State::Running && self.request_cancel(viewer, id).await? {
                 return Ok(Cancelled::Requested);
             }
         }
@@ -57,15 +57,15 @@ impl TaskStore {
         let request = self
             .event(id, Event::RequestCancel)
             .set_once(CANCEL_REQUESTED_AT, number(now_ms()));
-        Ok(when_seen_by(request, viewer).send().await?.is_ok())
+        Ok(when_visible_to(request, viewer).send().await?.is_ok())
     }
 
-    /// Ends a task whose time to begin is over. `false` if the task runs or has ended.
+    /// Ends a task that was not begun before its expiry. `false` if the task runs or has ended.
     pub async fn expire(&self, task: &Task) -> Result<bool, StoreError> {
         let expire = self
             .event(task.id, Event::Expire)
             .when_is(RUN, number(task.run))
-            .when_of(task)
+            .when_same_submission(task)
             .describe(task)
             .set_once(ATTEMPTS, number(0))
             .remove(NEXT_AT);
@@ -73,8 +73,8 @@ impl TaskStore {
     }
 }
 
-/// Demands that `viewer` may see the task.
-fn when_seen_by(update: Update, viewer: &Viewer) -> Update {
+/// Adds the condition that `viewer` may see the task.
+fn when_visible_to(update: Update, viewer: &Viewer) -> Update {
     match viewer.only() {
         Some(caller) => update.when_is(CALLER, text(caller)),
         None => update,

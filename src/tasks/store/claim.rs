@@ -1,4 +1,4 @@
-//! Taking a task for one attempt.
+//! Claims: a worker takes a task for one attempt.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,50 +14,52 @@ use crate::dynamodb::row::{self, Row, number, text};
 use crate::tasks::state::{Event, State, next};
 use crate::tasks::task::Task;
 
-/// What became of a claim.
+/// The outcome of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClaimOutcome {
-    /// The task is ours under this lease.
+    /// The claimer holds the task under this lease.
     Claimed(Lease),
-    /// Another worker holds it, or its next attempt is not due.
+    /// Another worker holds the task, or the next attempt is not due.
     Held {
-        /// When that lease ends if it is not extended, or the attempt is due.
+        /// The time to the end of that worker's lease, or to the next attempt.
         ends_in: Duration,
     },
-    /// It has ended, or this message is not of its present run: there is nothing to do.
+    /// The task has ended, or the message belongs to another run: there is nothing to do.
     Ended,
 }
 
-/// One attempt's right to write to a task's record. Each write checks the token, so that a worker
-/// that was taken for dead cannot overwrite what its successor wrote.
+/// One attempt's right to write to a task's record. Each write checks the fencing token, so a worker
+/// that was taken for dead cannot overwrite its successor's writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// The task.
     pub id: Uuid,
-    /// Which attempt this is, from 1.
+    /// The attempt's number, from 1.
     pub attempt: u32,
-    /// How many of the attempts, this one included, count against what is allowed: those that saved
-    /// what they had done and ended with their invocation do not.
+    /// The number of attempts up to this attempt that count against the retry limit. An attempt that
+    /// saved checkpoints and ended with its invocation does not count.
     pub counted: u32,
     /// When the task was accepted, in milliseconds since the Unix epoch.
     pub(super) created_at: u64,
+    /// The fencing token.
     pub(super) token: String,
 }
 
-/// What a refused claim met.
-pub(super) enum Met {
+/// Why the row refused a claim, or another write for a message.
+pub(super) enum Obstacle {
+    /// Nothing to remove: the claim has this outcome.
     Outcome(ClaimOutcome),
-    /// An earlier run that ended: this message begins the next one.
+    /// An earlier run that ended: the message begins the next run.
     EarlierRun,
-    /// Its caller cancelled it, and its worker died before it could stop.
+    /// A cancelled task whose worker died before it could stop.
     Orphan,
-    /// A row whose time has passed and that DynamoDB has not deleted yet.
+    /// An expired row that DynamoDB has not deleted yet.
     Expired,
 }
 
 impl TaskStore {
-    /// Takes a task for one attempt: counts it, and sets a lease of this length. Writes the record
-    /// where the submitter has not. `worker` is kept for whoever looks at the record.
+    /// Takes a task for one attempt: counts the attempt, and sets a lease of this length. Creates the
+    /// record if the submitter has not written it. `worker` is kept in the record for operators.
     pub async fn claim(
         &self,
         task: &Task,
@@ -67,7 +69,7 @@ impl TaskStore {
         self.claim_at(task, lease, worker, now_ms()).await
     }
 
-    /// As [`TaskStore::claim`], at the claimer's time.
+    /// As [`TaskStore::claim`], with `now` as the claimer's time.
     pub(in crate::tasks) async fn claim_at(
         &self,
         task: &Task,
@@ -75,8 +77,8 @@ impl TaskStore {
         worker: &str,
         now: u64,
     ) -> Result<ClaimOutcome, StoreError> {
-        // Each round ends a state that no claim leaves again, so a few are enough; what still is
-        // not clear then comes again with its message.
+        // Each round removes an obstacle that does not come back, so a few rounds are enough. After
+        // the last round the message is delivered again.
         for _ in 0..3 {
             let token = Uuid::new_v4().to_string();
             let claim = self.claiming(task, lease, worker, &token, now);
@@ -84,28 +86,27 @@ impl TaskStore {
                 Ok(row) => return Ok(ClaimOutcome::Claimed(lease_of(task.id, &row, token)?)),
                 Err(row) => row,
             };
-            let met = met(task, &refused, &token, now)?;
-            if let Some(outcome) = self.clear(task, met, &refused, now).await? {
+            let obstacle = obstacle(task, &refused, &token, now)?;
+            if let Some(outcome) = self.remove_obstacle(task, obstacle, &refused, now).await? {
                 return Ok(outcome);
             }
         }
         Ok(ClaimOutcome::Held { ends_in: lease })
     }
 
-    /// Ends what stands in the way of a message, as far as it has to: `None` where it may be tried
-    /// again.
-    pub(super) async fn clear(
+    /// Removes an obstacle, if it can be removed; `None` if the caller may try its write again.
+    pub(super) async fn remove_obstacle(
         &self,
         task: &Task,
-        met: Met,
+        obstacle: Obstacle,
         row: &Row,
         now: u64,
     ) -> Result<Option<ClaimOutcome>, StoreError> {
-        match met {
-            Met::Outcome(outcome) => return Ok(Some(outcome)),
-            Met::EarlierRun => drop(self.restart_as(task, now).await?),
-            Met::Orphan => drop(self.stop_orphan(task.id, now).await?),
-            Met::Expired => self.forget(task.id, row).await?,
+        match obstacle {
+            Obstacle::Outcome(outcome) => return Ok(Some(outcome)),
+            Obstacle::EarlierRun => drop(self.restart_at(task, now).await?),
+            Obstacle::Orphan => drop(self.stop_orphan(task.id, now).await?),
+            Obstacle::Expired => self.forget(task.id, row).await?,
         }
         Ok(None)
     }
@@ -128,7 +129,7 @@ impl TaskStore {
             .when_none(CANCEL_REQUESTED_AT)
             .when_free(now)
             .when_due(now)
-            .when_of(task);
+            .when_same_submission(task);
         claim
             .describe(task)
             .set(LEASE_UNTIL, number(now + millis(lease)))
@@ -152,37 +153,42 @@ fn lease_of(id: Uuid, row: &Row, token: String) -> Result<Lease, StoreError> {
     })
 }
 
-/// What a refused claim, or another write for a message, met. `token` is the writer's own.
-pub(super) fn met(task: &Task, row: &Row, token: &str, now: u64) -> Result<Met, StoreError> {
+/// Why `row` refused a claim, or another write for a message. `token` is the writer's fencing token.
+pub(super) fn obstacle(
+    task: &Task,
+    row: &Row,
+    token: &str,
+    now: u64,
+) -> Result<Obstacle, StoreError> {
     let state = state(row)?;
     if state.is_final() && row::is_expired(row, now)? {
-        return Ok(Met::Expired);
+        return Ok(Obstacle::Expired);
     }
     if row::find_text(row, FINGERPRINT) != task.fingerprint {
         tracing::warn!(task_id = %task.id, "another submission has this idempotency key");
-        return Ok(Met::Outcome(ClaimOutcome::Ended));
+        return Ok(Obstacle::Outcome(ClaimOutcome::Ended));
     }
     let run: u32 = row::get_number(row, RUN)?;
     let until: u64 = row::find_number(row, LEASE_UNTIL)?.unwrap_or(0);
     let outcome = match state {
         _ if run > task.run => ClaimOutcome::Ended,
-        // Only a task that ended without a result is run again; any other message of a later run was
-        // sent for a record that is gone.
+        // Only a task that ended without a result runs again. Any other message of a later run belongs
+        // to a deleted record.
         _ if run < task.run => match next(Some(state), Event::Restart) {
-            Ok(_) => return Ok(Met::EarlierRun),
+            Ok(_) => return Ok(Obstacle::EarlierRun),
             Err(_) => ClaimOutcome::Ended,
         },
         _ if state.is_final() => ClaimOutcome::Ended,
-        // Our own claim, whose answer was lost and which the SDK repeated.
+        // The writer's own claim: its answer was lost, and the SDK repeated the call.
         _ if row::find_text(row, LEASE_TOKEN).as_deref() == Some(token) => {
             ClaimOutcome::Claimed(lease_of(task.id, row, token.to_owned())?)
         }
-        State::Running if until < now => return Ok(Met::Orphan),
+        State::Running if until < now => return Ok(Obstacle::Orphan),
         State::Running => held(until, now),
-        // A duplicate, or a clock that is behind: the backoff is not over.
+        // The backoff is not over: a duplicate of the message, or a clock that is behind.
         _ => held(row::find_number(row, NEXT_AT)?.unwrap_or(0), now),
     };
-    Ok(Met::Outcome(outcome))
+    Ok(Obstacle::Outcome(outcome))
 }
 
 fn held(until: u64, now: u64) -> ClaimOutcome {

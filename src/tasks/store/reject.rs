@@ -1,11 +1,11 @@
-//! Failing a task whose message nobody can work on.
+//! Rejections: failing a task whose message cannot be processed.
 
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::attempt::with_error;
-use super::claim::{ClaimOutcome, met};
+use super::claim::{ClaimOutcome, obstacle};
 use super::names::*;
 use super::update::Update;
 use super::{TaskStore, list, state};
@@ -16,47 +16,47 @@ use crate::tasks::record::TaskError;
 use crate::tasks::state::{Event, State};
 use crate::tasks::task::Task;
 
-/// What became of a task whose message nobody can work on.
+/// The outcome of a rejection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejected {
-    /// It has failed, now or by an earlier try of the same call.
+    /// The task has failed, now or by an earlier try of the same call.
     Written,
-    /// It has ended, or is in a later run than the message: the message is of no use, and no loss.
+    /// The task has ended, or is in a later run than the message: the message is not needed.
     Ended,
-    /// Another worker holds it.
+    /// A worker holds the task.
     Held {
-        /// When that lease ends if it is not extended.
+        /// The time to the end of that worker's lease.
         ends_in: Duration,
     },
 }
 
 impl TaskStore {
-    /// Fails a task whose message can be read, but not be worked on. Its record keeps the input, so
-    /// that it can be run again.
+    /// Fails a task whose message is readable but cannot be processed. The record keeps the input, so
+    /// the task can run again.
     pub async fn reject(&self, task: &Task, error: &TaskError) -> Result<Rejected, StoreError> {
-        // As for a claim, each round ends what no other brings back.
+        // As for a claim, each round removes an obstacle that does not come back.
         for _ in 0..3 {
             let now = now_ms();
             let reject = self
                 .rejecting(task.id, error, now)
                 .when_is(RUN, number(task.run))
-                .when_of(task)
+                .when_same_submission(task)
                 .describe(task);
             let Err(row) = reject.send().await? else {
                 return Ok(Rejected::Written);
             };
-            let met = met(task, &row, "", now)?;
-            match self.clear(task, met, &row, now).await? {
+            let obstacle = obstacle(task, &row, "", now)?;
+            match self.remove_obstacle(task, obstacle, &row, now).await? {
                 Some(ClaimOutcome::Held { ends_in }) => return Ok(Rejected::Held { ends_in }),
-                Some(_) => return ended(&row, error),
+                Some(_) => return rejected_or_ended(&row, error),
                 None => {}
             }
         }
         Err(StoreError::Busy)
     }
 
-    /// Fails the task of which only the id could be read from a message. A record that begins so
-    /// has neither job nor input.
+    /// Fails a task of whose message only the id is readable. A record that this write creates has
+    /// neither job nor input.
     pub async fn reject_id(&self, id: Uuid, error: &TaskError) -> Result<Rejected, StoreError> {
         let now = now_ms();
         let reject = self
@@ -69,7 +69,7 @@ impl TaskStore {
             return Ok(Rejected::Written);
         };
         if state(&row)? != State::Running {
-            return ended(&row, error);
+            return rejected_or_ended(&row, error);
         }
         let until: u64 = row::find_number(&row, LEASE_UNTIL)?.unwrap_or(0);
         if until < now && self.stop_orphan(id, now).await? {
@@ -83,7 +83,7 @@ impl TaskStore {
         let reject = self
             .event(id, Event::Reject)
             .when_free(now)
-            // Whoever was told that it will be cancelled is not to find it failed.
+            // An accepted cancellation ends as cancelled, never as failed.
             .when_none(CANCEL_REQUESTED_AT)
             .set_once(ATTEMPTS, number(0))
             .remove(NEXT_AT);
@@ -91,8 +91,8 @@ impl TaskStore {
     }
 }
 
-/// Whether the end that a rejection met is its own.
-fn ended(row: &Row, error: &TaskError) -> Result<Rejected, StoreError> {
+/// Tells the rejection's own earlier write from another end of the task.
+fn rejected_or_ended(row: &Row, error: &TaskError) -> Result<Rejected, StoreError> {
     let failed = state(row)? == State::Failed;
     let same = row::find_text(row, ERROR_KIND).as_deref() == Some(&error.kind);
     Ok(match failed && same {

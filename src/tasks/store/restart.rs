@@ -1,4 +1,4 @@
-//! The next run of a task that has ended.
+//! Restarts: the next run of an ended task.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use uuid::Uuid;
@@ -13,8 +13,8 @@ use crate::tasks::state::{self, Event, State};
 use crate::tasks::task::Task;
 use crate::tasks::viewer::Viewer;
 
-/// What a run leaves in the record, and the next run does not have.
-const OF_ONE_RUN: [&str; 13] = [
+/// The attributes of one run. A restart removes them.
+const RUN_ATTRIBUTES: [&str; 13] = [
     CONTINUATIONS,
     ETA,
     EXPIRES,
@@ -35,7 +35,7 @@ const OF_ONE_RUN: [&str; 13] = [
 pub enum Restarted {
     /// The record waits for the next run.
     Written,
-    /// The task is in another state by now, or in a later run.
+    /// The task is in another state or in a later run.
     Refused,
 }
 
@@ -46,15 +46,15 @@ pub enum NextRun {
     Ready(Box<Task>),
     /// A task in this state cannot run again.
     Refused(State),
-    /// The record does not know the task's input.
+    /// The record does not hold the task's input.
     WithoutInput,
     /// The viewer sees no such task.
     Unknown,
 }
 
 impl TaskStore {
-    /// A task that has ended, as its next run. One read gives state, run and input: two callers who
-    /// ask at the same time get the same run.
+    /// The next run of an ended task. State, run and input come from one read, so two callers at the
+    /// same time get the same run.
     pub async fn next_run(&self, viewer: &Viewer, id: Uuid) -> Result<NextRun, StoreError> {
         let Some(row) = self.row(viewer, id).await? else {
             return Ok(NextRun::Unknown);
@@ -67,12 +67,12 @@ impl TaskStore {
         Ok(task.map_or(NextRun::WithoutInput, |task| NextRun::Ready(Box::new(task))))
     }
 
-    /// Writes that an ended task waits for the run `task`, whose message was sent before.
+    /// Sets an ended task to pending for the run of `task`. The message of that run is sent before.
     pub async fn restart(&self, task: &Task) -> Result<Restarted, StoreError> {
-        self.restart_as(task, now_ms()).await
+        self.restart_at(task, now_ms()).await
     }
 
-    pub(super) async fn restart_as(&self, task: &Task, now: u64) -> Result<Restarted, StoreError> {
+    pub(super) async fn restart_at(&self, task: &Task, now: u64) -> Result<Restarted, StoreError> {
         let restart = self
             .event(task.id, Event::Restart)
             .when_is(RUN, number(task.run.saturating_sub(1)))
@@ -80,10 +80,10 @@ impl TaskStore {
             .set(ATTEMPTS, number(0))
             .set(HISTORY, AttributeValue::L(Vec::new()))
             .set("restarted_at", number(now));
-        let restart = OF_ONE_RUN.into_iter().fold(restart, Update::remove);
+        let restart = RUN_ATTRIBUTES.into_iter().fold(restart, Update::remove);
         Ok(match restart.send().await? {
             Ok(_) => Restarted::Written,
-            // An earlier try of this write, or a worker that was faster.
+            // An earlier try of this write, or a worker that already claimed the run.
             Err(row) if row::find_number(&row, RUN)? == Some(task.run) => Restarted::Written,
             Err(_) => Restarted::Refused,
         })

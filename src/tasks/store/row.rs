@@ -1,4 +1,4 @@
-//! A record as its row, read by `serde_dynamo`.
+//! The row of a record, read by `serde_dynamo`.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -54,12 +54,12 @@ struct AttemptRow {
     error_message: Option<String>,
 }
 
-/// A record, and where a large result is stored.
+/// A record, and the place of a large result.
 #[derive(Debug)]
 pub struct Found {
-    /// The record, without a result that is stored in chunks.
+    /// The record; its result is absent if the result is stored in chunks.
     pub record: TaskRecord,
-    /// The first part of the result's chunks, and their number.
+    /// The part of the result's first chunk, and the number of chunks.
     pub(super) result_chunks: Option<(u32, u32)>,
 }
 
@@ -117,8 +117,8 @@ impl RecordRow {
         })
     }
 
-    /// The task `id` as its next run, due at once and without an expiry; `None` if the record does
-    /// not know the job or the input.
+    /// The next run of the task `id`, due at once and without an expiry; `None` if the record does
+    /// not hold the job or the input.
     ///
     /// # Errors
     /// When the input is not JSON.

@@ -1,4 +1,4 @@
-//! For tests: records without a viewer, and a worker whose clock is ahead.
+//! For tests: reads without a viewer, and claims by a worker whose clock is ahead.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ impl TaskStore {
     }
 }
 
-/// Claims a task whatever its lease, as a worker does whose clock is ahead.
+/// Claims a task in spite of a live lease, as a worker whose clock is an hour ahead.
 pub async fn steal(tasks: &TaskStore, task: &Task) -> Lease {
     let (lease, now) = (Duration::from_secs(3600), now_ms() + 3_600_000);
     match tasks.claim_at(task, lease, "thief", now).await {
@@ -32,7 +32,7 @@ pub async fn steal(tasks: &TaskStore, task: &Task) -> Lease {
     }
 }
 
-/// How many writes have ended a task.
+/// The number of writes that ended a task.
 pub fn ends(faults: &Faults, id: Uuid) -> u32 {
     let states = faults.states(&id.to_string());
     let states = states.iter().filter_map(|name| State::from_name(name));

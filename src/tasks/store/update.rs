@@ -1,4 +1,4 @@
-//! One event on a task's record, as one conditional update.
+//! One event on a task's record, as one conditional write.
 
 use std::collections::HashMap;
 
@@ -16,9 +16,9 @@ use crate::dynamodb::{StoreError, refused_by};
 use crate::tasks::state::{Event, State};
 use crate::tasks::task::Task;
 
-/// An update under construction. Every name is written as a placeholder, so that no name can be one
-/// of DynamoDB's reserved words. The expressions grow piece by piece: a task has two updates, and
-/// building their expressions of many small strings was a tenth of a task's CPU time.
+/// An update under construction. Every name is written as a placeholder, because DynamoDB has many
+/// reserved words. The expressions are appended to one string each: a task has two updates, and
+/// building their expressions from many small strings was a tenth of a task's CPU time.
 pub(super) struct Update {
     builder: UpdateItemFluentBuilder,
     event: Event,
@@ -30,16 +30,16 @@ pub(super) struct Update {
     adds: String,
 }
 
-/// About as many values as an update has.
+/// The capacity for an update's values.
 const VALUES: usize = 32;
 
-/// About as many bytes as a clause has.
+/// The capacity of a clause in bytes.
 const CLAUSE: usize = 512;
 
 impl TaskStore {
-    /// An event on a task's record: the condition is that the record's state allows the event, and
-    /// the update leads to the event's target. An event that may create the record also holds where
-    /// there is none.
+    /// An event on a task's record. The condition is that the record's state allows the event; the
+    /// update sets the event's target state. An event that may create the record also allows an
+    /// absent record.
     pub(super) fn event(&self, id: Uuid, event: Event) -> Update {
         let builder = self
             .client
@@ -69,27 +69,27 @@ impl TaskStore {
         update.conditions.push(')');
         match event.keeps_state() {
             true => update,
-            false => update.to(id, event.target()),
+            false => update.set_state(id, event.target()),
         }
     }
 }
 
 impl Update {
-    /// Demands this too, of a record that there is already.
+    /// Adds a condition on an existing record.
     fn when(mut self, condition: &[&str]) -> Update {
         self.conditions.push_str(" AND ");
         push(&mut self.conditions, condition);
         self
     }
 
-    /// Demands that an attribute equals `value`.
+    /// Adds the condition that an attribute equals `value`.
     pub fn when_is(mut self, attribute: &'static str, value: AttributeValue) -> Update {
         self.name(attribute);
         self.value(&[attribute, "_was"], value);
         self.when(&["#", attribute, " = :", attribute, "_was"])
     }
 
-    /// Demands that an attribute is not there.
+    /// Adds the condition that an attribute is absent.
     pub fn when_none(mut self, attribute: &'static str) -> Update {
         self.name(attribute);
         self.when(&["attribute_not_exists(#", attribute, ")"])
@@ -100,13 +100,13 @@ impl Update {
         self.event
     }
 
-    /// Demands that an attribute is there.
+    /// Adds the condition that an attribute exists.
     pub fn when_some(mut self, attribute: &'static str) -> Update {
         self.name(attribute);
         self.when(&["attribute_exists(#", attribute, ")"])
     }
 
-    /// Demands that no worker holds the task at the time `now`.
+    /// Adds the condition that no worker holds the task at the time `now`.
     pub fn when_free(mut self, now: u64) -> Update {
         self.name(LEASE_UNTIL);
         self.value(&["held"], text(State::Running.as_str()));
@@ -114,7 +114,7 @@ impl Update {
         self.when(&["(#state <> :held OR #", LEASE_UNTIL, " < :at)"])
     }
 
-    /// Demands that the next attempt, if one is set for a later time, is due at the time `now`.
+    /// Adds the condition that the next attempt is due at the time `now`.
     pub fn when_due(mut self, now: u64) -> Update {
         self.name(NEXT_AT);
         self.value(&["due"], number(now));
@@ -122,8 +122,9 @@ impl Update {
         self.when(&["(attribute_not_exists(#", next, ") OR #", next, " <= :due)"])
     }
 
-    /// Demands that the record is of the same submission as `task`, where one is told from another.
-    pub fn when_of(self, task: &Task) -> Update {
+    /// Adds the condition that the record belongs to the same submission as `task`, if the submission
+    /// has an idempotency key.
+    pub fn when_same_submission(self, task: &Task) -> Update {
         match &task.fingerprint {
             Some(fingerprint) => self.when_is(FINGERPRINT, text(fingerprint)),
             None => self,
@@ -131,7 +132,7 @@ impl Update {
     }
 
     /// Sets the state, and the partition of the state's list.
-    fn to(self, id: Uuid, state: State) -> Update {
+    fn set_state(self, id: Uuid, state: State) -> Update {
         let update = self.set(STATE, text(state.as_str()));
         match list::state_shard(id, state) {
             Some(shard) => update.set(STATE_SHARD, text(shard)),
@@ -148,7 +149,7 @@ impl Update {
         self
     }
 
-    /// Sets an attribute that is not there yet.
+    /// Sets an attribute if it is absent.
     pub fn set_once(mut self, attribute: &'static str, value: AttributeValue) -> Update {
         self.name(attribute);
         self.value(&[attribute], value);
@@ -158,7 +159,7 @@ impl Update {
         self
     }
 
-    /// Sets what a record says of its task, where it does not yet.
+    /// Sets the absent attributes of the task's description.
     pub fn describe(self, task: &Task) -> Update {
         let described = description(task)
             .into_iter()
@@ -166,7 +167,7 @@ impl Update {
         described.set_once(RUN, number(task.run))
     }
 
-    /// Appends to the list of attempts.
+    /// Appends an entry to the list of attempts.
     pub fn append_history(mut self, entry: AttributeValue) -> Update {
         self.name(HISTORY);
         self.value(&["none"], AttributeValue::L(Vec::new()));
@@ -215,7 +216,7 @@ impl Update {
         self
     }
 
-    /// Adds to a number.
+    /// Adds `count` to a number.
     pub fn add(mut self, attribute: &'static str, count: impl ToString) -> Update {
         self.name(attribute);
         self.value(&[attribute], number(count));
@@ -223,13 +224,13 @@ impl Update {
         self
     }
 
-    /// Writes; a refusal is the row that the condition did not hold for.
+    /// Sends the update. The inner error is the row that refused the condition.
     pub async fn send(self) -> Result<Result<(), Row>, StoreError> {
         let sent = self.request().send().await;
         sent.map_or_else(|error| refused_by(error).map(Err), |_| Ok(Ok(())))
     }
 
-    /// Writes, and reads the row as it then is.
+    /// As [`Update::send`], and returns the row after the update.
     pub async fn send_and_read(self) -> Result<Result<Row, Row>, StoreError> {
         let sent = self.request().return_values(ReturnValue::AllNew).send();
         match sent.await {
@@ -270,14 +271,14 @@ impl Update {
             .condition_expression(condition)
     }
 
-    /// Notes that the expressions have a name, as `#` and the name.
+    /// Declares a name of the expressions: `#` and the name.
     fn name(&mut self, attribute: &'static str) {
         if !self.names.contains(&attribute) {
             self.names.push(attribute);
         }
     }
 
-    /// Notes a value, as `:` and its name, which is given in parts.
+    /// Declares a value of the expressions: `:` and the name, given in parts.
     fn value(&mut self, name: &[&str], value: AttributeValue) {
         let mut key = joined(&[":"]);
         push(&mut key, name);
@@ -295,7 +296,7 @@ fn joined(parts: &[&str]) -> String {
     text
 }
 
-/// Adds to a clause, whose parts have commas between them.
+/// Appends a part to a clause, after a comma unless it is the first part.
 fn add_part(clause: &mut String, parts: &[&str]) {
     if !clause.is_empty() {
         clause.push_str(", ");

@@ -1,4 +1,4 @@
-//! One attempt: the job on its thread, and beside it what keeps the lease.
+//! One attempt: the job on its thread, and the heartbeats beside it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,21 +10,21 @@ use tokio::time::MissedTickBehavior;
 use super::{HEARTBEATS_PER_LEASE, Worker};
 use crate::dynamodb::StoreError;
 use crate::error::Chain;
-use crate::tasks::context::{Line, TaskContext};
+use crate::tasks::context::{Channels, TaskContext};
 use crate::tasks::job::JobError;
 use crate::tasks::registry::AnyJob;
 use crate::tasks::retry::RetryPolicy;
 use crate::tasks::store::{Fenced, Lease, Saved};
 use crate::tasks::task::Task;
 
-/// How often a task's progress is written at most.
+/// The shortest time between two writes of a task's progress.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
-/// How long a job that is told to stop is waited for. It stops at its next await point; one that
-/// does not have one soon blocks its thread.
+/// The longest wait for a job to stop. A job stops at its next await point; a job without an await
+/// point blocks its thread.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// A time limit that no attempt meets.
+/// A time limit longer than any attempt.
 const NO_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
 /// How an attempt ended.
@@ -32,20 +32,20 @@ pub(super) enum Outcome {
     Finished(Result<String, JobError>),
     /// The worker's time is over.
     OutOfTime {
-        /// Whether the attempt has saved something to go on from.
+        /// Whether the attempt has saved a checkpoint.
         has_saved: bool,
     },
     /// The task's caller cancelled it.
     Cancelled,
-    /// Another worker has the task: this attempt must write no more.
+    /// Another worker holds the lease: this attempt must not write any more.
     LeaseLost,
-    /// What the attempt needs could not be read.
-    Unread(StoreError),
+    /// The input or the checkpoints could not be read.
+    StoreFailed(StoreError),
 }
 
 impl Worker {
-    /// Runs a job until it ends, its lease is lost, its caller cancels it, or its time or the
-    /// worker's is over.
+    /// Runs a job until the job ends, the lease is lost, the caller cancels the task, or the time
+    /// limit or the worker's time is over.
     pub(super) async fn attempt(
         &self,
         task: &Task,
@@ -54,12 +54,12 @@ impl Worker {
         lease: &Lease,
         until: Instant,
     ) -> Outcome {
-        if let Some(error) = exhausted(lease, policy) {
+        if let Some(error) = attempts_exhausted(lease, policy) {
             return Outcome::Finished(Err(error));
         }
         let limit = task.options.time_limit.map(Duration::from_secs);
         let limit = limit.or_else(|| job.time_limit()).unwrap_or(NO_LIMIT);
-        let (input, saved) = match self.provisions(task, lease).await {
+        let (input, saved) = match self.input_and_checkpoints(task, lease).await {
             Ok((Some(input), saved)) => (input, saved),
             Ok((None, _)) => {
                 let error = JobError::permanent("InputLost", "the stored input is gone");
@@ -71,29 +71,29 @@ impl Worker {
                 let error = JobError::permanent("InputLost", "the stored input is unreadable");
                 return Outcome::Finished(Err(error));
             }
-            Err(error) => return Outcome::Unread(error),
+            Err(error) => return Outcome::StoreFailed(error),
         };
-        let (context, mut line) = TaskContext::connect(task.id, lease.attempt, saved);
+        let (context, mut channels) = TaskContext::connect(task.id, lease.attempt, saved);
         let mut running = self.runner.spawn(job.run(input, context));
         let outcome = tokio::select! {
             ended = &mut running => {
-                // A panicking job fails its own task; the others of the batch go on.
+                // A panicking job fails its own task; the other tasks of the batch go on.
                 let panicked = |_| Err(JobError::permanent("Panicked", "the job panicked"));
                 return Outcome::Finished(ended.unwrap_or_else(panicked));
             }
-            outcome = self.attend(lease, &mut line) => outcome,
-            () = tokio::time::sleep(limit) => Outcome::Finished(Err(too_long(limit))),
+            outcome = self.heartbeat(lease, &mut channels) => outcome,
+            () = tokio::time::sleep(limit) => Outcome::Finished(Err(time_limit_exceeded(limit))),
             () = tokio::time::sleep_until(until.into()) => Outcome::OutOfTime { has_saved: false },
         };
         self.stop_job(running, lease).await;
         match outcome {
-            Outcome::OutOfTime { .. } => self.out_of_time(lease, &mut line).await,
+            Outcome::OutOfTime { .. } => self.save_remaining(lease, &mut channels).await,
             outcome => outcome,
         }
     }
 
-    /// What an attempt needs beside its task: the input, and what earlier attempts saved.
-    async fn provisions(
+    /// The task's input, and the checkpoints of earlier attempts.
+    async fn input_and_checkpoints(
         &self,
         task: &Task,
         lease: &Lease,
@@ -102,7 +102,7 @@ impl Worker {
             Some(input) => Some(input.to_owned()),
             None => self.tasks.stored_input(task).await?,
         };
-        // A task that was restarted begins anew, but what it saved is still true.
+        // A restarted task keeps the checkpoints of its earlier runs: they are still valid.
         let saved = match lease.attempt > 1 || task.run > 1 {
             true => self.tasks.saved(lease).await?,
             false => Saved::new(),
@@ -110,25 +110,26 @@ impl Worker {
         Ok((input, saved))
     }
 
-    /// Extends a lease for as long as it is ours, and writes what the job tells.
-    async fn attend(&self, lease: &Lease, line: &mut Line) -> Outcome {
+    /// Sends heartbeats until the lease is lost or the task is cancelled, and writes the job's
+    /// progress and checkpoints.
+    async fn heartbeat(&self, lease: &Lease, channels: &mut Channels) -> Outcome {
         let every = self.lease / HEARTBEATS_PER_LEASE;
         let mut tick = tokio::time::interval(every.min(PROGRESS_EVERY));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut extended = Instant::now();
         loop {
             let fenced = tokio::select! {
-                Some(save) = line.saves.recv() => {
-                    line.unwritten = Some(save);
-                    self.save(lease, line).await
+                Some(checkpoint) = channels.checkpoints.recv() => {
+                    channels.unwritten = Some(checkpoint);
+                    self.save(lease, channels).await
                 }
                 _ = tick.tick() => {
-                    let told = line.progress.has_changed().unwrap_or(false);
-                    if !told && extended.elapsed() < every {
+                    let has_progress = channels.progress.has_changed().unwrap_or(false);
+                    if !has_progress && extended.elapsed() < every {
                         continue;
                     }
                     extended = Instant::now();
-                    self.extend(lease, line).await
+                    self.extend(lease, channels).await
                 }
             };
             match fenced {
@@ -139,29 +140,29 @@ impl Worker {
         }
     }
 
-    async fn extend(&self, lease: &Lease, line: &mut Line) -> Fenced {
-        let progress = line.progress.borrow_and_update().clone();
+    async fn extend(&self, lease: &Lease, channels: &mut Channels) -> Fenced {
+        let progress = channels.progress.borrow_and_update().clone();
         let extended = self.tasks.extend(lease, self.lease, progress.as_ref());
         extended.await.unwrap_or_else(|error| {
-            // The next heartbeat tries again, and the lease may last till then. If it does not, the
-            // write of the result finds out.
+            // The next heartbeat tries again, and the lease may last till then. If the lease ends
+            // before, the fencing token stops the write of the result.
             tracing::warn!(task_id = %lease.id, error = %Chain(&error), "a heartbeat failed");
             Fenced::Written
         })
     }
 
-    /// Writes what the job has given to be saved and is not written yet, now that it has stopped: the
-    /// next attempt need not do that again.
-    async fn out_of_time(&self, lease: &Lease, line: &mut Line) -> Outcome {
+    /// Writes the remaining checkpoints of a job that was stopped, so that the next attempt does not
+    /// repeat their work.
+    async fn save_remaining(&self, lease: &Lease, channels: &mut Channels) -> Outcome {
         loop {
-            if line.unwritten.is_none() {
-                line.unwritten = line.saves.try_recv().ok();
+            if channels.unwritten.is_none() {
+                channels.unwritten = channels.checkpoints.try_recv().ok();
             }
-            if line.unwritten.is_none() {
-                let has_saved = line.has_saved;
+            if channels.unwritten.is_none() {
+                let has_saved = channels.has_saved;
                 return Outcome::OutOfTime { has_saved };
             }
-            match self.save(lease, line).await {
+            match self.save(lease, channels).await {
                 Fenced::Written => {}
                 Fenced::Cancelled => return Outcome::Cancelled,
                 Fenced::Lost => return Outcome::LeaseLost,
@@ -169,15 +170,19 @@ impl Worker {
         }
     }
 
-    /// Saves the line's unwritten piece, which stays there if this is dropped on its way: saving it
-    /// twice is harmless. That it cannot be saved is the job's to handle; that the lease is lost is
-    /// not.
-    async fn save(&self, lease: &Lease, line: &mut Line) -> Fenced {
-        let Some(save) = &line.unwritten else {
+    /// Saves the unwritten checkpoint. A future that is dropped before its end leaves the checkpoint
+    /// in place for another call: saving a checkpoint twice is harmless. The job handles a failure to
+    /// save; the worker handles a lost lease.
+    async fn save(&self, lease: &Lease, channels: &mut Channels) -> Fenced {
+        let Some(checkpoint) = &channels.unwritten else {
             return Fenced::Written;
         };
         let stopped = || JobError::transient("Stopped", "the lease is lost");
-        let (answer, fenced) = match self.tasks.save(lease, save.piece, &save.json).await {
+        let (answer, fenced) = match self
+            .tasks
+            .save(lease, checkpoint.number, &checkpoint.json)
+            .await
+        {
             Ok(Fenced::Written) => (Ok(()), Fenced::Written),
             Ok(fenced) => (Err(stopped()), fenced),
             Err(StoreError::TooLarge) => {
@@ -190,10 +195,10 @@ impl Worker {
                 (Err(error), Fenced::Written)
             }
         };
-        line.has_saved |= answer.is_ok();
-        if let Some(save) = line.unwritten.take() {
-            // A job that has stopped does not wait for the answer any more.
-            let _ = save.done.send(answer);
+        channels.has_saved |= answer.is_ok();
+        if let Some(checkpoint) = channels.unwritten.take() {
+            // A stopped job has dropped the receiver.
+            let _ = checkpoint.done.send(answer);
         }
         fenced
     }
@@ -207,9 +212,9 @@ impl Worker {
     }
 }
 
-/// The error of a task whose every allowed attempt was claimed and none came to an end: a message
-/// that kills its worker must not do so for ever.
-fn exhausted(lease: &Lease, policy: RetryPolicy) -> Option<JobError> {
+/// The error of a task whose allowed attempts were all claimed without an end. This bounds how often
+/// a message that kills its worker is delivered.
+fn attempts_exhausted(lease: &Lease, policy: RetryPolicy) -> Option<JobError> {
     let allowed = policy.max_retries.saturating_add(1);
     (lease.counted > allowed).then(|| {
         let message =
@@ -218,7 +223,7 @@ fn exhausted(lease: &Lease, policy: RetryPolicy) -> Option<JobError> {
     })
 }
 
-fn too_long(limit: Duration) -> JobError {
+fn time_limit_exceeded(limit: Duration) -> JobError {
     let message = format!("the attempt did not end within {} s", limit.as_secs());
     JobError::permanent("TimeLimitExceeded", message)
 }

@@ -1,4 +1,4 @@
-//! A message of a batch, and what becomes of the message.
+//! A message of a batch, and its disposition.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,14 +18,14 @@ pub struct Delivery {
     pub sent_at: Option<u64>,
 }
 
-/// What becomes of a message.
+/// The outcome of a delivery for its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Disposition {
-    /// The queue may delete the message: its work is done.
+    /// The message is acknowledged: its work is done.
     Done,
-    /// The queue is to deliver the message again after this time.
+    /// The message gets this visibility timeout; the queue then delivers it again.
     Again(Duration),
-    /// The message keeps its visibility timeout, and the queue delivers it again at its end: another
+    /// The message keeps its present visibility timeout; the queue then delivers it again. Another
     /// worker may hold the task, or the table did not answer.
     Leave,
 }
@@ -33,29 +33,29 @@ pub(super) enum Disposition {
 /// A message of the batch.
 pub(super) struct Message {
     pub delivery: Delivery,
-    /// Whether the message is to stay invisible until the batch ends.
+    /// Whether heartbeats extend the message's visibility timeout until the batch ends.
     held: AtomicBool,
 }
 
-/// How long SQS keeps a message (`MessageRetentionPeriod` in `template.yaml`), whatever its
-/// visibility timeouts, less a day for the time that a worker spends on the message.
-const LIFE: Duration = Duration::from_secs(13 * 24 * 3600);
+/// How long SQS keeps a message, whatever its visibility timeouts: 14 days
+/// (`MessageRetentionPeriod` in `template.yaml`), less a day for the worker's own time.
+const RETENTION: Duration = Duration::from_secs(13 * 24 * 3600);
 
 impl Message {
     /// Whether SQS would drop the message before its next delivery, `delay` after `now`.
     pub fn would_be_lost(&self, now: u64, delay: Duration) -> bool {
-        let comes = u128::from(now) + delay.as_millis();
+        let delivered_at = u128::from(now) + delay.as_millis();
         self.delivery
             .sent_at
-            .is_some_and(|sent| comes > u128::from(sent) + LIFE.as_millis())
+            .is_some_and(|sent| delivered_at > u128::from(sent) + RETENTION.as_millis())
     }
 
     pub fn is_held(&self) -> bool {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// Notes what becomes of the message: a message that is to be delivered again has a visibility
-    /// timeout of its own.
+    /// Notes the disposition. Heartbeats stop for a message that the queue delivers again: that
+    /// message has a visibility timeout of its own.
     pub fn settle(&self, disposition: Disposition) {
         let held = disposition == Disposition::Done;
         self.held.store(held, Ordering::Relaxed);

@@ -1,8 +1,8 @@
 //! The thread on which jobs run.
 //!
-//! A job that computes for long, or blocks, must not keep its own lease from being extended, nor
-//! the results of others from being written. So jobs have a thread and a runtime of their own; all
-//! calls to AWS stay on the worker's.
+//! A job that computes for long, or blocks, must not delay the heartbeats of its own lease or the
+//! results of other tasks. So jobs have a thread and a runtime of their own; all calls to AWS stay
+//! on the worker's thread.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -11,14 +11,14 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// Runs jobs on another thread.
+/// Runs jobs on a thread of their own.
 #[derive(Debug)]
 pub struct Runner(Mutex<JobThread>);
 
 #[derive(Debug)]
 struct JobThread {
     runtime: Handle,
-    /// Dropped, it ends the thread once nothing blocks it.
+    /// Dropping the sender ends the thread, unless a job blocks the thread.
     _stop: oneshot::Sender<()>,
 }
 
@@ -26,13 +26,13 @@ impl Runner {
     /// Starts the thread.
     ///
     /// # Errors
-    /// When the system gives none.
+    /// When the operating system starts no thread.
     pub fn start() -> io::Result<Runner> {
         JobThread::start().map(|thread| Runner(Mutex::new(thread)))
     }
 
-    /// Begins to run a job. Dropping the handle does not stop it; `abort` does, at its next await
-    /// point.
+    /// Starts a job. Dropping the handle does not stop the job; `abort` stops the job at its next
+    /// await point.
     pub fn spawn<T: Send + 'static>(
         &self,
         job: impl Future<Output = T> + Send + 'static,
@@ -41,12 +41,12 @@ impl Runner {
         thread.runtime.spawn(job)
     }
 
-    /// Takes another thread for all further jobs, since one blocks this one and does not end.
-    /// Others that run on it go on when it ends, or are lost with their attempts.
+    /// Starts another thread for all further jobs, because a job blocks the present thread. The other
+    /// jobs of the blocked thread go on if that job ends; otherwise their attempts are lost.
     pub fn replace(&self) {
         match JobThread::start() {
             Ok(fresh) => *self.0.lock().unwrap_or_else(PoisonError::into_inner) = fresh,
-            Err(error) => tracing::error!(%error, "there is no other thread for jobs"),
+            Err(error) => tracing::error!(%error, "no other thread for jobs could be started"),
         }
     }
 }
@@ -79,10 +79,7 @@ mod tests {
         runner.replace();
         assert_eq!(runner.spawn(async { 2 }).await.unwrap(), 2);
         drop(free);
-        assert!(
-            stuck.await.unwrap(),
-            "the old thread ends what it has begun"
-        );
+        assert!(stuck.await.unwrap(), "the old thread ends its jobs");
     }
 
     #[tokio::test]

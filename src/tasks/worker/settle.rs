@@ -1,4 +1,4 @@
-//! Writes how an attempt ended, and says what becomes of its message.
+//! Writes the outcome of an attempt to the record, and decides the message's disposition.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use crate::tasks::state::State;
 use crate::tasks::store::{Fenced, Lease, TaskFailure};
 
 impl Worker {
-    /// Writes how an attempt ended, and says what becomes of the message, and to which state the task
-    /// came, if it still was this attempt's.
+    /// Writes the outcome of an attempt to the record. Returns the message's disposition, and the
+    /// task's new state if the attempt still held the lease.
     pub(super) async fn settle(
         &self,
         policy: RetryPolicy,
@@ -30,10 +30,10 @@ impl Worker {
             }
             Outcome::Cancelled => Ok((Fenced::Cancelled, State::Cancelled, Disposition::Done)),
             Outcome::LeaseLost => Ok((Fenced::Lost, State::Running, Disposition::Leave)),
-            Outcome::Unread(error) => Err(error),
+            Outcome::StoreFailed(error) => Err(error),
         };
         let written = match written {
-            // The job has stopped, or came to its end after it was cancelled: its result is nobody's.
+            // The job has stopped, or ended after the cancellation: its result is dropped.
             Ok((Fenced::Cancelled, ..)) => self
                 .tasks
                 .stop(lease)
@@ -44,8 +44,8 @@ impl Worker {
         match written {
             Ok((Fenced::Written, state, disposition)) => (disposition, Some(state)),
             Ok(_) => {
-                // Our message may have been delivered to the worker that has the task now. Deleting
-                // it would take from that worker what brings the task back should it die too.
+                // The worker that holds the task now may have received the same message. If that
+                // worker dies too, only this message brings the task back: do not acknowledge it.
                 tracing::warn!(task_id = %lease.id, attempt = lease.attempt, "the lease was lost");
                 (Disposition::Leave, None)
             }
@@ -79,10 +79,10 @@ impl Worker {
         lease: &Lease,
         error: &JobError,
     ) -> Result<(Fenced, State, Disposition), StoreError> {
-        let told = TaskError::new(error.kind(), error.message());
+        let task_error = TaskError::new(error.kind(), error.message());
         let retry_in = policy.delay(lease.counted, error, fastrand::f64());
         let failure = TaskFailure {
-            error: &told,
+            error: &task_error,
             retry_in,
         };
         let written = self.tasks.fail(lease, failure).await?;

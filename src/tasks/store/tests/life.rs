@@ -1,4 +1,4 @@
-//! What becomes of a task beside the straight way: cancel, expiry, restart, hand back.
+//! Cancellation, expiry, restarts, handed-back attempts, and large inputs.
 
 use super::*;
 use crate::tasks::task::Options;
@@ -8,7 +8,7 @@ async fn record(store: &TaskStore, task: &Task) -> TaskRecord {
 }
 
 #[tokio::test]
-async fn a_task_that_nobody_has_is_cancelled_at_once() {
+async fn a_task_without_a_worker_is_cancelled_at_once() {
     let (store, task) = (store(), task());
     store.submitted(&task).await.unwrap();
     assert_eq!(
@@ -28,7 +28,7 @@ async fn a_task_that_nobody_has_is_cancelled_at_once() {
 }
 
 #[tokio::test]
-async fn a_cancelled_task_takes_no_result_any_more() {
+async fn a_task_with_a_requested_cancellation_accepts_no_result() {
     let (store, task) = (store(), task());
     let lease = claimed(&store, &task, LEASE).await;
     assert_eq!(
@@ -71,7 +71,7 @@ async fn a_task_expires_unless_it_has_begun() {
     store.submitted(&task).await.unwrap();
     assert!(store.expire(&task).await.unwrap());
     assert_eq!(record(&store, &task).await.state, State::Expired);
-    assert!(!store.expire(&task).await.unwrap(), "it has ended");
+    assert!(!store.expire(&task).await.unwrap(), "the task has ended");
 
     let running = another_task();
     claimed(&store, &running, LEASE).await;
@@ -98,7 +98,7 @@ async fn a_task_that_ended_without_a_result_runs_again() {
     assert!(fresh.finished_at.is_none());
 
     let stale = store.claim(&task, LEASE, WORKER).await.unwrap();
-    assert_eq!(stale, ClaimOutcome::Ended, "a message of the run before");
+    assert_eq!(stale, ClaimOutcome::Ended, "a message of an earlier run");
     let lease = claimed(&store, &next, LEASE).await;
     assert_eq!((lease.attempt, lease.counted), (1, 1));
     store.complete(&lease, "1").await.unwrap();
@@ -108,11 +108,15 @@ async fn a_task_that_ended_without_a_result_runs_again() {
     third.run = 3;
     assert_eq!(store.restart(&third).await.unwrap(), Restarted::Refused);
     let claim = store.claim(&third, LEASE, WORKER).await.unwrap();
-    assert_eq!(claim, ClaimOutcome::Ended, "no message undoes a result");
+    assert_eq!(
+        claim,
+        ClaimOutcome::Ended,
+        "a completed task never restarts"
+    );
 }
 
 #[tokio::test]
-async fn the_message_of_a_restart_may_be_faster_than_its_record() {
+async fn the_message_of_a_restart_may_arrive_before_the_record_is_written() {
     let (store, task) = (store(), task());
     store.submitted(&task).await.unwrap();
     store.cancel(&Viewer::Everyone, task.id).await.unwrap();
@@ -124,7 +128,7 @@ async fn the_message_of_a_restart_may_be_faster_than_its_record() {
 }
 
 #[tokio::test]
-async fn what_is_handed_back_does_not_count() {
+async fn a_handed_back_attempt_does_not_count() {
     let (store, task) = (store(), task());
     let lease = claimed(&store, &task, LEASE).await;
     assert_eq!(store.hand_back(&lease).await.unwrap(), Fenced::Written);
@@ -139,7 +143,7 @@ async fn what_is_handed_back_does_not_count() {
 }
 
 #[tokio::test]
-async fn a_record_tells_of_every_attempt() {
+async fn a_record_lists_every_attempt() {
     let (store, mut task) = (store(), task());
     task.options = Options {
         max_retries: Some(7),
@@ -169,6 +173,13 @@ async fn a_record_tells_of_every_attempt() {
     assert_eq!(record.caller.as_deref(), Some("ada"));
     assert_eq!(record.progress, Some(progress));
     assert_eq!(record.next_at, None);
+    assert_eq!(record.started_at, Some(record.attempts[0].started_at));
+    assert!(record.finished_at >= record.started_at);
+    check_attempts(&record);
+}
+
+/// Checks the attempts of a record: a failed, a lost and a completed attempt.
+fn check_attempts(record: &TaskRecord) {
     let outcomes: Vec<_> = record
         .attempts
         .iter()
@@ -186,12 +197,10 @@ async fn a_record_tells_of_every_attempt() {
             .iter()
             .all(|attempt| attempt.worker.as_deref() == Some(WORKER))
     );
-    assert_eq!(record.started_at, Some(record.attempts[0].started_at));
-    assert!(record.finished_at >= record.started_at);
 }
 
 #[tokio::test]
-async fn of_two_submissions_with_one_key_the_first_to_be_recorded_counts() {
+async fn of_two_submissions_with_one_key_the_first_record_counts() {
     let store = store();
     let (mut one, id) = (task(), Uuid::new_v4());
     one.id = id;
@@ -205,13 +214,13 @@ async fn of_two_submissions_with_one_key_the_first_to_be_recorded_counts() {
     assert_eq!(
         claim,
         ClaimOutcome::Ended,
-        "the other's message is nobody's"
+        "the other submission's message has no effect"
     );
     claimed(&store, &one, LEASE).await;
 }
 
 #[tokio::test]
-async fn an_id_may_be_used_again_when_its_record_has_expired() {
+async fn an_id_may_be_used_again_after_its_record_has_expired() {
     let client = testing::client();
     let store = TaskStore::new(client, testing::TASKS.to_owned(), Duration::ZERO);
     let task = task();
@@ -231,7 +240,7 @@ async fn a_large_input_is_kept_for_another_run() {
     let input = RawValue::from_string(text.clone()).unwrap();
     let mut task = Task::new(id, "process_data", input, now_ms());
     let StoredInput::Chunks(chunks @ 1..) = store.put_input(&task).await.unwrap() else {
-        panic!("nothing is stored");
+        panic!("the input was not stored in chunks");
     };
     task.without_input(chunks);
     store.submitted(&task).await.unwrap();
@@ -245,7 +254,7 @@ async fn a_large_input_is_kept_for_another_run() {
 }
 
 #[tokio::test]
-async fn what_is_saved_is_there_for_the_next_attempt_and_a_lost_lease_saves_nothing() {
+async fn the_next_attempt_reads_checkpoints_and_a_lost_lease_saves_none() {
     let (store, task) = (store(), task());
     let first = claimed(&store, &task, NO_LEASE).await;
     assert_eq!(store.save(&first, 0, "[1]").await.unwrap(), Fenced::Written);

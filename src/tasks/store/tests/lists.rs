@@ -8,7 +8,7 @@ async fn submitted(store: &TaskStore, count: u64) -> Vec<Task> {
     let mut tasks = Vec::new();
     for age in 0..count {
         let mut task = task();
-        // Some are of the same time.
+        // Some tasks have the same time.
         task.submitted_at = now - age / 2;
         if age % 3 == 0 {
             task.job = "other".to_owned();
@@ -118,7 +118,7 @@ async fn a_successful_small_task_costs_three_writes() {
 }
 
 #[tokio::test]
-async fn a_caller_lists_own_tasks_alone() {
+async fn a_caller_lists_only_own_tasks() {
     let store = store();
     for caller in ["ada", "grace", "ada"] {
         let mut task = task();
@@ -143,7 +143,7 @@ async fn a_caller_lists_own_tasks_alone() {
 }
 
 #[tokio::test]
-async fn a_foreign_task_costs_the_reads_of_an_unknown_one() {
+async fn another_callers_task_costs_the_same_reads_as_an_unknown_id() {
     let faults = Faults::default();
     let (store, mut task) = (faulty(&faults), task());
     task.caller = Some("ada".to_owned());
@@ -167,7 +167,7 @@ async fn a_foreign_task_costs_the_reads_of_an_unknown_one() {
         assert_eq!(reads(), [before[0] + 1, before[1], before[2]]);
     }
     let refused = store.cancel(&grace, task.id).await.unwrap();
-    assert_eq!(refused, Cancelled::Unknown, "also of a task that has ended");
+    assert_eq!(refused, Cancelled::Unknown, "although the task has ended");
     let next = store.next_run(&grace, task.id).await.unwrap();
     assert!(matches!(next, NextRun::Unknown));
 }
@@ -204,7 +204,7 @@ async fn a_list_does_not_depend_on_other_callers_tasks() {
         let (records, next) = store.list(&ada, &query).await.unwrap();
         let expected = usize::from(state.is_none());
         assert_eq!(records.len(), expected, "{query:?}");
-        // A page that is full has a cursor, which is the place of an own task.
+        // A full page has a cursor: the position of an own task.
         let own_place = format!("{:013}-{}", own.submitted_at, own.id);
         assert!(next.is_none_or(|TaskPosition(place)| place == own_place));
     }

@@ -1,4 +1,4 @@
-//! The straight way of a task, and the fences on it.
+//! Submission, claim, result and failure of a task, and the fencing of lost leases.
 
 mod life;
 mod lists;
@@ -17,7 +17,7 @@ use crate::tasks::viewer::Viewer;
 
 const WORKER: &str = "worker 1";
 const LEASE: Duration = Duration::from_secs(60);
-/// A lease that is over as soon as it is given.
+/// A lease that ends at once.
 const NO_LEASE: Duration = Duration::ZERO;
 
 fn store() -> TaskStore {
@@ -37,7 +37,7 @@ fn task() -> Task {
     Task::new(Uuid::new_v4(), "process_data", input, now_ms())
 }
 
-/// What `fail` is told of an attempt that is followed by another at once.
+/// A failure with another attempt at once.
 fn retried(error: &TaskError) -> TaskFailure<'_> {
     TaskFailure {
         error,
@@ -52,6 +52,7 @@ fn failed(error: &TaskError) -> TaskFailure<'_> {
     }
 }
 
+/// A second task, for tests with a local variable `task`.
 fn another_task() -> Task {
     task()
 }
@@ -70,15 +71,15 @@ async fn claimed(store: &TaskStore, task: &Task, lease: Duration) -> Lease {
     }
 }
 
-/// A task that ended, as its next run.
+/// The next run of an ended task.
 async fn next_run(store: &TaskStore, id: Uuid) -> Task {
     match store.next_run(&Viewer::Everyone, id).await.unwrap() {
         NextRun::Ready(task) => *task,
-        other => panic!("it is not to be run again: {other:?}"),
+        other => panic!("the task cannot run again: {other:?}"),
     }
 }
 
-/// Milliseconds pass, so that a lease of no length lies in the past.
+/// Waits for the next millisecond, so that a lease of no length lies in the past.
 async fn next_millisecond() {
     let now = now_ms();
     while now_ms() == now {
@@ -87,7 +88,7 @@ async fn next_millisecond() {
 }
 
 #[tokio::test]
-async fn a_task_goes_its_way() {
+async fn a_task_is_submitted_claimed_and_completed() {
     let (store, task) = (store(), task());
     store.submitted(&task).await.unwrap();
     assert_eq!(
@@ -118,7 +119,7 @@ async fn a_task_goes_its_way() {
 }
 
 #[tokio::test]
-async fn a_worker_may_be_faster_than_the_submitter() {
+async fn a_worker_may_claim_a_task_before_its_record_is_written() {
     let (store, task) = (store(), task());
     let lease = claimed(&store, &task, LEASE).await;
     store.submitted(&task).await.unwrap();
@@ -135,7 +136,7 @@ async fn a_worker_may_be_faster_than_the_submitter() {
 }
 
 #[tokio::test]
-async fn a_live_lease_keeps_others_away_and_a_lost_one_does_not() {
+async fn a_live_lease_refuses_other_claims_and_a_lost_lease_is_fenced() {
     let (store, task) = (store(), task());
     claimed(&store, &task, LEASE).await;
     let ClaimOutcome::Held { ends_in } = store.claim(&task, LEASE, WORKER).await.unwrap() else {
@@ -187,7 +188,7 @@ async fn a_failed_attempt_can_be_followed_by_another() {
     assert_eq!(
         store.complete(&lease, "1").await.unwrap(),
         Fenced::Lost,
-        "the attempt is over"
+        "the attempt has ended"
     );
     let lease = claimed(&store, &task, LEASE).await;
     assert_eq!(lease.attempt, 2);
@@ -217,10 +218,10 @@ async fn a_write_whose_answer_is_lost_counts_once() {
 }
 
 #[tokio::test]
-async fn a_large_result_is_kept_beside_the_record() {
+async fn a_large_result_is_stored_in_chunks() {
     let (store, task) = (store(), task());
     let lease = claimed(&store, &task, LEASE).await;
-    // Digits that do not compress well, so that there are several chunks.
+    // Digits that do not compress well, for several chunks.
     let numbers: Vec<u64> = (1..90_000u64)
         .map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15))
         .collect();
@@ -232,7 +233,7 @@ async fn a_large_result_is_kept_beside_the_record() {
     let record = store.get(task.id).await.unwrap().unwrap();
     assert!(
         record.result.unwrap().get() == large,
-        "the result is another"
+        "the result has changed"
     );
 }
 

@@ -1,9 +1,9 @@
-//! Whose a row is: submissions that share a key, attempts that share a task, tasks that share an id.
+//! Owners of rows: submissions that share a key, attempts that share a task, tasks that share an id.
 
 use super::*;
 use crate::tasks::task::Options;
 
-/// A submission with an idempotency key: two of them share an id.
+/// A submission with an idempotency key. All these submissions have one id.
 fn keyed(input: &str, fingerprint: &str) -> Task {
     let input = RawValue::from_string(format!("\"{input}\"")).unwrap();
     let mut task = Task::new(Uuid::from_u128(7), "process_data", input, now_ms());
@@ -12,7 +12,7 @@ fn keyed(input: &str, fingerprint: &str) -> Task {
 }
 
 #[tokio::test]
-async fn an_input_is_not_overwritten_by_another_submission_with_its_key() {
+async fn another_submission_with_the_same_key_does_not_overwrite_the_input() {
     let store = store();
     let mut first = keyed(&"a".repeat(2_000), "first");
     let other = keyed(&"b".repeat(2_000), "other");
@@ -36,7 +36,7 @@ async fn an_input_is_not_overwritten_by_another_submission_with_its_key() {
 }
 
 #[tokio::test]
-async fn a_message_of_another_submission_does_nothing_to_the_first() {
+async fn a_message_of_another_submission_does_not_change_the_first_task() {
     let store = store();
     let first = keyed("a", "first");
     store.submitted(&first).await.unwrap();
@@ -55,13 +55,13 @@ async fn a_message_of_another_submission_does_nothing_to_the_first() {
     assert_eq!(record.state, State::Pending);
 }
 
-/// A text that is too large for the record.
+/// A result that is too large for the record.
 fn large(letter: &str) -> String {
     format!("\"{}\"", letter.repeat(20_000))
 }
 
 #[tokio::test]
-async fn a_result_that_comes_too_late_is_not_mixed_into_that_of_another_run() {
+async fn a_late_result_is_not_mixed_into_the_result_of_another_run() {
     let (store, task) = (store(), task());
     let zombie = claimed(&store, &task, NO_LEASE).await;
     next_millisecond().await;
@@ -69,7 +69,7 @@ async fn a_result_that_comes_too_late_is_not_mixed_into_that_of_another_run() {
     store.fail(&second, failed(&error())).await.unwrap();
     let again = next_run(&store, task.id).await;
     store.restart(&again).await.unwrap();
-    // The first attempt of its run, as the zombie is.
+    // Both attempts are the first attempt of their run.
     let lease = claimed(&store, &again, LEASE).await;
     assert_eq!((zombie.attempt, lease.attempt), (1, 1));
     store.complete(&lease, &large("a")).await.unwrap();
@@ -80,14 +80,14 @@ async fn a_result_that_comes_too_late_is_not_mixed_into_that_of_another_run() {
 }
 
 #[tokio::test]
-async fn what_a_job_saved_is_not_read_by_another_task_of_its_id() {
+async fn a_later_task_with_the_same_id_does_not_read_old_checkpoints() {
     let store = store();
     let mut first = task();
     first.submitted_at -= 1_000;
     let lease = claimed(&store, &first, LEASE).await;
     store.save(&lease, 0, "[1]").await.unwrap();
     assert_eq!(store.saved(&lease).await.unwrap().len(), 1);
-    // The record of the first is gone, what it saved is not yet.
+    // The first task's record is deleted before its checkpoints.
     let client = &store.client;
     let delete = client.delete_item().table_name(testing::TASKS);
     delete
@@ -102,7 +102,7 @@ async fn what_a_job_saved_is_not_read_by_another_task_of_its_id() {
 }
 
 #[tokio::test]
-async fn a_duplicate_does_not_cut_a_backoff_short() {
+async fn a_duplicate_message_does_not_shorten_the_backoff() {
     let (store, task) = (store(), task());
     let lease = claimed(&store, &task, LEASE).await;
     let failure = TaskFailure {
@@ -112,7 +112,7 @@ async fn a_duplicate_does_not_cut_a_backoff_short() {
     store.fail(&lease, failure).await.unwrap();
     let early = store.claim(&task, LEASE, WORKER).await.unwrap();
     let ClaimOutcome::Held { ends_in } = early else {
-        panic!("claimed before its time: {early:?}");
+        panic!("claimed before the end of the backoff: {early:?}");
     };
     assert!(ends_in > Duration::from_secs(25), "{ends_in:?}");
     let due = now_ms() + 30_000;

@@ -1,4 +1,4 @@
-//! Tasks whose messages nobody can work on.
+//! Tasks whose messages cannot be processed.
 
 use super::*;
 
@@ -7,7 +7,7 @@ async fn state_of(store: &TaskStore, id: Uuid) -> State {
 }
 
 #[tokio::test]
-async fn a_rejected_task_fails_and_can_be_run_again() {
+async fn a_rejected_task_fails_and_can_run_again() {
     let (store, task) = (store(), task());
     for _ in 0..2 {
         let rejected = store.reject(&task, &error()).await.unwrap();
@@ -20,7 +20,7 @@ async fn a_rejected_task_fails_and_can_be_run_again() {
 }
 
 #[tokio::test]
-async fn a_task_that_runs_or_ended_is_not_rejected() {
+async fn a_running_or_ended_task_is_not_rejected() {
     let (store, task) = (store(), task());
     let lease = claimed(&store, &task, LEASE).await;
     let held = store.reject(&task, &error()).await.unwrap();
@@ -52,7 +52,7 @@ async fn a_task_whose_worker_died_is_rejected() {
 }
 
 #[tokio::test]
-async fn a_task_whose_cancel_was_accepted_is_cancelled_and_not_failed() {
+async fn a_rejected_task_with_an_accepted_cancellation_ends_as_cancelled() {
     for by_id in [false, true] {
         let (store, task) = (store(), task());
         claimed(&store, &task, NO_LEASE).await;
@@ -68,7 +68,7 @@ async fn a_task_whose_cancel_was_accepted_is_cancelled_and_not_failed() {
 }
 
 #[tokio::test]
-async fn a_task_of_which_only_the_id_is_known_fails() {
+async fn a_task_fails_if_only_its_id_is_readable() {
     let (store, id) = (store(), Uuid::new_v4());
     for _ in 0..2 {
         let rejected = store.reject_id(id, &error()).await.unwrap();
@@ -80,7 +80,7 @@ async fn a_task_of_which_only_the_id_is_known_fails() {
 }
 
 #[tokio::test]
-async fn a_rejection_is_of_its_own_run() {
+async fn a_rejection_affects_only_the_run_of_its_message() {
     let (store, first) = (store(), task());
     let lease = claimed(&store, &first, LEASE).await;
     store.fail(&lease, failed(&error())).await.unwrap();
@@ -93,7 +93,7 @@ async fn a_rejection_is_of_its_own_run() {
     assert_eq!(store.reject(&first, &other).await.unwrap(), Rejected::Ended);
     assert_eq!(state_of(&store, first.id).await, State::Pending);
 
-    // A message that is faster than the restart's record.
+    // The message of a restart may arrive before the record is written.
     let lease = claimed(&store, &second, LEASE).await;
     store.fail(&lease, failed(&error())).await.unwrap();
     let third = next_run(&store, first.id).await;

@@ -1,5 +1,5 @@
-//! Messages that no submitter sends: each ends its task or goes to the dead-letter queue with a reason,
-//! within the attempts of its task.
+//! Messages that no submitter sends. Each message ends its task or goes to the dead-letter queue with a
+//! reason, within the attempts of its task.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ use super::*;
 /// claim may meet an expired row first.
 const DELIVERIES: usize = 6;
 
-/// A value that a field does not have, or rarely.
+/// A value that no submission, or hardly any, gives to a field.
 fn odd() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),
@@ -24,7 +24,7 @@ fn odd() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// A task's message with some fields replaced, added or taken away.
+/// A task's message with some fields replaced, added or removed.
 fn mutated() -> impl Strategy<Value = String> {
     let fields = [
         "v",
@@ -85,22 +85,22 @@ fn body() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Delivers a message until it is acknowledged, and judges what became of it.
-async fn judge(body: String) {
-    let bench = bench(LEASE);
+/// Delivers a message until it is acknowledged, and checks its outcome.
+async fn check(body: String) {
+    let fixture = fixture(LEASE);
     let now = now_ms();
     if wire::decode(&body, now).is_ok_and(|task| task.options.eta.is_some_and(|eta| eta > now)) {
-        // The message waits for its time.
+        // The message waits for its eta.
         return;
     }
     let mut deliveries = 0;
     // Before each further delivery the lease has ended, and the backoff is over.
-    while !bench.run(&[("a", body.clone())], LEASE).await.is_empty() {
+    while !fixture.run(&[("a", body.clone())], LEASE).await.is_empty() {
         deliveries += 1;
-        assert!(deliveries < DELIVERIES, "it is delivered again and again");
+        assert!(deliveries < DELIVERIES, "the message is never acknowledged");
         stopped::set(now_ms() + 100_000);
     }
-    let dead = bench.calls.of("SendMessage");
+    let dead = fixture.calls.of("SendMessage");
     assert!(dead.len() <= 1, "one dead letter at most");
     let reason = dead.first().map(|sent| {
         let reason = &sent["MessageAttributes"]["reason"]["StringValue"];
@@ -109,7 +109,7 @@ async fn judge(body: String) {
     assert!(reason.is_none_or(|length| (1..=1024).contains(&length)));
     let ended = match wire::find_id(&body) {
         Some(id) => {
-            let record = bench.worker.tasks.get(id).await.unwrap();
+            let record = fixture.worker.tasks.get(id).await.unwrap();
             record.map(|record| record.state.is_final())
         }
         None => None,
@@ -124,26 +124,26 @@ proptest! {
     #![proptest_config(testing::cases(120))]
 
     #[test]
-    fn every_message_ends_somewhere(body in body()) {
+    fn every_message_ends_its_task_or_is_dead_lettered(body in body()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         stopped::set(1_900_000_000_000);
-        runtime.block_on(judge(body));
+        runtime.block_on(check(body));
     }
 }
 
 #[tokio::test]
-async fn a_body_without_room_for_a_reason_is_stored_and_referred_to() {
-    let bench = bench(LEASE);
+async fn a_body_without_room_for_a_reason_is_stored_in_the_table() {
+    let fixture = fixture(LEASE);
     let input = "x".repeat(crate::tasks::queue::MAX_MESSAGE - 300);
     let (id, body) = task("nope", json!(input));
     assert!(body.len() > crate::tasks::queue::MAX_MESSAGE - 200);
-    assert!(bench.run(&[("a", body.clone())], LEASE).await.is_empty());
-    let dead = bench.calls.of("SendMessage");
+    assert!(fixture.run(&[("a", body.clone())], LEASE).await.is_empty());
+    let dead = fixture.calls.of("SendMessage");
     let sent: Value = serde_json::from_str(dead[0]["MessageBody"].as_str().unwrap()).unwrap();
     assert_eq!(sent["task_id"], json!(id));
     assert_eq!(sent["stored_body"]["bytes"], json!(body.len()));
     let parts = sent["stored_body"]["parts"].as_u64().unwrap();
     assert!((1..10).contains(&parts));
     let expected = (State::Failed, Some("UnknownJob".to_owned()));
-    assert_eq!(bench.ended(id).await, expected);
+    assert_eq!(fixture.ended(id).await, expected);
 }

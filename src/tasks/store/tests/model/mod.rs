@@ -1,5 +1,5 @@
-//! Random sequences of all that can happen to a task's record, in any order and with leases of any
-//! age, against a model that says what must come of each.
+//! Random sequences of all operations on a task's record, in any order and with leases of any age,
+//! against a reference model that predicts each outcome.
 
 mod reference;
 
@@ -12,11 +12,11 @@ use crate::tasks::state::{Event, next};
 use reference::{Model, Outcome};
 
 const START: u64 = 1_900_000_000_000;
-/// How long a record is kept, in milliseconds; some sequences outlast it.
-const KEPT: u64 = 3_600_000;
+/// How long a record is kept, in milliseconds. Some sequences last longer.
+const RETENTION: u64 = 3_600_000;
 
-/// What happens. Leases are counted in the order in which they were given, and the last ones are
-/// chosen more often; any of them may be over.
+/// An operation. A lease is named by its distance from the last lease; recent leases are chosen more
+/// often, and any lease may be over.
 #[derive(Debug, Clone)]
 enum Op {
     Submit,
@@ -49,23 +49,23 @@ fn op() -> impl Strategy<Value = Op> {
         1 => earlier.prop_map(|earlier_run| Op::Expire { earlier_run }),
         1 => earlier.prop_map(|earlier_run| Op::Reject { earlier_run }),
         3 => prop::bool::weighted(0.2).prop_map(|again| Op::Restart { again }),
-        4 => prop_oneof![8 => 1u64..90_000, 1 => Just(KEPT + 1_000)].prop_map(Op::Pass),
+        4 => prop_oneof![8 => 1u64..90_000, 1 => Just(RETENTION + 1_000)].prop_map(Op::Pass),
     ]
 }
 
-struct Bench {
+struct Fixture {
     store: TaskStore,
     task: Task,
     model: Model,
     leases: Vec<Lease>,
 }
 
-impl Bench {
-    fn new() -> Bench {
+impl Fixture {
+    fn new() -> Fixture {
         stopped::set(START);
-        let (client, kept) = (testing::client(), Duration::from_millis(KEPT));
-        Bench {
-            store: TaskStore::new(client, testing::TASKS.to_owned(), kept),
+        let (client, retention) = (testing::client(), Duration::from_millis(RETENTION));
+        Fixture {
+            store: TaskStore::new(client, testing::TASKS.to_owned(), retention),
             task: task(),
             model: Model {
                 now: START,
@@ -75,7 +75,7 @@ impl Bench {
         }
     }
 
-    /// A message of the task's present run, or of the one before.
+    /// A message of the task's present run, or of the run before.
     fn message(&self, earlier: bool) -> Task {
         let mut message = self.task.clone();
         let run = self.model.visible().map_or(1, |record| record.run);
@@ -87,7 +87,7 @@ impl Bench {
         message
     }
 
-    /// A lease, counted from the last one.
+    /// The lease that was given `back` leases before the last lease.
     fn lease(&self, back: usize) -> Option<(usize, Lease)> {
         let at = self.leases.len().checked_sub(back + 1)?;
         Some((at, self.leases[at].clone()))
@@ -180,18 +180,18 @@ impl Bench {
         let message = self.message(earlier);
         let reason = TaskError {
             kind: "Rejected".to_owned(),
-            message: "nobody can work on it".to_owned(),
+            message: "the message cannot be processed".to_owned(),
         };
         let seen = match self.store.reject(&message, &reason).await.unwrap() {
             Rejected::Written => Outcome::Done,
             Rejected::Ended => Outcome::Ended,
             Rejected::Held { ends_in } => Outcome::Held(millis(ends_in)),
         };
-        let state = self.model.record.as_ref().map(|record| record.state);
+        let state = self.model.state();
         let expected = match self.model.obstacle(message.run) {
-            // A second rejection finds the first.
+            // A second rejection meets the first rejection.
             Some(Outcome::Ended) if self.model.is_rejected() => Outcome::Done,
-            // No backoff is waited for by what is not to be run.
+            // A rejection does not wait for the end of a backoff.
             None | Some(Outcome::Held(_)) if state != Some(State::Running) => {
                 self.model.reject(message.run)
             }
@@ -235,62 +235,63 @@ impl Bench {
             return Ok(());
         };
         let (store, model) = (&self.store, &mut self.model);
-        let now = model.now;
         let (seen, expected) = match op {
             Op::Extend(_) => {
                 let seen = store.extend(&lease, LEASE, None).await;
-                (seen, model.extend(at))
+                (seen.unwrap(), model.extend(at))
             }
             Op::Complete(_) => {
                 let seen = store.complete(&lease, "1").await;
-                (seen, model.fenced(at, Event::Complete))
+                (seen.unwrap(), model.fenced(at, Event::Complete))
             }
-            Op::HandBack(_) => {
-                let before = model.record.clone();
-                let seen = store.hand_back(&lease).await;
-                let expected = model.fenced(at, Event::HandBack);
-                if let Some(record) = &mut model.record
-                    && before.is_some_and(|before| before.state == State::Running)
-                    && record.state == State::Pending
-                {
-                    record.continued += 1;
-                }
-                (seen, expected)
-            }
-            Op::Stop(_) => {
-                // Nobody stops a task that is not cancelled.
-                if !model.record.as_ref().is_some_and(|r| r.cancel_requested) {
-                    return Ok(());
-                }
+            Op::HandBack(_) => self.hand_back(at, &lease).await,
+            Op::Stop(_) if model.is_cancel_requested() => {
                 let seen = store.stop(&lease).await;
-                (seen, model.fenced(at, Event::Stop))
+                (seen.unwrap(), model.fenced(at, Event::Stop))
             }
-            Op::Fail(_, delay) => {
-                let failure = TaskFailure {
-                    error: &error(),
-                    retry_in: delay.map(Duration::from_millis),
-                };
-                let seen = store.fail(&lease, failure).await;
-                let before = model.record.as_ref().map(|record| record.state);
-                let expected = match delay {
-                    None => model.fenced(at, Event::Fail),
-                    Some(_) => model.fenced(at, Event::Retry),
-                };
-                if let (Some(record), Some(delay)) = (&mut model.record, delay)
-                    && before == Some(State::Running)
-                    && record.state == State::Retrying
-                {
-                    record.next_at = Some(now + delay);
-                }
-                (seen, expected)
-            }
+            Op::Fail(_, delay) => self.fail(at, &lease, *delay).await,
+            // A worker stops only a cancelled task.
             _ => return Ok(()),
         };
-        prop_assert_eq!(seen.unwrap(), expected);
+        prop_assert_eq!(seen, expected);
         Ok(())
     }
 
-    /// The record says what the model says.
+    /// Hands the task back. The result holds the outcome and the model's prediction.
+    async fn hand_back(&mut self, at: usize, lease: &Lease) -> (Fenced, Fenced) {
+        let before = self.model.state();
+        let seen = self.store.hand_back(lease).await;
+        let expected = self.model.fenced(at, Event::HandBack);
+        if let Some(record) = &mut self.model.record
+            && before == Some(State::Running)
+            && record.state == State::Pending
+        {
+            record.continued += 1;
+        }
+        (seen.unwrap(), expected)
+    }
+
+    /// Fails the attempt. The result holds the outcome and the model's prediction.
+    async fn fail(&mut self, at: usize, lease: &Lease, delay: Option<u64>) -> (Fenced, Fenced) {
+        let failure = TaskFailure {
+            error: &error(),
+            retry_in: delay.map(Duration::from_millis),
+        };
+        let before = self.model.state();
+        let seen = self.store.fail(lease, failure).await;
+        let event = delay.map_or(Event::Fail, |_| Event::Retry);
+        let expected = self.model.fenced(at, event);
+        let now = self.model.now;
+        if let (Some(record), Some(delay)) = (&mut self.model.record, delay)
+            && before == Some(State::Running)
+            && record.state == State::Retrying
+        {
+            record.next_at = Some(now + delay);
+        }
+        (seen.unwrap(), expected)
+    }
+
+    /// Compares the record with the model.
     async fn compare(&self) -> TestCaseResult {
         let seen = self.store.get(self.task.id).await.unwrap();
         let expected = self.model.visible();
@@ -321,12 +322,12 @@ proptest! {
     #![proptest_config(testing::cases(60))]
 
     #[test]
-    fn a_record_does_what_the_model_says(ops in prop::collection::vec(op(), 1..40)) {
+    fn a_record_follows_the_reference_model(ops in prop::collection::vec(op(), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let mut bench = Bench::new();
+            let mut fixture = Fixture::new();
             for op in &ops {
-                bench.step(op).await?;
+                fixture.step(op).await?;
             }
             Ok::<(), TestCaseError>(())
         })?;

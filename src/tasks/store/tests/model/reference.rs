@@ -1,8 +1,8 @@
-//! What must come of whatever happens to a record.
+//! The reference model of a task's record.
 
 use super::*;
 
-/// What the record must say.
+/// The expected record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     pub state: State,
@@ -35,7 +35,7 @@ impl Record {
     }
 }
 
-/// The record, and what else an exact prediction needs.
+/// The expected record, the clock, and the number of leases so far.
 #[derive(Debug, Default)]
 pub struct Model {
     pub now: u64,
@@ -44,7 +44,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// The record, unless its time has passed.
+    /// The record, unless it has expired.
     pub fn visible(&self) -> Option<&Record> {
         let gone = |record: &Record| {
             record
@@ -54,18 +54,27 @@ impl Model {
         self.record.as_ref().filter(|record| !gone(record))
     }
 
-    /// Takes the record along an edge, as the state function allows it.
+    /// The state of the record, expired or not.
+    pub fn state(&self) -> Option<State> {
+        self.record.as_ref().map(|record| record.state)
+    }
+
+    pub fn is_cancel_requested(&self) -> bool {
+        let record = self.record.as_ref();
+        record.is_some_and(|record| record.cancel_requested)
+    }
+
+    /// Applies an event that the state allows.
     pub fn go(&mut self, event: Event) -> &mut Record {
-        let from = self.record.as_ref().map(|record| record.state);
-        let to = next(from, event).expect("the model takes allowed edges only");
+        let to = next(self.state(), event).expect("an event that the state allows");
         let record = self.record.get_or_insert(Record::new(to, 1));
         record.state = to;
         record.next_at = None;
-        record.gone_at = to.is_final().then_some(self.now + KEPT);
+        record.gone_at = to.is_final().then_some(self.now + RETENTION);
         record
     }
 
-    /// What a message of `run` meets: `None` where the way is free.
+    /// Why a claim for a message of `run` is refused; `None` if it is not.
     pub fn obstacle(&mut self, run: u32) -> Option<Outcome> {
         if self.visible().is_none() {
             self.record = None;
@@ -126,9 +135,9 @@ impl Model {
         record.is_some_and(|record| record.state == State::Failed && record.rejected)
     }
 
-    /// What becomes of a write under a lease.
+    /// The outcome of a write under a lease.
     pub fn fenced(&mut self, lease: usize, event: Event) -> Fenced {
-        // A write under a lease does not look at the record's own end.
+        // A write under a lease does not check the record's expiry.
         let Some(record) = self.record.as_ref() else {
             return Fenced::Lost;
         };
@@ -136,7 +145,7 @@ impl Model {
             return Fenced::Lost;
         }
         if record.state != State::Running {
-            // The same write once more counts as done.
+            // A repetition of the same write counts as written.
             let again = record.state == event.target();
             return if again { Fenced::Written } else { Fenced::Lost };
         }
@@ -147,7 +156,7 @@ impl Model {
         Fenced::Written
     }
 
-    /// What becomes of an extension.
+    /// The outcome of an extension of a lease.
     pub fn extend(&mut self, lease: usize) -> Fenced {
         let until = self.now + millis(LEASE);
         let extended = self.fenced(lease, Event::Extend);
@@ -158,7 +167,7 @@ impl Model {
     }
 }
 
-/// What becomes of a message.
+/// The outcome of a claim or a rejection.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
     Claimed { attempt: u32, counted: u32 },

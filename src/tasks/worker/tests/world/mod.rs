@@ -1,6 +1,6 @@
-//! The whole engine in one process: submitters and workers that are stopped at any of their calls to
-//! AWS, for good or until others have gone on, a queue that delivers twice and out of order, callers
-//! who cancel and restart, and a clock that jumps.
+//! The whole engine in one process: a queue that delivers twice and out of order, callers who cancel
+//! and restart, and a clock that jumps. Submitters and workers are actors that stop at any of their
+//! calls to AWS, and die there or go on later.
 
 mod property;
 mod queue;
@@ -13,28 +13,28 @@ use tokio::task::{JoinHandle, spawn_local};
 
 use super::*;
 use crate::dynamodb::testing::{Gate, Rows, Side};
-use crate::tasks::client::{Accepted, Retrying, SubmitError, Submitter};
+use crate::tasks::client::{Accepted, RetryOutcome, SubmitError, Submitter};
 use crate::tasks::store::Cancelled;
 use crate::tasks::task::Options;
 use queue::Queue;
 
 const START: u64 = 1_900_000_000_000;
 const DEAD_LETTERS: &str = "http://sqs/dead";
-/// How long the job of the world asks to wait before another attempt.
+/// The delay that the job of the world sets before another attempt.
 const BACKOFF: Duration = Duration::from_secs(3);
-/// Longer than any sequence: what has ended stays to be looked at.
-const KEPT: Duration = Duration::from_secs(10_000_000);
+/// Longer than any sequence, so that all records are still there at the end.
+const RETENTION: Duration = Duration::from_secs(10_000_000);
 
-/// What the job of the world does, attempt by attempt: `o` for a result, `t` for a transient error,
-/// `p` for a permanent one; further attempts give a result.
+/// The outcomes of the job of the world, attempt by attempt: `o` for a result, `t` for a transient
+/// error, `p` for a permanent error. Further attempts give a result.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, serde::Serialize, utoipa::ToSchema)]
 struct Script {
     outcomes: String,
-    /// Tells submissions apart that share an idempotency key.
+    /// Distinguishes submissions that share an idempotency key.
     tag: u8,
 }
 
-/// An attempt that was begun: its task, its number and its input.
+/// The begun attempts: task, number and input of each.
 type Begun = Arc<Mutex<Vec<(Uuid, u32, Script)>>>;
 
 struct Scripted(Begun);
@@ -51,7 +51,7 @@ impl Job for Scripted {
             .unwrap()
             .push((context.id, attempt, script.clone()));
         match outcome {
-            // No jitter, so that the same choices lead to the same place.
+            // No jitter, so that a race is deterministic.
             Some('t') => Err(JobError::transient("Transient", "again").retry_after(BACKOFF)),
             Some('p') => Err(JobError::permanent("Permanent", "never")),
             _ => Ok(json!({"attempt": attempt, "tag": script.tag})),
@@ -59,13 +59,13 @@ impl Job for Scripted {
     }
 }
 
-/// Somebody who talks to AWS and was stopped on the way.
+/// An actor that is stopped at a call to AWS.
 struct Stopped<T> {
     gate: Gate,
     running: JoinHandle<T>,
 }
 
-/// A worker's batch: the messages it was given, and what it says of them.
+/// A worker's batch: the received messages, and the messages to deliver again.
 type Batch = (Vec<String>, Vec<String>);
 
 struct World {
@@ -78,16 +78,16 @@ struct World {
     submitters: Vec<Stopped<Submitted>>,
     retriers: Vec<Stopped<()>>,
     accepted: Vec<Submission>,
-    /// Tasks whose cancel was accepted, with the run that it was accepted in.
+    /// Tasks whose cancellation was accepted, with the run of the cancellation.
     cancelled: HashMap<Uuid, u32>,
-    /// Every id that was ever used.
+    /// The ids of all submissions.
     ids: Vec<Uuid>,
 }
 
-/// A submission, and what became of it.
+/// A submission and its outcome.
 type Submitted = (Submission, Result<Accepted, SubmitError>);
 
-/// What was submitted.
+/// The content of a submission.
 #[derive(Debug, Clone)]
 struct Submission {
     id: Uuid,
@@ -116,7 +116,7 @@ impl World {
     }
 
     fn store(&self, gate: &Gate) -> TaskStore {
-        TaskStore::new(self.rows.client(gate), testing::TASKS.to_owned(), KEPT)
+        TaskStore::new(self.rows.client(gate), testing::TASKS.to_owned(), RETENTION)
     }
 
     fn task_queue(&self, gate: &Gate) -> TaskQueue {
@@ -143,7 +143,8 @@ impl World {
     async fn submit(&mut self, submission: Submission, gate: Gate) {
         let (submitter, task) = self.submission(&submission, &gate);
         let running = spawn_local(async move { (submission, submitter.submit(task).await) });
-        if let Some((submission, result)) = meet(&gate, running, &mut self.submitters).await {
+        if let Some((submission, result)) = run_or_stop(&gate, running, &mut self.submitters).await
+        {
             self.submitted(submission, result);
         }
     }
@@ -165,7 +166,7 @@ impl World {
         match result {
             Ok(_) => self.accepted.push(submission),
             Err(SubmitError::Different) => assert!(submission.key.is_some()),
-            Err(error) => panic!("nothing is broken: {error}"),
+            Err(error) => panic!("no fault was injected: {error}"),
         }
     }
 
@@ -176,7 +177,7 @@ impl World {
             return;
         }
         let running = self.start_work(records, &gate);
-        if let Some(batch) = meet(&gate, running, &mut self.workers).await {
+        if let Some(batch) = run_or_stop(&gate, running, &mut self.workers).await {
             self.delivered(batch);
         }
     }
@@ -191,7 +192,7 @@ impl World {
         })
     }
 
-    /// As Lambda does: what is not reported is deleted.
+    /// Deletes the messages that the worker did not report, as Lambda does.
     fn delivered(&self, (ids, again): Batch) {
         let deleted = ids.into_iter().filter(|id| !again.contains(id));
         self.queue.delete(deleted);
@@ -213,18 +214,18 @@ impl World {
     /// As `POST /tasks/{id}/retry` does.
     async fn retry(&mut self, id: Uuid, gate: Gate) {
         let running = self.start_retry(id, &gate);
-        meet(&gate, running, &mut self.retriers).await;
+        run_or_stop(&gate, running, &mut self.retriers).await;
     }
 
     fn start_retry(&self, id: Uuid, gate: &Gate) -> JoinHandle<()> {
         let submitter = self.submitter(gate);
         spawn_local(async move {
             let retrying = submitter.retry(&Viewer::Everyone, id).await.unwrap();
-            assert!(!matches!(retrying, Retrying::WithoutInput));
+            assert!(!matches!(retrying, RetryOutcome::WithoutInput));
         })
     }
 
-    /// Lets somebody who was stopped go on, or lets him die.
+    /// Resumes a stopped actor, or ends it if `dies` is set.
     async fn resume(&mut self, who: usize, dies: bool) {
         let (workers, submitters) = (self.workers.len(), self.submitters.len());
         let all = workers + submitters + self.retriers.len();
@@ -233,23 +234,23 @@ impl World {
         }
         match who % all {
             at if at < workers => {
-                if let Some(batch) = go_on(self.workers.remove(at), dies).await {
+                if let Some(batch) = resume_or_kill(self.workers.remove(at), dies).await {
                     self.delivered(batch);
                 }
             }
             at if at < workers + submitters => {
                 let stopped = self.submitters.remove(at - workers);
-                if let Some((submission, result)) = go_on(stopped, dies).await {
+                if let Some((submission, result)) = resume_or_kill(stopped, dies).await {
                     self.submitted(submission, result);
                 }
             }
             at => {
-                go_on(self.retriers.remove(at - workers - submitters), dies).await;
+                resume_or_kill(self.retriers.remove(at - workers - submitters), dies).await;
             }
         }
     }
 
-    /// Nobody is stopped any more, and time passes until the queue is empty.
+    /// Resumes or ends all actors, then advances the clock until the queue is empty.
     async fn drain(&mut self, dies: bool) {
         while !(self.workers.is_empty() && self.submitters.is_empty() && self.retriers.is_empty()) {
             self.resume(0, dies).await;
@@ -261,12 +262,12 @@ impl World {
             stopped::set(next.max(now_ms() + 1));
             self.deliver(0, 10, false, Gate::default()).await;
         }
-        panic!("the queue is never empty: {:?}", self.queue);
+        panic!("the queue does not become empty: {:?}", self.queue);
     }
 }
 
-/// Waits until somebody is done, or is stopped at his gate and put with the others.
-async fn meet<T>(
+/// Runs an actor until it is done, or stops at its gate and joins the other stopped actors.
+async fn run_or_stop<T>(
     gate: &Gate,
     mut running: JoinHandle<T>,
     stopped: &mut Vec<Stopped<T>>,
@@ -280,7 +281,7 @@ async fn meet<T>(
     }
 }
 
-async fn go_on<T>(stopped: Stopped<T>, dies: bool) -> Option<T> {
+async fn resume_or_kill<T>(stopped: Stopped<T>, dies: bool) -> Option<T> {
     if dies {
         stopped.running.abort();
         let _ = stopped.running.await;
@@ -290,7 +291,7 @@ async fn go_on<T>(stopped: Stopped<T>, dies: bool) -> Option<T> {
     Some(stopped.running.await.unwrap())
 }
 
-/// Runs a world: all who are in it share a thread, and the clock that is the thread's own.
+/// Runs a world on one thread, because the stopped clock belongs to a thread.
 fn on_one_thread<T>(world: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

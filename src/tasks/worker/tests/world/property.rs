@@ -1,4 +1,4 @@
-//! What must hold of the world, whatever happens in it.
+//! The invariants of the world, under random sequences of operations.
 
 use proptest::prelude::*;
 
@@ -27,10 +27,11 @@ enum Op {
     Pass(u64),
 }
 
-/// At which call somebody is stopped, if at all.
+/// The number of the call at which an actor is stopped, if any, and whether it is stopped after the
+/// call.
 type Stop = Option<(u32, bool)>;
 
-/// A submission's options, in milliseconds from when it is made.
+/// A submission's options, in milliseconds from the submission.
 #[derive(Debug, Clone)]
 struct Plan {
     eta: Option<u64>,
@@ -51,7 +52,7 @@ fn plan() -> impl Strategy<Value = Plan> {
     )
         .prop_map(|(eta, expires, max_retries)| Plan {
             eta,
-            // As a submission is checked: it does not expire before it may begin.
+            // The service refuses an expiry before the eta.
             expires: expires.map(|time| time + eta.unwrap_or(0)),
             max_retries,
         })
@@ -80,6 +81,26 @@ fn gate(stop: &Stop) -> Gate {
     })
 }
 
+/// A submission. A fingerprint covers the whole submission, so submissions with the same key and tag
+/// must be equal.
+fn submission_of(
+    id: Uuid,
+    key: Option<u8>,
+    mut script: Script,
+    mut options: Options,
+) -> Submission {
+    if key.is_some() {
+        script.outcomes = ["to", "p"][usize::from(script.tag)].to_owned();
+        options = Options::default();
+    }
+    Submission {
+        id,
+        key,
+        script,
+        options,
+    }
+}
+
 impl World {
     async fn step(&mut self, number: usize, op: Op) {
         match op {
@@ -91,18 +112,8 @@ impl World {
             } => {
                 let own = 1_000 + number as u128;
                 let id = Uuid::from_u128(key.map_or(own, u128::from));
-                let mut submission = Submission {
-                    id,
-                    key,
-                    script,
-                    options: options.at(now_ms()),
-                };
-                // A fingerprint is of all that is asked for: what has the same one is the same.
-                if key.is_some() {
-                    let outcomes = ["to", "p"][usize::from(submission.script.tag)];
-                    submission.script.outcomes = outcomes.to_owned();
-                    submission.options = Options::default();
-                }
+                let options = options.at(now_ms());
+                let submission = submission_of(id, key, script, options);
                 self.submit(submission, gate(&stop)).await;
             }
             Op::Deliver {
@@ -131,29 +142,29 @@ impl World {
         Some(self.ids[at])
     }
 
-    /// What must hold when all is done.
-    pub(super) async fn judge(&self) {
+    /// Checks the invariants at the end.
+    pub(super) async fn check(&self) {
         for submission in &self.accepted {
             let record = self.record(submission.id).await;
             assert!(record.is_some(), "lost: {submission:?}");
         }
         for id in &self.ids {
             let Some(record) = self.record(*id).await else {
-                // Its submitter died before it had sent anything.
+                // Its submitter died before it sent the message.
                 assert!(self.begun(*id).is_empty(), "it ran and left no record");
                 continue;
             };
-            assert!(record.state.is_final(), "it waits for ever: {record:?}");
+            assert!(record.state.is_final(), "it never ended: {record:?}");
             let ends = ends(&self.faults, *id);
             assert_eq!(ends, record.run, "one end for each run: {record:?}");
-            self.judge_attempts(&record);
-            self.judge_state(&record);
+            self.check_attempts(&record);
+            self.check_state(&record);
         }
-        self.judge_keys();
+        self.check_keys();
     }
 
-    /// Each attempt of a run is begun once at most, and no more of them than are allowed.
-    fn judge_attempts(&self, record: &crate::tasks::record::TaskRecord) {
+    /// Each attempt of a run begins at most once, and their number stays within the retry limit.
+    fn check_attempts(&self, record: &crate::tasks::record::TaskRecord) {
         let begun = self.begun(record.id);
         let mut counts: HashMap<u32, u32> = HashMap::new();
         for (attempt, _) in &begun {
@@ -166,7 +177,7 @@ impl World {
         }
     }
 
-    fn judge_state(&self, record: &crate::tasks::record::TaskRecord) {
+    fn check_state(&self, record: &crate::tasks::record::TaskRecord) {
         let begun = self.begun(record.id);
         let kind = record.error.as_ref().map(|error| error.kind.as_str());
         match record.state {
@@ -187,15 +198,20 @@ impl World {
             },
             State::Expired => assert!(record.options.expires.is_some()),
             State::Cancelled => assert!(self.cancelled.contains_key(&record.id)),
-            state => panic!("{state} is no end"),
+            state => panic!("{state} is not final"),
         }
         if self.cancelled.get(&record.id) == Some(&record.run) {
-            assert_eq!(record.state, State::Cancelled, "its cancel was accepted");
+            assert_eq!(
+                record.state,
+                State::Cancelled,
+                "its cancellation was accepted"
+            );
         }
     }
 
-    /// Of submissions that share a key one is accepted and run, as often as it is repeated.
-    fn judge_keys(&self) {
+    /// Of the submissions that share a key, only one submission is accepted and runs. Its repetitions
+    /// are accepted too.
+    fn check_keys(&self) {
         for key in 0..2u8 {
             let id = Uuid::from_u128(key.into());
             let accepted = self.accepted.iter().filter(|task| task.id == id);
@@ -237,7 +253,7 @@ fn run(ops: Vec<Op>, dies: bool) {
             world.step(number, op).await;
         }
         world.drain(dies).await;
-        world.judge().await;
+        world.check().await;
     });
 }
 

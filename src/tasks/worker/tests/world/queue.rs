@@ -1,5 +1,5 @@
-//! A queue as SQS is one: what is received becomes invisible, comes again when it is not deleted, and
-//! may come twice.
+//! A simulation of SQS: a received message becomes invisible, is delivered again unless it is deleted,
+//! and may be delivered twice.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,7 +12,7 @@ use super::*;
 /// The queue's own visibility timeout, in milliseconds.
 const VISIBILITY: u64 = 1_800_000;
 
-/// The messages of all queues; only their dead letters are kept apart.
+/// The messages of all queues. Dead letters have a list of their own.
 #[derive(Debug, Clone, Default)]
 pub struct Queue(Arc<Mutex<Messages>>);
 
@@ -27,7 +27,7 @@ struct Sent {
     body: String,
     sent_at: u64,
     visible_at: u64,
-    /// Counts the deliveries, and is the receipt of the last.
+    /// The number of deliveries, and the receipt of the last delivery.
     receipt: u32,
     deleted: bool,
 }
@@ -41,8 +41,8 @@ impl Queue {
         })
     }
 
-    /// Delivers up to `count` messages, from the one with this number on; only visible ones, unless
-    /// it is a delivery that SQS makes twice.
+    /// Delivers up to `count` messages, beginning with message number `from`: only visible messages,
+    /// unless the delivery is a duplicate of SQS (`twice`).
     pub fn receive(&self, from: usize, count: usize, twice: bool) -> Vec<Delivery> {
         let now = now_ms();
         let mut messages = self.0.lock().unwrap();
@@ -65,7 +65,7 @@ impl Queue {
         received
     }
 
-    /// Deletes what was received under these names.
+    /// Deletes the messages with these ids.
     pub fn delete(&self, ids: impl IntoIterator<Item = String>) {
         let mut messages = self.0.lock().unwrap();
         for id in ids {
@@ -74,7 +74,7 @@ impl Queue {
         }
     }
 
-    /// When the next message becomes visible; `None` where there is none left.
+    /// When the next message becomes visible; `None` for an empty queue.
     pub fn next_visible(&self) -> Option<u64> {
         let messages = self.0.lock().unwrap();
         let left = messages.sent.iter().filter(|message| !message.deleted);
@@ -98,14 +98,14 @@ impl Queue {
         });
     }
 
-    fn hide(&self, request: &Value) {
+    fn change_visibility(&self, request: &Value) {
         let now = now_ms();
         let mut messages = self.0.lock().unwrap();
         for entry in request["Entries"].as_array().unwrap() {
             let (at, receipt) = parse(entry["ReceiptHandle"].as_str().unwrap());
             let seconds = entry["VisibilityTimeout"].as_u64().unwrap();
             let message = &mut messages.sent[at];
-            // A receipt that is outdated has no say any more.
+            // SQS ignores an outdated receipt.
             if message.receipt == receipt && !message.deleted {
                 message.visible_at = now + seconds * 1000;
             }
@@ -153,8 +153,8 @@ impl Queue {
         let body = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap();
         match target.rsplit('.').next() {
             Some("SendMessage") => self.send(&body),
-            Some("ChangeMessageVisibilityBatch") => self.hide(&body),
-            other => panic!("a call that the queue does not know: {other:?}"),
+            Some("ChangeMessageVisibilityBatch") => self.change_visibility(&body),
+            other => panic!("an unknown call: {other:?}"),
         }
         json!({"Successful": [], "Failed": [], "MessageId": "m"})
     }

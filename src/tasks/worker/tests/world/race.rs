@@ -1,22 +1,23 @@
-//! Races, under every order in which the calls of those who take part can reach AWS.
+//! Races, under every order in which the racers' calls can reach AWS.
 //!
-//! Each goes step by step, one call to AWS at a time, and who is next is chosen; all choices are tried
-//! one after the other. What must hold in the end is what must always hold ([`World::judge`]).
+//! Racers advance step by step, one call to AWS at a time. An order chooses the next racer of each
+//! step, and each race runs once for every order. At the end the invariants of the property test must
+//! hold ([`World::check`]).
 
 use super::*;
 
-/// Somebody who takes part in a race.
+/// A participant of a race.
 enum Racer {
-    /// A worker that is given these messages.
+    /// A worker that receives these messages.
     Worker(Vec<Delivery>),
     Submitter(Submission),
     Canceller(Uuid),
     Retrier(Uuid),
-    /// Time, which passes at once.
-    Time(u64),
+    /// A step of the clock by so many milliseconds.
+    Clock(u64),
 }
 
-/// What became of a racer.
+/// The outcome of a racer.
 enum Outcome {
     Worked(Batch),
     Submitted(Submitted),
@@ -24,12 +25,13 @@ enum Outcome {
     Nothing,
 }
 
-/// The choices of one order: at each step, who was next of how many.
+/// The choices of one order: for each step the chosen racer's index, and the number of racers that
+/// waited.
 #[derive(Default)]
 struct Order(Vec<(usize, usize)>);
 
 impl Order {
-    /// The order that follows this one; `None` behind the last.
+    /// The next order; `None` after the last order.
     fn next(mut self) -> Option<Order> {
         while let Some((chosen, of)) = self.0.pop() {
             if chosen + 1 < of {
@@ -49,7 +51,7 @@ impl World {
                 spawn_local(async move { Outcome::Worked(running.await.unwrap()) })
             }
             Racer::Submitter(submission) => {
-                // Behind the look-up of an earlier submission, which would multiply the orders.
+                // `accept` skips the look-up of an earlier submission, which would multiply the orders.
                 let (submitter, task) = self.submission(&submission, gate);
                 spawn_local(async move {
                     Outcome::Submitted((submission, submitter.accept(task).await))
@@ -68,7 +70,7 @@ impl World {
                     Outcome::Nothing
                 })
             }
-            Racer::Time(passes) => {
+            Racer::Clock(passes) => {
                 let gate = gate.clone();
                 spawn_local(async move {
                     gate.call(|| stopped::set(now_ms() + passes)).await;
@@ -87,7 +89,8 @@ impl World {
         }
     }
 
-    /// Runs one race: as `order` says, and then the first of those who wait.
+    /// Runs one race in the given order. After the order's last choice, the first racer that waits is
+    /// next.
     async fn race(&mut self, racers: Vec<Racer>, order: &mut Order) {
         let mut running = Vec::new();
         for racer in racers {
@@ -104,7 +107,7 @@ impl World {
                 order.0.push((0, waiting.len()));
             }
             let (chosen, of) = order.0[step];
-            assert_eq!(of, waiting.len(), "the same choices lead to the same place");
+            assert_eq!(of, waiting.len(), "the race is not deterministic");
             let racer = waiting.remove(chosen);
             racer.1.open();
             self.until_waiting(racer, &mut waiting).await;
@@ -112,7 +115,7 @@ impl World {
         }
     }
 
-    /// Lets a racer go on until its next call, or to its end.
+    /// Runs a racer until its next call or its end.
     async fn until_waiting(
         &mut self,
         (mut running, gate): (JoinHandle<Outcome>, Gate),
@@ -125,10 +128,10 @@ impl World {
     }
 }
 
-/// Runs a race in every order, and says in how many.
+/// Runs a race in every order, and returns the number of orders.
 fn every_order(
     set_up: impl AsyncFn(&mut World) -> Vec<Racer>,
-    judge: impl AsyncFn(&World),
+    check: impl AsyncFn(&World),
 ) -> usize {
     on_one_thread(async {
         let (mut order, mut count) = (Order::default(), 0);
@@ -137,8 +140,8 @@ fn every_order(
             let racers = set_up(&mut world).await;
             world.race(racers, &mut order).await;
             world.drain(false).await;
-            world.judge().await;
-            judge(&world).await;
+            world.check().await;
+            check(&world).await;
             count += 1;
             match order.next() {
                 Some(next) => order = next,
@@ -165,7 +168,7 @@ fn submission(outcomes: &str) -> Submission {
     }
 }
 
-/// The same message twice, as SQS may deliver it.
+/// Two workers with the same message, as SQS may deliver it.
 fn twice(world: &World) -> [Racer; 2] {
     [(); 2].map(|()| Racer::Worker(world.queue.receive(0, 1, true)))
 }
@@ -180,7 +183,7 @@ fn attempts(world: &World) -> usize {
 }
 
 #[test]
-fn two_workers_with_one_message_run_it_once() {
+fn two_workers_with_one_message_run_the_task_once() {
     let orders = every_order(
         async |world| {
             world.submit(submission("o"), Gate::default()).await;
@@ -196,7 +199,7 @@ fn two_workers_with_one_message_run_it_once() {
 
 #[test]
 #[ignore = "a long race: `cargo xtask faults` runs it"]
-fn three_workers_with_one_message_run_it_once() {
+fn three_workers_with_one_message_run_the_task_once() {
     let orders = every_order(
         async |world| {
             world.submit(submission("o"), Gate::default()).await;
@@ -214,13 +217,13 @@ fn three_workers_with_one_message_run_it_once() {
 }
 
 #[test]
-fn a_worker_that_loses_its_lease_anywhere_does_not_end_the_task_twice() {
+fn a_worker_that_loses_its_lease_at_any_call_does_not_end_the_task_twice() {
     for outcomes in ["oo", "to", "po"] {
         let orders = every_order(
             async |world| {
                 world.submit(submission(outcomes), Gate::default()).await;
                 let mut racers: Vec<Racer> = twice(world).into();
-                racers.push(Racer::Time(LEASE.as_millis() as u64 + 1));
+                racers.push(Racer::Clock(LEASE.as_millis() as u64 + 1));
                 racers
             },
             async |world| assert!(state_of(world).await.is_final()),
@@ -230,7 +233,7 @@ fn a_worker_that_loses_its_lease_anywhere_does_not_end_the_task_twice() {
 }
 
 #[test]
-fn a_cancel_that_was_accepted_is_kept_and_one_that_came_too_late_is_refused() {
+fn an_accepted_cancellation_is_kept_and_a_late_cancellation_is_refused() {
     for outcomes in ["o", "t", "p"] {
         let orders = every_order(
             async |world| {
@@ -248,14 +251,15 @@ fn a_cancel_that_was_accepted_is_kept_and_one_that_came_too_late_is_refused() {
     }
 }
 
-/// So many workers with one message, a caller who cancels, and time that passes over their leases.
+/// A race of so many workers with one message, a caller who cancels, and a clock that passes the end
+/// of the leases.
 fn cancel_among(workers: usize) -> usize {
     every_order(
         async |world| {
             world.submit(submission("oo"), Gate::default()).await;
             let mut racers: Vec<Racer> = twice(world).into_iter().take(workers).collect();
             racers.push(Racer::Canceller(ID));
-            racers.push(Racer::Time(LEASE.as_millis() as u64 + 1));
+            racers.push(Racer::Clock(LEASE.as_millis() as u64 + 1));
             racers
         },
         async |world| {
@@ -266,7 +270,7 @@ fn cancel_among(workers: usize) -> usize {
 }
 
 #[test]
-fn a_cancelled_worker_whose_lease_is_over_leaves_a_cancelled_task() {
+fn a_cancelled_worker_with_a_lost_lease_leaves_a_cancelled_task() {
     let orders = cancel_among(1);
     assert!(orders >= 20, "{orders}");
 }
@@ -279,10 +283,10 @@ fn a_cancelled_worker_and_its_successor_leave_a_cancelled_task() {
 }
 
 #[test]
-fn a_submitter_and_the_worker_that_is_faster_make_one_record() {
+fn a_submitter_and_a_faster_worker_make_one_record() {
     let orders = every_order(
         async |world| {
-            // The message is there, as of a submitter that died before it wrote the record.
+            // The first submitter dies after it sent the message and before it writes the record.
             let stopped = Gate::stopping(1, Side::Before);
             world.submit(submission("o"), stopped).await;
             world.resume(0, true).await;
@@ -308,7 +312,7 @@ fn submissions_that_share_a_key_make_one_task() {
         },
         options: Options::default(),
     };
-    // What is too long for the record is stored before anything is sent.
+    // An input that is too long for the record is stored before the message is sent.
     let long = "o".repeat(2_000);
     for outcomes in ["o", &long] {
         let orders = every_order(
@@ -327,7 +331,7 @@ fn submissions_that_share_a_key_make_one_task() {
 }
 
 #[test]
-fn a_task_that_is_restarted_twice_at_once_runs_once_more() {
+fn two_concurrent_restarts_of_a_task_make_one_run() {
     let orders = every_order(
         async |world| {
             world.submit(submission("p"), Gate::default()).await;
