@@ -1,7 +1,7 @@
 //! Tables of JSON documents under integer ids: the common part of items and users.
 //!
 //! A document is stored as its JSON text, because a DynamoDB map keeps neither the order of keys nor
-//! the form of numbers. Rows are spread over [`SHARDS`] partitions. A list reads a page of each
+//! the form of numbers. Rows are spread over four partitions. A list reads a page of each
 //! partition and merges the pages by id.
 
 mod ids;

@@ -227,7 +227,7 @@ impl DeadLetters {
     }
 
     /// Stores the body of a message, with the reason as the attribute `reason`. The reason is cut to
-    /// the room beside the body; see [`room_for_reason`].
+    /// the room that SQS has beside the body.
     pub async fn put(&self, body: &str, reason: &str) -> Result<(), QueueError> {
         let room = room_for_reason(body).unwrap_or(LEAST_REASON);
         let reason = MessageAttributeValue::builder()

@@ -168,11 +168,12 @@ fn undeclared_encodings() {
     );
 }
 
+type Pack = fn(&str) -> Vec<u8>;
+
 #[test]
 fn compressed_files() {
     let log = "{\"a\":1}\n{\"a\":2}\n";
-    let packers: [(fn(&str) -> Vec<u8>, &str); 2] =
-        [(|text| gzip(text), "gzip"), (|text| zstd(text), "zstd")];
+    let packers: [(Pack, &str); 2] = [(|text| gzip(text), "gzip"), (|text| zstd(text), "zstd")];
     for (pack, name) in packers {
         for claims in [
             named("orders.csv.gz"),

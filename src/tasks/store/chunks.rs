@@ -100,7 +100,7 @@ impl TaskStore {
     }
 
     /// Stores the body of a message that is too large for the dead-letter queue, compressed in parts
-    /// from [`INPUT_PARTS`] on. Returns the id of the partition, which is derived from the body so that
+    /// from `INPUT_PARTS` on. Returns the id of the partition, which is derived from the body so that
     /// a repeated call writes the same rows, and the number of parts.
     pub async fn put_body(&self, body: &str) -> Result<(Uuid, u32), StoreError> {
         let id = Uuid::new_v5(&BODIES, body.as_bytes());
