@@ -1,4 +1,4 @@
-//! What the gateway asks before a route's function: who makes a request.
+//! The gateway's authorizer: identifies the caller of a request before the route's function runs.
 
 use async_service::auth::authorizer::{Authorizer, AuthorizerAnswer, AuthorizerRequest};
 use async_service::{App, Error};

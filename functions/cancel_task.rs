@@ -16,16 +16,16 @@ async fn main() -> Result<(), Error> {
     app.serve(ROUTE, canceller, cancel_task).await
 }
 
-/// Cancels a task: at once where no worker has it; else its worker stops it within a heartbeat. A
-/// cancelled task never completes.
+/// Cancels a task. A waiting task is cancelled at once, a running task within a heartbeat of its worker.
+/// A cancelled task never completes.
 #[utoipa::path(
     delete, path = ROUTE, tag = "tasks",
     params(("task_id" = String, Path, example = "5f0c9c1e-6f0b-4d7e-9a53-0d2f8a9c1b7e")),
-    responses((status = 200, body = TaskView, description = "It is cancelled"),
-        (status = 202, body = TaskView, description = "It runs, and will be stopped"),
+    responses((status = 200, body = TaskView, description = "The task is cancelled"),
+        (status = 202, body = TaskView, description = "The task runs, and its worker will stop it"),
         (status = 404, body = ErrorDetail, description = "The id was never issued",
             example = json!({"detail": "Task not found"})),
-        (status = 409, body = ErrorDetail, description = "It has ended in another way",
+        (status = 409, body = ErrorDetail, description = "The task has ended in another state",
             example = json!({"detail": "The task is completed"})),
         Invalid, Unavailable),
 )]

@@ -20,8 +20,8 @@ async fn main() -> Result<(), Error> {
     app.serve(ROUTE, parts, create_task).await
 }
 
-/// Queues a task of any job. With an `Idempotency-Key` it may be repeated: the same request is answered
-/// by the same task, another one with the same key is refused.
+/// Queues a task of any job. A request with an `Idempotency-Key` may be repeated: the same request gets
+/// the same task, and a different request with the same key is refused.
 #[utoipa::path(
     post, path = ROUTE, tag = "tasks",
     params(("Idempotency-Key" = Option<String>, Header, example = "order-4711",

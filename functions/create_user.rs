@@ -17,7 +17,7 @@ async fn main() -> Result<(), Error> {
     app.serve(ROUTE, users, create_user).await
 }
 
-/// Stores a user under a new id. Whatever it has beside a name and an email is kept.
+/// Stores a user under a new id. Fields beside the name and the email are kept.
 #[utoipa::path(
     post, path = ROUTE, tag = "users",
     request_body(content = NewUserSchema),

@@ -1,5 +1,5 @@
-//! The consumer of the messages that the task queues give up: fails their tasks, and keeps the
-//! messages.
+//! The consumer of undelivered messages: moved out of the task queues after too many receives, or not sent
+//! by EventBridge Scheduler. Fails their tasks, and moves the messages to the dead-letter queue.
 
 use async_service::{App, Error};
 

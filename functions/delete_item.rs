@@ -18,7 +18,7 @@ async fn main() -> Result<(), Error> {
 #[utoipa::path(
     delete, path = ROUTE, tag = "items",
     params(("item_id" = i64, Path, example = 243957302321152_i64)),
-    responses((status = 204, description = "It is deleted"),
+    responses((status = 204, description = "The item is deleted"),
         (status = 404, body = ErrorDetail, description = "There is no such item",
             example = json!({"detail": "Item not found"})),
         Invalid, Unavailable),

@@ -1,4 +1,4 @@
-//! `DELETE /users/{user_id}`: deletes a user, also one that the upstream still has.
+//! `DELETE /users/{user_id}`: deletes a user, also if the upstream still has the user.
 
 use async_service::users::Users;
 use async_service::web::openapi::{ErrorDetail, Invalid, Unavailable, UpstreamFailed};
@@ -14,11 +14,11 @@ async fn main() -> Result<(), Error> {
     app.serve(ROUTE, users, delete_user).await
 }
 
-/// Deletes a user, also one that the upstream still has.
+/// Deletes a user, also if the upstream still has the user.
 #[utoipa::path(
     delete, path = ROUTE, tag = "users",
     params(("user_id" = i64, Path, example = 7)),
-    responses((status = 204, description = "It is deleted"),
+    responses((status = 204, description = "The user is deleted"),
         (status = 404, body = ErrorDetail, description = "There is no such user",
             example = json!({"detail": "User not found"})),
         Invalid, UpstreamFailed, Unavailable),

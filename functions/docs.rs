@@ -1,4 +1,4 @@
-//! `GET /docs`: Swagger UI on the OpenAPI document; `GET /docs/{file}`: its files.
+//! `GET /docs`: Swagger UI for the OpenAPI document. `GET /docs/{file}`: the files of the page.
 
 use async_service::web::docs::Page;
 use async_service::web::{Access, Body, HttpError, Request, Response};
@@ -16,7 +16,7 @@ const PAGE: Page = Page {
         docs_ui::SWAGGER_UI_JS,
         docs_ui::SWAGGER_UI_START,
     ],
-    // Its icons are images inside of its style sheet.
+    // The style sheet of Swagger UI contains its icons as images.
     policy: "style-src 'self'; img-src data:",
 };
 

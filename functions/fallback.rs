@@ -1,4 +1,4 @@
-//! `$default`: what no route takes, with FastAPI's 404, 405 and slash redirects.
+//! `$default`: requests that match no route. Answers FastAPI's 404, 405 and slash redirects.
 
 use async_service::web::routes::Routes;
 use async_service::web::{Access, Body, HttpError, Request, Response};
@@ -6,7 +6,7 @@ use async_service::{App, Error};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    // It holds nothing of anybody's, and as in FastAPI tells everybody that a path is unknown.
+    // Open to everybody: the answers contain no data, and FastAPI answers 404 and 405 to everybody too.
     let app = App::from_env()?;
     let routes = Routes::below(app.config().base_path());
     app.serve_to(Access::Everybody, "$default", routes, fallback)

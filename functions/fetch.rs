@@ -16,7 +16,7 @@ async fn main() -> Result<(), Error> {
     app.serve(ROUTE, fetcher, fetch).await
 }
 
-/// Fetches a URL and answers its JSON. No URL that leads into a private network is fetched.
+/// Fetches a URL and answers its JSON. A URL that leads into a private network is refused.
 #[utoipa::path(
     get, path = ROUTE, tag = "fetch",
     params(("url" = String, Query, example = "https://example.com/data.json")),

@@ -1,4 +1,4 @@
-//! `GET /items/?limit=&cursor=`: a page of items in the order of their ids, and a `Link` to the next.
+//! `GET /items/?limit=&cursor=`: a page of items by their ids, with a `Link` to the next page.
 
 use async_service::items::{ItemStore, StoredItem};
 use async_service::web::cursor::Cursor;

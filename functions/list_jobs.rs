@@ -13,10 +13,10 @@ async fn main() -> Result<(), Error> {
     app.serve(ROUTE, (), list_jobs).await
 }
 
-/// The jobs that a task can be submitted of, with the JSON Schema of their input and output.
+/// All jobs, with the JSON Schemas of their input and output.
 #[utoipa::path(
     get, path = ROUTE, tag = "tasks",
-    responses((status = 200, body = Vec<JobView>, description = "The jobs, by their names")),
+    responses((status = 200, body = Vec<JobView>, description = "The jobs in the order of their names")),
 )]
 pub async fn list_jobs((): &(), _: Request) -> Result<Response<Body>, HttpError> {
     Ok(answer::ok(

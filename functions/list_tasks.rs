@@ -1,4 +1,4 @@
-//! `GET /tasks/?state=&job=&limit=&cursor=`: tasks, newest first, and a `Link` to the next page.
+//! `GET /tasks/?state=&job=&limit=&cursor=`: tasks, newest first, with a `Link` to the next page.
 
 use async_service::clock::now_ms;
 use async_service::tasks::client::Reader;
@@ -18,15 +18,15 @@ async fn main() -> Result<(), Error> {
     app.serve(ROUTE, parts, list_tasks).await
 }
 
-/// Tasks, newest first, without their results and attempts. The `Link` header leads to the next page; a
-/// page may hold fewer tasks than its limit, or none, where those that are asked for are rare. The list
-/// follows the tasks within moments.
+/// Tasks, newest first, without results and attempts. The `Link` header leads to the next page. A page may
+/// have fewer tasks than its limit, or none, if few tasks match. The list is eventually consistent, and
+/// shows a change within moments.
 #[utoipa::path(
     get, path = ROUTE, tag = "tasks",
     params(("state" = Option<TaskState>, Query, description = "Only tasks in this state"),
         ("job" = Option<String>, Query, description = "Only tasks of this job"),
-        ("limit" = Option<i64>, Query, description = "How many at most, from 1 to 100"),
-        ("cursor" = Option<String>, Query, description = "Where the page begins: what the `Link` header of the page before says")),
+        ("limit" = Option<i64>, Query, description = "The most tasks of the page, from 1 to 100"),
+        ("cursor" = Option<String>, Query, description = "The start of the page: the cursor in the `Link` header of the previous page")),
     responses((status = 200, body = Vec<TaskView>, description = "The tasks",
         headers(("Link" = String, description = "The next page, as `<url>; rel=\"next\"`; absent on the last"))),
         Invalid, Unavailable),

@@ -1,4 +1,5 @@
-//! `GET /users/?limit=&cursor=`: a page of users, and a `Link` to the next; or `?ids=1,2,3`: these users.
+//! `GET /users/?limit=&cursor=`: a page of users, with a `Link` to the next page. `GET /users/?ids=1,2,3`:
+//! these users.
 
 use async_service::users::{User, Users};
 use async_service::web::cursor::Cursor;
@@ -17,8 +18,8 @@ async fn main() -> Result<(), Error> {
     app.serve(ROUTE, parts, list_users).await
 }
 
-/// A page of the users that are stored here, in the order of their ids, with a `Link` header to the
-/// next page; or, with `ids`, these users, without those that there are not.
+/// A page of the stored users in the order of their ids, with a `Link` header to the next page. With `ids`:
+/// the existing users among these ids.
 #[utoipa::path(
     get, path = ROUTE, tag = "users",
     params(Page, ("ids" = Option<String>, Query, description = "Integers, separated by commas; at most 100",

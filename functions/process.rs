@@ -18,8 +18,8 @@ async fn main() -> Result<(), Error> {
     app.serve(ROUTE, submitter, process).await
 }
 
-/// Queues a `process_data` task for any JSON object: a profile of it, or of the CSV, TSV or JSON Lines
-/// file at its `source_url` where it has nothing else but perhaps a `format`, such as
+/// Queues a `process_data` task for any JSON object. The task profiles the object, or the file at its
+/// `source_url` if the object has no keys beside `source_url` and the options of reading a file, such as
 /// `{"source_url": "https://example.com/people.csv", "format": "csv"}`.
 #[utoipa::path(
     post, path = ROUTE, tag = "tasks",

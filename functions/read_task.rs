@@ -1,4 +1,4 @@
-//! `GET /tasks/{task_id}?wait=`: all that is known of a task, at once or when it has ended.
+//! `GET /tasks/{task_id}?wait=`: a task in full, at once or after the task's end.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use async_service::web::{Body, Extract, HttpError, Request, Response, all, answe
 use async_service::{App, Error};
 
 const ROUTE: &str = "/tasks/{task_id}";
-/// The longest wait in seconds. An HTTP API answers after 30 s at the latest.
+/// The longest wait in seconds. An HTTP API ends a request after 30 s.
 const MAX_WAIT: i64 = 20;
 
 #[tokio::main(flavor = "current_thread")]
@@ -20,12 +20,11 @@ async fn main() -> Result<(), Error> {
     app.serve(ROUTE, tasks, read_task).await
 }
 
-/// All that is known of a task. With `wait`, the answer comes when the task has ended, or after so many
-/// seconds.
+/// A task in full. With `wait`, the answer comes after the task's end, or after this number of seconds.
 #[utoipa::path(
     get, path = ROUTE, tag = "tasks",
     params(("task_id" = String, Path, example = "5f0c9c1e-6f0b-4d7e-9a53-0d2f8a9c1b7e"),
-        ("wait" = Option<i64>, Query, description = "Seconds to wait for its end, at most 20",
+        ("wait" = Option<i64>, Query, description = "Seconds to wait for the task's end, at most 20",
             minimum = 0, maximum = 20)),
     responses((status = 200, body = TaskView, description = "The task"),
         (status = 404, body = ErrorDetail, description = "The id was never issued",

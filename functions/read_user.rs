@@ -1,4 +1,4 @@
-//! `GET /users/{user_id}`: a user, read through the upstream if there is one.
+//! `GET /users/{user_id}`: a user, read through the upstream if an upstream is configured.
 
 use async_service::users::User;
 use async_service::users::Users;

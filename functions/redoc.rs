@@ -1,4 +1,4 @@
-//! `GET /redoc`: Redoc on the OpenAPI document; `GET /redoc/{file}`: its files.
+//! `GET /redoc`: Redoc for the OpenAPI document. `GET /redoc/{file}`: the files of the page.
 
 use async_service::web::docs::Page;
 use async_service::web::{Access, Body, HttpError, Request, Response};
@@ -11,9 +11,9 @@ const PAGE: Page = Page {
     path: "/redoc",
     element: "redoc",
     files: &[docs_ui::PAGE_CSS, docs_ui::REDOC_JS, docs_ui::REDOC_START],
-    // It adds style elements that are empty (the first hash is that of nothing) and then rules to
-    // them, which needs no permission; one element has the style of its scroll bars (the second
-    // hash, which Chromium's console tells when another version of Redoc has another). It searches in a worker that it makes of a text.
+    // The first hash permits empty style elements, to which Redoc then adds rules. Adding rules needs
+    // no permission. The second hash permits the style of Redoc's scroll bars. For another version of
+    // Redoc, Chromium's console shows the new hash. Redoc searches in a worker made from a blob.
     policy: "style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' \
              'sha256-DLDPR1ic47WIdK2WyeLkblb/tm2mQH+Jt/NNhZWu1k0='; \
              img-src data:; worker-src blob:",

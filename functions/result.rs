@@ -1,4 +1,4 @@
-//! `GET /result/{task_id}`: what became of a task.
+//! `GET /result/{task_id}`: the state of a task, and its result or error.
 
 use async_service::tasks::client::Reader;
 use async_service::web::openapi::{ErrorDetail, Invalid, TooLargeAnswer, Unavailable};
@@ -16,7 +16,7 @@ async fn main() -> Result<(), Error> {
     app.serve(ROUTE, tasks, result).await
 }
 
-/// What became of a task: it is pending, or it has ended.
+/// The state of a task, and its result or error after the end.
 #[utoipa::path(
     get, path = ROUTE, tag = "tasks",
     params(("task_id" = String, Path, example = "5f0c9c1e-6f0b-4d7e-9a53-0d2f8a9c1b7e")),

@@ -1,4 +1,4 @@
-//! `POST /tasks/{task_id}/retry`: runs a task again that ended without a result.
+//! `POST /tasks/{task_id}/retry`: runs a task without a result again.
 
 use async_service::tasks::client::{RetryOutcome, Submitter};
 use async_service::web::openapi::{ErrorDetail, Invalid, Unavailable};
@@ -21,11 +21,11 @@ async fn main() -> Result<(), Error> {
 #[utoipa::path(
     post, path = ROUTE, tag = "tasks",
     params(("task_id" = String, Path, example = "5f0c9c1e-6f0b-4d7e-9a53-0d2f8a9c1b7e")),
-    responses((status = 202, body = AcceptedTask, description = "It waits for a worker",
+    responses((status = 202, body = AcceptedTask, description = "The task waits for a worker",
         headers(("Location" = String, description = "The path of the task"))),
         (status = 404, body = ErrorDetail, description = "The id was never issued",
             example = json!({"detail": "Task not found"})),
-        (status = 409, body = ErrorDetail, description = "It has not ended, or is completed",
+        (status = 409, body = ErrorDetail, description = "The task has not ended, or is completed",
             example = json!({"detail": "The task is running"})),
         Invalid, Unavailable),
 )]

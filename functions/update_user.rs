@@ -1,4 +1,4 @@
-//! `PUT /users/{user_id}`: replaces a user; from then on the upstream is not asked for it.
+//! `PUT /users/{user_id}`: replaces a user. The upstream is not asked for a replaced user.
 
 use async_service::users::{NewUserSchema, User, Users};
 use async_service::web::openapi::{ErrorDetail, InvalidBody, Unavailable, UpstreamFailed};
@@ -15,7 +15,7 @@ async fn main() -> Result<(), Error> {
     app.serve(ROUTE, users, update_user).await
 }
 
-/// Replaces a user. From then on the upstream is not asked for it.
+/// Replaces a user. The upstream is not asked for a replaced user.
 #[utoipa::path(
     put, path = ROUTE, tag = "users",
     params(("user_id" = i64, Path, example = 7)),

@@ -1,5 +1,5 @@
-//! What a function works with: clients that are built once per cold start and shared by every
-//! invocation of the process.
+//! Builds the stores and clients of a function, once per cold start. All invocations of the process share
+//! them.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -26,21 +26,21 @@ use crate::web::guard::{Access, Guard};
 use crate::web::submission::SubmissionIds;
 use crate::web::{self, HttpError};
 
-/// The maker of a function's parts. Each part reads its own configuration, so a function needs only
-/// the variables of what it uses.
+/// Builds the parts (stores and clients) of a function. Each part reads its own configuration, so a
+/// function needs only the variables of its own parts.
 pub struct App {
     config: Config,
-    /// Made for the first part that calls AWS; a function without one is not even linked with it.
+    /// Built for the first part that calls AWS. A function without such a part is not linked with the SDK.
     aws: OnceCell<Aws>,
-    /// What opens the connections that the parts built so far will use, by the endpoints.
+    /// By endpoint, the futures that open the connections of the parts built so far.
     opening: RefCell<BTreeMap<String, LocalBoxFuture<'static, ()>>>,
 }
 
 impl App {
-    /// Starts logging.
+    /// Reads the environment and starts logging.
     ///
     /// # Errors
-    /// None yet; what is missing is found when the part is built that needs it.
+    /// None yet: a missing variable is reported when its part is built.
     pub fn from_env() -> Result<App, ConfigError> {
         let config = Config::from_env();
         log::init(&config);
@@ -51,7 +51,7 @@ impl App {
         })
     }
 
-    /// Opens the connections of the parts built so far, if they are encrypted; see [`Aws::open`].
+    /// Opens the encrypted connections of the parts built so far, see [`Aws::preconnect`].
     pub async fn connect(&self) {
         let opening = self.opening.take();
         join_all(opening.into_values()).await;
@@ -67,12 +67,12 @@ impl App {
         Ok(ItemStore::new(self.dynamodb()?, self.config.items_table()?))
     }
 
-    /// Starts writing metrics, for the parts that count.
+    /// Starts writing metrics. Called by each part with metrics.
     fn metrics(&self) {
         emf::init(&self.config);
     }
 
-    /// Users, read through the upstream if one is configured.
+    /// The table of users, read through the upstream if an upstream is configured.
     pub fn users(&self) -> Result<Users, ConfigError> {
         self.metrics();
         let store = UserStore::new(self.dynamodb()?, self.config.users_table()?);
@@ -82,17 +82,17 @@ impl App {
         Ok(Users::new(store, upstream, self.config.users_fresh()?))
     }
 
-    /// What reads tasks.
+    /// The client that reads tasks.
     pub fn reader(&self) -> Result<Reader, ConfigError> {
         Ok(Reader::new(self.tasks()?))
     }
 
-    /// What submits tasks, at once or within the longest delay of SQS.
+    /// The client that submits tasks, with delays up to SQS' longest delay.
     pub fn submitter(&self) -> Result<Submitter, ConfigError> {
         Ok(Submitter::new(self.queue()?, self.tasks()?, None))
     }
 
-    /// What submits tasks that are due at any time.
+    /// The client that submits tasks, with any delay.
     pub fn delaying_submitter(&self) -> Result<Submitter, ConfigError> {
         let delays = self.delays()?;
         let delays = delays.map(|delays| Ok((delays, self.delay_targets()?)));
@@ -108,7 +108,7 @@ impl App {
         SubmissionIds::new(self.config.id_secret().as_deref())
     }
 
-    /// What cancels tasks.
+    /// The client that cancels tasks.
     pub fn canceller(&self) -> Result<Canceller, ConfigError> {
         self.metrics();
         Ok(Canceller::new(self.tasks()?, self.delays()?))
@@ -130,7 +130,8 @@ impl App {
         })
     }
 
-    /// The consumer of the messages that the task queues give up.
+    /// The consumer of undelivered messages: moved out of the task queues after too many receives, or not
+    /// sent by EventBridge Scheduler.
     pub fn dead_letter_handler(&self) -> Result<DeadLetterHandler, ConfigError> {
         self.metrics();
         Ok(DeadLetterHandler {
@@ -145,14 +146,14 @@ impl App {
         Ok(ApiKeyStore::new(self.dynamodb()?, table))
     }
 
-    /// What recognises callers by their keys.
+    /// The authorizer, which identifies callers by their API keys.
     pub fn authorizer(&self) -> Result<Authorizer, ConfigError> {
         let mode = self.config.auth_mode().parse()?.unwrap_or_default();
         let keep = self.config.key_cache()?;
         Ok(Authorizer::new(mode, self.api_keys()?, keep))
     }
 
-    /// The client for URLs that users name.
+    /// The HTTP client for callers' URLs.
     pub fn fetcher(&self) -> Result<Fetcher, ConfigError> {
         self.metrics();
         let allowed = self.config.fetch_allow_hosts().parse::<AllowList>()?;
@@ -162,8 +163,8 @@ impl App {
         ))
     }
 
-    /// Answers requests of known callers to `route` with `handler`, until Lambda ends the process.
-    /// `parts` is what the handler works with.
+    /// Answers requests of authenticated callers to `route` with `handler`, until Lambda ends the process.
+    /// `parts` are the stores and clients of the handler.
     ///
     /// # Errors
     /// When the configuration of the access is wrong, or the Lambda Runtime API cannot be reached.
@@ -179,7 +180,7 @@ impl App {
         self.serve_to(Access::Callers, route, parts, handler).await
     }
 
-    /// As [`App::serve`], for other requests than those of known callers.
+    /// As [`App::serve`], with another access than authenticated callers only.
     ///
     /// # Errors
     /// As [`App::serve`].
@@ -198,9 +199,8 @@ impl App {
         web::serve(guard, route, parts, handler).await
     }
 
-    /// Gives the batches of a queue to `handler`, until Lambda ends the process. The handler is
-    /// given the invocation's deadline, in milliseconds since the Unix epoch, and returns the ids of
-    /// the messages that must be delivered again.
+    /// Calls `handler` with each batch of a queue, until Lambda ends the process; see
+    /// [`consumer::run`].
     ///
     /// # Errors
     /// When the Lambda Runtime API cannot be reached.
@@ -239,7 +239,7 @@ impl App {
         let Some(group) = self.config.schedule_group() else {
             return Ok(None);
         };
-        // Few tasks need one, so the connection waits for the first.
+        // Few tasks need a schedule, so this connection is not opened during the start.
         let client = aws_sdk_scheduler::Client::new(&self.aws()?.config);
         Ok(Some(Delays::new(client, group)))
     }
@@ -266,9 +266,9 @@ impl App {
     fn aws_for(&self, service: &str) -> Result<&Aws, ConfigError> {
         let aws = self.aws()?;
         let endpoint = aws.endpoint(service);
-        // A handshake is what costs; without one a connection may wait for the first call.
+        // Only a TLS handshake is worth the early connection.
         if endpoint.starts_with("https:") {
-            let opening = Box::pin(aws.open(&endpoint));
+            let opening = Box::pin(aws.preconnect(&endpoint));
             self.opening.borrow_mut().insert(endpoint, opening);
         }
         Ok(aws)

@@ -1,8 +1,8 @@
-//! The configuration of the AWS SDK, put together by hand.
+//! The configuration of the AWS SDK, without the SDK's own loader and HTTP client.
 //!
-//! The SDK's own loader brings profiles, SSO and the instance metadata service, none of which Lambda
-//! has. Its own HTTP client brings HTTP/2, which neither DynamoDB nor SQS speaks, and by default the
-//! system's certificates, whose reading takes most of a small function's start.
+//! The loader brings profiles, SSO and the instance metadata service, none of which Lambda has. The
+//! HTTP client brings HTTP/2, which neither DynamoDB nor SQS speaks, and by default reads the system's
+//! certificates, which takes most of a small function's start.
 
 use std::error::Error;
 use std::time::Duration;
@@ -35,23 +35,23 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::config::{Config, ConfigError};
 
-/// One attempt of a call to AWS. DynamoDB and SQS answer in milliseconds; a connection that died
-/// unseen must not eat a request's whole time.
+/// The timeout of one attempt of a call to AWS. DynamoDB and SQS answer in milliseconds. A connection
+/// that died unnoticed must not use up a request's whole time.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long opening a connection may take.
+/// The timeout of opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a start waits for a connection that is opened beforehand.
-const OPENING: Duration = Duration::from_millis(500);
+/// The longest time that a start waits for [`Aws::preconnect`].
+const PRECONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How often a call is tried in all.
-const ATTEMPTS: u32 = 4;
+/// The most attempts of a call, the first included.
+const MAX_ATTEMPTS: u32 = 4;
 
-/// What AWS endpoints' certificates are signed by. Fewer than the system trusts.
+/// The root certificates of AWS endpoints, far fewer than the system's.
 const ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
 
-/// What a client of an AWS service is made of: one for all of them, with one pool of connections.
+/// The configuration and the connection pool that all AWS clients of a process share.
 pub struct Aws {
     /// The SDK's configuration.
     pub config: SdkConfig,
@@ -59,7 +59,7 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Puts it together.
+    /// Builds the SDK's configuration from the environment variables.
     ///
     /// # Errors
     /// When the region or the credentials are missing.
@@ -69,7 +69,7 @@ impl Aws {
         Ok(Aws { config, pool })
     }
 
-    /// Where a service is called, such as `dynamodb`.
+    /// The URL of the endpoint of a service, such as `dynamodb`.
     pub fn endpoint(&self, service: &str) -> String {
         let region = self.config.region().map_or("", Region::as_ref);
         let domain = match region.starts_with("cn-") {
@@ -80,27 +80,29 @@ impl Aws {
         self.config.endpoint_url().map_or_else(usual, str::to_owned)
     }
 
-    /// Opens a connection that the first call then finds. A function starts with all the CPU that
-    /// there is, and gets its memory's share of it from the first event on, so that a handshake is
-    /// many times cheaper before. What is asked is nobody's: `GET /` of AWS' endpoints is not signed.
-    /// That it fails is no harm, since a call opens what it needs.
-    pub fn open(&self, endpoint: &str) -> impl Future<Output = ()> + use<> {
+    /// Opens a connection for the first call. A function starts with full CPU, and from its first event
+    /// on has the share of the CPU that belongs to its memory, so a handshake during the start is many
+    /// times cheaper. The request, `GET /`, needs no signature. A failure does no harm: the first call
+    /// then opens a connection itself.
+    pub fn preconnect(&self, endpoint: &str) -> impl Future<Output = ()> + use<> {
         let request = http::Request::get(format!("{endpoint}/")).body(SdkBody::empty());
         let client = self.pool.0.clone();
         async move {
             let Ok(request) = request else { return };
             let opening = async {
                 let body = client.request(request).await?.into_body();
-                // A connection is used again when its answer is read to the end.
+                // The pool reuses a connection only after its answer has been read to the end.
                 body.collect()
                     .await
                     .map(drop)
                     .map_err(Into::<BoxError>::into)
             };
-            match tokio::time::timeout(OPENING, opening).await {
+            match tokio::time::timeout(PRECONNECT_TIMEOUT, opening).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::debug!(%error, "no connection was opened beforehand"),
-                Err(_) => tracing::debug!("no connection was opened in time"),
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "no connection was opened during the start")
+                }
+                Err(_) => tracing::debug!("no connection was opened during the start: timeout"),
             }
         }
     }
@@ -114,12 +116,12 @@ fn sdk_config(config: &Config, pool: Pool) -> Result<SdkConfig, ConfigError> {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(config.aws_region()?))
         .credentials_provider(SharedCredentialsProvider::new(credentials(config)?))
-        // They never change in the life of a process.
+        // The credentials never change in the life of a process.
         .identity_cache(IdentityCache::no_cache())
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
         .timeout_config(timeouts.build())
-        // It watches the speed of long streams, and each of these calls is a few kilobytes within
-        // the attempt's time.
+        // This protection is for long streams. These calls transfer a few kilobytes within the timeout
+        // of an attempt.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .http_client(SharedHttpClient::new(pool));
     let aws = match config.aws_endpoint_url() {
@@ -145,7 +147,7 @@ fn credentials(config: &Config) -> Result<Credentials, ConfigError> {
 struct Pool(Client<HttpsConnector<connect::HttpConnector>, SdkBody>);
 
 impl Pool {
-    /// Without connections yet.
+    /// A pool without connections, which trusts [`ROOTS`].
     fn empty() -> Pool {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(CertificateDer::pem_slice_iter(ROOTS).flatten());
@@ -172,7 +174,7 @@ pub(crate) fn tls(roots: RootCertStore) -> ClientConfig {
     let builder = ClientConfig::builder_with_provider(provider.into());
     match builder.with_safe_default_protocol_versions() {
         Ok(builder) => builder.with_root_certificates(roots).with_no_client_auth(),
-        // Ring has what the default versions of TLS need.
+        // `ring` supports the default versions of TLS.
         Err(error) => unreachable!("{error}"),
     }
 }
@@ -201,7 +203,7 @@ impl HttpConnector for Pool {
         };
         let response = self.0.request(request);
         HttpConnectorFuture::new(async move {
-            let response = response.await.map_err(failure)?;
+            let response = response.await.map_err(connector_error)?;
             let response = response.map(SdkBody::from_body_1_x);
             HttpResponse::try_from(response)
                 .map_err(|error| ConnectorError::other(error.into(), None))
@@ -209,8 +211,8 @@ impl HttpConnector for Pool {
     }
 }
 
-/// What went wrong, as the SDK's retries want to know it.
-fn failure(error: ClientError) -> ConnectorError {
+/// The error in the SDK's classes, by which the SDK decides about a retry.
+fn connector_error(error: ClientError) -> ConnectorError {
     let cause = error
         .source()
         .and_then(|cause| cause.downcast_ref::<hyper::Error>());
@@ -219,7 +221,7 @@ fn failure(error: ClientError) -> ConnectorError {
     match error {
         error if is_timeout => ConnectorError::timeout(error.into()),
         error if is_user => ConnectorError::user(error.into()),
-        // No connection, or one that ended: nothing was answered, and each write may be repeated.
+        // The connection was not opened or ended, so no answer arrived. Each write may be repeated.
         error if error.is_connect() || cause_is_transport(&error) => {
             ConnectorError::io(error.into())
         }

@@ -23,7 +23,7 @@ pub(crate) mod stopped {
         static NOW: Cell<Option<u64>> = const { Cell::new(None) };
     }
 
-    /// Stops the clock at this time, in milliseconds since the Unix epoch.
+    /// Stops the calling thread's clock at this time, in milliseconds since the Unix epoch.
     pub fn set(now: u64) {
         NOW.set(Some(now));
     }

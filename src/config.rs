@@ -1,7 +1,7 @@
-//! The configuration: environment variables, each named once, here.
+//! The configuration: all environment variables. Only this module has their names.
 //!
-//! Values are raw: whoever needs a list of hosts or an upstream parses the [`Variable`]. A function
-//! reads only what it needs, so that a variable it does not use need not be set. An error names its
+//! Values are raw: the reader of a list of hosts or of an upstream parses the [`Variable`]. A function
+//! reads only the variables of its own parts, so other variables may be absent. An error names its
 //! variable.
 
 use std::collections::HashMap;
@@ -12,17 +12,17 @@ use std::time::Duration;
 /// Why a function cannot start.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ConfigError {
-    /// A variable that has no default is absent or empty.
+    /// A variable without a default is absent or empty.
     #[error("environment variable {0} is not set")]
     Missing(&'static str),
-    /// A variable's text is not of its type.
+    /// A variable has a value of the wrong type.
     #[error("environment variable {name} is {value:?}: {reason}")]
     Invalid {
         /// The variable.
         name: &'static str,
-        /// What it was set to.
+        /// The wrong value.
         value: String,
-        /// What is wrong with it.
+        /// Why the value is wrong.
         reason: String,
     },
 }
@@ -32,9 +32,10 @@ pub enum ConfigError {
 pub struct Config(HashMap<String, String>);
 
 impl Config {
-    /// Takes the environment of this process.
+    /// Reads the environment of this process.
     pub fn from_env() -> Config {
-        // `vars` would panic on a variable that is not Unicode, also on one that is not ours.
+        // `vars` would panic on any variable that is not Unicode, even if this service does not use the
+        // variable.
         let unicode = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
@@ -56,29 +57,29 @@ impl Config {
         self.required("TASKS_TABLE")
     }
 
-    /// The URL of the queue that carries tasks to the worker.
+    /// The URL of the task queue of normal priority.
     pub fn tasks_queue_url(&self) -> Result<String, ConfigError> {
         self.required("TASKS_QUEUE_URL")
     }
 
-    /// The URL of the queue for tasks of high priority; without it they share the other.
+    /// The URL of the task queue of high priority. Without it, all tasks use the queue of normal priority.
     pub fn tasks_high_queue_url(&self) -> Option<String> {
         self.optional("TASKS_HIGH_QUEUE_URL").map(str::to_owned)
     }
 
-    /// This process' name in tasks' records: Lambda names each of its environments by its log
-    /// stream.
+    /// The name of this process in the records of tasks. On Lambda, the name of the log stream, which is
+    /// unique for each execution environment.
     pub fn worker_name(&self) -> String {
         let stream = self.optional("AWS_LAMBDA_LOG_STREAM_NAME");
         stream.map_or_else(|| format!("process {}", std::process::id()), str::to_owned)
     }
 
-    /// The URL of the queue that keeps messages nobody can work on.
+    /// The URL of the dead-letter queue, for messages that cannot be processed.
     pub fn dead_letters_queue_url(&self) -> Result<String, ConfigError> {
         self.required("DEAD_LETTERS_QUEUE_URL")
     }
 
-    /// The group of the one-time schedules of tasks; without one, delayed tasks wait in their queue.
+    /// The group of the one-time schedules of tasks. Without a group, delayed tasks wait in their queue.
     pub fn schedule_group(&self) -> Option<String> {
         self.optional("SCHEDULE_GROUP").map(str::to_owned)
     }
@@ -88,62 +89,64 @@ impl Config {
         self.required("SCHEDULE_ROLE_ARN")
     }
 
-    /// The ARN of the queue of tasks.
+    /// The ARN of the task queue of normal priority.
     pub fn tasks_queue_arn(&self) -> Result<String, ConfigError> {
         self.required("TASKS_QUEUE_ARN")
     }
 
-    /// The ARN of the queue for tasks of high priority.
+    /// The ARN of the task queue of high priority.
     pub fn tasks_high_queue_arn(&self) -> Result<String, ConfigError> {
         self.required("TASKS_HIGH_QUEUE_ARN")
     }
 
-    /// The ARN of the queue for messages that could not be sent.
+    /// The ARN of the queue of undelivered messages, to which EventBridge Scheduler sends the messages that
+    /// it cannot send to a task queue.
     pub fn undelivered_queue_arn(&self) -> Result<String, ConfigError> {
         self.required("UNDELIVERED_QUEUE_ARN")
     }
 
-    /// A text that callers do not know, from which the ids of submissions with an idempotency key are
-    /// made.
+    /// The secret in the ids of submissions with an idempotency key. Callers must not know the secret.
     pub fn id_secret(&self) -> Option<String> {
         self.optional("ID_SECRET").map(str::to_owned)
     }
 
-    /// The base URL that users are read through; without it users are only what was posted.
+    /// The base URL of the users' upstream. Without an upstream, only posted users exist.
     pub fn users_upstream(&self) -> Variable<'_> {
         self.variable("USERS_UPSTREAM_URL")
     }
 
-    /// How long a user that was read from the upstream is taken as fresh (default 300 s).
+    /// How long a user from the upstream counts as fresh (default 300 s).
     pub fn users_fresh(&self) -> Result<Duration, ConfigError> {
         self.seconds("USERS_FRESH_SECONDS", 300)
     }
 
-    /// How long one call to the users' upstream may take (default 5,000 ms).
+    /// The timeout of a call to the users' upstream (default 5,000 ms).
     pub fn users_upstream_timeout(&self) -> Result<Duration, ConfigError> {
         let milliseconds = self.number("USERS_UPSTREAM_TIMEOUT_MS", 5_000)?;
         Ok(Duration::from_millis(milliseconds))
     }
 
-    /// `host` or `host:port` entries, separated by commas, that a user's URL may name although
-    /// their addresses are private.
+    /// The allow-list of hosts with private addresses for callers' URLs: `host` or `host:port`, separated by
+    /// commas.
     pub fn fetch_allow_hosts(&self) -> Variable<'_> {
         self.variable("FETCH_ALLOW_HOSTS")
     }
 
-    /// How long a worker may be silent before its task is given to another (default 60 s).
+    /// The lease of a task: how long a worker may send no heartbeat before another worker may claim the
+    /// task (default 60 s).
     pub fn lease(&self) -> Result<Duration, ConfigError> {
         self.seconds("LEASE_SECONDS", 60)
     }
 
-    /// How long a task's record is kept after its end (default 14 days, as long as SQS keeps a
-    /// message: a record must outlive every copy of its task's message, which would run it again).
+    /// How long a task's record is kept after the task's end. The default is 14 days, the longest time that
+    /// SQS keeps a message: a record must outlive every copy of its task's message, since a copy without
+    /// a record would run the task again.
     pub fn retention(&self) -> Result<Duration, ConfigError> {
         self.seconds("RETENTION_SECONDS", 14 * 24 * 3600)
     }
 
-    /// The path below which a custom domain serves this API, such as `/v1`, or nothing. An event
-    /// does not tell it.
+    /// The path of a custom domain's mapping to this API, such as `/v1`, or an empty text. An event does
+    /// not contain the mapping.
     pub fn base_path(&self) -> String {
         let path = self.optional("BASE_PATH").unwrap_or_default();
         match path.trim_matches('/') {
@@ -152,7 +155,7 @@ impl Config {
         }
     }
 
-    /// How callers prove who they are.
+    /// The authentication of callers.
     pub fn auth_mode(&self) -> Variable<'_> {
         self.variable("AUTH_MODE")
     }
@@ -162,12 +165,12 @@ impl Config {
         self.required("API_KEYS_TABLE")
     }
 
-    /// How long a process uses what it has read of an API key (default 0 s: it reads each time).
+    /// How long a process caches the row of an API key (default 0 s: no cache).
     pub fn key_cache(&self) -> Result<Duration, ConfigError> {
         self.number("KEY_CACHE_SECONDS", 0).map(Duration::from_secs)
     }
 
-    /// Whether the greeting and the documentation are for everybody (default false).
+    /// Whether the greeting and the documentation are open to everybody (default false).
     pub fn open_docs(&self) -> Result<bool, ConfigError> {
         self.flag("OPEN_DOCS", false)
     }
@@ -177,28 +180,28 @@ impl Config {
         self.flag("OWN_TASKS_ONLY", true)
     }
 
-    /// What stands before `read`, `write` and `admin` in a token's scopes, such as `tasks/`.
+    /// The prefix of `read`, `write` and `admin` in a token's scopes, such as `tasks/`.
     pub fn jwt_scope_prefix(&self) -> String {
         let prefix = self.optional("JWT_SCOPE_PREFIX");
         prefix.unwrap_or_default().to_owned()
     }
 
-    /// The region that requests are signed for.
+    /// The AWS region.
     pub fn aws_region(&self) -> Result<String, ConfigError> {
         self.required("AWS_REGION")
     }
 
-    /// The name of the key that requests are signed with.
+    /// The access key id of the AWS credentials.
     pub fn aws_access_key_id(&self) -> Result<String, ConfigError> {
         self.required("AWS_ACCESS_KEY_ID")
     }
 
-    /// The key that requests are signed with.
+    /// The secret access key of the AWS credentials.
     pub fn aws_secret_access_key(&self) -> Result<String, ConfigError> {
         self.required("AWS_SECRET_ACCESS_KEY")
     }
 
-    /// What proves that the key is of a role: the key of a user has none.
+    /// The session token of a role's credentials. A user's credentials have no session token.
     pub fn aws_session_token(&self) -> Option<String> {
         self.optional("AWS_SESSION_TOKEN").map(str::to_owned)
     }
@@ -214,12 +217,12 @@ impl Config {
             .is_some_and(|format| format.eq_ignore_ascii_case("json"))
     }
 
-    /// The CloudWatch namespace of the service's metrics; without it none are written.
+    /// The CloudWatch namespace of the metrics. Without a namespace, no metrics are written.
     pub fn metrics_namespace(&self) -> Option<String> {
         self.optional("METRICS_NAMESPACE").map(str::to_owned)
     }
 
-    /// The least severe level that is logged (default `info`).
+    /// The lowest level of the log (default `info`).
     pub fn log_level(&self) -> &str {
         let lambda = || self.optional("AWS_LAMBDA_LOG_LEVEL");
         self.optional("RUST_LOG").or_else(lambda).unwrap_or("info")
@@ -264,7 +267,7 @@ impl Config {
     }
 }
 
-/// An optional variable that its reader parses.
+/// An optional variable, to be parsed by its reader.
 #[derive(Debug, Clone, Copy)]
 pub struct Variable<'a> {
     name: &'static str,
@@ -280,7 +283,7 @@ impl Variable<'_> {
         self.parse_by(str::parse)
     }
 
-    /// The value as `read` understands it, or `None` if the variable is not set.
+    /// The value as parsed by `read`, or `None` if the variable is not set.
     ///
     /// # Errors
     /// When `read` refuses the value.
@@ -297,7 +300,7 @@ impl Variable<'_> {
     }
 }
 
-/// For tests: a configuration of just these variables.
+/// For tests: a configuration of these variables only.
 impl<const N: usize> From<[(&str, &str); N]> for Config {
     fn from(variables: [(&str, &str); N]) -> Config {
         Config(
@@ -347,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_is_closed() {
+    fn access_is_closed_by_default() {
         let config = Config::from([]);
         assert_eq!(config.open_docs(), Ok(false));
         assert_eq!(config.own_tasks_only(), Ok(true));

@@ -6,9 +6,9 @@ use lambda_runtime::{LambdaEvent, service_fn};
 
 use crate::tasks::worker::Delivery;
 
-/// Gives each batch to `handler` with the invocation's deadline, in milliseconds since the Unix epoch,
-/// until Lambda ends the process. The handler returns the ids of the messages that must be delivered
-/// again; Lambda deletes all others.
+/// Calls `handler` with each batch of messages and the invocation's deadline, in milliseconds since the
+/// Unix epoch, until Lambda ends the process. The handler returns the ids of the messages that SQS must
+/// deliver again. Lambda acknowledges all other messages.
 ///
 /// # Errors
 /// When the Lambda Runtime API cannot be reached.
@@ -20,11 +20,11 @@ where
     let consume = async |event: LambdaEvent<SqsEvent>| {
         let records = event.payload.records.into_iter();
         let batch = records.map(delivery).collect();
-        // Boxed, since the type of a future that calls the SDK is too deep for the compiler to lay out
-        // within the runtime's own.
+        // Boxed: the compiler cannot lay out the type of a future with SDK calls inside of the runtime's
+        // own future.
         let handling: LocalBoxFuture<'_, _> = Box::pin(handler(batch, event.context.deadline));
-        let again = handling.await;
-        Ok::<SqsBatchResponse, lambda_runtime::Error>(response(again))
+        let failed = handling.await;
+        Ok::<SqsBatchResponse, lambda_runtime::Error>(response(failed))
     };
     lambda_runtime::run(service_fn(consume)).await
 }
@@ -40,10 +40,10 @@ fn delivery(record: SqsMessage) -> Delivery {
     }
 }
 
-/// A partial batch response.
-fn response(again: Vec<String>) -> SqsBatchResponse {
+/// A partial batch response: the ids of the messages to be delivered again.
+fn response(failed: Vec<String>) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
-    for id in again {
+    for id in failed {
         let mut failure = BatchItemFailure::default();
         failure.item_identifier = id;
         response.batch_item_failures.push(failure);

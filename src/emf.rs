@@ -1,11 +1,11 @@
-//! Metrics in CloudWatch's embedded metric format (EMF): lines of JSON on standard output, of which
-//! CloudWatch Logs makes metrics, so that counting costs no call.
+//! Metrics in CloudWatch's embedded metric format (EMF): lines of JSON on standard output. CloudWatch
+//! Logs makes metrics of the lines, so counting needs no call.
 //!
-//! Lines are written only if `METRICS_NAMESPACE` is set, as `template.yaml` does: on a terminal they
-//! would be noise. A line bypasses the log, since the log would wrap the line into a message of its
-//! own; Lambda leaves a line of JSON as it is.
+//! Lines are written only if `METRICS_NAMESPACE` is set, as in `template.yaml`: on a terminal the lines
+//! would be noise. A line bypasses the log, since the log would wrap the line into a message. Lambda
+//! does not change a line of JSON.
 //!
-//! Each combination of a metric and its dimensions' values is billed by itself, so dimensions have few
+//! CloudWatch bills each combination of a metric and its dimensions' values, so a dimension has few
 //! values: the name of an existing job, a state, the outcome of a call. Never an id.
 
 use std::io::Write;
@@ -23,7 +23,7 @@ static NAMESPACE: OnceLock<String> = OnceLock::new();
 /// Starts writing metrics, if the configuration names their namespace.
 pub fn init(config: &Config) {
     if let Some(namespace) = config.metrics_namespace() {
-        // An error means that the namespace is set already.
+        // An error means that the namespace has been set before.
         let _ = NAMESPACE.set(namespace);
     }
 }
@@ -71,14 +71,14 @@ pub fn emit(sets: &[Set]) {
         sets,
     };
     let mut text = Vec::with_capacity(512);
-    // Nobody can be told that standard output cannot be written.
+    // An error of standard output cannot be reported anywhere.
     if serde_json::to_writer(&mut text, &line).is_ok() {
         text.push(b'\n');
         let _ = std::io::stdout().lock().write_all(&text);
     }
 }
 
-/// A line of the log. It is written as it is serialized, without a tree of values in between.
+/// A line of metrics. Serialized directly to text, without a tree of values in between.
 struct Line<'a> {
     namespace: &'a str,
     now: u64,
@@ -98,12 +98,12 @@ impl Serialize for Line<'_> {
         let mut line = serializer.serialize_map(None)?;
         line.serialize_entry("_aws", &meta)?;
         for (at, set) in self.sets.iter().enumerate() {
-            // Sets may share dimensions: each name occurs once in the line.
-            let named = |name: &str| {
+            // Sets may share dimensions. Each name occurs once in the line.
+            let is_written = |name: &str| {
                 let mut before = self.sets[..at].iter().flat_map(|set| set.dimensions);
                 before.any(|(other, _)| *other == name)
             };
-            for (name, value) in set.dimensions.iter().filter(|(name, _)| !named(name)) {
+            for (name, value) in set.dimensions.iter().filter(|(name, _)| !is_written(name)) {
                 line.serialize_entry(name, value)?;
             }
             for (name, _, value) in set.metrics {
@@ -165,7 +165,7 @@ mod tests {
         serde_json::to_value(&line).unwrap()
     }
 
-    /// What the specification of the format asks of a line, of what is used here.
+    /// Checks a line against the specification of the format, as far as this module uses the format.
     fn check(line: &Value) {
         assert!(line["_aws"]["Timestamp"].is_u64());
         for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_sets_share_is_named_once() {
+    fn a_dimension_that_sets_share_is_written_once() {
         let dimensions = [("Job", "j"), ("State", "completed")];
         let (times, ends) = (
             [milliseconds("AttemptTime", Duration::from_millis(7))],

@@ -1,10 +1,10 @@
-//! An error with its causes, for the log.
+//! Errors with their causes, for the log.
 
 use std::error::Error;
 use std::fmt;
 
-/// Writes an error and all its sources on one line. The AWS SDK's own text is only the outermost
-/// error.
+/// Displays an error and all its sources on one line. An AWS SDK error's own text leaves out its
+/// sources.
 pub struct Chain<'a>(pub &'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {

@@ -1,24 +1,34 @@
-//! An asynchronous web service on AWS Lambda: what its functions share.
+//! An asynchronous web service on AWS Lambda: the library that all of its functions share.
 //!
-//! The modules are layers, in this order from the ground up. A module imports only modules above it in
-//! this list; `tests/layers.rs` checks every import.
+//! The modules are layers, listed from the ground up. A module imports only modules listed above it.
+//! `tests/layers.rs` checks every import.
 //!
 //! * The ground: [`clock`], [`error`], [`json`] (JSON as Python reads and writes it).
-//! * The environment: [`config`] has the variables, [`log`] the log, [`emf`] the metrics, [`aws`] the
-//!   connections to AWS.
-//! * [`dynamodb`]: rows of tables, and refused conditions.
-//! * Capabilities that know no task and no route: [`fetch`] makes outbound HTTP calls, [`profile`]
-//!   computes statistics of records.
-//! * [`tasks`]: the engine. What tasks and jobs are, their table and queues, what can be done with a
-//!   task, the worker, and the forms of messages (`tasks::wire`).
+//! * The environment: [`config`] reads environment variables, [`log`] starts the log, [`emf`] writes
+//!   metrics, [`aws`] connects to AWS.
+//! * [`dynamodb`]: rows of tables, and failed conditional writes.
+//! * Capabilities without tasks and routes: [`fetch`] makes outbound HTTP calls, [`profile`] computes
+//!   statistics of records.
+//! * [`tasks`]: the engine. The types of tasks and jobs, their table and queues, the operations on a
+//!   task (`tasks::client`), the worker, and the formats of messages (`tasks::wire`).
 //! * [`jobs`]: one file for each job, and the list of jobs.
-//! * The domain: [`documents`] are tables of JSON documents, [`items`] and [`users`] are such tables.
+//! * The domain: [`documents`] stores JSON documents in a table, [`items`] and [`users`] are two such
+//!   tables.
 //! * [`auth`]: API keys, scopes, and the authorizer.
-//! * [`web`]: requests, FastAPI's checks and errors, answers, and the loop to the Lambda runtime.
-//!   [`consumer`] is the loop for queues.
-//! * [`app`] builds all parts from the configuration.
+//! * [`web`]: requests, FastAPI's checks and errors, answers, and the loop of a function with a route.
+//!   [`consumer`] is the loop of a function with a queue.
+//! * [`app`] builds the parts of each function from the configuration.
 //!
 //! The functions, one file each, are in `functions/`.
+//!
+//! Where additions go:
+//!
+//! * A Celery message: a module `celery` between [`tasks`] and [`jobs`] makes a task of the message. The
+//!   worker reads the message through `tasks::wire`.
+//! * A cron rule (recurring schedule): a module `schedules` above [`tasks`] holds the rules and submits a
+//!   task at each due time through `tasks::client`. `tasks::delay` is for one-time delays only.
+//! * A dashboard number: `tasks::worker` counts the number beside `tasks::metrics`, `tasks::store` stores
+//!   it, and a route in [`web`] answers it.
 
 pub mod app;
 pub mod auth;

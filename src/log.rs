@@ -1,5 +1,5 @@
-//! Structured logs: JSON on Lambda, text elsewhere; each line carries the request id through the
-//! span that the Lambda runtime opens for an invocation.
+//! Structured logs: JSON on Lambda, text elsewhere. Each line has the request id, from the span that the
+//! Lambda runtime opens for an invocation.
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
@@ -8,8 +8,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::Config;
 
-/// Starts logging to standard output. Called once, before anything else. What cannot be understood
-/// as levels is taken as `info`.
+/// Starts logging to standard output. Called once, before anything else. The level is `info` if the
+/// configured level cannot be parsed.
 pub fn init(config: &Config) {
     let info = Targets::new().with_default(LevelFilter::INFO);
     let levels = config.log_level().parse::<Targets>().unwrap_or(info);
@@ -23,7 +23,7 @@ pub fn init(config: &Config) {
     } else {
         lines.with_ansi(false).compact().boxed()
     };
-    // An error here means that logging runs already, which is what we want.
+    // An error means that logging has been started before, which is fine.
     let _ = tracing_subscriber::registry()
         .with(lines.with_filter(levels))
         .try_init();

@@ -1,9 +1,9 @@
-//! Imports run down the layers, never up: every `crate::…` path in `src/` is read.
+//! Reads every `crate::…` path in `src/`, and fails on an import of a higher layer.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-/// The modules of `src/`, from the ground up. Modules of one line may import each other.
+/// The modules of `src/`, from the ground up. Modules of the same layer may import each other.
 const LAYERS: &[&[&str]] = &[
     &["clock", "error", "json"],
     &["config"],
@@ -22,7 +22,7 @@ const LAYERS: &[&[&str]] = &[
 /// The modules of `src/tasks/`, from the ground up.
 const ENGINE: &[&[&str]] = &[
     &["state", "viewer"],
-    // A task is its message's form; the form has the version of the task.
+    // A message is a serialized task, so `wire` reads a `Task`, and a `Task` has the version of `wire`.
     &["task", "wire"],
     &["record", "metrics"],
     &["store", "queue"],
@@ -32,7 +32,7 @@ const ENGINE: &[&[&str]] = &[
     &["client", "worker"],
 ];
 
-/// What the engine must not know: HTTP, OpenAPI, and Lambda's events.
+/// Crates that the engine must not use: HTTP, OpenAPI, and Lambda's events.
 const NOT_IN_ENGINE: [&str; 5] = [
     "lambda_http",
     "lambda_runtime",
@@ -78,8 +78,7 @@ fn module_of(file: &Path, folder: &Path) -> String {
     first.trim_end_matches(".rs").to_owned()
 }
 
-/// The code of a file, comments left out, with numbers of lines. Tests inside a file are code of their
-/// module; files of tests may use what they test with.
+/// The lines of a file without comments, each with its number. Includes the tests in the file.
 fn code(file: &Path) -> Vec<(usize, String)> {
     let text = std::fs::read_to_string(file).unwrap();
     let lines = text.lines().enumerate();
@@ -117,7 +116,7 @@ fn height(layers: &[&[&str]], module: &str) -> Option<usize> {
     layers.iter().position(|layer| layer.contains(&module))
 }
 
-/// All imports that run up, one in a line.
+/// All imports of a higher layer, one in a line.
 fn upward(layers: &[&[&str]], imports: &[Import]) -> String {
     let mut wrong = String::new();
     for import in imports {
@@ -138,7 +137,7 @@ fn upward(layers: &[&[&str]], imports: &[Import]) -> String {
 }
 
 #[test]
-fn no_import_runs_up() {
+fn no_module_imports_a_higher_layer() {
     let imports = imports(&src(), "crate::");
     assert!(imports.len() > 150, "{} imports", imports.len());
     let wrong = upward(LAYERS, &imports);
@@ -146,10 +145,10 @@ fn no_import_runs_up() {
 }
 
 #[test]
-fn no_import_of_the_engine_runs_up() {
+fn no_module_of_the_engine_imports_a_higher_layer() {
     let tasks = src().join("tasks");
     let mut found = imports(&tasks, "crate::tasks::");
-    // In a file directly below the folder, and in a folder's `mod.rs`, `super` is the engine.
+    // `super` is the engine only in a file directly in the folder, and in a subfolder's `mod.rs`.
     let of_engine = |import: &Import| {
         let below = import.file.trim_start_matches("src/tasks/");
         !below.contains('/') || (below.ends_with("/mod.rs") && below.matches('/').count() == 1)
@@ -176,7 +175,7 @@ fn every_module_has_a_layer() {
 }
 
 #[test]
-fn the_engine_knows_no_http_and_no_events() {
+fn the_engine_uses_no_http_and_no_lambda_events() {
     for file in sources(&src().join("tasks")) {
         if file.iter().any(|part| part == "tests") {
             continue;
@@ -191,7 +190,7 @@ fn the_engine_knows_no_http_and_no_events() {
                 let foreign = NOT_IN_ENGINE.iter().find(|name| word.starts_with(*name));
                 assert!(
                     foreign.is_none(),
-                    "{}:{line}: the engine knows {word}",
+                    "{}:{line}: the engine must not use {word}",
                     file.display()
                 );
             }

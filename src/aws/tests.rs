@@ -1,4 +1,4 @@
-//! The connections, against a server that behaves as its script says.
+//! The connections, tested against a scripted server.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use super::*;
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 
-/// A server that gives each connection, one after the other, the answers of its list, and then closes
-/// it. Returns its URL, and how many connections there were.
+/// A server that sends each connection, one after the other, a list of answers, and then closes the
+/// connection. Returns its URL and the count of connections.
 async fn server(connections: Vec<Vec<&'static str>>) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -65,7 +65,7 @@ async fn a_connection_serves_many_calls() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_closed_while_unused_is_no_error() {
+async fn an_idle_connection_that_the_server_closed_is_replaced() {
     let (url, connections) = server(vec![vec![OK], vec![OK]]).await;
     let pool = Pool::empty();
     assert_eq!(call(&pool, &url).await.unwrap(), 200);
@@ -77,12 +77,12 @@ async fn a_connection_that_was_closed_while_unused_is_no_error() {
 }
 
 #[tokio::test]
-async fn the_retries_are_told_what_went_wrong() {
+async fn errors_have_the_class_that_the_sdk_retries_by() {
     let pool = Pool::empty();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let nobody = format!("http://{}", listener.local_addr().unwrap());
+    let unused = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    assert!(call(&pool, &nobody).await.unwrap_err().is_io());
+    assert!(call(&pool, &unused).await.unwrap_err().is_io());
 
     let (url, _) = server(vec![vec![""]]).await;
     let ended = call(&pool, &url).await.unwrap_err();
@@ -97,23 +97,23 @@ async fn the_retries_are_told_what_went_wrong() {
 }
 
 #[tokio::test]
-async fn the_first_call_finds_a_connection() {
+async fn the_first_call_uses_the_connection_of_the_start() {
     let (url, connections) = server(vec![vec![OK, OK]]).await;
     let aws = aws(Some(&url), "eu-central-1");
-    aws.open(&aws.endpoint("dynamodb")).await;
+    aws.preconnect(&aws.endpoint("dynamodb")).await;
     assert_eq!(call(&aws.pool, &url).await.unwrap(), 200);
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
-async fn a_start_goes_on_without_an_endpoint() {
+async fn a_failed_preconnect_is_no_error() {
     let (url, _) = server(vec![vec![""]]).await;
-    aws(None, "eu-central-1").open(&url).await;
-    aws(None, "eu-central-1").open("no url").await;
+    aws(None, "eu-central-1").preconnect(&url).await;
+    aws(None, "eu-central-1").preconnect("no url").await;
 }
 
 #[test]
-fn endpoints_are_those_of_the_region() {
+fn the_endpoint_is_of_the_region() {
     let usual = aws(None, "eu-central-1").endpoint("dynamodb");
     assert_eq!(usual, "https://dynamodb.eu-central-1.amazonaws.com");
     let china = aws(None, "cn-north-1").endpoint("sqs");
@@ -123,7 +123,7 @@ fn endpoints_are_those_of_the_region() {
 }
 
 #[test]
-fn every_root_is_one() {
+fn every_root_certificate_is_parsed() {
     let certificates = CertificateDer::pem_slice_iter(ROOTS).filter(Result::is_ok);
     assert_eq!(certificates.count(), 5);
     let mut roots = RootCertStore::empty();
@@ -132,14 +132,14 @@ fn every_root_is_one() {
 }
 
 #[test]
-fn without_credentials_it_says_which_are_missing() {
+fn the_error_names_the_missing_credentials() {
     let config = Config::from([("AWS_REGION", "eu-central-1")]);
     let error = Aws::new(&config).err().unwrap().to_string();
     assert!(error.contains("AWS_ACCESS_KEY_ID"), "{error}");
 }
 
-/// A server for `localhost` over TLS, that answers any number of requests of a connection. Returns its
-/// URL, its certificate, and how many connections there were.
+/// A TLS server for `localhost`, which answers any number of requests of a connection. Returns its URL,
+/// its certificate and the count of connections.
 fn encrypted_server() -> (String, CertificateDer<'static>, Arc<AtomicUsize>) {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
@@ -182,7 +182,7 @@ async fn an_encrypted_connection_is_opened_once_and_kept() {
         pool: Pool::trusting(roots),
         ..aws(None, "eu-central-1")
     };
-    aws.open(&url).await;
+    aws.preconnect(&url).await;
     assert_eq!(connections.load(Ordering::SeqCst), 1);
     for _ in 0..2 {
         assert_eq!(call(&aws.pool, &url).await.unwrap(), 200);
@@ -191,7 +191,7 @@ async fn an_encrypted_connection_is_opened_once_and_kept() {
 }
 
 #[tokio::test]
-async fn only_amazon_is_trusted() {
+async fn only_certificates_of_amazon_are_trusted() {
     let (url, ..) = encrypted_server();
     let refused = call(&Pool::empty(), &url).await.unwrap_err();
     let mut texts = vec![refused.to_string()];

@@ -1,9 +1,9 @@
 //! Which IP addresses a caller's URL may never lead to.
 //!
-//! The question is asked of every literal address in a URL and of every address that a name
-//! resolves to. IPv4 is a list of what is refused, after the IANA special-purpose registry. IPv6 is
-//! the other way round: only global unicast space is let through, less the special blocks in it,
-//! since most of the rest is unassigned and reaching it can only be a mistake or an attack.
+//! Every literal address in a URL and every address of a resolved name is checked. For IPv4, a list
+//! of blocks is refused, after the IANA special-purpose registry. For IPv6, only global unicast space
+//! is allowed, without its special blocks: most other space is unassigned, and a URL that leads there
+//! is a mistake or an attack.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -57,14 +57,14 @@ const FORBIDDEN_GLOBAL_V6: &[Block6] = &[
     (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16),
 ];
 
-/// NAT64's well-known prefix (RFC 6052). A subnet without IPv4 reaches the IPv4 internet through
-/// it, so it is as good or bad as the IPv4 address in its last 32 bits. The local-use prefix
-/// `64:ff9b:1::/48` (RFC 8215) is not in global unicast space and so refused.
+/// NAT64's well-known prefix (RFC 6052), through which a subnet without IPv4 reaches the IPv4
+/// internet. The IPv4 address in the last 32 bits decides. The local-use prefix `64:ff9b:1::/48`
+/// (RFC 8215) is not in global unicast space and is therefore refused.
 const NAT64: Block6 = (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
 
 /// True for an address that is not on the public internet: private, loopback, link-local (cloud
 /// metadata), shared, unique-local, multicast, documentation, reserved, and every IPv6 form that
-/// wraps an IPv4 address, except NAT64 of a public one.
+/// wraps an IPv4 address, except NAT64 of a public IPv4 address.
 pub fn is_forbidden(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_forbidden_v4(v4),

@@ -1,4 +1,4 @@
-//! The hosts that the operator has opened, whatever their address.
+//! The allow-list: hosts that the operator permits, whatever their addresses.
 
 use std::str::FromStr;
 
@@ -7,7 +7,8 @@ use url::{Host, Url};
 /// Hosts that may be fetched although their address is not public: `host` (any port) or
 /// `host:port`, compared exactly and without regard to case. There are no wildcards.
 ///
-/// Made from a list separated by commas or white space, as it stands in an environment variable:
+/// Parsed from a text with commas or white space between the entries, such as an environment
+/// variable:
 ///
 /// ```
 /// use async_service::fetch::AllowList;
@@ -24,7 +25,7 @@ pub struct AllowList {
 #[derive(Clone, Debug)]
 struct Entry {
     host: Host<String>,
-    /// `None` opens every port.
+    /// `None` permits every port.
     port: Option<u16>,
 }
 
@@ -37,13 +38,13 @@ pub struct BadAllowEntry {
 }
 
 impl AllowList {
-    /// A list that opens nothing: only public addresses can be fetched.
+    /// An empty list: only public addresses can be fetched.
     pub fn none() -> Self {
         Self::default()
     }
 
     pub(super) fn contains(&self, url: &Url) -> bool {
-        let Some(host) = url.host().map(|host| plain(host.to_owned())) else {
+        let Some(host) = url.host().map(|host| without_final_dot(host.to_owned())) else {
             return false;
         };
         let port = url.port_or_known_default();
@@ -71,18 +72,18 @@ fn parse_entry(entry: &str) -> Result<Entry, BadAllowEntry> {
         entry: entry.to_owned(),
     };
     let (host, port) = split_port(entry).ok_or_else(bad)?;
-    // A wildcard would be taken as a host of that very name and never match: say so at start.
+    // `*` would be read as a host name that never matches. The error is reported at start.
     if host.contains('*') {
         return Err(bad());
     }
-    let host = plain(Host::parse(host).map_err(|_| bad())?);
+    let host = without_final_dot(Host::parse(host).map_err(|_| bad())?);
     if host == Host::Domain(String::new()) {
         return Err(bad());
     }
     Ok(Entry { host, port })
 }
 
-/// Splits `host:port`; the colons of an IPv6 address stand in brackets, as in a URL.
+/// Splits `host:port`. An IPv6 address has brackets, as in a URL.
 fn split_port(entry: &str) -> Option<(&str, Option<u16>)> {
     let after_address = entry.rfind(']').map_or(0, |end| end + 1);
     match entry[after_address..].rfind(':') {
@@ -96,8 +97,8 @@ fn split_port(entry: &str) -> Option<(&str, Option<u16>)> {
     }
 }
 
-/// A name with and without the final dot is one host.
-pub(super) fn plain(host: Host<String>) -> Host<String> {
+/// The host without a final dot: `a.example.` and `a.example` are the same host.
+pub(super) fn without_final_dot(host: Host<String>) -> Host<String> {
     match host {
         Host::Domain(name) => Host::Domain(name.strip_suffix('.').unwrap_or(&name).to_owned()),
         address => address,

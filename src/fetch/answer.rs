@@ -1,4 +1,4 @@
-//! Reading an answer's body within its bounds.
+//! Reads the body of an answer within its limits.
 
 use std::time::Duration;
 
@@ -21,25 +21,25 @@ pub struct Fetched {
     pub url: String,
     /// The HTTP status, of any class.
     pub status: u16,
-    /// The `Content-Type`, where it is there.
+    /// The `Content-Type`, if the answer has one.
     pub content_type: Option<String>,
     /// The body, decompressed.
     pub body: Bytes,
 }
 
-/// An answer whose body is read piece by piece. Dropping it ends the transfer.
+/// An answer whose body is read piece by piece. Dropping the download ends the transfer.
 pub struct Download {
     /// The URL that answers, after redirects, without a fragment.
     pub url: String,
     /// The HTTP status, of any class.
     pub status: u16,
-    /// The `Content-Type`, where it is there.
+    /// The `Content-Type`, if the answer has one.
     pub content_type: Option<String>,
-    /// The body's length in bytes, where it is announced and not compressed.
+    /// The body's length in bytes, if the answer announces the length and is not compressed.
     pub content_length: Option<u64>,
-    /// How long the other side asks to be left alone (`Retry-After`), from now.
+    /// How long the server asks the client to wait (`Retry-After`), from the receipt of the answer.
     pub retry_after: Option<Duration>,
-    /// `None` once the body has ended, well or not.
+    /// `None` after the end of the body, and after an error.
     body: Option<Body>,
     read: u64,
     max_body: u64,
@@ -75,9 +75,10 @@ impl Download {
     ///
     /// [`FetchError::Timeout`] when the next piece takes longer than
     /// [`Limits::idle_timeout`](super::Limits::idle_timeout), [`FetchError::BodyTooLarge`] when the
-    /// body exceeds the bound given to [`Fetcher::open`](super::Fetcher::open), or what cut it.
+    /// body exceeds the limit given to [`Fetcher::open`](super::Fetcher::open), or the error that
+    /// ended the transfer.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, FetchError> {
-        // Taken out and put back only after a good piece: an error or a dropped call ends it.
+        // The body is put back only after a good piece: an error or a dropped call ends the download.
         let Some(mut body) = self.body.take() else {
             return Ok(None);
         };
@@ -94,7 +95,7 @@ impl Download {
     }
 }
 
-/// Reads the whole body, and stops as soon as it exceeds `max_body`.
+/// Reads the whole body, and stops as soon as the body exceeds `max_body` bytes.
 pub(super) async fn read(
     url: Url,
     response: Response<Incoming>,
@@ -119,8 +120,8 @@ pub(super) async fn read(
     })
 }
 
-/// Refuses by `Content-Length` alone where it can. It is no more than a hint: what arrives is
-/// counted all the same.
+/// Refuses a body whose `Content-Length` exceeds the limit. The bytes that arrive are counted all the
+/// same, since `Content-Length` may be absent.
 fn check_announced(body: &Body, limit: u64) -> Result<(), FetchError> {
     match body.length() {
         Some(length) if length > limit => Err(FetchError::BodyTooLarge(limit)),
@@ -148,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_is_seconds_or_a_date() {
+    fn retry_after_is_seconds_or_a_date() {
         let after = |text: &str| {
             let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
             retry_after(&headers, 1_900_000_000_000).map(|wait| wait.as_secs())

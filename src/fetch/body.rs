@@ -16,16 +16,16 @@ use tokio_util::io::StreamReader;
 
 use super::error::FetchError;
 
-/// What [`Encoding`] understands, for `Accept-Encoding`.
+/// The encodings that [`Encoding`] supports, for `Accept-Encoding`.
 pub(super) const ENCODINGS: HeaderValue = HeaderValue::from_static("gzip, br, deflate");
 
-/// How many encodings on top of each other are undone.
+/// The most encodings of one body, applied one after the other.
 const MAX_ENCODINGS: usize = 5;
 
-/// Encodings that change a body and are not understood here: those that are registered for HTTP,
-/// and compressions that servers name although they are not. Any other word says nothing about the
+/// Encodings that change a body and are not supported here: encodings registered for HTTP, and
+/// compressions that servers name without a registration. Any other word says nothing about the
 /// body's form: servers write character sets, `none` and `aws-chunked` there.
-const NOT_UNDERSTOOD: &[&str] = &[
+const UNSUPPORTED: &[&str] = &[
     "zstd",
     "x-zstd",
     "compress",
@@ -52,10 +52,10 @@ const NOT_UNDERSTOOD: &[&str] = &[
     "x-zip",
 ];
 
-/// The size of a decompressed piece, and so of what is held beside the decoder's own window.
+/// The size of a decompressed piece in bytes. A decoder holds one piece beside its own window.
 const PIECE: usize = 16 * 1024;
 
-/// What every gzip member begins with (RFC 1952).
+/// The first byte of every gzip member (RFC 1952).
 const GZIP_MAGIC: u8 = 0x1f;
 
 type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
@@ -70,8 +70,8 @@ pub(super) struct Body {
 impl Body {
     /// # Errors
     ///
-    /// The body has an encoding that was not asked for. Handing it on as it is would make a parser
-    /// complain about what is no fault of its input.
+    /// The body has an encoding that the request did not offer. Without this error a parser of the
+    /// compressed bytes would report a fault of the input.
     pub(super) fn new(headers: &HeaderMap, body: Incoming) -> Result<Self, FetchError> {
         let encodings = encodings(headers)?;
         let length = body.size_hint().exact();
@@ -81,22 +81,22 @@ impl Body {
         let pieces: Pieces = Box::pin(transfer);
         Ok(Self {
             length: length.filter(|_| encodings.is_empty()),
-            // What was put on last is undone first.
-            pieces: encodings.into_iter().rev().fold(pieces, undo),
+            // The encoding that was applied last is decoded first.
+            pieces: encodings.into_iter().rev().fold(pieces, decode),
         })
     }
 
-    /// The announced length of the body, where it is the length of what will be read.
+    /// The announced length of the body, or `None` if the decompressed length may differ.
     pub(super) fn length(&self) -> Option<u64> {
         self.length
     }
 
-    /// The next piece, or `None` at the end. Not to be called again after an error.
+    /// The next piece, or `None` at the end. Must not be called again after an error.
     pub(super) async fn piece(&mut self) -> Result<Option<Bytes>, FetchError> {
         let Some(piece) = self.pieces.next().await else {
             return Ok(None);
         };
-        // An error is either that of the transfer, on its way through the decoders, or a decoder's.
+        // The decoders pass an error of the transfer on. Any other error is a decoder's own.
         let fault = |error: io::Error| error.downcast().unwrap_or(FetchError::BadEncoding);
         piece.map(Some).map_err(fault)
     }
@@ -109,28 +109,28 @@ enum Encoding {
     Deflate,
 }
 
-fn undo(packed: Pieces, encoding: Encoding) -> Pieces {
+fn decode(packed: Pieces, encoding: Encoding) -> Pieces {
     let source = Box::pin(StreamReader::new(packed));
     let start = Decoder::Start(encoding, source);
     Box::pin(stream::try_unfold(start, Decoder::piece))
 }
 
-/// One encoding on its way to be undone.
+/// The decoder of one encoding.
 enum Decoder {
     Start(Encoding, Source),
     Gzip(GzipDecoder<Source>),
     Brotli(BrotliDecoder<Source>),
     Zlib(ZlibDecoder<Source>),
     Deflate(DeflateDecoder<Source>),
-    /// What follows the compressed data.
+    /// Bytes after the end of the compressed data.
     Rest(Source),
 }
 
 impl Decoder {
     async fn piece(mut self) -> io::Result<Option<(Bytes, Self)>> {
         loop {
-            // A few bytes can be many empty pieces, and a decoder that never waits would keep the
-            // clock from being looked at.
+            // A few bytes can make many empty pieces. A decoder that never yields would keep the
+            // timeout from being checked.
             consume_budget().await;
             let mut piece = BytesMut::with_capacity(PIECE);
             let read = match &mut self {
@@ -139,8 +139,8 @@ impl Decoder {
                 Self::Brotli(decoder) => decoder.read_buf(&mut piece).await?,
                 Self::Zlib(decoder) => decoder.read_buf(&mut piece).await?,
                 Self::Deflate(decoder) => decoder.read_buf(&mut piece).await?,
-                // Left out, as gzip and browsers do, and yet read: the end of the transfer says
-                // whether it is whole, and lets the connection be used again.
+                // The rest is dropped, as gzip and browsers do, but read: only the end of the
+                // transfer shows that the body is complete, and frees the connection for reuse.
                 Self::Rest(source) => match source.fill_buf().await?.len() {
                     0 => return Ok(None),
                     length => {
@@ -156,15 +156,15 @@ impl Decoder {
         }
     }
 
-    /// What reads on where nothing is left to be read.
+    /// The decoder that reads on after this decoder's end.
     async fn next(self) -> io::Result<Self> {
         Ok(match self {
             Self::Start(encoding, mut source) => match source.fill_buf().await?.is_empty() {
-                // An answer without a body may still name an encoding.
+                // An answer without a body may name an encoding all the same.
                 true => Self::Rest(source),
                 false => Self::open(encoding, source).await?,
             },
-            // Log and export files are often many members in a row.
+            // Log and export files often consist of many gzip members.
             Self::Gzip(decoder) => {
                 let mut source = decoder.into_inner();
                 match source.fill_buf().await?.first() {
@@ -197,9 +197,9 @@ impl Decoder {
     }
 }
 
-/// True for the header of a zlib stream (RFC 1950, section 2.2). `deflate` means one, but servers
-/// send the bare stream as well (RFC 9110, section 8.4.1.2). No bare stream looks like this: it would
-/// begin with a stored block whose padding is not zero.
+/// True for the header of a zlib stream (RFC 1950, section 2.2). `deflate` means a zlib stream, but
+/// some servers send a bare deflate stream (RFC 9110, section 8.4.1.2). A bare stream with these bytes
+/// would begin with a stored block whose padding is not zero, so no bare stream looks like this.
 fn is_zlib(start: &[u8]) -> bool {
     match *start {
         [method, flags] => {
@@ -209,7 +209,7 @@ fn is_zlib(start: &[u8]) -> bool {
     }
 }
 
-/// The encodings of a body, in the order in which they were put on.
+/// The encodings of a body, in the order in which the server applied them.
 fn encodings(headers: &HeaderMap) -> Result<Vec<Encoding>, FetchError> {
     let values = headers.get_all(CONTENT_ENCODING).iter();
     let mut found = Vec::new();
@@ -219,7 +219,7 @@ fn encodings(headers: &HeaderMap) -> Result<Vec<Encoding>, FetchError> {
             b"gzip" | b"x-gzip" => Encoding::Gzip,
             b"br" => Encoding::Brotli,
             b"deflate" => Encoding::Deflate,
-            other => match NOT_UNDERSTOOD.iter().find(|name| name.as_bytes() == other) {
+            other => match UNSUPPORTED.iter().find(|name| name.as_bytes() == other) {
                 Some(name) => return Err(FetchError::UnknownEncoding(name)),
                 None => continue,
             },

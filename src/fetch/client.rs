@@ -1,4 +1,4 @@
-//! The HTTP clients, made when they are first needed.
+//! The HTTP clients, each built at its first use.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::address::is_forbidden;
 use super::body::ENCODINGS;
 use super::connect::Connector;
 use super::error::FetchError;
-use super::resolve::{Checked, Resolve, Rule, System, Together};
+use super::resolve::{Checked, Resolve, Rule, SharedLookUps, System};
 use super::target::{Route, Target};
 use super::{Limits, MAX_HEADERS};
 use crate::aws;
@@ -26,19 +26,18 @@ use crate::aws;
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("async-service/", env!("CARGO_PKG_VERSION")));
 
-/// JSON first, since that is what `/fetch/` and the upstream answer with; anything else for jobs
-/// that read CSV or text.
+/// JSON first, for `/fetch/` and the users' upstream; anything else for jobs that read CSV or text.
 const ACCEPT_JSON_FIRST: HeaderValue = HeaderValue::from_static("application/json, */*;q=0.8");
 
-/// How long an unused connection is kept. Short, since the environment of a Lambda function is
-/// frozen between invocations and many servers close after a minute or less.
+/// How long an unused connection is kept. Short, since Lambda freezes the process between invocations
+/// and many servers close a connection after a minute or less.
 const POOL_IDLE: Duration = Duration::from_secs(30);
 
-/// The outside world as a fetcher sees it; tests put their own in its place.
+/// The network of a fetcher. Tests replace it by a network of their own.
 pub(super) struct Network {
     pub(super) resolver: Arc<dyn Resolve>,
     pub(super) is_forbidden: Rule,
-    /// Certificates that are trusted beside the system's.
+    /// Root certificates trusted in addition to the system's.
     pub(super) extra_roots: Vec<CertificateDer<'static>>,
 }
 
@@ -52,8 +51,9 @@ impl Default for Network {
     }
 }
 
-/// Connections are pairs per route, so that the pool of one never serves the other: a connection
-/// that was opened without a check, to an allowed `host:port`, cannot be taken for a checked one.
+/// The clients of a fetcher. Each [`Route`] has clients, and so a connection pool, of its own: a
+/// connection that was opened without a check, to an allowed `host:port`, never serves a checked
+/// request.
 pub(super) struct Clients {
     network: Network,
     connect_timeout: Duration,
@@ -62,8 +62,8 @@ pub(super) struct Clients {
     open: BySchemes,
 }
 
-/// The client for `http` trusts no certificate, and so need not read any: that is nine tenths of what
-/// making a client costs, and of what a first fetch does.
+/// Clients by the scheme of the URL. The client for `http` needs no certificates: reading the
+/// certificates is nine tenths of the cost of building a client, and of a first fetch.
 #[derive(Default)]
 struct BySchemes {
     http: OnceLock<Result<Pair, FetchError>>,
@@ -74,15 +74,15 @@ type HttpClient = Client<Connector, Empty<Bytes>>;
 
 /// Two clients that connect in the same way.
 struct Pair {
-    /// Keeps its connections and uses them again.
+    /// Keeps and reuses connections.
     pooled: HttpClient,
-    /// Opens a connection for each request.
+    /// Opens a new connection for each request.
     fresh: HttpClient,
 }
 
 impl Clients {
     pub(super) fn new(limits: &Limits, network: Network) -> Self {
-        let resolver = Arc::new(Together::new(network.resolver));
+        let resolver = Arc::new(SharedLookUps::new(network.resolver));
         Self {
             network: Network {
                 resolver,
@@ -99,9 +99,9 @@ impl Clients {
         self.network.is_forbidden
     }
 
-    /// Makes one request, without following a redirect. A connection that ends before the answer
-    /// begins is replaced once, by a new one: a server may close an idle connection at the very
-    /// moment that the request is on its way, and a `GET` may be repeated (RFC 9110, 9.2.2).
+    /// Makes one request, without following a redirect. If the connection ends before the answer
+    /// begins, the request is repeated once, over a new connection: a server may close an idle
+    /// connection while the request is on its way, and a `GET` may be repeated (RFC 9110, 9.2.2).
     pub(super) async fn send(&self, target: &Target) -> Result<Response<Incoming>, FetchError> {
         let Pair { pooled, fresh } = self.pair(target)?;
         let response = match request(pooled, target).await {
@@ -112,8 +112,8 @@ impl Clients {
         Ok(response)
     }
 
-    /// Once more, with the address that the connection really has. Nothing is known that leads
-    /// here with a forbidden one; should something change below, no byte of its answer gets out.
+    /// Checks the peer address of the connection itself. No way is known to reach a forbidden address
+    /// here. The check makes sure that a change in the layers below leaks no byte of such an answer.
     fn check_peer(&self, route: Route, response: &Response<Incoming>) -> Result<(), FetchError> {
         let is_public = |peer: &HttpInfo| !self.rule()(peer.remote_addr().ip());
         match route == Route::Open || response.extensions().get().is_some_and(is_public) {
@@ -139,7 +139,7 @@ impl Clients {
         made.as_ref().map_err(Clone::clone)
     }
 
-    /// Reads the system's certificates (or those of `SSL_CERT_FILE`), which takes milliseconds.
+    /// Reads the system's certificates (or the file `SSL_CERT_FILE`), which takes milliseconds.
     fn roots(&self) -> Result<RootCertStore, FetchError> {
         let found = rustls_native_certs::load_native_certs();
         let mut roots = RootCertStore::empty();
@@ -200,7 +200,7 @@ mod tests {
     use crate::fetch::target::Scope;
 
     #[test]
-    fn certificates_are_read_for_https_alone() {
+    fn only_https_reads_certificates() {
         let clients = Clients::new(&Limits::default(), Network::default());
         let base = "http://127.0.0.1/";
         let trusted = Scope::Trusted(base.parse::<url::Url>().unwrap().origin());

@@ -1,5 +1,4 @@
-//! The connections of a fetcher: the name is resolved and judged, then come TCP and TLS, all of it
-//! within one time.
+//! The connections of a fetcher: name resolution with its check, TCP and TLS, all within one timeout.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -19,12 +18,12 @@ use tower_service::Service;
 
 use super::resolve::{BoxError, Resolve};
 
-/// No connection within the time for it.
+/// The connect timeout passed before the connection was open.
 #[derive(Debug, thiserror::Error)]
-#[error("the connection was not there in time")]
-pub(super) struct TooSlow;
+#[error("the connection was not opened in time")]
+pub(super) struct ConnectTimeout;
 
-/// A name without an address, or that must not be resolved.
+/// A name without an address, or with a forbidden address.
 #[derive(Debug, thiserror::Error)]
 #[error("the name was not resolved")]
 pub(super) struct Unresolved(#[source] BoxError);
@@ -32,16 +31,16 @@ pub(super) struct Unresolved(#[source] BoxError);
 /// Connects to the host of a URI.
 #[derive(Clone)]
 pub(super) struct Connector {
-    inner: HttpsConnector<HttpConnector<Names>>,
+    inner: HttpsConnector<HttpConnector<NameService>>,
     limit: Duration,
 }
 
 impl Connector {
     pub(super) fn new(resolver: Arc<dyn Resolve>, tls: ClientConfig, limit: Duration) -> Self {
-        let mut tcp = HttpConnector::new_with_resolver(Names(resolver));
+        let mut tcp = HttpConnector::new_with_resolver(NameService(resolver));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        // Shared among the addresses of a name, so that a dead one leaves time for the next.
+        // Divided among the addresses of a name, so that a dead address leaves time for the next.
         tcp.set_connect_timeout(Some(limit));
         let inner = (tcp, tls).into();
         Self { inner, limit }
@@ -59,15 +58,15 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let connecting = timeout(self.limit, self.inner.call(uri));
-        Box::pin(async move { connecting.await.map_err(|_| TooSlow)? })
+        Box::pin(async move { connecting.await.map_err(|_| ConnectTimeout)? })
     }
 }
 
-/// The resolver, as the connector asks it. Port 0 stands for the port of the URI.
+/// The resolver as a service for the connector. Port 0 stands for the port of the URI.
 #[derive(Clone)]
-struct Names(Arc<dyn Resolve>);
+struct NameService(Arc<dyn Resolve>);
 
-impl Service<Name> for Names {
+impl Service<Name> for NameService {
     type Response = std::vec::IntoIter<SocketAddr>;
     type Error = Unresolved;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Unresolved>> + Send>>;

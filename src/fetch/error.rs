@@ -1,16 +1,16 @@
-//! Why a fetch failed, and what the service answers then.
+//! The errors of a fetch, and the HTTP status of each.
 
 use std::error::Error as StdError;
 use std::io;
 
 use hyper_util::client::legacy::Error as ClientError;
 
-use super::connect::{TooSlow, Unresolved};
+use super::connect::{ConnectTimeout, Unresolved};
 use super::resolve::ForbiddenName;
 use super::{MAX_HEAD, MAX_HEADERS};
 
-/// Why a fetch failed. The message is meant for the API's user: it says what was wrong with the
-/// URL or the answer, and tells no address that a name resolved to.
+/// Why a fetch failed. The message is for the caller of the API: it names the fault of the URL or of
+/// the answer, and never the address of a resolved name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {
@@ -26,13 +26,13 @@ pub enum FetchError {
     /// The URL, or a redirect on its way, leads to an address that is not public.
     #[error("The URL leads to an address that this service must not fetch")]
     ForbiddenAddress,
-    /// A trusted fetcher was asked for a URL of another origin than its own.
+    /// A trusted fetcher was given a URL of another origin.
     #[error("The URL is not one of the configured upstream")]
     ForeignOrigin,
     /// More redirects than [`Limits::max_redirects`](super::Limits::max_redirects).
     #[error("The URL redirects more than {0} times")]
     TooManyRedirects(usize),
-    /// A redirect to something that cannot be fetched.
+    /// A redirect to a URL that cannot be fetched.
     #[error("The URL redirects to a place that cannot be fetched: {0}")]
     BadRedirect(&'static str),
     /// The host's name has no address.
@@ -44,7 +44,7 @@ pub enum FetchError {
     /// No trusted TLS connection.
     #[error("A trusted TLS connection to the host of the URL was not possible: {0}")]
     Tls(&'static str),
-    /// The time for connecting, for the whole fetch, or for the next piece of a download ran out.
+    /// The timeout of connecting, of the whole fetch, or of the next piece of a download passed.
     #[error("The URL did not answer in time")]
     Timeout,
     /// The connection ended before the answer did.
@@ -58,26 +58,26 @@ pub enum FetchError {
         "The answer has more than {MAX_HEADERS} headers, or they are larger than {MAX_HEAD} bytes"
     )]
     HeadersTooLarge,
-    /// The body, decompressed, is larger than so many bytes.
+    /// The decompressed body is larger than this limit in bytes.
     #[error("The answer's body is larger than {0} bytes")]
     BodyTooLarge(u64),
     /// The body's compression is broken.
     #[error("The answer's body is not in the encoding that its Content-Encoding names, or is cut")]
     BadEncoding,
-    /// The body has an encoding that was not asked for.
+    /// The body has an encoding that the request did not offer.
     #[error("The answer's body has the encoding {0}, and only gzip, br and deflate were asked for")]
     UnknownEncoding(&'static str),
-    /// The body has more encodings on top of each other.
+    /// The body has more encodings, applied one after the other, than this limit.
     #[error("The answer's body has more than {0} encodings on top of each other")]
     TooManyEncodings(usize),
-    /// This service cannot make requests: for one, its machine has no certificate store.
+    /// This service cannot make requests, for example because the system has no certificates.
     #[error("This service is not able to fetch URLs")]
     Setup,
 }
 
 impl FetchError {
-    /// The HTTP status that the service answers: 4xx where the caller's URL is at fault, 502 or
-    /// 504 where the other side is, 500 where this service is.
+    /// The HTTP status of this service's answer: 4xx for a fault of the caller's URL, 502 or 504 for
+    /// a fault of the URL's server, 500 for a fault of this service.
     pub fn status(&self) -> u16 {
         match self {
             Self::InvalidUrl(_) | Self::UnsupportedScheme | Self::Credentials => 400,
@@ -88,7 +88,7 @@ impl FetchError {
         }
     }
 
-    /// A word for machines that does not change when a message does.
+    /// A stable name of the error for programs. It stays when the message changes.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::InvalidUrl(_) => "invalid_url",
@@ -113,7 +113,7 @@ impl FetchError {
         }
     }
 
-    /// True where the same URL may well work a little later.
+    /// True if a later fetch of the same URL may succeed.
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
@@ -121,13 +121,13 @@ impl FetchError {
         )
     }
 
-    /// What an error of the client means. Judges by the types in the chain of causes, never by their
-    /// text.
+    /// The meaning of an error of the HTTP client, by the types in its chain of causes and never by
+    /// their texts.
     pub(super) fn of(error: &(dyn StdError + 'static)) -> Self {
         let client = error.downcast_ref::<ClientError>();
         if find::<ForbiddenName>(error).is_some() {
             Self::ForbiddenAddress
-        } else if find::<TooSlow>(error).is_some() {
+        } else if find::<ConnectTimeout>(error).is_some() {
             Self::Timeout
         } else if let Some(tls) = find::<rustls::Error>(error) {
             tls_fault(tls)
@@ -142,8 +142,8 @@ impl FetchError {
         }
     }
 
-    /// The same fault in the target of a redirect, which is the upstream's and not the caller's. A
-    /// forbidden address stays what it is: the caller may have set up the redirect.
+    /// This error for the target of a redirect, which is a fault of the URL's server and not of the
+    /// caller. A forbidden address keeps its error: the caller may have set up the redirect.
     pub(super) fn of_redirect(self) -> Self {
         match self {
             Self::InvalidUrl(reason) => Self::BadRedirect(reason),
@@ -174,7 +174,7 @@ fn http_fault(error: &hyper::Error) -> FetchError {
     if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
         return FetchError::Interrupted;
     }
-    // A broken chunk size is an I/O error of kind InvalidInput or InvalidData to the HTTP/1 decoder.
+    // The HTTP/1 decoder reports a broken chunk size as an I/O error of these two kinds.
     match find::<io::Error>(error).map(io::Error::kind) {
         Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) | None => {
             FetchError::Protocol
@@ -183,8 +183,8 @@ fn http_fault(error: &hyper::Error) -> FetchError {
     }
 }
 
-/// The first error of type `E` in a chain of causes. An I/O error hides the error it wraps from
-/// `source()`, so that one is looked into as well.
+/// The first error of type `E` in a chain of causes. `source()` skips the error inside of an I/O
+/// error, so that inner error is visited too.
 fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     let mut next = Some(error);
     while let Some(error) = next {

@@ -1,4 +1,4 @@
-//! What is looked at in the head of an answer.
+//! Checks the head of an answer, and reads its headers.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use super::MAX_HEAD;
 use super::error::FetchError;
 
-/// Refuses a head that is too large, or that leaves open where the body begins or how it is sent.
+/// Refuses a head that is too large, and a head that leaves the form of the body open.
 pub(super) fn check<B>(response: &Response<B>) -> Result<(), FetchError> {
     let headers = response.headers();
     let sizes = headers
@@ -17,14 +17,15 @@ pub(super) fn check<B>(response: &Response<B>) -> Result<(), FetchError> {
     if sizes.sum::<usize>() > MAX_HEAD {
         return Err(FetchError::HeadersTooLarge);
     }
-    // Nobody asked for another protocol.
+    // No request asks for another protocol.
     if response.status() == StatusCode::SWITCHING_PROTOCOLS || !is_plain_or_chunked(headers) {
         return Err(FetchError::Protocol);
     }
     Ok(())
 }
 
-/// The client undoes `chunked`, once, and hands any other transfer coding on as if it were the body.
+/// Whether the client decodes the body. The client decodes `chunked` once, and passes any other
+/// transfer coding on as the body.
 fn is_plain_or_chunked(headers: &HeaderMap) -> bool {
     let values = headers.get_all(TRANSFER_ENCODING).iter();
     let mut codings = values
@@ -38,7 +39,7 @@ fn is_plain_or_chunked(headers: &HeaderMap) -> bool {
     first.is_none_or(is_known) && codings.next().is_none()
 }
 
-/// Where an answer redirects to.
+/// The target of a redirect.
 pub(super) fn location<B>(response: &Response<B>) -> Option<Cow<'_, str>> {
     let is_redirect = matches!(
         response.status(),
@@ -52,7 +53,7 @@ pub(super) fn location<B>(response: &Response<B>) -> Option<Cow<'_, str>> {
     Some(text(location))
 }
 
-/// A header's value as text: UTF-8, or else Latin-1, which HTTP once said that headers are.
+/// The value of a header as text: UTF-8, or else Latin-1, the encoding of headers in older HTTP.
 pub(super) fn text(value: &HeaderValue) -> Cow<'_, str> {
     match std::str::from_utf8(value.as_bytes()) {
         Ok(text) => text.into(),

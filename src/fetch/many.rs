@@ -1,8 +1,8 @@
-//! Many URLs at once.
+//! Fetches many URLs at once.
 //!
-//! Each fetch is a task of its own, so that its clock and its sockets run on while the reader of
-//! the stream does something else. A task's result stays in its place until it is read, which
-//! bounds the bodies in memory by the number of places.
+//! Each fetch is a Tokio task, so that its timeout and its sockets go on while the reader of the
+//! stream does something else. A fetch holds its slot until its result is read. The number of slots
+//! therefore limits the number of bodies in memory.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use super::answer::Fetched;
 use super::error::FetchError;
 use super::{Fetcher, target};
 
-/// One result of [`Fetcher::fetch_many`]: the URL's place in the list, and what came of it.
+/// One result of [`Fetcher::fetch_many`]: the URL's index in the list, and its answer or error.
 pub type Numbered = (usize, Result<Fetched, FetchError>);
 
 /// The stream of [`Fetcher::fetch_many`].
@@ -25,14 +25,15 @@ pub type Numbered = (usize, Result<Fetched, FetchError>);
 pub struct FetchMany {
     fetcher: Fetcher,
     hosts: HashMap<Arc<str>, Host>,
-    /// The hosts that have both a URL waiting and a free place, each once. The first one starts
-    /// its next URL and goes to the back.
+    /// The hosts with a waiting URL and a free slot, each host once. The first host starts its next
+    /// URL and moves to the back.
     ready: VecDeque<Arc<str>>,
-    /// What was refused without a request.
+    /// The URLs refused without a request.
     refused: VecDeque<(usize, FetchError)>,
     tasks: JoinSet<Result<Fetched, FetchError>>,
     running: HashMap<Id, (usize, Arc<str>)>,
-    left: usize,
+    /// The number of results not read yet.
+    remaining: usize,
 }
 
 #[derive(Default)]
@@ -50,26 +51,26 @@ impl FetchMany {
             refused: VecDeque::new(),
             tasks: JoinSet::new(),
             running: HashMap::new(),
-            left: 0,
+            remaining: 0,
         };
-        for (place, url) in urls.enumerate() {
-            many.add(place, url);
+        for (index, url) in urls.enumerate() {
+            many.add(index, url);
         }
         many
     }
 
-    fn add(&mut self, place: usize, url: String) {
-        self.left += 1;
+    fn add(&mut self, index: usize, url: String) {
+        self.remaining += 1;
         let url = match target::parse(&url) {
             Ok(url) => url,
-            Err(error) => return self.refused.push_back((place, error)),
+            Err(error) => return self.refused.push_back((index, error)),
         };
         let key = host_key(&url);
         match self.hosts.get_mut(key.as_str()) {
-            Some(host) => host.waiting.push_back((place, url)),
+            Some(host) => host.waiting.push_back((index, url)),
             None => {
                 let key: Arc<str> = key.into();
-                let waiting = VecDeque::from([(place, url)]);
+                let waiting = VecDeque::from([(index, url)]);
                 self.hosts.insert(
                     key.clone(),
                     Host {
@@ -82,7 +83,7 @@ impl FetchMany {
         }
     }
 
-    /// Starts fetches until the places are taken or every host has its share.
+    /// Starts fetches until no slot is free or every host has its share.
     fn start(&mut self) {
         let limits = &self.fetcher.shared.limits;
         let (total, per_host) = (
@@ -95,7 +96,7 @@ impl FetchMany {
             let Some(host) = self.hosts.get_mut(&key) else {
                 continue;
             };
-            let Some((place, url)) = host.waiting.pop_front() else {
+            let Some((index, url)) = host.waiting.pop_front() else {
                 continue;
             };
             host.running += 1;
@@ -103,13 +104,13 @@ impl FetchMany {
                 self.ready.push_back(key.clone());
             }
             let task = self.tasks.spawn(fetch(self.fetcher.clone(), url));
-            self.running.insert(task.id(), (place, key));
+            self.running.insert(task.id(), (index, key));
         }
     }
 
-    /// Gives the place of a finished task back to its host.
+    /// Frees the host's slot of a finished fetch, and gives the index of its URL.
     fn finish(&mut self, id: Id) -> Option<usize> {
-        let (place, key) = self.running.remove(&id)?;
+        let (index, key) = self.running.remove(&id)?;
         let per_host = self.fetcher.shared.limits.per_host_concurrency.max(1);
         let host = self.hosts.get_mut(&key)?;
         let was_full = host.running == per_host;
@@ -119,7 +120,7 @@ impl FetchMany {
         } else if host.running == 0 && host.waiting.is_empty() {
             self.hosts.remove(&key);
         }
-        Some(place)
+        Some(index)
     }
 }
 
@@ -128,47 +129,47 @@ impl Stream for FetchMany {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Numbered>> {
         self.start();
-        if let Some((place, error)) = self.refused.pop_front() {
-            self.left -= 1;
-            return Poll::Ready(Some((place, Err(error))));
+        if let Some((index, error)) = self.refused.pop_front() {
+            self.remaining -= 1;
+            return Poll::Ready(Some((index, Err(error))));
         }
         while let Some(done) = ready!(self.tasks.poll_join_next_with_id(context)) {
-            let (id, result) = done.unwrap_or_else(|lost| (lost.id(), Err(died(&lost))));
-            let Some(place) = self.finish(id) else {
+            let (id, result) = done.unwrap_or_else(|lost| (lost.id(), Err(panicked(&lost))));
+            let Some(index) = self.finish(id) else {
                 continue;
             };
-            self.left -= 1;
+            self.remaining -= 1;
             self.start();
-            return Poll::Ready(Some((place, result)));
+            return Poll::Ready(Some((index, result)));
         }
         Poll::Ready(None)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
+        (self.remaining, Some(self.remaining))
     }
 }
 
 async fn fetch(fetcher: Fetcher, url: Url) -> Result<Fetched, FetchError> {
-    // The wait for a place that another stream holds does not count as the host's slowness. The
+    // The timeout of the fetch begins after the wait for a slot, which another stream may hold. The
     // semaphore is never closed.
-    let _place = fetcher
+    let _slot = fetcher
         .shared
-        .places
+        .slots
         .acquire()
         .await
         .map_err(|_| FetchError::Setup)?;
     fetcher.get_parsed(Ok(url)).await
 }
 
-/// A fetch that panicked is one failed URL, not the end of all others.
-fn died(lost: &JoinError) -> FetchError {
-    tracing::error!(error = %lost, "a fetch did not come to its end");
+/// The error of a fetch that panicked. The fetches of the other URLs go on.
+fn panicked(lost: &JoinError) -> FetchError {
+    tracing::error!(error = %lost, "a fetch panicked");
     FetchError::Protocol
 }
 
-/// URLs of one host and port share that host's places. Redirects are not known beforehand and
-/// count for the host that they came from.
+/// The key of a URL's host and port, whose URLs share slots. A redirect counts for the host of the
+/// first URL, since its target is not known beforehand.
 fn host_key(url: &Url) -> String {
     let port = url.port_or_known_default().unwrap_or_default();
     format!("{}:{port}", url.host_str().unwrap_or_default())

@@ -1,12 +1,12 @@
-//! What is counted of outbound calls.
+//! The metrics of outbound calls.
 
 use std::time::Duration;
 
 use super::FetchError;
 use crate::emf::{Set, count, emit, milliseconds};
 
-/// A call to another service ended, with a status or without: `UpstreamCalls` by what became of it,
-/// and `UpstreamTime`. `target` is a word for the kind of service, not its address.
+/// Counts a call to another service: `UpstreamCalls` by its outcome, and `UpstreamTime`. `target` is
+/// the kind of service (`url` or `upstream`), not an address.
 pub fn called(target: &'static str, answered: Result<u16, &FetchError>, time: Duration) {
     let dimensions = [("Outcome", outcome(answered)), ("Target", target)];
     emit(&[
@@ -21,7 +21,7 @@ fn outcome(answered: Result<u16, &FetchError>) -> &'static str {
         Ok(400..) => "4xx",
         Ok(_) => "ok",
         Err(FetchError::Timeout) => "timeout",
-        // Nobody was called, or not to the end: the URL was at fault.
+        // The URL was at fault: no call was made, or none to the end of the redirects.
         Err(error) if error.status() < 500 => "refused",
         Err(_) => "failed",
     }

@@ -1,22 +1,22 @@
-//! Outbound HTTP: the one place that makes calls for a URL that somebody else wrote.
+//! Outbound HTTP: the only module that calls URLs written by callers and other services.
 //!
-//! Such a URL is a request to use this service's place in the network, so nothing about it is
-//! trusted:
+//! Such a URL could reach hosts that only this service can reach (server-side request forgery), so
+//! nothing in the URL is trusted:
 //!
 //! * Only `http` and `https`, no credentials, no port 0, at most [`MAX_URL`] bytes.
-//! * Only public addresses (see [`is_forbidden`]). A literal address is judged in the URL, a name
-//!   when it is resolved, and the address that was judged is the one connected to. Redirects are
-//!   followed by hand and each one is judged anew. An [`AllowList`] opens named hosts.
-//! * Bounds on the time, the redirects, the head and the body after decompression, all while
-//!   streaming: no answer is held in memory before it is measured.
-//! * No header of a caller, no cookie, no `Referer`, no proxy of the environment.
+//! * Only public addresses (see [`is_forbidden`]). A literal address is checked in the URL, a name
+//!   when it is resolved. The client connects to the checked address. The target of each redirect is
+//!   checked like the first URL. An [`AllowList`] permits named hosts.
+//! * Limits on the time, the redirects, the head and the decompressed body. The limits hold while an
+//!   answer streams in: no answer is in memory before its size is checked.
+//! * No header of a caller, no cookie, no `Referer`, no proxy from the environment.
 //!
-//! A [`Fetcher`] lives as long as the process and with it a pool of connections. A pooled
-//! connection goes to an address that was judged when it was opened. Only `GET` is made.
+//! A [`Fetcher`] and its pool of connections live as long as the process. A pooled connection goes to
+//! an address that was checked when the connection was opened. `GET` is the only method.
 //!
-//! Data flows down this list: `target` judges a URL, `client` sends (`connect` opens connections,
-//! `resolve` judges the addresses), `head` and `body` read and decompress, `answer` keeps to the
-//! bounds, `many` does it for many URLs at once.
+//! The modules in the order of a fetch: `target` checks a URL, `client` sends the request (`connect`
+//! opens connections, `resolve` checks addresses), `head` and `body` read and decompress, `answer`
+//! enforces the limits, `many` fetches many URLs at once.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -55,31 +55,31 @@ mod tests;
 /// The largest head of an answer, in bytes of its header names and values.
 pub const MAX_HEAD: usize = 64 * 1024;
 
-/// How many headers an answer may have.
+/// The most headers of an answer.
 pub const MAX_HEADERS: usize = 256;
 
-/// What one fetch, and all fetches together, may use. [`Limits::default`] fits a Lambda function
+/// The limits of one fetch, and of all fetches together. [`Limits::default`] fits a Lambda function
 /// behind an API Gateway.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// For one connection: name resolution, TCP and TLS together. Default 5 s.
+    /// The longest time of opening a connection: name resolution, TCP and TLS together. Default 5 s.
     pub connect_timeout: Duration,
-    /// For one [`Fetcher::get`] from its start to the last byte, redirects included, and for
-    /// [`Fetcher::open`] until the head of the answer is there. Default 10 s, since an API Gateway
-    /// gives up after 30 s.
+    /// The longest time of one [`Fetcher::get`] from its start to the last byte, redirects included,
+    /// and of [`Fetcher::open`] until the head of the answer is complete. Default 10 s, since an API
+    /// Gateway answers 504 after 30 s.
     pub timeout: Duration,
-    /// For the next piece of a [`Download`]. Default 10 s.
+    /// The longest wait for the next piece of a [`Download`]. Default 10 s.
     pub idle_timeout: Duration,
     /// The largest body of a [`Fetcher::get`], in bytes after decompression. Default 5 MiB, since a
-    /// Lambda answer stops at 6 MB.
+    /// Lambda function may answer at most 6 MB.
     pub max_body: usize,
-    /// How many redirects are followed. Default 5.
+    /// The most redirects of one fetch. Default 5.
     pub max_redirects: usize,
-    /// How many fetches of all [`Fetcher::fetch_many`] streams of a fetcher run at once. A stream
-    /// holds at most so many bodies in memory. Default 64.
+    /// The most concurrent fetches of all [`Fetcher::fetch_many`] streams of a fetcher, and the most
+    /// bodies of a stream in memory. Default 64.
     pub total_concurrency: usize,
-    /// How many fetches of one stream go to one host and port at once. Default 16, so that a slow
-    /// host leaves three quarters of the places to others.
+    /// The most concurrent fetches of one stream from one host and port. Default 16, so that a slow
+    /// host leaves three quarters of the slots to other hosts.
     pub per_host_concurrency: usize,
 }
 
@@ -97,8 +97,8 @@ impl Default for Limits {
     }
 }
 
-/// Fetches URLs. Cheap to make and to clone: clones share one connection pool, the HTTP client is
-/// only made at the first fetch, and the system's certificates are only read for the first of `https`.
+/// Fetches URLs. Cheap to build and to clone: clones share one connection pool, the first fetch builds
+/// the HTTP client, and the first `https` fetch reads the system's certificates.
 ///
 /// A fetcher belongs to one Tokio runtime, since the runtime drives its pooled connections.
 #[derive(Clone)]
@@ -110,23 +110,22 @@ struct Shared {
     limits: Limits,
     scope: Scope,
     clients: Clients,
-    /// Places for the fetches of `fetch_many`.
-    places: Arc<Semaphore>,
+    /// The slots of all `fetch_many` streams.
+    slots: Arc<Semaphore>,
 }
 
 impl Fetcher {
-    /// For URLs that come from outside: public addresses, and the hosts of the allow-list.
+    /// A fetcher for callers' URLs: public addresses, and the hosts of the allow-list.
     pub fn public(limits: Limits, allow: AllowList) -> Self {
         Self::new(limits, Scope::Public(allow), Network::default())
     }
 
-    /// For an upstream of the operator's own, which may have a private address. Only URLs with the
-    /// scheme, host and port of `base` are fetched, whatever ends up in them, and no redirect is
-    /// followed to another origin.
+    /// A fetcher for the operator's upstream, which may have a private address. Only URLs with the
+    /// scheme, host and port of `base` are fetched, and no redirect to another origin is followed.
     ///
     /// # Errors
     ///
-    /// `base` is no http or https URL, or has credentials.
+    /// `base` is not an http or https URL, or has credentials.
     pub fn trusted(limits: Limits, base: &str) -> Result<Self, FetchError> {
         Self::trusted_in(limits, base, Network::default())
     }
@@ -139,25 +138,25 @@ impl Fetcher {
 
     fn new(limits: Limits, scope: Scope, network: Network) -> Self {
         // More permits than a semaphore can have would panic.
-        let places = limits.total_concurrency.clamp(1, Semaphore::MAX_PERMITS);
+        let slots = limits.total_concurrency.clamp(1, Semaphore::MAX_PERMITS);
         let clients = Clients::new(&limits, network);
-        let places = Arc::new(Semaphore::new(places));
+        let slots = Arc::new(Semaphore::new(slots));
         Self {
             shared: Arc::new(Shared {
                 limits,
                 scope,
                 clients,
-                places,
+                slots,
             }),
         }
     }
 
-    /// Fetches one URL, following redirects, and returns the last answer whatever its status: what
-    /// a 404 means is for the caller to say. A redirect status without `Location` is an answer too.
+    /// Fetches one URL, follows redirects, and returns the last answer whatever its status. A redirect
+    /// status without `Location` counts as an answer.
     ///
     /// # Errors
     ///
-    /// See [`FetchError`]; each bound of the [`Limits`] has its own.
+    /// See [`FetchError`]. Each of the [`Limits`] has an error of its own.
     pub async fn get(&self, url: &str) -> Result<Fetched, FetchError> {
         self.get_parsed(target::parse(url)).await
     }
@@ -181,12 +180,12 @@ impl Fetcher {
             .map_err(|_| FetchError::Timeout)?
     }
 
-    /// Opens one URL and leaves the body to be read piece by piece, up to `max_body` bytes after
-    /// decompression. The total time is not bounded, only the wait for each piece.
+    /// Requests one URL and returns its body as pieces to be read, up to `max_body` bytes after
+    /// decompression. The total time is not limited, only the wait for each piece.
     ///
     /// # Errors
     ///
-    /// As [`Fetcher::get`], until the head of the answer is there.
+    /// As [`Fetcher::get`], until the head of the answer is complete.
     pub async fn open(&self, url: &str, max_body: u64) -> Result<Download, FetchError> {
         let started = Instant::now();
         let opened = self.open_unmeasured(url, max_body).await;
@@ -203,10 +202,10 @@ impl Fetcher {
         Download::new(url, response, max_body, limits.idle_timeout)
     }
 
-    /// Fetches many URLs at once. The stream gives each URL's place in the list and its result, in
-    /// the order in which they finish. Bounded in total and per host, see [`Limits`]; a slow host
-    /// does not hold up the others, and a slow reader of the stream only delays new fetches.
-    /// Dropping the stream ends what is under way.
+    /// Fetches many URLs at once. The stream gives each URL's index in the list and its result, in
+    /// the order in which the fetches finish. The concurrency is limited in total and per host, see
+    /// [`Limits`]. A slow host does not delay other hosts, and a slow reader of the stream only delays
+    /// new fetches. Dropping the stream cancels the running fetches.
     pub fn fetch_many<I>(&self, urls: I) -> FetchMany
     where
         I: IntoIterator,
@@ -227,7 +226,7 @@ impl Fetcher {
         Target::new(url, &self.shared.scope, self.shared.clients.rule())
     }
 
-    /// Requests a target and what it redirects to, until an answer is not a redirect.
+    /// Requests a target and follows its redirects, until an answer is not a redirect.
     async fn follow(&self, mut target: Target) -> Result<(Url, Response<Incoming>), FetchError> {
         let Shared {
             limits,

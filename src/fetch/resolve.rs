@@ -1,7 +1,7 @@
-//! Name resolution that lets no forbidden address through.
+//! Name resolution that refuses forbidden addresses.
 //!
-//! The client connects to the very addresses that this resolver returns, so there is no second
-//! look-up between the check and the connection that a rebinding name could answer differently.
+//! The client connects to the addresses that this resolver returns. There is no second look-up between
+//! the check and the connection, so DNS rebinding cannot replace the checked address.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
@@ -12,23 +12,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::FutureExt;
 use futures_util::future::{Shared, WeakShared};
 
-/// Says whether an address must not be connected to.
+/// True for an address that must not be connected to.
 pub(super) type Rule = fn(IpAddr) -> bool;
 
-/// At most so many addresses of a name are tried, so that a name with hundreds of them does not
-/// turn one fetch into a scan.
+/// The most addresses of a name that are tried. A name with hundreds of addresses must not turn one
+/// fetch into a port scan.
 const MAX_ADDRESSES: usize = 8;
 
-/// A name that resolves to a forbidden address. It does not say to which.
+/// A name that resolves to a forbidden address. The error does not name the address.
 #[derive(Debug, thiserror::Error)]
 #[error("the name resolves to a forbidden address")]
 pub(super) struct ForbiddenName;
 
-/// The addresses of a name, when they are found.
+/// The look-up of a name's addresses.
 pub(super) type Resolving = Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, BoxError>> + Send>>;
 pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// Looks up names. A resolver chooses the address only, never the port.
+/// Looks up names. A resolver gives addresses only, never ports.
 pub(super) trait Resolve: Send + Sync {
     fn resolve(&self, name: &str) -> Resolving;
 }
@@ -46,7 +46,7 @@ impl Resolve for System {
     }
 }
 
-/// What a look-up found, for all who wait for it.
+/// The result of a look-up, shared by all waiting connections.
 type Found = Result<Vec<IpAddr>, Failed>;
 type LookUp = Pin<Box<dyn Future<Output = Found> + Send>>;
 
@@ -55,17 +55,17 @@ type LookUp = Pin<Box<dyn Future<Output = Found> + Send>>;
 #[error(transparent)]
 struct Failed(Arc<dyn StdError + Send + Sync>);
 
-/// From so many look-ups on, those that nobody waits for any more are forgotten.
-const REMEMBERED: usize = 128;
+/// From this number of look-ups on, finished look-ups are removed.
+const MAX_LOOK_UPS: usize = 128;
 
-/// Wraps a resolver and asks it once for all connections to a name that are opened at the same time.
-/// Nothing is kept beyond that: who asks later gets a new answer.
-pub(super) struct Together {
+/// Wraps a resolver, and makes one look-up for all connections to a name that open at the same time.
+/// Nothing is cached: a later connection makes a new look-up.
+pub(super) struct SharedLookUps {
     inner: Arc<dyn Resolve>,
     under_way: Mutex<HashMap<String, WeakShared<LookUp>>>,
 }
 
-impl Together {
+impl SharedLookUps {
     pub(super) fn new(inner: Arc<dyn Resolve>) -> Self {
         Self {
             inner,
@@ -73,17 +73,17 @@ impl Together {
         }
     }
 
-    /// The look-up that others wait for, or a new one.
+    /// The look-up of this name that is under way, or a new look-up.
     fn look_up(&self, name: &str) -> Shared<LookUp> {
         let mut under_way = self
             .under_way
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let known = under_way.get(name).and_then(WeakShared::upgrade);
-        if let Some(known) = known.filter(|known| known.peek().is_none()) {
-            return known;
+        let running = under_way.get(name).and_then(WeakShared::upgrade);
+        if let Some(running) = running.filter(|running| running.peek().is_none()) {
+            return running;
         }
-        if under_way.len() >= REMEMBERED {
+        if under_way.len() >= MAX_LOOK_UPS {
             under_way.retain(|_, look_up| look_up.upgrade().is_some());
         }
         let asked = self.inner.resolve(name);
@@ -97,7 +97,7 @@ impl Together {
     }
 }
 
-impl Resolve for Together {
+impl Resolve for SharedLookUps {
     fn resolve(&self, name: &str) -> Resolving {
         let look_up = self.look_up(name);
         Box::pin(async move { Ok(look_up.await?) })
@@ -106,9 +106,9 @@ impl Resolve for Together {
 
 /// Wraps a resolver and refuses a name when *any* of its addresses is forbidden.
 ///
-/// Connecting to the allowed ones among them would be as safe for this one request, but a public
-/// name with a private address beside the public one is how a rebinding attack looks and hardly
-/// ever a service that someone means to fetch, so it is refused as a whole, and plainly.
+/// A connection to one of the public addresses would be safe. But a name with both a public and a
+/// private address is the usual form of a DNS rebinding attack, and hardly ever a service that a
+/// caller means to fetch. So the whole name is refused.
 pub(super) struct Checked {
     pub(super) inner: Arc<dyn Resolve>,
     pub(super) is_forbidden: Rule,

@@ -1,29 +1,29 @@
-//! From a text to a URL that may be fetched, and the way to fetch it.
+//! Parses a text into a URL that may be fetched, and decides how to connect to its host.
 
 use std::borrow::Cow;
 
 use http::Uri;
 use url::{Host, Origin, ParseError, Position, Url};
 
-use super::allow::{AllowList, plain};
+use super::allow::{AllowList, without_final_dot};
 use super::error::FetchError;
 use super::resolve::Rule;
 
 /// The longest URL that is fetched, in bytes. RFC 9110 section 4.1 asks for at least 8,000.
 pub const MAX_URL: usize = 8 * 1024;
 
-/// What a fetcher may fetch.
+/// The URLs that a fetcher may fetch.
 pub(super) enum Scope {
-    /// Public addresses, and the hosts of the list.
+    /// URLs with public addresses, and the hosts of the allow-list.
     Public(AllowList),
-    /// One origin of the configuration, wherever it is.
+    /// URLs of one origin from the configuration, with any address.
     Trusted(Origin),
 }
 
-/// How a URL is connected to.
+/// How the client connects to the host of a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
-    /// Only to addresses that pass the check.
+    /// Only to public addresses.
     Checked,
     /// To any address, since the operator named the host.
     Open,
@@ -33,18 +33,18 @@ pub(super) enum Route {
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) url: Url,
-    /// The same URL as the client takes it.
+    /// The same URL in the client's type.
     pub(super) uri: Uri,
     pub(super) route: Route,
 }
 
 impl Target {
-    /// Judges a URL as it came from a caller.
+    /// Checks the text of a URL from a caller.
     pub(super) fn new(text: &str, scope: &Scope, rule: Rule) -> Result<Self, FetchError> {
         Self::admit(parse(text)?, scope, rule)
     }
 
-    /// Judges the `Location` of a redirect, which may be relative to this URL.
+    /// Checks the `Location` of a redirect, which may be relative to this URL.
     pub(super) fn redirect(&self, to: &str, scope: &Scope, rule: Rule) -> Result<Self, FetchError> {
         self.join(to)
             .and_then(|url| Self::admit(url, scope, rule))
@@ -56,7 +56,7 @@ impl Target {
         self.url.join(&keep_backslashes(to)?).map_err(unparsable)
     }
 
-    /// The same for one that was parsed already.
+    /// Checks a parsed URL.
     pub(super) fn admit(mut url: Url, scope: &Scope, rule: Rule) -> Result<Self, FetchError> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(FetchError::UnsupportedScheme);
@@ -67,7 +67,7 @@ impl Target {
         if url.port() == Some(0) {
             return Err(FetchError::InvalidUrl("port 0 cannot be connected to"));
         }
-        // The parser escapes and resolves, so that its result can be longer than the text.
+        // The parser escapes characters, so that its result can be longer than the text.
         if url.as_str().len() > MAX_URL {
             return Err(FetchError::InvalidUrl(TOO_LONG));
         }
@@ -89,8 +89,8 @@ impl Scope {
     }
 }
 
-/// The URL as the client takes it. It is put together from the parts that are judged, so that the client
-/// cannot find another host in it.
+/// The URL in the client's type, built from the checked parts, so that the client cannot read another
+/// host out of the URL.
 pub(super) fn uri(url: &Url) -> Result<Uri, FetchError> {
     let uri = Uri::builder()
         .scheme(url.scheme())
@@ -106,8 +106,8 @@ pub(super) fn uri(url: &Url) -> Result<Uri, FetchError> {
 
 const TOO_LONG: &str = "it is longer than 8 KiB";
 
-/// Parses as browsers do (WHATWG): decimal, octal and hexadecimal spellings of an IPv4 address
-/// and look-alike digits all become the address they mean.
+/// Parses a URL as browsers do (WHATWG): decimal, octal and hexadecimal spellings of an IPv4 address,
+/// and look-alike digits, become the plain address.
 pub(super) fn parse(text: &str) -> Result<Url, FetchError> {
     if text.is_empty() {
         return Err(FetchError::InvalidUrl("it is empty"));
@@ -116,8 +116,8 @@ pub(super) fn parse(text: &str) -> Result<Url, FetchError> {
     Url::parse(&keep_backslashes(text)?).map_err(unparsable)
 }
 
-/// Escapes the backslashes of a path, which the parser would take for slashes. One before the path
-/// is refused: in `http://a\\@b/` browsers see the host `a` and others `b`.
+/// Escapes the backslashes of a path, which the parser would read as slashes. A backslash before the
+/// path is refused: in `http://a\\@b/` browsers read the host `a`, and other clients the host `b`.
 fn keep_backslashes(text: &str) -> Result<Cow<'_, str>, FetchError> {
     if !text.contains('\\') {
         return Ok(text.into());
@@ -130,7 +130,7 @@ fn keep_backslashes(text: &str) -> Result<Cow<'_, str>, FetchError> {
     Ok(format!("{before}{}{rest}", path.replace('\\', "%5C")).into())
 }
 
-/// Where the path of a URL, or of a reference that is relative to one, begins.
+/// The start of the path in a URL, or in a reference relative to a URL.
 fn path_start(text: &str) -> usize {
     let is_of_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
     let scheme = match text.trim_start().split_once(':') {
@@ -148,8 +148,8 @@ fn path_start(text: &str) -> usize {
     authority.map_or(text.len(), |length| host + length)
 }
 
-/// The parser would silently drop line breaks and tabs; what needs that is not a URL but an
-/// attempt to pass a filter.
+/// Refuses control characters and long texts. The parser would silently drop line breaks and tabs,
+/// which attackers use to pass a filter.
 fn check_text(text: &str) -> Result<(), FetchError> {
     if text.len() > MAX_URL {
         return Err(FetchError::InvalidUrl(TOO_LONG));
@@ -175,11 +175,10 @@ fn unparsable(error: ParseError) -> FetchError {
     })
 }
 
-/// Literal addresses never reach the resolver, so they are judged here. Names are judged when they
-/// are resolved, except `localhost`, which must mean this machine whatever a resolver says
-/// (RFC 6761 section 6.3).
+/// Checks literal addresses, which never reach the resolver. A name is checked when it is resolved,
+/// except `localhost`, which always means this machine (RFC 6761 section 6.3).
 fn check_host(url: &Url, rule: Rule) -> Result<(), FetchError> {
-    let forbidden = match url.host().map(|host| plain(host.to_owned())) {
+    let forbidden = match url.host().map(|host| without_final_dot(host.to_owned())) {
         None => return Err(FetchError::InvalidUrl("it has no host")),
         Some(Host::Ipv4(address)) => rule(address.into()),
         Some(Host::Ipv6(address)) => rule(address.into()),

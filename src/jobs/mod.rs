@@ -43,6 +43,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::tasks::job::Job;
 
     /// The registry panics if two jobs have the same name.
     #[test]
@@ -55,66 +56,66 @@ mod tests {
         }
     }
 
-    fn examples() -> [(&'static str, Value); 2] {
-        [
-            ("fetch_urls", json!({"urls": ["http://a.example/"]})),
-            (
-                "process_data",
-                json!({"source_url": "http://a.example/", "format": "csv", "encoding": "utf-8",
-                    "delimiter": ",", "decimal": ".", "nulls": ["-"]}),
-            ),
-        ]
+    /// The schemas that `name` refers to, and `name` itself, that have an example.
+    fn with_examples(schemas: &Value, name: &str, found: &mut Vec<Value>) {
+        let schema = &schemas[name];
+        if schema["example"].is_object() {
+            found.push(schema.clone());
+        }
+        let text = schema.to_string();
+        for part in text.split("#/components/schemas/").skip(1) {
+            let name = part.split('"').next().unwrap();
+            with_examples(schemas, name, found);
+        }
     }
 
-    fn is_accepted(job: &JobInfo, input: &Value) -> bool {
-        let text = RawValue::from_string(input.to_string()).unwrap();
-        (job.check)(&text).is_ok()
-    }
-
-    /// The check of a submission accepts `null` and refuses long lists exactly as the input's schema
-    /// says: the test sets each property of an example to null, and makes each list longer than its
-    /// bound.
+    /// The check of a submission accepts `null` and refuses long lists exactly as the schemas of the
+    /// input say: the test sets each property of a schema's example to null, and makes each list
+    /// longer than its bound.
     #[test]
     fn the_check_of_a_submission_agrees_with_the_schema() {
-        let examples = examples();
-        let mut checked = 0;
         for job in CATALOG {
-            let (_, example) = examples.iter().find(|(name, _)| *name == job.name).unwrap();
-            assert!(is_accepted(job, example), "{}", job.name);
-            let schemas = serde_json::to_value((job.schemas)().all).unwrap();
-            let input = schemas.as_object().unwrap().values().find(|schema| {
-                let given = example.as_object().unwrap();
-                let known = schema["properties"].as_object();
-                known.is_some_and(|known| given.keys().all(|name| known.contains_key(name)))
-            });
-            for (name, schema) in input.unwrap()["properties"].as_object().unwrap() {
-                check_property(job, example, name, schema);
-                checked += 1;
+            let takes = |input: &Value| {
+                let text = RawValue::from_string(input.to_string()).unwrap();
+                (job.check)(&text).is_ok()
+            };
+            let schemas = (job.schemas)();
+            let all = serde_json::to_value(schemas.all).unwrap();
+            let mut examples = Vec::new();
+            with_examples(&all, &schemas.input, &mut examples);
+            for schema in examples {
+                let example = &schema["example"];
+                assert!(takes(example), "{}: {example}", job.name);
+                for (name, property) in schema["properties"].as_object().unwrap() {
+                    let mut changed = example.clone();
+                    changed[name] = Value::Null;
+                    let nullable = property.to_string().contains("\"null\"");
+                    // Without a URL the object itself is the data, and data may be any value.
+                    let is_data = job.name == ProcessData::NAME && name == "source_url";
+                    assert_eq!(takes(&changed), nullable || is_data, "{}.{name}", job.name);
+                    if let Some(most) = property["maxItems"].as_u64() {
+                        let list = |count: u64| vec![example[name][0].clone(); count as usize];
+                        changed[name] = list(most).into();
+                        assert!(takes(&changed), "{}.{name}", job.name);
+                        changed[name] = list(most + 1).into();
+                        assert!(!takes(&changed), "{}.{name}", job.name);
+                    }
+                }
             }
-        }
-        assert_eq!(checked, 7);
-    }
-
-    fn check_property(job: &JobInfo, example: &Value, name: &str, schema: &Value) {
-        let mut changed = example.clone();
-        changed[name] = Value::Null;
-        let nullable = schema.to_string().contains("\"null\"");
-        // Without a URL the object itself is the data, and data may be any value.
-        let expected = nullable || name == "source_url";
-        assert_eq!(is_accepted(job, &changed), expected, "{}.{name}", job.name);
-        if let Some(most) = schema["maxItems"].as_u64() {
-            let list = |count: u64| vec![example[name][0].clone(); count as usize];
-            changed[name] = list(most).into();
-            assert!(is_accepted(job, &changed), "{}.{name}", job.name);
-            changed[name] = list(most + 1).into();
-            assert!(!is_accepted(job, &changed), "{}.{name}", job.name);
         }
     }
 
     #[test]
-    fn a_delimiter_of_two_characters_is_refused() {
-        let wrong = json!({"source_url": "http://a.example/", "delimiter": ";;"});
-        let process_data = CATALOG.iter().find(|job| job.name == "process_data");
-        assert!(!is_accepted(process_data.unwrap(), &wrong));
+    fn a_wrong_option_of_a_source_is_refused() {
+        let check = JobInfo::of::<ProcessData>().check;
+        let source = |option: &str, value: Value| {
+            let mut input = json!({"source_url": "http://a.example/"});
+            input[option] = value;
+            check(&RawValue::from_string(input.to_string()).unwrap()).is_ok()
+        };
+        assert!(source("delimiter", json!(";")) && !source("delimiter", json!(";;")));
+        assert!(source("format", json!("csv")) && !source("format", json!("xml")));
+        assert!(source("nulls", json!(["-"])) && !source("nulls", json!("-")));
+        assert!(!source("encoding", json!("utf-99")) && !source("decimal", json!("x")));
     }
 }

@@ -1,5 +1,5 @@
-//! Answers: `lambda_http` responses with a status, headers, and a body of JSON, text, bytes or
-//! nothing.
+//! Answers: `lambda_http` responses with a status, headers, and a body of JSON, text or bytes, or
+//! without a body.
 
 use http::header::{CONTENT_TYPE, HeaderName, IntoHeaderName, LOCATION};
 use http::{HeaderValue, StatusCode};
@@ -12,7 +12,7 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// The most bytes of a body in the function's response, where the body is a JSON string with each
 /// quote escaped. Lambda carries 6 MB, of which 8 KiB remain for the status and the headers.
 const MAX_ESCAPED_BODY: usize = 6 * 1024 * 1024 - 8 * 1024;
-/// The most bytes of one escaped byte of a JSON string (`\u001f`).
+/// The length of the longest escape of a byte in a JSON string (`\u001f`).
 const MAX_ESCAPE: usize = 6;
 
 /// 200 with `value` as compact JSON.
@@ -20,8 +20,8 @@ pub fn ok(value: &impl Serialize) -> Response<Body> {
     json(StatusCode::OK, value)
 }
 
-/// A status with `value` as compact JSON. A value that JSON cannot express, such as a map whose keys
-/// are not strings, is a bug in the program and becomes a 500.
+/// A status with `value` as compact JSON. A value that JSON cannot express, such as a map with keys that
+/// are not strings, is a bug and becomes a 500.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     match serde_json::to_string(value) {
         Ok(body) => raw(status, body),
@@ -43,13 +43,15 @@ pub fn raw_list(items: &[String]) -> Response<Body> {
 }
 
 /// 200 with a text of this content type.
-pub fn text(kind: &'static str, text: String) -> Response<Body> {
-    with_body(StatusCode::OK, HeaderValue::from_static(kind), text.into())
+pub fn text(content_type: &'static str, text: String) -> Response<Body> {
+    let content_type = HeaderValue::from_static(content_type);
+    with_body(StatusCode::OK, content_type, text.into())
 }
 
 /// 200 with bytes of this content type.
-pub fn bytes(kind: &'static str, bytes: Vec<u8>) -> Response<Body> {
-    with_body(StatusCode::OK, HeaderValue::from_static(kind), bytes.into())
+pub fn bytes(content_type: &'static str, bytes: Vec<u8>) -> Response<Body> {
+    let content_type = HeaderValue::from_static(content_type);
+    with_body(StatusCode::OK, content_type, bytes.into())
 }
 
 /// A status without a body.
@@ -59,7 +61,7 @@ pub fn empty(status: StatusCode) -> Response<Body> {
     response
 }
 
-/// 204. FastAPI names a content type all the same.
+/// 204, with a content type as in FastAPI.
 pub fn no_content() -> Response<Body> {
     empty(StatusCode::NO_CONTENT).with(CONTENT_TYPE, JSON)
 }
@@ -70,13 +72,13 @@ pub fn internal_error() -> Response<Body> {
     with_body(StatusCode::INTERNAL_SERVER_ERROR, TEXT, body)
 }
 
-fn with_body(status: StatusCode, kind: HeaderValue, body: Body) -> Response<Body> {
-    let mut response = empty(status).with(CONTENT_TYPE, kind);
+fn with_body(status: StatusCode, content_type: HeaderValue, body: Body) -> Response<Body> {
+    let mut response = empty(status).with(CONTENT_TYPE, content_type);
     *response.body_mut() = body;
     response
 }
 
-/// Whether Lambda can carry a body.
+/// Whether a body fits into Lambda's response.
 pub(super) fn fits_lambda(body: &Body) -> bool {
     let escaped = |byte: u8| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
@@ -84,23 +86,22 @@ pub(super) fn fits_lambda(body: &Body) -> bool {
         _ => 1,
     };
     match body {
-        // Only a large body is worth counting.
+        // The escapes are counted in a large body only.
         Body::Text(text) => {
             text.len() <= MAX_ESCAPED_BODY / MAX_ESCAPE
                 || text.bytes().map(escaped).sum::<usize>() <= MAX_ESCAPED_BODY
         }
-        // In base 64 three bytes become four.
+        // In base64 three bytes become four.
         body => body.len() <= MAX_ESCAPED_BODY / 4 * 3,
     }
 }
 
-/// More headers for a response.
+/// Methods to complete a response.
 pub trait ResponseExt {
     /// Adds a header.
     fn with(self, name: impl IntoHeaderName, value: HeaderValue) -> Self;
 
-    /// Adds a header whose value is made of text. A text that cannot be a header's value is left
-    /// out.
+    /// Adds a header with a text as its value, unless the text has characters that no header may have.
     fn with_text(self, name: HeaderName, value: &str) -> Self;
 
     /// Adds `Location`.
@@ -133,7 +134,7 @@ impl ResponseExt for Response<Body> {
     }
 }
 
-/// For tests: the text of a response's body, empty if the body is none.
+/// For tests: the text of a response's body, empty without a body.
 #[cfg(test)]
 pub(crate) fn text_of(response: &Response<Body>) -> &str {
     match response.body() {

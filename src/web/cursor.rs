@@ -1,4 +1,4 @@
-//! Cursors: where the next page of a list begins.
+//! Cursors: the start of the next page of a list.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,9 +6,9 @@ use ring::hmac;
 
 /// Makes and reads the cursors of one list.
 ///
-/// A cursor is the last id of a page and a keyed hash over it. The key is the list's name, so
-/// that another list's cursor, or an altered one, is noticed. It is no secret and needs to be
-/// none: whoever computes a cursor reads only a list that they may read anyway.
+/// A cursor is the last id of a page with a keyed hash of the id. The key is the list's name, so a cursor
+/// of another list and an altered cursor are refused. The key is not secret: a forged cursor gives
+/// access only to a list that the caller may read anyway.
 #[derive(Debug, Clone)]
 pub struct Cursor(hmac::Key);
 
@@ -16,19 +16,19 @@ const ID_BYTES: usize = 8;
 const TAG_BYTES: usize = 8;
 
 impl Cursor {
-    /// The cursors of the list of this name.
+    /// The cursors of the list with this name.
     pub fn of(list: &str) -> Cursor {
         Cursor(hmac::Key::new(hmac::HMAC_SHA256, list.as_bytes()))
     }
 
-    /// A cursor behind the row `id`.
+    /// A cursor for the page after the row `id`.
     pub fn seal(&self, id: i64) -> String {
         let mut bytes = id.to_be_bytes().to_vec();
         bytes.extend_from_slice(&self.tag(&id.to_be_bytes()));
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// The id in a cursor, or `None` where this list did not make it.
+    /// The id in a cursor, or `None` for a cursor that is not of this list.
     pub fn open(&self, text: &str) -> Option<i64> {
         let bytes: [u8; ID_BYTES + TAG_BYTES] =
             URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
@@ -37,24 +37,24 @@ impl Cursor {
         (self.tag(&id.to_be_bytes()) == tag).then_some(id)
     }
 
-    /// A cursor behind a row that is named by a text.
-    pub fn seal_text(&self, place: &str) -> String {
-        let mut bytes = self.tag(place.as_bytes()).to_vec();
-        bytes.extend_from_slice(place.as_bytes());
+    /// A cursor for the page after the row at `position`.
+    pub fn seal_text(&self, position: &str) -> String {
+        let mut bytes = self.tag(position.as_bytes()).to_vec();
+        bytes.extend_from_slice(position.as_bytes());
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// The text in a cursor, or `None` where this list did not make it.
+    /// The position in a cursor, or `None` for a cursor that is not of this list.
     pub fn open_text(&self, text: &str) -> Option<String> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (tag, place) = bytes.split_first_chunk::<TAG_BYTES>()?;
-        let known = self.tag(place) == *tag;
-        known.then(|| String::from_utf8(place.to_vec()).ok())?
+        let (tag, position) = bytes.split_first_chunk::<TAG_BYTES>()?;
+        let known = self.tag(position) == *tag;
+        known.then(|| String::from_utf8(position.to_vec()).ok())?
     }
 
-    fn tag(&self, place: &[u8]) -> [u8; TAG_BYTES] {
+    fn tag(&self, position: &[u8]) -> [u8; TAG_BYTES] {
         let mut tag = [0; TAG_BYTES];
-        tag.copy_from_slice(&hmac::sign(&self.0, place).as_ref()[..TAG_BYTES]);
+        tag.copy_from_slice(&hmac::sign(&self.0, position).as_ref()[..TAG_BYTES]);
         tag
     }
 }
@@ -74,11 +74,11 @@ mod tests {
     }
 
     #[test]
-    fn a_text_comes_back_from_its_own_list_alone() {
+    fn a_text_cursor_opens_only_in_its_own_list() {
         let (tasks, users) = (Cursor::of("tasks"), Cursor::of("users"));
-        for place in ["", "1900000000000-x", "ä"] {
-            let cursor = tasks.seal_text(place);
-            assert_eq!(tasks.open_text(&cursor).as_deref(), Some(place));
+        for position in ["", "1900000000000-x", "ä"] {
+            let cursor = tasks.seal_text(position);
+            assert_eq!(tasks.open_text(&cursor).as_deref(), Some(position));
             assert_eq!(users.open_text(&cursor), None);
             assert_eq!(tasks.open_text(&cursor[1..]), None);
         }

@@ -1,7 +1,7 @@
-//! The pages that show the OpenAPI document, and the files that they are made of.
+//! The OpenAPI document, the two pages that show the document, and the files of the pages.
 //!
-//! All of it comes from the function itself: a page loads nothing from any other host, and its
-//! headers forbid it to.
+//! The function serves every file itself. The headers of a page forbid loading anything from another
+//! host.
 
 use std::io::{Read, Write};
 
@@ -20,31 +20,30 @@ use super::answer::{self, ResponseExt};
 use super::error::HttpError;
 use super::extract::Extract;
 
-/// The document, as `cargo xtask generate` writes it.
+/// The document, written by `cargo xtask generate`.
 const DOCUMENT: &str = include_str!("../../openapi.json");
-/// The document's server, when nothing stands in front of its paths.
+/// The document's server for requests without a prefix in front of the path.
 const SERVER: &str = r#""url": "/""#;
 
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
 
-/// A page: a skeleton that its files fill.
+/// A page: an HTML skeleton, filled by its scripts.
 #[derive(Debug, Clone, Copy)]
 pub struct Page {
-    /// What its tab is named after.
+    /// The title of the browser tab.
     pub title: &'static str,
-    /// Where it is, such as `/docs`.
+    /// The path of the page, such as `/docs`.
     pub path: &'static str,
-    /// The element that its program fills.
+    /// The id of the element that the script fills.
     pub element: &'static str,
-    /// Its files, in the order in which they are loaded; the last one starts it.
+    /// The files in the order in which the page loads them. The last file starts the script.
     pub files: &'static [Asset],
-    /// What it needs beside its own scripts, styles and images, as a part of its content security
-    /// policy.
+    /// Further directives of the content security policy, beside those of every page.
     pub policy: &'static str,
 }
 
-/// The document, its paths beginning with what stands in front of this request's.
+/// The document. Its server is the prefix in front of this request's path.
 pub fn document(request: &Request) -> Response<Body> {
     let prefix = request.prefix();
     let document = match prefix {
@@ -54,14 +53,14 @@ pub fn document(request: &Request) -> Response<Body> {
             DOCUMENT.replacen(SERVER, &server, 1)
         }
     };
-    for_method(request, revalidated(request, JSON, document))
+    for_method(request, with_etag(request, JSON, document))
 }
 
 impl Page {
-    /// The page or one of its files, whichever the request is for.
+    /// The page or one of its files, by the path of the request.
     ///
     /// # Errors
-    /// 404 for a file that it does not have.
+    /// 404 for an unknown file.
     pub fn serve(&self, request: &Request) -> Result<Response<Body>, HttpError> {
         let path = request.path();
         let path = path.strip_suffix('/').unwrap_or(path);
@@ -80,24 +79,27 @@ impl Page {
              form-action 'none'; frame-ancestors 'none'; {}",
             self.policy
         );
-        revalidated(request, HTML, page).with_text(CONTENT_SECURITY_POLICY, &policy)
+        with_etag(request, HTML, page).with_text(CONTENT_SECURITY_POLICY, &policy)
     }
 
-    /// One of its files.
+    /// A file of the page.
     fn file(&self, request: &Request, name: &str) -> Result<Response<Body>, HttpError> {
         let file = self.files.iter().find(|file| file.name == name);
         let file = file.ok_or_else(|| HttpError::not_found("Not Found"))?;
-        let kind = match name.rsplit('.').next() {
+        let content_type = match name.rsplit('.').next() {
             Some("css") => "text/css; charset=utf-8",
             _ => "text/javascript; charset=utf-8",
         };
         let answer = match accepts_gzip(request) {
-            true => answer::bytes(kind, file.gzip.to_vec()).with_text(CONTENT_ENCODING, "gzip"),
-            false => answer::text(kind, unzipped(file)?),
+            true => {
+                let bytes = answer::bytes(content_type, file.gzip.to_vec());
+                bytes.with_text(CONTENT_ENCODING, "gzip")
+            }
+            false => answer::text(content_type, decompress(file)?),
         };
-        // Its name has a hash of its content.
+        // The name of a file contains a hash of its content.
         let forever = "public, max-age=31536000, immutable";
-        Ok(guarded(answer)
+        Ok(with_security_headers(answer)
             .with_text(CACHE_CONTROL, forever)
             .with_text(VARY, "accept-encoding"))
     }
@@ -126,7 +128,7 @@ impl Page {
     }
 }
 
-/// As FastAPI, these routes answer `HEAD` too.
+/// The answer without its body for `HEAD`, which these routes accept as in FastAPI.
 fn for_method(request: &Request, answer: Response<Body>) -> Response<Body> {
     match *request.method() {
         Method::HEAD => answer.without_body(),
@@ -134,50 +136,50 @@ fn for_method(request: &Request, answer: Response<Body>) -> Response<Body> {
     }
 }
 
-/// An answer that a client may keep, and asks each time whether it is still the same.
-fn revalidated(request: &Request, kind: &'static str, body: String) -> Response<Body> {
+/// An answer with an `ETag`, or 304 if the client has the same version. The client revalidates each time.
+fn with_etag(request: &Request, content_type: &'static str, body: String) -> Response<Body> {
     let digest = ring::digest::digest(&ring::digest::SHA256, body.as_bytes());
     let tag: String = digest.as_ref()[..8]
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    // Weak, as it is of the text and not of its compressed form.
+    // Weak, since the tag is of the text and not of its compressed form.
     let tag = format!("W/\"{tag}\"");
-    let known = request
+    let is_current = request
         .header(IF_NONE_MATCH)
         .is_some_and(|tags| tags == "*" || tags.split(',').any(|known| is_same(known, &tag)));
-    let answer = match known {
+    let answer = match is_current {
         true => answer::empty(StatusCode::NOT_MODIFIED),
-        false => small(request, kind, body),
+        false => compressed(request, content_type, body),
     };
-    guarded(answer)
+    with_security_headers(answer)
         .with_text(ETAG, &tag)
         .with_text(CACHE_CONTROL, "no-cache")
         .with_text(VARY, "accept-encoding")
 }
 
-/// A text, compressed where the client takes it.
-fn small(request: &Request, kind: &'static str, text: String) -> Response<Body> {
-    let zipped = accepts_gzip(request).then(|| zipped(&text)).flatten();
-    match zipped {
-        Some(bytes) => answer::bytes(kind, bytes).with_text(CONTENT_ENCODING, "gzip"),
-        None => answer::text(kind, text),
+/// 200 with a text, compressed if the client accepts gzip.
+fn compressed(request: &Request, content_type: &'static str, text: String) -> Response<Body> {
+    let compressed = accepts_gzip(request).then(|| compress(&text)).flatten();
+    match compressed {
+        Some(bytes) => answer::bytes(content_type, bytes).with_text(CONTENT_ENCODING, "gzip"),
+        None => answer::text(content_type, text),
     }
 }
 
-fn zipped(text: &str) -> Option<Vec<u8>> {
+fn compress(text: &str) -> Option<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(text.as_bytes()).ok()?;
     encoder.finish().ok()
 }
 
-/// Whether a tag is weak makes no difference here.
+/// The weak comparison of two tags (RFC 9110, section 8.8.3.2).
 fn is_same(known: &str, tag: &str) -> bool {
     known.trim().trim_start_matches("W/") == tag.trim_start_matches("W/")
 }
 
-/// Headers that keep a browser from doing more with an answer than it is meant for.
-fn guarded(answer: Response<Body>) -> Response<Body> {
+/// Adds headers that restrict what a browser may do with an answer.
+fn with_security_headers(answer: Response<Body>) -> Response<Body> {
     const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
     const OPENER: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
     const RESOURCE: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
@@ -199,7 +201,7 @@ fn accepts_gzip(request: &Request) -> bool {
     })
 }
 
-fn unzipped(file: &Asset) -> Result<String, HttpError> {
+fn decompress(file: &Asset) -> Result<String, HttpError> {
     let mut plain = String::new();
     GzDecoder::new(file.gzip)
         .read_to_string(&mut plain)
@@ -207,7 +209,7 @@ fn unzipped(file: &Asset) -> Result<String, HttpError> {
     Ok(plain)
 }
 
-/// A text as the value of an attribute.
+/// A text, escaped for the value of an HTML attribute.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('"', "&quot;")
@@ -241,7 +243,7 @@ mod tests {
         from_event(event, "/openapi.json")
     }
 
-    fn seen(answer: &Response<Body>) -> (StatusCode, &HeaderMap, &str) {
+    fn parts(answer: &Response<Body>) -> (StatusCode, &HeaderMap, &str) {
         (answer.status(), answer.headers(), text_of(answer))
     }
 
@@ -254,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_names_files_that_it_has_behind_any_prefix() {
+    fn the_files_of_a_page_exist_under_every_prefix() {
         for prefix in ["", "/prod", "/v1/api"] {
             for slash in ["", "/"] {
                 let page = PAGE.serve(&get(&format!("{prefix}/docs{slash}"))).unwrap();
@@ -275,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_kept_to_itself() {
+    fn a_page_loads_nothing_from_other_hosts() {
         let page = PAGE.serve(&get("/docs")).unwrap();
         let policy = header(&page, CONTENT_SECURITY_POLICY);
         assert!(
@@ -295,14 +297,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_the_same_compressed_and_plain() {
+    fn a_file_is_compressed_if_the_client_accepts_gzip() {
         let path = format!("/docs/{}", SWAGGER_UI_JS.name);
         let plain = PAGE.serve(&get(&path)).unwrap();
         assert!(text_of(&plain).contains("SwaggerUIBundle"));
         assert!(!plain.headers().contains_key(CONTENT_ENCODING));
         for accepted in ["gzip", "br, gzip;q=0.5", "*"] {
-            let asked = request("GET", &path, Some((ACCEPT_ENCODING, accepted)));
-            let answer = PAGE.serve(&asked).unwrap();
+            let request = request("GET", &path, Some((ACCEPT_ENCODING, accepted)));
+            let answer = PAGE.serve(&request).unwrap();
             assert_eq!(header(&answer, CONTENT_ENCODING), "gzip", "{accepted}");
             assert_eq!(header(&answer, VARY), "accept-encoding");
             assert_eq!(
@@ -311,14 +313,14 @@ mod tests {
             );
         }
         for refused in ["br", "gzip;q=0", "identity"] {
-            let asked = request("GET", &path, Some((ACCEPT_ENCODING, refused)));
-            let answer = PAGE.serve(&asked).unwrap();
-            assert_eq!(seen(&answer), seen(&plain), "{refused}");
+            let request = request("GET", &path, Some((ACCEPT_ENCODING, refused)));
+            let answer = PAGE.serve(&request).unwrap();
+            assert_eq!(parts(&answer), parts(&plain), "{refused}");
         }
     }
 
     #[test]
-    fn the_document_is_compressed_for_who_takes_that() {
+    fn the_document_is_compressed_if_the_client_accepts_gzip() {
         let answer = document(&request(
             "GET",
             "/openapi.json",
@@ -336,33 +338,33 @@ mod tests {
     }
 
     #[test]
-    fn redoc_loads_nothing_from_elsewhere() {
-        let program = unzipped(&REDOC_JS).unwrap();
+    fn redoc_loads_no_logo_from_its_own_host() {
+        let program = decompress(&REDOC_JS).unwrap();
         assert!(program.contains("Redoc") && !program.contains("cdn.redoc.ly"));
-        assert!(unzipped(&REDOC_START).unwrap().contains("Redoc.init("));
+        assert!(decompress(&REDOC_START).unwrap().contains("Redoc.init("));
     }
 
     #[test]
-    fn what_a_client_has_is_not_sent_again() {
+    fn a_current_etag_is_answered_with_304() {
         let first = document(&get("/openapi.json"));
         let tag = header(&first, ETAG).to_owned();
         let strong = tag.trim_start_matches("W/");
         for known in [&tag, &format!("\"x\", {tag}"), strong, "*"] {
-            let asked = request("GET", "/openapi.json", Some((IF_NONE_MATCH, known)));
-            let again = document(&asked);
+            let request = request("GET", "/openapi.json", Some((IF_NONE_MATCH, known)));
+            let again = document(&request);
             assert_eq!(
                 (again.status(), text_of(&again)),
                 (StatusCode::NOT_MODIFIED, "")
             );
         }
         let other = request("GET", "/openapi.json", Some((IF_NONE_MATCH, "\"x\"")));
-        assert_eq!(seen(&document(&other)), seen(&first));
+        assert_eq!(parts(&document(&other)), parts(&first));
         let head = document(&request("HEAD", "/openapi.json", None));
         assert_eq!((head.status(), text_of(&head)), (StatusCode::OK, ""));
     }
 
     #[test]
-    fn the_document_s_paths_begin_with_what_is_in_front_of_them() {
+    fn the_server_of_the_document_is_the_prefix_of_the_request() {
         let server = |path: &str| -> serde_json::Value {
             let document = document(&get(path));
             serde_json::from_str::<serde_json::Value>(text_of(&document)).unwrap()["servers"].take()

@@ -1,5 +1,5 @@
-//! Errors as FastAPI words them: a public answer, and a private cause that is logged once. Here alone
-//! an error of the layers below becomes an answer.
+//! Errors in FastAPI's form: a public answer, and a private cause for the log. Only this module turns
+//! errors of the layers below into answers.
 
 use std::error::Error;
 
@@ -22,13 +22,13 @@ use crate::tasks::queue::QueueError;
 use crate::tasks::store::MAX_INPUT;
 use crate::users::{UpstreamError, UsersError};
 
-/// One step of the way to a wrong value, such as `"query"`, `"limit"` or a position.
+/// A step in the location of a wrong value, such as `"query"`, `"limit"` or an index.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Loc {
     /// A name.
     Name(String),
-    /// An index of a list, or a position in a text, in characters.
+    /// An index in a list, or a position in a text, in characters.
     Index(usize),
 }
 
@@ -60,8 +60,8 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    /// An error of Pydantic's type `kind` at `loc`; `input` is what was given there, or null where
-    /// that has a `NaN`, which no answer can hold.
+    /// An error of Pydantic's type `kind` at `loc`. `input` is the wrong value, replaced by null if the
+    /// value contains a `NaN`, which JSON cannot express.
     pub fn new(
         kind: &'static str,
         loc: impl IntoIterator<Item = Loc>,
@@ -79,20 +79,20 @@ impl FieldError {
         }
     }
 
-    /// Adds what Pydantic puts into `ctx`.
+    /// Adds Pydantic's `ctx`.
     pub fn with_ctx(mut self, ctx: Json) -> FieldError {
         self.ctx = Some(ctx);
         self
     }
 
-    /// Whether what it echoes has a U+FFFD, which stands for half a character too.
+    /// Whether `input` contains U+FFFD, which may replace half of a surrogate pair.
     pub(super) fn echoes_replacement(&self) -> bool {
         let text = self.input.to_text().unwrap_or_default();
         text.contains('\u{fffd}')
     }
 }
 
-/// A request that is not answered as asked.
+/// An error answer to a request.
 #[derive(Debug)]
 pub struct HttpError {
     status: StatusCode,
@@ -109,7 +109,7 @@ enum Detail {
 }
 
 impl HttpError {
-    /// A status with `{"detail": text}`. The text is for the caller: nothing private.
+    /// A status with `{"detail": text}`. The caller reads the text, so it must contain nothing private.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> HttpError {
         HttpError {
             status,
@@ -119,17 +119,17 @@ impl HttpError {
         }
     }
 
-    /// 404 with FastAPI's shape.
+    /// 404 in FastAPI's form.
     pub fn not_found(detail: &str) -> HttpError {
         HttpError::new(StatusCode::NOT_FOUND, detail)
     }
 
-    /// 409: the state of what is asked for does not allow the request.
+    /// 409: the state of the resource does not allow the request.
     pub fn conflict(detail: impl Into<String>) -> HttpError {
         HttpError::new(StatusCode::CONFLICT, detail)
     }
 
-    /// 413: what was sent is larger than can be stored.
+    /// 413: the body of the request is too large to be stored.
     pub fn too_large(detail: impl Into<String>) -> HttpError {
         HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
     }
@@ -144,12 +144,12 @@ impl HttpError {
         }
     }
 
-    /// 502: another service did not answer as it should.
+    /// 502: another service gave a wrong answer.
     pub fn bad_gateway(detail: impl Into<String>) -> HttpError {
         HttpError::new(StatusCode::BAD_GATEWAY, detail)
     }
 
-    /// 503: a part of AWS that the request needs does not answer; trying again may help.
+    /// 503: an AWS service does not answer. A retry may help.
     pub fn unavailable(cause: impl Error + Send + Sync + 'static) -> HttpError {
         HttpError::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -165,7 +165,7 @@ impl HttpError {
         self
     }
 
-    /// Keeps the cause for the log; the caller never sees it.
+    /// Keeps the cause for the log. The caller never sees the cause.
     pub fn because(mut self, cause: impl Error + Send + Sync + 'static) -> HttpError {
         self.cause = Some(Box::new(cause));
         self
@@ -176,7 +176,7 @@ impl HttpError {
         self.status
     }
 
-    /// Writes the cause to the log. This is the one place where a request's failure is logged.
+    /// Writes the cause to the log. Called once for each failed request, and nowhere else.
     pub(super) fn log(&self) {
         if let Some(cause) = &self.cause {
             let status = self.status.as_u16();

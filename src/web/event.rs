@@ -1,14 +1,14 @@
-//! Reading the event of a function with a route.
+//! Reads the event of a function with a route.
 
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use serde_json::{Map, Value, json};
 
-/// What invoked the function.
+/// The event of an invocation.
 #[derive(Debug)]
 pub(super) enum Event {
     /// A request through the gateway.
     Request(Box<ApiGatewayV2httpRequest>),
-    /// An event that is no request: the ping of a tool that keeps functions warm, such as `{}` or
+    /// An event that is not a request: the ping of a tool that keeps functions warm, such as `{}` or
     /// `{"source": "serverless-plugin-warmup"}`.
     Ping,
 }
@@ -19,39 +19,39 @@ pub(super) enum Event {
 /// For a text that is not JSON, and for a request that is not in payload format 2.0.
 pub(super) fn read(text: &str) -> serde_json::Result<Event> {
     match serde_json::from_str::<ApiGatewayV2httpRequest>(text) {
-        // An empty event is a request whose parts are all absent.
+        // An event without a path and an API is a ping: every part of a request is optional in JSON.
         Ok(event) if event.raw_path.is_none() && event.request_context.apiid.is_none() => {
             Ok(Event::Ping)
         }
         Ok(event) => Ok(Event::Request(Box::new(event))),
-        Err(error) => read_odd(text, error),
+        Err(error) => read_with_other_types(text, error),
     }
 }
 
-/// Reads an event that is not as the gateway's type has it. The gateway writes headers and the claims of
-/// a token as texts; other gateways and emulators keep their JSON types.
-fn read_odd(text: &str, error: serde_json::Error) -> serde_json::Result<Event> {
+/// Reads an event whose members have other JSON types than the gateway's. The gateway writes headers and
+/// the claims of a token as texts. Other gateways and emulators keep the JSON types.
+fn read_with_other_types(text: &str, error: serde_json::Error) -> serde_json::Result<Event> {
     let mut event: Value = serde_json::from_str(text)?;
     let method = event.pointer("/requestContext/http/method");
     if !method.is_some_and(Value::is_string) {
         return Ok(Event::Ping);
     }
     if let Some(headers) = event.get_mut("headers").and_then(Value::as_object_mut) {
-        as_texts(headers);
+        members_to_texts(headers);
     }
     if let Some(context) = event
         .get_mut("requestContext")
         .and_then(Value::as_object_mut)
         && let Some(authorizer) = context.remove("authorizer")
     {
-        context.insert("authorizer".to_owned(), authorizer_of(authorizer));
+        context.insert("authorizer".to_owned(), normalized_authorizer(authorizer));
     }
     let event = serde_json::from_value(event).map_err(|_| error)?;
     Ok(Event::Request(Box::new(event)))
 }
 
-/// The parts of an authorizer's context that the guard reads, each in the gateway's form.
-fn authorizer_of(mut given: Value) -> Value {
+/// The parts of an authorizer's context that the guard reads, in the gateway's form.
+fn normalized_authorizer(mut given: Value) -> Value {
     let mut authorizer = Map::new();
     if let Some(lambda) = given.get_mut("lambda").filter(|lambda| lambda.is_object()) {
         authorizer.insert("lambda".to_owned(), lambda.take());
@@ -60,7 +60,7 @@ fn authorizer_of(mut given: Value) -> Value {
         .pointer_mut("/jwt/claims")
         .and_then(Value::as_object_mut)
     {
-        as_texts(claims);
+        members_to_texts(claims);
         authorizer.insert("jwt".to_owned(), json!({ "claims": claims }));
     }
     if let Some(arn) = given.pointer("/iam/userArn").and_then(Value::as_str) {
@@ -69,15 +69,15 @@ fn authorizer_of(mut given: Value) -> Value {
     Value::Object(authorizer)
 }
 
-/// Makes every member a text, without the members that are null.
-fn as_texts(members: &mut Map<String, Value>) {
+/// Turns every member into a text. Members that are null are removed.
+fn members_to_texts(members: &mut Map<String, Value>) {
     members.retain(|_, member| !member.is_null());
     for member in members.values_mut().filter(|member| !member.is_string()) {
         *member = Value::String(claim_text(member));
     }
 }
 
-/// A claim as API Gateway writes it: a list as `[read write]`.
+/// A claim in API Gateway's form: a list becomes `[read write]`.
 fn claim_text(claim: &Value) -> String {
     match claim {
         Value::Array(members) => {
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ping_is_no_request() {
+    fn an_event_without_a_request_is_a_ping() {
         for ping in [
             json!({}),
             json!({"source": "serverless-plugin-warmup"}),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_of_any_type_are_texts() {
+    fn claims_of_any_json_type_become_texts() {
         let claims = json!({"sub": "ada", "iat": 1_700_000_000, "admin": true, "azp": null,
             "scope": ["read", "write"], "address": {"country": "DE"}});
         let event = json!({
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authorizer_of_any_form_is_read_or_left_out() {
+    fn an_authorizer_of_an_unknown_form_is_ignored() {
         for (authorizer, caller) in [
             (json!({"lambda": {"caller": "ada"}}), true),
             (json!({"lambda": {"caller": "ada"}, "jwt": "x"}), true),

@@ -1,5 +1,4 @@
-//! Reading the parts of a request: typed extractors over `lambda_http`'s [`Request`], each with the
-//! errors of FastAPI.
+//! Typed extractors for the parts of `lambda_http`'s [`Request`], with the errors of FastAPI.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
@@ -9,12 +8,13 @@ use lambda_http::{Request, RequestExt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::FieldError;
-use super::checks::{self, Checked, Rejection, words};
-use super::request::Arrival;
+use super::checks::{self, Checked, Rejection, pydantic};
+use super::request::Metadata;
 use crate::json::{Int, Json, Object};
 use crate::tasks::viewer::Viewer;
 
-/// The characters that Starlette encodes in the URL of a redirect: all but letters, digits and these.
+/// The characters that Starlette escapes in the URL of a redirect: all except letters, digits and the
+/// removed characters below.
 #[rustfmt::skip]
 const NOT_IN_URLS: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_').remove(b'.').remove(b'-').remove(b'~').remove(b':').remove(b'/')
@@ -24,25 +24,25 @@ const NOT_IN_URLS: &AsciiSet = &NON_ALPHANUMERIC
 
 /// The parts of a request that handlers read.
 ///
-/// Values come as [`Checked`]: [`all`](super::all) collects the errors of several parts in FastAPI's
-/// order.
+/// Extractors return a [`Checked`] value. [`all`](super::all) collects the errors of several parts in
+/// FastAPI's order.
 pub trait Extract {
-    /// The path, decoded, perhaps with a stage or a domain mapping in front.
+    /// The decoded path, with the prefix: a stage or a custom domain's mapping.
     fn path(&self) -> &str;
 
-    /// The text at `{name}` of the route.
+    /// The text of the path parameter `{name}`.
     fn path_text(&self, name: &str) -> &str;
 
-    /// An integer of the path, of any size.
+    /// The path parameter `{name}` as an integer of any size.
     fn path_int(&self, name: &str) -> Checked<Int>;
 
     /// The part of the path in front of the route: a stage, or a custom domain's mapping.
     fn prefix(&self) -> &str;
 
-    /// The last value of a query parameter: of several values FastAPI takes the last.
+    /// The value of a query parameter. Of several values FastAPI uses the last.
     fn query_text(&self, name: &str) -> Option<&str>;
 
-    /// All values of a query parameter, split at their commas.
+    /// All values of a query parameter, split at commas.
     fn query_texts(&self, name: &str) -> Vec<&str>;
 
     /// A required query parameter. It may be empty.
@@ -51,10 +51,10 @@ pub trait Extract {
     /// An optional query parameter.
     fn query_optional(&self, name: &str) -> Checked<Option<String>>;
 
-    /// An integer of the query, of any size, or `default` if the parameter is absent.
+    /// A query parameter as an integer of any size, or `default` if the parameter is absent.
     fn query_int(&self, name: &str, default: i64) -> Checked<Int>;
 
-    /// As [`Extract::query_int`], for an integer that must be in a range.
+    /// As [`Extract::query_int`], for an integer within a range.
     fn query_int_within(
         &self,
         name: &str,
@@ -66,41 +66,41 @@ pub trait Extract {
     /// is absent.
     fn query_ints(&self, name: &str) -> Checked<Option<Vec<Int>>>;
 
-    /// The query without the parameter `without`, encoded again.
+    /// The encoded query without the parameter `without`.
     fn query_without(&self, without: &str) -> String;
 
-    /// The request's URL without its query.
+    /// The URL of the request without the query.
     fn url_path(&self) -> String;
 
-    /// The URL of another path with this request's query.
+    /// The URL of another path, with the query of this request.
     fn url_at(&self, path: &str) -> String;
 
-    /// The text of a header, of any bytes: UTF-8, and otherwise Latin-1.
+    /// The value of a header as text: UTF-8, or else Latin-1.
     fn header(&self, name: impl AsHeaderName) -> Option<Cow<'_, str>>;
 
     /// The body as any JSON value.
     fn body_json(&self) -> Checked<Json>;
 
-    /// The body as `read` understands it. FastAPI accepts half of a surrogate pair and fails when it
-    /// writes the half: a body with one is refused, unless the errors of `read` can be written
-    /// without it.
+    /// The body as read by `read`. FastAPI accepts half of a surrogate pair in a body, and fails when an
+    /// answer echoes the half. So a body with such a half is refused, unless `read` fails with errors
+    /// that do not echo the half.
     fn body_as<T>(&self, read: impl FnOnce(Json) -> Checked<T>) -> Checked<T>;
 
-    /// As [`Extract::body_as`], for a value that no answer echoes unless it is wrong: U+FFFD replaces each
-    /// half of a surrogate pair.
+    /// As [`Extract::body_as`], for a value that only errors echo. U+FFFD replaces each half of a surrogate
+    /// pair.
     fn body_as_lossy<T>(&self, read: impl FnOnce(Json) -> Checked<T>) -> Checked<T>;
 
     /// The body as a JSON object (FastAPI's `dict`).
     fn body_object(&self) -> Checked<Object>;
 
-    /// As [`Extract::body_object`], for input that no answer echoes: U+FFFD replaces each half of a
+    /// As [`Extract::body_object`], for a body that no answer echoes. U+FFFD replaces each half of a
     /// surrogate pair.
     fn body_object_lossy(&self) -> Checked<Object>;
 
-    /// Who makes the request, where the service knows its callers.
+    /// The caller's name, or `None` without authentication.
     fn caller(&self) -> Option<&str>;
 
-    /// Whose tasks the caller may see.
+    /// The viewer for all reads of tasks: decides whose tasks the caller may see.
     fn viewer(&self) -> &Viewer;
 }
 
@@ -113,7 +113,7 @@ impl Extract for Request {
         if let Some(text) = self.path_parameters_ref().and_then(|all| all.first(name)) {
             return text;
         }
-        text_at(self.path(), arrival(self).route, name)
+        text_at(self.path(), metadata(self).route, name)
     }
 
     fn path_int(&self, name: &str) -> Checked<Int> {
@@ -121,7 +121,7 @@ impl Extract for Request {
     }
 
     fn prefix(&self) -> &str {
-        prefix_of(self.path(), arrival(self).route)
+        prefix_of(self.path(), metadata(self).route)
     }
 
     fn query_text(&self, name: &str) -> Option<&str> {
@@ -169,9 +169,11 @@ impl Extract for Request {
         let loc = ["query".into(), name.into()];
         match value {
             value if value < *range.start() => {
-                Err(words::at_least(loc, *range.start(), given()).into())
+                Err(pydantic::at_least(loc, *range.start(), given()).into())
             }
-            value if value > *range.end() => Err(words::at_most(loc, *range.end(), given()).into()),
+            value if value > *range.end() => {
+                Err(pydantic::at_most(loc, *range.end(), given()).into())
+            }
             value => Ok(value),
         }
     }
@@ -181,8 +183,8 @@ impl Extract for Request {
     }
 
     fn query_without(&self, without: &str) -> String {
-        // Not of the map: the order of the parameters stays.
-        let query = url::form_urlencoded::parse(arrival(self).raw_query.as_bytes());
+        // Of the raw query and not of the parsed map, to keep the order of the parameters.
+        let query = url::form_urlencoded::parse(metadata(self).raw_query.as_bytes());
         let kept = query.filter(|(key, _)| key != without);
         url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(kept)
@@ -194,7 +196,7 @@ impl Extract for Request {
     }
 
     fn url_at(&self, path: &str) -> String {
-        url_of(self, path, &arrival(self).raw_query)
+        url_of(self, path, &metadata(self).raw_query)
     }
 
     fn header(&self, name: impl AsHeaderName) -> Option<Cow<'_, str>> {
@@ -235,15 +237,15 @@ impl Extract for Request {
     }
 
     fn caller(&self) -> Option<&str> {
-        arrival(self).admitted.caller.as_deref()
+        metadata(self).admitted.caller.as_deref()
     }
 
     fn viewer(&self) -> &Viewer {
-        &arrival(self).admitted.viewer
+        &metadata(self).admitted.viewer
     }
 }
 
-/// Whether an answer with these errors echoes U+FFFD, which may stand for half of a surrogate pair.
+/// Whether an answer with these errors echoes U+FFFD, which may replace half of a surrogate pair.
 fn echoes<T>(read: &Checked<T>) -> bool {
     match read {
         Ok(_) => false,
@@ -252,28 +254,28 @@ fn echoes<T>(read: &Checked<T>) -> bool {
     }
 }
 
-/// A request that [`super::request::from_event`] did not make has no arrival, and nobody was
-/// admitted.
-pub(super) fn arrival(request: &Request) -> &Arrival {
-    static NONE: std::sync::LazyLock<Arrival> = std::sync::LazyLock::new(Arrival::default);
-    request.extensions().get::<Arrival>().unwrap_or(&NONE)
+/// The metadata of a request. A request without metadata, not made by
+/// [`super::request::from_event`], has no route, and its viewer sees no task.
+pub(super) fn metadata(request: &Request) -> &Metadata {
+    static NONE: std::sync::LazyLock<Metadata> = std::sync::LazyLock::new(Metadata::default);
+    request.extensions().get::<Metadata>().unwrap_or(&NONE)
 }
 
-/// The text at `{name}` of a route by its place from the end of the path, so that a stage or a custom
-/// domain's mapping in front of the path does no harm.
+/// The text of the path parameter `{name}`, by its position from the end of the path. Counting from the
+/// end ignores a stage or a custom domain's mapping in front of the path.
 fn text_at<'a>(path: &'a str, route: &str, name: &str) -> &'a str {
     let segments = route.trim_matches('/').rsplit('/');
-    let is_named = |segment: &str| {
+    let is_parameter = |segment: &str| {
         let inner = segment.strip_prefix('{');
         inner.is_some_and(|inner| inner.trim_end_matches('}') == name)
     };
-    let place = segments
+    let position = segments
         .enumerate()
-        .find(|(_, segment)| is_named(segment))
-        .map(|(place, _)| place);
+        .find(|(_, segment)| is_parameter(segment))
+        .map(|(position, _)| position);
     let path = path.strip_suffix('/').unwrap_or(path);
-    place
-        .and_then(|place| path.rsplit('/').nth(place))
+    position
+        .and_then(|position| path.rsplit('/').nth(position))
         .unwrap_or_default()
 }
 
@@ -286,11 +288,11 @@ fn prefix_of<'a>(path: &'a str, route: &str) -> &'a str {
     path
 }
 
-/// A URL, absolute if the request's `Host` is known, and encoded as Starlette encodes.
+/// A URL, absolute if the request has a `Host`, and escaped as in Starlette.
 fn url_of(request: &Request, path: &str, query: &str) -> String {
     let path = path.replace('?', "%3F").replace('#', "%23");
     let question = if query.is_empty() { "" } else { "?" };
-    // API Gateway always sets the header; a local stack has no TLS.
+    // API Gateway always sets this header. A local stack has no TLS.
     let scheme = request.header("x-forwarded-proto");
     let scheme = scheme.as_deref().unwrap_or("http");
     let url = match request.header(HOST) {

@@ -1,4 +1,4 @@
-//! The JSON of a fetched URL, for an answer of ours.
+//! The JSON of a fetched URL, for the answer of a route.
 
 use super::error::HttpError;
 use crate::fetch::Fetched;
@@ -7,7 +7,7 @@ use crate::json::{self, Json};
 /// The JSON of a fetched answer.
 ///
 /// # Errors
-/// 502 for a status that is no success, and for a body that is no JSON.
+/// 502 for a status other than 2xx, and for a body that is not JSON.
 pub fn json_of(fetched: &Fetched) -> Result<Json, HttpError> {
     if !(200..300).contains(&fetched.status) {
         return Err(HttpError::bad_gateway(format!(

@@ -1,8 +1,8 @@
-//! Stands in front of every handler, and lets nobody through whom it does not know.
+//! The guard in front of every handler: authorizes the caller of a request.
 //!
-//! It takes the gateway's word for who makes a request, and no header's. A function that the gateway
-//! asks without having asked who it is refuses, so that a route whose authorizer was forgotten is
-//! closed and not open.
+//! The guard trusts the gateway's authorizer context for the caller's name, and no header. Without an
+//! authorizer context the guard refuses the request, so a route that was deployed without its
+//! authorizer is closed and not open.
 
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, StatusCode};
@@ -16,28 +16,28 @@ use crate::config::{Config, ConfigError};
 use crate::tasks::task::MAX_CALLER;
 use crate::tasks::viewer::Viewer;
 
-/// Whom a route is for.
+/// The callers that a route admits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Callers who are known, with the scope that the method needs.
+    /// Authenticated callers with the scope of the method.
     Callers,
-    /// Everybody, unless the deployment closes its documentation; then as `Callers`.
+    /// Everybody, or as `Callers` if the deployment closes its documentation.
     Documentation,
     /// Everybody.
     Everybody,
 }
 
-/// Who was admitted.
+/// An admitted request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admitted {
-    /// The caller's name, if callers are known.
+    /// The caller's name, or `None` without authentication.
     pub caller: Option<String>,
-    /// Whose tasks the caller may see.
+    /// Decides whose tasks the caller may see.
     pub viewer: Viewer,
 }
 
 impl Default for Admitted {
-    /// Nobody, who sees no task.
+    /// No caller, and a viewer without tasks.
     fn default() -> Admitted {
         Admitted {
             caller: None,
@@ -46,26 +46,26 @@ impl Default for Admitted {
     }
 }
 
-/// Decides who gets in at one route.
+/// Admits or refuses the requests to one route.
 #[derive(Debug, Clone)]
 pub struct Guard {
     mode: AuthMode,
     own_tasks_only: bool,
-    /// What stands before the names of our scopes in a token.
+    /// The prefix of this service's scopes in a token.
     prefix: String,
 }
 
-/// Whom the gateway named.
+/// A caller, named by the gateway.
 struct Caller {
     name: String,
     scopes: Scopes,
 }
 
 impl Guard {
-    /// The guard of a route for `access`, as the configuration has it.
+    /// The guard of a route with this access, by the configuration.
     ///
     /// # Errors
-    /// When a variable is set to what it cannot be.
+    /// When a variable has an invalid value.
     pub fn new(config: &Config, access: Access) -> Result<Guard, ConfigError> {
         let open = match access {
             Access::Callers => false,
@@ -83,10 +83,10 @@ impl Guard {
         })
     }
 
-    /// Lets a request through, or refuses it.
+    /// Admits or refuses a request.
     ///
     /// # Errors
-    /// 401 where nobody known makes it, 403 where the caller may not do this.
+    /// 401 without an authenticated caller, 403 if the caller lacks the scope of the method.
     pub fn admit(
         &self,
         method: &Method,
@@ -94,14 +94,14 @@ impl Guard {
     ) -> Result<Admitted, HttpError> {
         let caller = match self.mode {
             AuthMode::Off => {
-                let caller = authorizer.and_then(anybody);
+                let caller = authorizer.and_then(optional_caller);
                 return Ok(self.admitted(caller, false));
             }
             AuthMode::ApiKey => by_key(authorizer),
             AuthMode::Jwt => self.by_token(authorizer),
         };
         let caller = caller?;
-        // A message with a longer name is not accepted by a worker.
+        // A worker refuses a message with a longer name.
         if caller.name.len() > MAX_CALLER {
             return Err(invalid());
         }
@@ -121,13 +121,13 @@ impl Guard {
         Admitted { caller, viewer }
     }
 
-    /// The subject of a token, whose scopes are in its claim `scope` or `scp`.
+    /// The subject of a token, with the scopes of the claims `scope` and `scp`.
     fn by_token(
         &self,
         authorizer: Option<&ApiGatewayRequestAuthorizer>,
     ) -> Result<Caller, HttpError> {
         let token = authorizer.and_then(|authorizer| authorizer.jwt.as_ref());
-        let claims = &token.ok_or_else(not_asked)?.claims;
+        let claims = &token.ok_or_else(no_authorizer)?.claims;
         let name = claims.get("sub").filter(|name| !name.is_empty());
         let name = name.ok_or_else(invalid)?.clone();
         // The gateway writes a list of texts as `[read write]`.
@@ -140,9 +140,9 @@ impl Guard {
     }
 }
 
-/// Whom the authorizer function knew by a key.
+/// The caller that the authorizer function found by an API key.
 fn by_key(authorizer: Option<&ApiGatewayRequestAuthorizer>) -> Result<Caller, HttpError> {
-    let fields = &authorizer.ok_or_else(not_asked)?.fields;
+    let fields = &authorizer.ok_or_else(no_authorizer)?.fields;
     let text = |name: &str| fields.get(name).and_then(Value::as_str);
     let name = text("caller").filter(|name| !name.is_empty());
     match (name, text("refused")) {
@@ -152,12 +152,12 @@ fn by_key(authorizer: Option<&ApiGatewayRequestAuthorizer>) -> Result<Caller, Ht
         }),
         (_, Some(MISSING)) => Err(unauthorized("Not authenticated")),
         (_, Some(_)) => Err(invalid()),
-        (None, None) => Err(not_asked()),
+        (None, None) => Err(no_authorizer()),
     }
 }
 
-/// Whom any authorizer named: a function by its `caller`, the subject of a token, an AWS identity.
-fn anybody(authorizer: &ApiGatewayRequestAuthorizer) -> Option<String> {
+/// The caller from any authorizer: the `caller` of a function, the subject of a token, or an AWS identity.
+fn optional_caller(authorizer: &ApiGatewayRequestAuthorizer) -> Option<String> {
     let named = authorizer.fields.get("caller").and_then(Value::as_str);
     let subject = || {
         authorizer
@@ -174,9 +174,9 @@ fn anybody(authorizer: &ApiGatewayRequestAuthorizer) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// The gateway has not said who makes the request: the route lacks its authorizer.
-fn not_asked() -> HttpError {
-    tracing::error!("no authorizer was asked for this route, so nobody gets in");
+/// The error for a request without an authorizer context: the route lacks its authorizer.
+fn no_authorizer() -> HttpError {
+    tracing::error!("the route has no authorizer, so the request is refused");
     unauthorized("Not authenticated")
 }
 

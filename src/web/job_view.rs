@@ -6,20 +6,20 @@ use utoipa::ToSchema;
 
 use crate::jobs::{JobInfo, JobSchemas};
 
-/// Where a schema of the OpenAPI document stands, and where it stands in a schema of its own.
+/// The path of a schema in the OpenAPI document, and in a self-contained schema.
 const COMPONENTS: &str = "#/components/schemas/";
 const DEFINITIONS: &str = "#/$defs/";
 
-/// A job as its callers see it.
+/// A job.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JobView {
     /// The name that submissions use.
     #[schema(example = "process_data")]
     name: &'static str,
-    /// The JSON Schema (2020-12) of what a task of it is given.
+    /// The JSON Schema (2020-12) of the input of a task.
     #[schema(value_type = Object)]
     input_schema: Value,
-    /// The JSON Schema (2020-12) of what a task of it results in.
+    /// The JSON Schema (2020-12) of the result of a task.
     #[schema(value_type = Object)]
     output_schema: Value,
 }
@@ -29,14 +29,14 @@ impl From<&JobInfo> for JobView {
         let schemas = (job.schemas)();
         JobView {
             name: job.name,
-            input_schema: alone(&schemas, &schemas.input),
-            output_schema: alone(&schemas, &schemas.output),
+            input_schema: self_contained(&schemas, &schemas.input),
+            output_schema: self_contained(&schemas, &schemas.output),
         }
     }
 }
 
-/// A schema with all that it refers to inside of it.
-fn alone(schemas: &JobSchemas, name: &str) -> Value {
+/// A schema that contains every schema it refers to.
+fn self_contained(schemas: &JobSchemas, name: &str) -> Value {
     let mut definitions = Map::new();
     collect(schemas, name, &mut definitions);
     json!({
@@ -52,33 +52,33 @@ fn collect(schemas: &JobSchemas, name: &str, definitions: &mut Map<String, Value
     }
     let schema = schemas.all.get(name).map(serde_json::to_value);
     let mut schema = schema.and_then(Result::ok).unwrap_or_default();
-    let mut named = Vec::new();
-    as_json_schema(&mut schema, &mut named);
+    let mut references = Vec::new();
+    as_json_schema(&mut schema, &mut references);
     definitions.insert(name.to_owned(), schema);
-    for name in named {
+    for name in references {
         collect(schemas, &name, definitions);
     }
 }
 
-/// Points references to the definitions beside them, and notes their names. A choice is one of any,
-/// since its members may overlap.
-fn as_json_schema(value: &mut Value, named: &mut Vec<String>) {
+/// Rewrites references to `$defs`, and adds their names to `references`. `oneOf` becomes `anyOf`, since the
+/// alternatives may overlap.
+fn as_json_schema(value: &mut Value, references: &mut Vec<String>) {
     match value {
         Value::Array(values) => values
             .iter_mut()
-            .for_each(|value| as_json_schema(value, named)),
+            .for_each(|value| as_json_schema(value, references)),
         Value::Object(map) => {
             if let Some(choice) = map.remove("oneOf") {
                 map.insert("anyOf".to_owned(), choice);
             }
             let name = map.get("$ref").and_then(Value::as_str);
             if let Some(name) = name.and_then(|name| name.strip_prefix(COMPONENTS)) {
-                named.push(name.to_owned());
+                references.push(name.to_owned());
                 let reference = format!("{DEFINITIONS}{name}");
                 map.insert("$ref".to_owned(), reference.into());
             }
             map.values_mut()
-                .for_each(|value| as_json_schema(value, named));
+                .for_each(|value| as_json_schema(value, references));
         }
         _ => {}
     }
@@ -90,7 +90,7 @@ mod tests {
     use crate::jobs::CATALOG;
 
     #[test]
-    fn a_schema_holds_all_that_it_refers_to() {
+    fn a_schema_contains_every_schema_it_refers_to() {
         for job in CATALOG {
             let view = JobView::from(job);
             for schema in [view.input_schema, view.output_schema] {

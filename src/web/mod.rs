@@ -1,17 +1,18 @@
 //! HTTP behind API Gateway: requests, FastAPI's checks and errors, answers.
 //!
-//! A handler takes a [`lambda_http::Request`], reads its parts by [`Extract`] (`path_int`,
-//! `query_optional`, `body_object`, …) through [`all`], which lists every error of a request in
-//! FastAPI's order, and gives a [`lambda_http::Response`] made by [`answer`], or an [`HttpError`].
-//! [`serve`] connects the handler to the Lambda runtime, behind a [`guard`] that admits only callers
-//! who may make the request.
+//! A handler takes a [`lambda_http::Request`] and reads its parts by [`Extract`] (`path_int`,
+//! `query_optional`, `body_object`, …). [`all`] checks several parts at once and lists every error in
+//! FastAPI's order. The handler returns a [`lambda_http::Response`] made by [`answer`], or an
+//! [`HttpError`]. [`serve()`] connects the handler to the Lambda runtime, behind a [`guard`] that
+//! authorizes the caller.
 //!
-//! * [`request`] makes a request of an event, [`extract`] reads its parts, [`checks`] has Pydantic's
-//!   words, [`error`] turns the errors of all layers into answers.
-//! * [`page`] and [`cursor`] are lists, [`submission`] reads a task to be run, [`user`] a user;
+//! * [`request`] makes a request of an event, [`extract`] reads the parts of a request, [`checks`]
+//!   checks values with Pydantic's errors, [`error`] turns the errors of all layers into
+//!   answers.
+//! * [`page`] and [`cursor`] are for lists. [`submission`] reads a new task, [`user`] a user.
 //!   [`task_view`], [`result_view`] and [`job_view`] show tasks and jobs.
-//! * [`routes`] answers what no route takes, [`docs`] serves the OpenAPI document and its pages,
-//!   [`openapi`] describes what routes have in common.
+//! * [`routes`] answers requests without a matching route, [`docs`] serves the OpenAPI document and its
+//!   pages, [`openapi`] describes the answers that many routes share.
 
 pub mod answer;
 pub mod checks;

@@ -1,7 +1,8 @@
-//! What routes have in common in the OpenAPI document.
+//! The parameters and answers that many routes share in the OpenAPI document.
 //!
-//! A handler names its own answers beside it, and these by their types. None of them is ever made:
-//! they only describe what [`super::HttpError`] answers.
+//! A handler's `utoipa::path` describes the answers of that handler, and names the shared answers by
+//! these types. No value of these types is ever built: the types only describe the answers of
+//! [`super::HttpError`].
 
 use utoipa::{IntoParams, IntoResponses, ToSchema};
 
@@ -11,11 +12,11 @@ use super::error::FieldError;
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"detail": "Not Found"}))]
 pub struct ErrorDetail {
-    /// What is wrong, in words for the caller.
+    /// The error, in words for the caller.
     pub detail: String,
 }
 
-/// All that is wrong with a request.
+/// Every error of a request.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"detail": [{
     "type": "int_parsing",
@@ -24,7 +25,7 @@ pub struct ErrorDetail {
     "input": "foo",
 }]}))]
 pub struct HTTPValidationError {
-    /// The errors, of the path first, then of the query, then of the body.
+    /// The errors of the path first, then of the query, then of the body.
     pub detail: Vec<FieldError>,
 }
 
@@ -32,10 +33,10 @@ pub struct HTTPValidationError {
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Page {
-    /// How many at most. More than 1,000 are answered with 1,000.
+    /// The most rows of the page. A limit over 1,000 counts as 1,000.
     #[param(default = 10)]
     pub limit: Option<i64>,
-    /// Where the page begins: what the `Link` header of the page before says.
+    /// The start of the page: the cursor in the `Link` header of the previous page.
     pub cursor: Option<String>,
 }
 
@@ -47,7 +48,7 @@ pub struct Invalid(pub HTTPValidationError);
 /// Something in the path, the query or the body is wrong.
 #[derive(Debug, IntoResponses)]
 pub enum InvalidBody {
-    /// The body is no text, or its JSON is nested too deeply.
+    /// The body is not text, or its JSON is nested too deeply.
     #[response(status = 400, example = json!({"detail": "There was an error parsing the body"}))]
     Unreadable(ErrorDetail),
     /// The body is larger than can be stored.
@@ -58,7 +59,7 @@ pub enum InvalidBody {
     Invalid(HTTPValidationError),
 }
 
-/// The answer is larger than a function can give.
+/// The answer is larger than a Lambda function can return.
 #[derive(Debug, IntoResponses)]
 #[response(
     status = 502,
@@ -67,40 +68,40 @@ pub enum InvalidBody {
 )]
 pub struct TooLargeAnswer(pub ErrorDetail);
 
-/// The service that users are read through did not answer as it should.
+/// The users' upstream gave a wrong answer or no answer.
 #[derive(Debug, IntoResponses)]
 pub enum UpstreamFailed {
     /// The upstream failed
-    #[response(status = 502, example = json!({"detail": "The users upstream failed"}))]
+    #[response(status = 502, example = json!({"detail": "The users' upstream failed"}))]
     Failed(ErrorDetail),
     /// The upstream did not answer in time
-    #[response(status = 504, example = json!({"detail": "The users upstream did not answer in time"}))]
+    #[response(status = 504, example = json!({"detail": "The users' upstream did not answer in time"}))]
     Late(ErrorDetail),
 }
 
 /// A URL was not fetched.
 #[derive(Debug, IntoResponses)]
 pub enum FetchFailed {
-    /// The URL is none that can be fetched
-    #[response(status = 400, example = json!({"detail": "the URL's scheme is neither http nor https"}))]
+    /// The URL cannot be fetched
+    #[response(status = 400, example = json!({"detail": "Only http and https URLs can be fetched"}))]
     Invalid(ErrorDetail),
     /// The URL leads to an address that may not be fetched
-    #[response(status = 403, example = json!({"detail": "the URL leads to an address that is not public"}))]
+    #[response(status = 403, example = json!({"detail": "The URL leads to an address that this service must not fetch"}))]
     Forbidden(ErrorDetail),
     /// The URL answered with an error, without JSON, or not at all
     #[response(status = 502, example = json!({"detail": "The URL answered with status 404"}))]
     Failed(ErrorDetail),
     /// The URL did not answer in time
-    #[response(status = 504, example = json!({"detail": "the URL did not answer in time"}))]
+    #[response(status = 504, example = json!({"detail": "The URL did not answer in time"}))]
     Late(ErrorDetail),
 }
 
-/// A part of AWS does not answer.
+/// An AWS service does not answer.
 #[derive(Debug, IntoResponses)]
 #[response(
     status = 503,
-    description = "A part that the request needs does not answer; trying again may help",
-    headers(("Retry-After" = i64, description = "Seconds after which to try again")),
+    description = "An AWS service does not answer. A retry may help",
+    headers(("Retry-After" = i64, description = "Seconds to wait before a retry")),
     example = json!({"detail": "Service temporarily unavailable"})
 )]
 pub struct Unavailable(pub ErrorDetail);

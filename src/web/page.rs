@@ -1,4 +1,4 @@
-//! Lists that are read page by page.
+//! Reads the page of a list from a request, and links to the next page.
 
 use lambda_http::{Body, Request, Response};
 
@@ -11,28 +11,28 @@ use crate::json::Int;
 
 /// The default of `limit`.
 const DEFAULT_LIMIT: i64 = 10;
-/// The most rows of one page; a larger `limit` is answered with this many and a link to the rest.
+/// The most rows of one page. A larger `limit` gives this number of rows and a link to the next page.
 const MAX_LIMIT: i64 = 1_000;
 
-/// Which part of a list is asked for: `?limit=&cursor=`.
+/// The requested page of a list: `?limit=&cursor=`.
 #[derive(Debug, Clone, Copy)]
 pub struct PageQuery {
-    /// How many rows at most.
+    /// The most rows of the page.
     pub limit: usize,
     /// The id after which the page begins.
     pub after: Option<i64>,
 }
 
 impl PageQuery {
-    /// Reads `limit` and `cursor`. A cursor that this list did not give is an error.
+    /// Reads `limit` and `cursor`. A cursor that is not of this list is an error.
     pub fn read(request: &Request, cursors: &Cursor) -> Checked<PageQuery> {
         let (limit, after) = gather((limit(request), after(request, cursors)))?;
         Ok(PageQuery { limit, after })
     }
 }
 
-/// As in a Python slice of the whole list, a limit of any size is no error; a negative one asks
-/// for nothing.
+/// A limit of any size is valid, as in a Python slice of the whole list. A negative limit gives an empty
+/// page.
 fn limit(request: &Request) -> Checked<usize> {
     let limit: Int = request.query_int("limit", DEFAULT_LIMIT)?;
     let beyond = if limit.is_negative() { 0 } else { MAX_LIMIT };
@@ -50,14 +50,14 @@ fn after(request: &Request, cursors: &Cursor) -> Checked<Option<i64>> {
         .ok_or_else(|| foreign_cursor(text))
 }
 
-/// The error of a cursor that the list did not give.
+/// The error of a cursor that is not of the list.
 pub(super) fn foreign_cursor(text: &str) -> Rejection {
     let loc = ["query".into(), "cursor".into()];
     let msg = "Input should be a cursor from this list's Link header";
     FieldError::new("value_error", loc, msg, text).into()
 }
 
-/// Adds the `Link` header to the next page, if there is one.
+/// Adds the `Link` header to the next page, if there is a next page.
 pub fn with_next(
     response: Response<Body>,
     request: &Request,
@@ -69,8 +69,8 @@ pub fn with_next(
     }
 }
 
-/// The value of a `Link` header to the next page (RFC 8288): the same URL with the other
-/// parameters kept.
+/// The value of a `Link` header to the next page (RFC 8288): the same URL and parameters, with the new
+/// cursor.
 fn next_link(request: &Request, cursor: &str) -> String {
     let kept = request.query_without("cursor");
     let separator = if kept.is_empty() { "" } else { "&" };

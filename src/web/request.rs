@@ -1,4 +1,4 @@
-//! One HTTP request: `lambda_http`'s, made of API Gateway's event of payload format 2.0.
+//! Converts API Gateway's event of payload format 2.0 into a `lambda_http` request.
 
 use std::collections::HashMap;
 
@@ -16,8 +16,8 @@ use super::guard::Admitted;
 
 /// Characters that `http` refuses in a URI's query, or that end the query.
 const NOT_IN_QUERIES: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
-/// Characters that must be escaped in a path that is decoded: those of a query, and those with a
-/// meaning of their own.
+/// Characters that must be escaped in a decoded path: the characters of [`NOT_IN_QUERIES`], and
+/// characters with a meaning in a URI.
 const NOT_IN_PATHS: &AsciiSet = &NOT_IN_QUERIES
     .add(b'?')
     .add(b'%')
@@ -28,23 +28,23 @@ const NOT_IN_PATHS: &AsciiSet = &NOT_IN_QUERIES
     .add(b'^')
     .add(b'\\');
 
-/// The parts of an event that `lambda_http` has no place for.
+/// Metadata of a request that `lambda_http`'s request has no field for.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Arrival {
+pub(super) struct Metadata {
     /// The route that the gateway matched, such as `/items/{item_id}`.
     pub route: &'static str,
     /// The query as the client sent it.
     pub raw_query: String,
-    /// Who makes the request, and whose tasks may be seen.
+    /// The caller, and whose tasks the caller may see.
     pub admitted: Admitted,
 }
 
-/// Makes a request of the gateway's event.
+/// Makes a request of an event of the gateway.
 ///
-/// `lambda_http` has a conversion of its own, which panics on some events: on a query with a space, a
-/// quote, `<`, `>` or a control character, on a `Host` that is not a host, and on a body that is not
-/// base64. This conversion accepts every event. A body that claims to be base64 and is not is kept as
-/// text, so that the check of the body answers the caller.
+/// `lambda_http`'s own conversion panics on some events: on a query with a space, a quote, `<`, `>` or a
+/// control character, on a `Host` that is not a host, and on a body that is not base64. This conversion
+/// accepts every event. A body with invalid base64 is kept as text, so that the check of the body
+/// answers the caller.
 pub fn from_event(event: ApiGatewayV2httpRequest, route: &'static str) -> Request {
     let body = match event.body {
         None => Body::Empty,
@@ -65,7 +65,8 @@ pub fn from_event(event: ApiGatewayV2httpRequest, route: &'static str) -> Reques
     *request.headers_mut() = with_cookies(event.headers, event.cookies);
     let domain = event.request_context.domain_name.as_deref();
     *request.uri_mut() = uri(request.headers(), domain, &path, &raw_query);
-    // Not the event's own parameters: in them the gateway joins repeated values by commas.
+    // Parsed from the raw query: in the event's own parameters the gateway joins repeated values by
+    // commas.
     if !raw_query.is_empty() {
         request = request.with_query_string_parameters(query_of(&raw_query));
     }
@@ -77,7 +78,7 @@ pub fn from_event(event: ApiGatewayV2httpRequest, route: &'static str) -> Reques
     let mut request = request
         .with_raw_http_path(path)
         .with_request_context(RequestContext::ApiGatewayV2(event.request_context));
-    request.extensions_mut().insert(Arrival {
+    request.extensions_mut().insert(Metadata {
         route,
         raw_query,
         admitted: Admitted::default(),
@@ -85,7 +86,7 @@ pub fn from_event(event: ApiGatewayV2httpRequest, route: &'static str) -> Reques
     request
 }
 
-/// The values of each parameter, in order.
+/// The values of each parameter, in the order of the query.
 fn query_of(raw_query: &str) -> HashMap<String, Vec<String>> {
     let mut query: HashMap<String, Vec<String>> = HashMap::new();
     for (name, value) in url::form_urlencoded::parse(raw_query.as_bytes()) {
@@ -95,7 +96,7 @@ fn query_of(raw_query: &str) -> HashMap<String, Vec<String>> {
     query
 }
 
-/// The headers with `Cookie`, which the event holds in a list of its own.
+/// The headers with `Cookie`. The event has its cookies in a list of their own.
 fn with_cookies(mut headers: HeaderMap, cookies: Option<Vec<String>>) -> HeaderMap {
     if let Some(cookies) = cookies
         && let Ok(value) = HeaderValue::from_str(&cookies.join("; "))
@@ -105,7 +106,7 @@ fn with_cookies(mut headers: HeaderMap, cookies: Option<Vec<String>>) -> HeaderM
     headers
 }
 
-/// The request's URI: absolute if the host is known, and escaped where an event is not.
+/// The URI of a request, absolute if the host is known. Escapes characters that the event does not escape.
 fn uri(headers: &HeaderMap, domain: Option<&str>, path: &str, query: &str) -> Uri {
     let slash = if path.starts_with('/') { "" } else { "/" };
     let mut text = format!("{slash}{}", utf8_percent_encode(path, NOT_IN_PATHS));
@@ -131,13 +132,14 @@ fn uri(headers: &HeaderMap, domain: Option<&str>, path: &str, query: &str) -> Ur
     Uri::from_parts(parts).unwrap_or_default()
 }
 
-/// API Gateway decodes paths before it invokes a function. Emulators may leave an escaped percent
-/// sign as it is; a path of API Gateway's has one only if the client escaped it three times.
+/// A path of API Gateway, which decodes paths. Some emulators leave an escaped percent sign (`%25`),
+/// which is decoded here. A path of API Gateway has `%25` only if the client escaped `%` three times.
 fn decoded_by_gateway(text: &str) -> String {
     text.replace("%25", "%")
 }
 
-/// An event without an API's id comes from the watcher's own router, which does not decode.
+/// A path of an event without an API's id. Such an event comes from the router of `cargo lambda watch`,
+/// which does not decode paths.
 fn decoded_here(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }

@@ -1,4 +1,5 @@
-//! `GET /result/{task_id}`: a task's state, folded into what the replaced service's clients know.
+//! `GET /result/{task_id}`: a task's state, reduced to the states that clients of the replaced service
+//! know.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -9,43 +10,43 @@ use crate::jobs::TaskErrorSchema;
 use crate::tasks::record::{TaskError, TaskRecord};
 use crate::tasks::state::State;
 
-/// What a client is told of a task.
+/// The state of a task, and its result or error after the end.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TaskResult {
-    /// `pending` until the task has ended, and then how.
+    /// `pending` until the task has ended, then the final state.
     #[schema(value_type = ResultStatus)]
     status: &'static str,
-    /// What it gave, where it is completed: its job's output.
+    /// The output of the job, if the task is completed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<serde_json::Value>)]
     result: Option<Box<RawValue>>,
-    /// Why it failed, where it did.
+    /// The error, if the task has failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<TaskErrorSchema>)]
     error: Option<TaskError>,
 }
 
-/// What a client is told of a task's state.
+/// The state of a task, with `pending` for every state before the end.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub enum ResultStatus {
-    /// It waits, or runs.
+    /// The task waits or runs.
     Pending,
-    /// It has a result.
+    /// The task has a result.
     Completed,
-    /// It was given up.
+    /// The task ended with an error.
     Failed,
-    /// Its caller stopped it.
+    /// The caller cancelled the task.
     Cancelled,
-    /// Its time was over before it could run.
+    /// The task expired before its first attempt.
     Expired,
 }
 
-/// The id under which a task was accepted.
+/// The id of an accepted task.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"task_id": "5f0c9c1e-6f0b-4d7e-9a53-0d2f8a9c1b7e"}))]
 pub struct Accepted {
-    /// The id to ask for.
+    /// The id of the task.
     #[schema(value_type = String, format = "uuid")]
     pub task_id: Uuid,
 }
@@ -60,7 +61,7 @@ impl From<TaskRecord> for TaskResult {
         TaskResult {
             status,
             result: record.result.filter(|_| is(State::Completed)),
-            // A retrying task has an error too, but it is not the task's end.
+            // A retrying task has an error too, which is only the error of an attempt.
             error: record.error.filter(|_| is(State::Failed)),
         }
     }

@@ -1,4 +1,4 @@
-//! The routes of the service, for the answers to requests that no other function takes.
+//! The table of routes, for answers to requests that match no route of the gateway.
 
 use http::header::{ALLOW, HeaderValue};
 use http::{Method, StatusCode};
@@ -13,19 +13,19 @@ mod table;
 
 use table::ROUTES;
 
-/// Answers what no other function took.
+/// Answers the requests that match no route of the gateway.
 #[derive(Debug, Clone)]
 pub struct Routes {
     base_path: String,
-    /// By each path, the methods of its routes in their order. A slash at the end of a path counts.
+    /// For each path, the methods of its routes in order. A final slash makes another path.
     methods: matchit::Router<&'static [&'static str]>,
 }
 
 impl Routes {
-    /// The routes below this path, which may be empty.
+    /// The routes below a base path, which may be empty.
     ///
     /// # Panics
-    /// When two paths of the table differ only in a parameter's name, which is a mistake in the
+    /// When two paths of the table differ only in the name of a parameter, which is a mistake in the
     /// template.
     pub fn below(base_path: String) -> Routes {
         let mut routes = matchit::Router::new();
@@ -39,7 +39,7 @@ impl Routes {
         }
     }
 
-    /// A request's path in two: the prefix, which is the base path or the stage's name, and the rest.
+    /// Splits a request's path into the prefix (the base path or the stage) and the path of the route.
     fn split_prefix<'a>(&self, request: &'a Request) -> (&'a str, &'a str) {
         let path = request.path();
         let stage = stage(request).map_or(String::new(), |stage| format!("/{stage}"));
@@ -55,14 +55,14 @@ impl Routes {
         ("", path)
     }
 
-    /// The answer to a request that no other function took, as FastAPI would word it.
+    /// FastAPI's answer to a request that matches no route of the gateway.
     ///
-    /// A path that has a slash too many or too few is redirected. Where its method is one that the
-    /// service answers, only to the form *without* a slash, since that is the one that a route of
-    /// the gateway is sure to match: the other way could go round for ever.
+    /// A path with a final slash too many or too few is redirected. If a route has the request's method,
+    /// the redirect is only to the path *without* a slash, which the gateway certainly matches. A
+    /// redirect to the path with a slash could loop.
     ///
     /// # Errors
-    /// 405 where the path is known, 404 where it is not.
+    /// 405 for a known path, 404 for an unknown path.
     pub fn answer(&self, request: &Request) -> Result<Response<Body>, HttpError> {
         let (prefix, path) = self.split_prefix(request);
         let redirect = |path: &str| {
@@ -72,7 +72,7 @@ impl Routes {
         let without = path.trim_end_matches('/');
         let served = self.methods(path);
         if let Some(allow) = served.first() {
-            return match takes(served, request.method()) {
+            return match has_method(served, request.method()) {
                 true if without.len() == path.len() || without.is_empty() => Err(unknown()),
                 true => redirect(without),
                 false => Err(not_allowed(allow)),
@@ -87,24 +87,24 @@ impl Routes {
         let with = format!("{path}/");
         match self.methods(&with) {
             [] => Err(unknown()),
-            served if takes(served, request.method()) => Err(unknown()),
+            served if has_method(served, request.method()) => Err(unknown()),
             _ => redirect(&with),
         }
     }
 
-    /// The methods of each route of a path; none where the path is unknown.
+    /// The methods of each route of a path. Empty for an unknown path.
     fn methods(&self, path: &str) -> &'static [&'static str] {
         self.methods.at(path).map_or(&[], |found| found.value)
     }
 }
 
-/// Whether one of a path's routes takes a method.
-fn takes(served: &[&str], method: &Method) -> bool {
+/// Whether one of a path's routes has this method.
+fn has_method(served: &[&str], method: &Method) -> bool {
     let mut methods = served.iter().flat_map(|methods| methods.split(", "));
     methods.any(|served| served == method.as_str())
 }
 
-/// The stage of a request's event, unless the stage is not part of the path.
+/// The stage that is part of the request's path. `$default` never is.
 fn stage(request: &Request) -> Option<&str> {
     let Some(RequestContext::ApiGatewayV2(context)) = request.request_context_ref() else {
         return None;
@@ -129,7 +129,7 @@ mod tests {
 
     use crate::web::request::from_event;
 
-    /// Status, and `allow` or `location`.
+    /// The answer's status, and its `allow` or `location`.
     fn ask(stage: &str, base_path: &str, method: &str, path: &str) -> (u16, String) {
         let mut event = ApiGatewayV2httpRequest::default();
         event.raw_path = Some(path.to_owned());
@@ -146,13 +146,13 @@ mod tests {
         let routes = Routes::below(base_path.to_owned());
         let answer = routes.answer(&request).unwrap_or_else(Response::from);
         let headers = answer.headers();
-        let told = headers.get(ALLOW).or(headers.get(http::header::LOCATION));
-        let told = told.map_or("", |value| value.to_str().unwrap());
-        (answer.status().as_u16(), told.to_owned())
+        let value = headers.get(ALLOW).or(headers.get(http::header::LOCATION));
+        let value = value.map_or("", |value| value.to_str().unwrap());
+        (answer.status().as_u16(), value.to_owned())
     }
 
     #[test]
-    fn a_known_path_tells_its_first_routes_methods() {
+    fn allow_has_the_methods_of_the_first_route_of_a_path() {
         for (method, path, allow) in [
             ("DELETE", "/", "GET"),
             ("PUT", "/items/", "GET"),
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn slashes_are_redirected_as_far_as_the_gateway_matches() {
+    fn slashes_are_redirected_if_the_gateway_matches_the_target() {
         for (method, path, location) in [
             // As FastAPI does.
             ("GET", "/items/5/", "/items/5"),
@@ -201,21 +201,21 @@ mod tests {
             ("GET", "/items/5//", "/items/5"),
             ("PUT", "/users", "/users/"),
             ("HEAD", "/process", "/process/"),
-            // The form that the gateway is sure to match.
+            // The path that the gateway certainly matches.
             ("GET", "/users/", "/users"),
             ("POST", "/process/", "/process"),
         ] {
             let location = format!("https://a.example{location}?a=1&b=%20");
             assert_eq!(ask("$default", "", method, path), (307, location), "{path}");
         }
-        // These would come back.
+        // A redirect of these paths could loop.
         for path in ["/users", "/fetch", "/items/5", "/"] {
             assert_eq!(ask("$default", "", "GET", path).0, 404, "{path}");
         }
     }
 
     #[test]
-    fn a_stage_and_a_mapping_may_stand_in_front() {
+    fn a_stage_or_a_base_path_is_removed_from_the_path() {
         for (stage, base_path, prefix) in [
             ("prod", "", "/prod"),
             ("prod", "/v1", "/v1"),

@@ -15,15 +15,15 @@ use serde_json::value::RawValue;
 use super::answer;
 use super::error::HttpError;
 use super::event::{self, Event};
-use super::extract::arrival;
+use super::extract::metadata;
 use super::guard::Guard;
-use super::request::{self, Arrival};
+use super::request::{self, Metadata};
 
-/// Answers requests to `route` with `handler` until Lambda ends the process. `parts` is what the
-/// handler works with. The handler is given only the requests that `guard` admits. An event that is no
+/// Answers requests to `route` with `handler` until Lambda ends the process. `parts` are the stores and
+/// clients of the handler. The handler sees only requests that `guard` admits. An event that is not a
 /// request, such as the ping of a tool that keeps functions warm, is answered with null.
 ///
-/// Not `lambda_http::run`: its conversion of events panics on some (see
+/// `lambda_http::run` is not used, since its conversion panics on some events (see
 /// [`request::from_event`]).
 ///
 /// # Errors
@@ -38,8 +38,8 @@ where
     H: AsyncFn(&P, Request) -> Result<Response<Body>, HttpError>,
 {
     let (guard, parts, handler) = (&guard, &parts, &handler);
-    // The runtime is asked for the event's text: its own way to a typed event tracks the place of each
-    // member, which is a tenth of the CPU time of a small request.
+    // Takes the event as text: the runtime's own deserialization of a typed event tracks the path of
+    // each member, which is a tenth of the CPU time of a small request.
     let respond = async |event: LambdaEvent<Box<RawValue>>| {
         let LambdaEvent { payload, context } = event;
         let Event::Request(event) = event::read(payload.get())? else {
@@ -52,24 +52,24 @@ where
     lambda_runtime::run(service_fn(respond)).await
 }
 
-/// One request to one response, whatever the handler does.
+/// The response to a request, also if the handler fails or panics.
 async fn respond<P, H>(guard: &Guard, parts: &P, handler: &H, request: Request) -> Response<Body>
 where
     H: AsyncFn(&P, Request) -> Result<Response<Body>, HttpError>,
 {
     let started = Instant::now();
-    let (method, route) = (request.method().clone(), arrival(&request).route);
-    // A panic is a bug that does not concern the next request: the handler holds no state of its own
-    // that a panic could leave half changed.
-    // Boxed, since the type of a future that calls the SDK is too deep for the compiler to lay out
-    // within the runtime's own.
+    let (method, route) = (request.method().clone(), metadata(&request).route);
+    // After a panic the process goes on with the next request: the handler has no state that a panic
+    // could leave half changed.
+    // Boxed: the compiler cannot lay out the type of a future with SDK calls inside of the runtime's own
+    // future.
     let handling: LocalBoxFuture<'_, _> = match admitted(guard, request) {
         Err(refusal) => Box::pin(async { Err(refusal) }),
         Ok(request) => Box::pin(handler(parts, request)),
     };
     let handled = AssertUnwindSafe(handling).catch_unwind().await;
     let response = match handled {
-        Ok(Ok(response)) => bounded(response),
+        Ok(Ok(response)) => within_lambda_limit(response),
         Ok(Err(error)) => {
             error.log();
             error.into()
@@ -87,13 +87,13 @@ where
     response
 }
 
-/// The request with the caller whom the guard knows.
+/// The request with its caller, if the guard admits the request.
 fn admitted(guard: &Guard, mut request: Request) -> Result<Request, HttpError> {
     let context = request.request_context_ref();
     let authorizer = context.and_then(|context| context.authorizer());
     let admitted = guard.admit(request.method(), authorizer)?;
-    if let Some(arrival) = request.extensions_mut().get_mut::<Arrival>() {
-        arrival.admitted = admitted;
+    if let Some(metadata) = request.extensions_mut().get_mut::<Metadata>() {
+        metadata.admitted = admitted;
     }
     if is_misrouted(&request) {
         return Err(HttpError::not_found("Not Found"));
@@ -101,16 +101,17 @@ fn admitted(guard: &Guard, mut request: Request) -> Result<Request, HttpError> {
     Ok(request)
 }
 
-/// Whether FastAPI would match another route, or none: FastAPI looks for slashes after decoding, some
-/// gateways before.
+/// Whether FastAPI would match another route, or none: FastAPI matches the decoded path, some gateways
+/// the escaped path, in which `%2F` is not a slash.
 fn is_misrouted(request: &Request) -> bool {
     let parameters = request.path_parameters_ref().into_iter();
     let mut parameters = parameters.flat_map(|parameters| parameters.iter());
     parameters.any(|(_, text)| text.contains('/'))
 }
 
-/// A response over Lambda's limit would reach the caller as a 500 without a reason.
-fn bounded(response: Response<Body>) -> Response<Body> {
+/// The response, or 502 if the response exceeds Lambda's limit. Lambda's own answer would be a 500
+/// without a reason.
+fn within_lambda_limit(response: Response<Body>) -> Response<Body> {
     if answer::fits_lambda(response.body()) {
         return response;
     }
@@ -120,7 +121,7 @@ fn bounded(response: Response<Body>) -> Response<Body> {
     HttpError::new(StatusCode::BAD_GATEWAY, detail).into()
 }
 
-/// The function's response in payload format 2.0, in which cookies have a place of their own.
+/// The response in payload format 2.0, which has cookies in a list of their own.
 fn into_event(response: Response<Body>) -> ApiGatewayV2httpResponse {
     let (mut parts, body) = response.into_parts();
     let mut event = ApiGatewayV2httpResponse::default();
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_one_requests_500() {
+    async fn a_panic_is_a_500_for_one_request_only() {
         let handler = async |_: &(), request: Request| -> Result<Response<Body>, HttpError> {
             assert!(request.raw_http_path().is_empty(), "a bug");
             Ok(answer::ok(&1))
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_over_the_limit_says_so() {
+    async fn an_answer_over_the_limit_of_lambda_is_a_502() {
         let quotes = "\"".repeat(3 * 1024 * 1024);
         let handler = async |_: &(), _| Ok(answer::ok(&quotes));
         let answer = respond(
@@ -189,10 +190,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_handler_is_not_asked_for_those_who_are_refused() {
+    async fn a_handler_sees_no_refused_request() {
         let guard = Guard::new(&Config::from([]), Access::Callers).unwrap();
-        let handler =
-            async |_: &(), _| -> Result<Response<Body>, HttpError> { panic!("it was asked") };
+        let handler = async |_: &(), _| -> Result<Response<Body>, HttpError> {
+            panic!("the handler was called")
+        };
         let answer = respond(
             &guard,
             &(),

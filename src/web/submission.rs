@@ -1,4 +1,4 @@
-//! `POST /tasks/`: a submission, and all that is wrong with it.
+//! `POST /tasks/`: reads and checks a submission.
 
 mod options;
 
@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::checks::{Checked, Rejection, words};
+use super::checks::{Checked, Rejection, pydantic};
 use super::error::{FieldError, HttpError, Loc};
 use super::extract::Extract;
 use crate::clock::now_ms;
@@ -23,16 +23,16 @@ pub use options::{OptionsSchema, PrioritySchema};
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// The longest key, in characters.
 const MAX_KEY: usize = 255;
-/// The namespace of ids that are made of idempotency keys (a random UUID).
+/// The namespace of the ids of idempotency keys (a random UUID).
 const KEYS: Uuid = Uuid::from_u128(0x8a1d_3c1e_5f0b_4d7e_9a53_0d2f_8a9c_1b7e);
 
-/// Makes the ids of submissions with an idempotency key: the same caller and key have the same id.
+/// Makes the ids of submissions with an idempotency key. The same caller and key give the same id.
 #[derive(Debug, Clone, Copy)]
 pub struct SubmissionIds(Uuid);
 
 impl SubmissionIds {
-    /// Ids that nobody can compute who does not know `secret`. Without a secret, whoever guesses a
-    /// caller's name and key can compute the id.
+    /// Ids that can be computed only with `secret`. Without a secret, a caller's name and key are enough
+    /// to compute the id.
     pub fn new(secret: Option<&str>) -> SubmissionIds {
         let namespace = secret.map(|secret| Uuid::new_v5(&KEYS, secret.as_bytes()));
         SubmissionIds(namespace.unwrap_or(KEYS))
@@ -52,11 +52,11 @@ pub struct Submission {
     job: &'static str,
     input: Box<RawValue>,
     options: Options,
-    /// The caller's key, and a hash of what was asked for with it.
+    /// The idempotency key, and the fingerprint of the submission.
     key: Option<(String, String)>,
 }
 
-/// A task to be run.
+/// A task to be submitted.
 #[derive(Debug, ToSchema)]
 #[schema(as = NewTask, example = json!({
     "job": "process_data",
@@ -64,18 +64,18 @@ pub struct Submission {
     "options": {"countdown": 5, "max_retries": 2},
 }))]
 pub struct NewTaskSchema {
-    /// The name of a job; `GET /jobs/` lists them.
+    /// The name of the job. `GET /jobs/` lists all jobs.
     pub job: String,
-    /// What the job is given, as its own schema has it.
+    /// The input of the job. `GET /jobs/` has its schema.
     #[schema(value_type = serde_json::Value, required = false)]
     pub input: Json,
-    /// How the task is to be run.
+    /// How to run the task.
     #[schema(required = false)]
     pub options: OptionsSchema,
 }
 
 impl Submission {
-    /// Reads a submission of one of `jobs`, at the time `now` in milliseconds since the Unix epoch.
+    /// Reads a submission for one of `jobs`, at the time `now` in milliseconds since the Unix epoch.
     pub fn read(request: &Request, jobs: &'static [JobInfo], now: u64) -> Checked<Submission> {
         request.body_as_lossy(|body| Submission::check(request, body, jobs, now))
     }
@@ -87,7 +87,7 @@ impl Submission {
         now: u64,
     ) -> Checked<Submission> {
         let body = body.into_object();
-        let body = body.map_err(|other| words::model(["body".into()], other))?;
+        let body = body.map_err(|other| pydantic::model(["body".into()], other))?;
         let mut errors = Vec::new();
         let job = keep(&mut errors, job(&body, jobs));
         let input = keep(&mut errors, input(&body, job));
@@ -106,7 +106,7 @@ impl Submission {
         }
     }
 
-    /// The task. With an idempotency key its id is made of the caller and the key.
+    /// The task of the submission. With an idempotency key, `ids` makes the id of the caller and the key.
     pub fn task(self, ids: SubmissionIds, caller: Option<&str>, now: u64) -> Task {
         let id = match &self.key {
             Some((key, _)) => ids.of(caller, key),
@@ -119,8 +119,8 @@ impl Submission {
     }
 }
 
-/// A task of `job` that is to run at once, with any object as its input. A number of the input that is
-/// not finite becomes null.
+/// A task of `job` that runs at once, with any object as its input. A number of the input that is not
+/// finite becomes null.
 ///
 /// # Errors
 /// None in practice: every object can be written as JSON.
@@ -134,7 +134,7 @@ pub fn new_task(job: &'static str, input: Object, caller: Option<&str>) -> Resul
 
 type Found<T> = Result<T, Vec<FieldError>>;
 
-/// A value, or nothing with its errors added to the list.
+/// The value, or `None`. The errors are added to the list.
 fn keep<T>(errors: &mut Vec<FieldError>, found: Found<T>) -> Option<T> {
     found.map_err(|found| errors.extend(found)).ok()
 }
@@ -142,20 +142,20 @@ fn keep<T>(errors: &mut Vec<FieldError>, found: Found<T>) -> Option<T> {
 fn job(body: &Object, jobs: &'static [JobInfo]) -> Found<&'static JobInfo> {
     let loc: [Loc; 2] = ["body".into(), "job".into()];
     let given = match body.get("job") {
-        None => return Err(vec![words::missing(loc, Json::Object(body.clone()))]),
+        None => return Err(vec![pydantic::missing(loc, Json::Object(body.clone()))]),
         Some(Json::String(name)) => name,
-        Some(other) => return Err(vec![words::string(loc, other.clone())]),
+        Some(other) => return Err(vec![pydantic::string(loc, other.clone())]),
     };
     let names: Vec<&str> = jobs.iter().map(|job| job.name).collect();
     let found = jobs.iter().find(|job| job.name == given);
-    found.ok_or_else(|| vec![words::literal(loc, &names, given.as_str().into())])
+    found.ok_or_else(|| vec![pydantic::literal(loc, &names, given.as_str().into())])
 }
 
-/// The input as the job's own type reads it. The default is an empty object, for jobs without input.
+/// The input, checked by the job's input type. The default is an empty object, for jobs without input.
 fn input(body: &Object, job: Option<&JobInfo>) -> Found<Box<RawValue>> {
     let wrong = |reason: String, input: &Json| {
         let loc = ["body".into(), "input".into()];
-        vec![words::value(loc, &reason, input.clone())]
+        vec![pydantic::value(loc, &reason, input.clone())]
     };
     let empty = Json::Object(Object::new());
     let given = body.get("input").unwrap_or(&empty);
@@ -169,8 +169,8 @@ fn input(body: &Object, job: Option<&JobInfo>) -> Found<Box<RawValue>> {
         .map_err(|error| wrong(error.to_string(), given))
 }
 
-/// A hash of what a submission asks for. Equal submissions have one fingerprint: the order of keys,
-/// absent options and options of null make no difference.
+/// A hash of a submission. Equal submissions have the same fingerprint: the order of keys, absent options
+/// and options of null make no difference.
 fn fingerprint(body: &Object) -> String {
     let member = |name: &str| body.get(name).cloned();
     let options = match member("options") {

@@ -1,4 +1,4 @@
-//! Tasks in requests and answers.
+//! Reads task ids and queries from requests, and shows tasks in answers.
 
 use jiff::Timestamp;
 use lambda_http::Request;
@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::checks::{Checked, gather, words};
+use super::checks::{Checked, gather, pydantic};
 use super::cursor::Cursor;
 use super::error::HttpError;
 use super::extract::Extract;
@@ -18,14 +18,13 @@ use crate::tasks::record::{Attempt, Progress, TaskError, TaskRecord};
 use crate::tasks::state::State;
 use crate::tasks::store::{ListQuery, TaskPosition};
 
-/// The most tasks of one page; a larger `limit` is answered with this many and a link to the rest.
+/// The most tasks of one page. A larger `limit` gives this number of tasks and a link to the next page.
 const MAX_LIMIT: i64 = 100;
 
-/// The id of a task in the path of a request. Any text may be asked for; a text that is not a UUID in
-/// the form of issued ids (lower case, with hyphens) was never issued.
+/// The id of a task in the path of a request. Issued ids are UUIDs in lower case with hyphens.
 ///
 /// # Errors
-/// 404 for a text that is not an id.
+/// 404 for any other text, which was never issued as an id.
 pub fn task_id(request: &Request) -> Result<Uuid, HttpError> {
     let text = request.path_text("task_id");
     let id = Uuid::parse_str(text).ok();
@@ -36,16 +35,15 @@ pub fn task_id(request: &Request) -> Result<Uuid, HttpError> {
     id.filter(is_issued).ok_or_else(unknown_task)
 }
 
-/// 404: no such task exists for the caller.
+/// 404: the task does not exist, or the caller may not see the task.
 pub fn unknown_task() -> HttpError {
     HttpError::not_found("Task not found")
 }
 
-/// The tasks that a list asks for: `?state=&job=&limit=&cursor=`.
+/// The query of a list of tasks: `?state=&job=&limit=&cursor=`.
 ///
 /// # Errors
-/// For a state that does not exist, a limit that is not an integer, and a cursor that this list did
-/// not give.
+/// For an unknown state, a limit that is not an integer, and a cursor that is not of this list.
 pub fn task_query<'a>(request: &'a Request, cursors: &Cursor) -> Checked<ListQuery<'a>> {
     let (state, limit, after) = gather((
         state(request),
@@ -68,7 +66,7 @@ fn state(request: &Request) -> Checked<Option<State>> {
     };
     State::from_name(name).map(Some).ok_or_else(|| {
         let names = State::ALL.map(State::as_str);
-        words::literal(["query".into(), "state".into()], &names, name.into()).into()
+        pydantic::literal(["query".into(), "state".into()], &names, name.into()).into()
     })
 }
 
@@ -81,7 +79,7 @@ fn after(request: &Request, cursors: &Cursor) -> Checked<Option<TaskPosition>> {
     position.map(Some).ok_or_else(|| foreign_cursor(text))
 }
 
-/// A task that was accepted.
+/// An accepted task.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "task_id": "5f0c9c1e-6f0b-4d7e-9a53-0d2f8a9c1b7e",
@@ -89,18 +87,18 @@ fn after(request: &Request, cursors: &Cursor) -> Checked<Option<TaskPosition>> {
     "state": "pending",
 }))]
 pub struct AcceptedTask {
-    /// The id to ask for.
+    /// The id of the task.
     #[schema(value_type = String, format = "uuid")]
     pub task_id: Uuid,
-    /// Its job.
+    /// The name of the job.
     pub job: String,
-    /// `pending`, or `scheduled` where it waits for its time.
+    /// `pending`, or `scheduled` for a delayed task.
     #[schema(value_type = TaskState)]
     pub state: State,
 }
 
 impl From<Accepted> for AcceptedTask {
-    /// The answer to a submission, also when the submission is repeated later.
+    /// The answer to a submission. A repeated submission has the same answer.
     fn from(accepted: Accepted) -> AcceptedTask {
         AcceptedTask {
             task_id: accepted.id,
@@ -110,107 +108,104 @@ impl From<Accepted> for AcceptedTask {
     }
 }
 
-/// Where a task stands.
+/// The state of a task.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub enum TaskState {
-    /// Accepted, its time not yet come. Entered by schedule; left by claim, reject, expire, cancel.
+    /// See [`State::Scheduled`].
     Scheduled,
-    /// Waiting for a worker. Entered by submit, hand back and restart; left by claim, reject,
-    /// expire, cancel.
+    /// See [`State::Pending`].
     Pending,
-    /// A worker holds it under a lease. Entered by claim; left by complete, fail, retry, hand back
-    /// and stop or, when the lease is lost, by the next claim, or by reject.
+    /// See [`State::Running`].
     Running,
-    /// An attempt failed, and another one follows. Entered by retry; left by claim, reject, expire,
-    /// cancel.
+    /// See [`State::Retrying`].
     Retrying,
-    /// Done, with a result. Entered by complete; never left.
+    /// See [`State::Completed`].
     Completed,
-    /// Given up, with an error. Entered by fail and reject; left by restart alone.
+    /// See [`State::Failed`].
     Failed,
-    /// Stopped by its caller. Entered by cancel and stop; left by restart alone.
+    /// See [`State::Cancelled`].
     Cancelled,
-    /// Its time had passed before it could run. Entered by expire; left by restart alone.
+    /// See [`State::Expired`].
     Expired,
 }
 
-/// All that is known of a task. Times are UTC.
+/// A task. Times are UTC.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TaskView {
-    /// The task.
+    /// The id of the task.
     #[schema(value_type = String, format = "uuid")]
     task_id: Uuid,
-    /// Its job; absent where only an unreadable message told of it.
+    /// The name of the job. Absent if the task's message was unreadable.
     #[serde(skip_serializing_if = "Option::is_none")]
     job: Option<String>,
-    /// Where it stands.
+    /// The state of the task.
     #[schema(value_type = TaskState)]
     state: State,
-    /// Which run of it this is, from 1: it may be run again under its id.
+    /// The number of the run, from 1. A retry starts another run under the same id.
     run: u32,
     /// `normal` or `high`.
     priority: &'static str,
-    /// Who submitted it, where callers are known.
+    /// The caller who submitted the task. Absent without authentication.
     #[serde(skip_serializing_if = "Option::is_none")]
     caller: Option<String>,
-    /// When it was accepted.
+    /// When the task was accepted.
     #[schema(format = DateTime)]
     created_at: String,
-    /// Before this time it may not begin.
+    /// The task does not start before this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     eta: Option<String>,
-    /// After this time it may not begin.
+    /// The task does not start after this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     expires: Option<String>,
-    /// When its first attempt began.
+    /// When the first attempt began.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     started_at: Option<String>,
-    /// When it ended.
+    /// When the task ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     finished_at: Option<String>,
-    /// Milliseconds from when it could have begun until it did.
+    /// Milliseconds between the earliest possible start and the start of the first attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     queue_wait_ms: Option<u64>,
-    /// Attempts after the first, where the submission named a number.
+    /// The most attempts after the first, if the submission sets a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_retries: Option<u32>,
-    /// The longest time of one attempt in seconds, where the submission named one.
+    /// The longest time of one attempt in seconds, if the submission sets a limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     time_limit: Option<u64>,
-    /// How far it says it is.
+    /// The progress reported by the job.
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<ProgressView>,
-    /// Its attempts, the first one first.
+    /// The attempts, oldest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<Vec<AttemptView>>,
-    /// What happens next and when; absent where it has ended.
+    /// The next action on the task and its time. Absent after the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<Next>,
-    /// When its caller asked for its end, where a worker had it.
+    /// When a caller asked to cancel the running task.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     cancel_requested_at: Option<String>,
-    /// What it gave, where it is completed: its job's output.
+    /// The output of the job, if the task is completed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<serde_json::Value>)]
     result: Option<Box<RawValue>>,
-    /// Why its last attempt failed.
+    /// Why the last attempt failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<TaskErrorSchema>)]
     error: Option<TaskError>,
 }
 
-/// How far a task says it is.
+/// The progress of a task, reported by its job.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProgressView {
-    /// What is done, in units of the job's own.
+    /// The work done, in a unit of the job.
     done: u64,
-    /// What there is to do, where it is known.
+    /// The whole work in the same unit, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<u64>,
     /// A sentence for people.
@@ -218,44 +213,44 @@ pub struct ProgressView {
     message: Option<String>,
 }
 
-/// One attempt.
+/// An attempt to run a task.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AttemptView {
-    /// Its number, from 1.
+    /// The number of the attempt, from 1.
     attempt: usize,
-    /// When it began.
+    /// When the attempt began.
     #[schema(format = DateTime)]
     started_at: String,
-    /// When it ended.
+    /// When the attempt ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     ended_at: Option<String>,
-    /// `running`, `completed`, `failed`, `continued` (its worker's time was over, and another attempt
-    /// goes on), `cancelled`, or `lost` (its worker died).
+    /// `running`, `completed`, `failed`, `continued` (the worker ran out of time, and the next attempt
+    /// continues), `cancelled`, or `lost` (the worker died).
     outcome: String,
-    /// Which worker made it.
+    /// The name of the worker.
     #[serde(skip_serializing_if = "Option::is_none")]
     worker: Option<String>,
-    /// Why it failed.
+    /// Why the attempt failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<TaskErrorSchema>)]
     error: Option<TaskError>,
 }
 
-/// What happens next to a task.
+/// The next action on a task.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Next {
-    /// `attempt`, or `cancel` where its worker is asked to stop; of a running task, the attempt that
-    /// follows should its worker die.
+    /// `attempt`, or `cancel` if the worker was asked to stop the task. For a running task, `attempt` is the
+    /// attempt that follows if the worker dies.
     action: &'static str,
-    /// When, at the earliest; absent for as soon as a worker is free.
+    /// The earliest time of the action. Absent if the action only waits for a free worker.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     at: Option<String>,
 }
 
 impl TaskView {
-    /// A record at the time `now`, in milliseconds since the Unix epoch.
+    /// The view of a record at the time `now`, in milliseconds since the Unix epoch.
     pub fn new(record: TaskRecord, now: u64) -> TaskView {
         let state = state_at(&record, now);
         let ready = record.options.eta.unwrap_or(record.created_at);
@@ -270,7 +265,7 @@ impl TaskView {
             expires: record.options.expires.map(time),
             started_at: record.started_at.map(time),
             finished_at: record.finished_at.map(time),
-            // Of a later run nobody knows since when it could have begun.
+            // The record does not have the start of the wait of a later run.
             queue_wait_ms: record.started_at.filter(|_| record.run == 1).map(wait),
             max_retries: record.options.max_retries,
             time_limit: record.options.time_limit,
@@ -285,7 +280,7 @@ impl TaskView {
         }
     }
 
-    /// A record in a list, without its result and its attempts.
+    /// The view of a record in a list, without result and attempts.
     pub fn listed(record: TaskRecord, now: u64) -> TaskView {
         TaskView {
             result: None,
@@ -305,7 +300,7 @@ impl ProgressView {
     }
 }
 
-/// A scheduled task whose time has come waits for a worker like any other.
+/// The state at the time `now`. A scheduled task that is due is pending.
 fn state_at(record: &TaskRecord, now: u64) -> State {
     let due = record.options.eta.is_none_or(|eta| eta <= now);
     match record.state {
@@ -353,7 +348,7 @@ fn attempts(record: &TaskRecord) -> Vec<AttemptView> {
     record.attempts.iter().enumerate().map(view).collect()
 }
 
-/// A time as RFC 3339 has it, with milliseconds.
+/// A time of RFC 3339, with milliseconds.
 fn time(milliseconds: u64) -> String {
     let time = i64::try_from(milliseconds)
         .ok()
@@ -363,87 +358,4 @@ fn time(milliseconds: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::tasks::task::Options;
-
-    const NOW: u64 = 1_900_000_000_000;
-
-    fn record(state: State) -> TaskRecord {
-        TaskRecord {
-            id: Uuid::nil(),
-            job: Some("process_data".to_owned()),
-            state,
-            run: 1,
-            options: Options::default(),
-            caller: None,
-            fingerprint: None,
-            created_at: NOW - 5_000,
-            started_at: None,
-            finished_at: None,
-            next_at: None,
-            lease_until: None,
-            cancel_requested_at: None,
-            progress: None,
-            attempts: Vec::new(),
-            result: None,
-            error: None,
-        }
-    }
-
-    fn view(record: TaskRecord) -> Value {
-        serde_json::to_value(TaskView::new(record, NOW)).unwrap()
-    }
-
-    #[test]
-    fn a_new_task_tells_what_it_waits_for() {
-        assert_eq!(
-            view(record(State::Pending)),
-            json!({
-                "task_id": "00000000-0000-0000-0000-000000000000",
-                "job": "process_data",
-                "state": "pending",
-                "run": 1,
-                "priority": "normal",
-                "created_at": "2030-03-17T17:46:35.000Z",
-                "attempts": [],
-                "next": {"action": "attempt"},
-            })
-        );
-    }
-
-    #[test]
-    fn a_scheduled_task_is_pending_once_its_time_has_come() {
-        let mut scheduled = record(State::Scheduled);
-        scheduled.options.eta = Some(NOW + 1);
-        let seen = view(scheduled);
-        assert_eq!(seen["state"], "scheduled");
-        assert_eq!(seen["next"]["at"], "2030-03-17T17:46:40.001Z");
-        let mut due = record(State::Scheduled);
-        due.options.eta = Some(NOW);
-        assert_eq!(view(due)["state"], "pending");
-    }
-
-    #[test]
-    fn an_attempt_without_an_end_runs_or_is_lost() {
-        let mut running = record(State::Running);
-        running.started_at = Some(NOW - 4_000);
-        running.lease_until = Some(NOW + 60_000);
-        for started_at in [NOW - 4_000, NOW - 1_000] {
-            running.attempts.push(Attempt {
-                started_at,
-                ended_at: None,
-                outcome: None,
-                worker: None,
-                error: None,
-            });
-        }
-        let seen = view(running);
-        assert_eq!(seen["attempts"][0]["outcome"], "lost");
-        assert_eq!(seen["attempts"][1]["outcome"], "running");
-        assert_eq!(seen["queue_wait_ms"], 1_000);
-        assert_eq!(seen["next"]["at"], "2030-03-17T17:47:40.000Z");
-    }
-}
+mod tests;

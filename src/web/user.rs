@@ -1,8 +1,8 @@
-//! Users in requests.
+//! Reads users and their ids from requests.
 
 use lambda_http::Request;
 
-use super::checks::{Checked, Rejection, words};
+use super::checks::{Checked, Rejection, pydantic};
 use super::error::{FieldError, Loc};
 use super::extract::Extract;
 use crate::json::{Int, Json, Object};
@@ -19,19 +19,19 @@ pub fn ids(request: &Request) -> Checked<Option<Vec<i64>>> {
     if ids.len() > MAX_IDS {
         let loc = ["query".into(), "ids".into()];
         let given = Json::array(request.query_texts("ids"));
-        return Err(words::too_long(loc, MAX_IDS, ids.len(), given).into());
+        return Err(pydantic::too_long(loc, MAX_IDS, ids.len(), given).into());
     }
     Ok(Some(ids.iter().filter_map(Int::as_i64).collect()))
 }
 
-/// The user in a request's body, or all that is wrong with it.
+/// The user in a request's body, or every error of the body.
 pub fn new_user(request: &Request) -> Checked<NewUser> {
     request.body_as(check)
 }
 
 fn check(value: Json) -> Checked<NewUser> {
     let object = value.into_object();
-    let object = object.map_err(|other| words::model(["body".into()], other))?;
+    let object = object.map_err(|other| pydantic::model(["body".into()], other))?;
     let errors = FIELDS.into_iter();
     let errors: Vec<FieldError> = errors
         .filter_map(|name| text_error(&object, name))
@@ -42,8 +42,8 @@ fn check(value: Json) -> Checked<NewUser> {
 fn text_error(user: &Object, name: &str) -> Option<FieldError> {
     let loc: [Loc; 2] = ["body".into(), name.into()];
     match user.get(name) {
-        None => Some(words::missing(loc, Json::Object(user.clone()))),
+        None => Some(pydantic::missing(loc, Json::Object(user.clone()))),
         Some(Json::String(_)) => None,
-        Some(other) => Some(words::string(loc, other.clone())),
+        Some(other) => Some(pydantic::string(loc, other.clone())),
     }
 }

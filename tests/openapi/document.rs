@@ -1,4 +1,4 @@
-//! What the routes' descriptions become: one document with FastAPI's names and forms.
+//! Builds the OpenAPI document from the routes' descriptions, with FastAPI's names and forms.
 
 use async_service::auth::Scope;
 use async_service::jobs::CATALOG;
@@ -40,14 +40,14 @@ pub fn of(routes: OpenApi) -> Value {
     })
 }
 
-/// What a caller sends along.
+/// The two ways to authenticate.
 fn security_schemes() -> Value {
     json!({
         "ApiKey": {
             "type": "apiKey",
             "in": "header",
             "name": "x-api-key",
-            "description": "An API key. A deployment may take tokens instead, or ask nobody.",
+            "description": "An API key. A deployment may take tokens instead, or need no authentication.",
         },
         "Bearer": {
             "type": "http",
@@ -57,7 +57,7 @@ fn security_schemes() -> Value {
     })
 }
 
-/// Who may call an operation: everybody reads the greeting, and all else needs the method's scope.
+/// The security of an operation: the greeting is open, every other operation needs the method's scope.
 fn security(path: &str, method: &str, operation: &mut Value) {
     if path == "/" {
         operation["security"] = json!([]);
@@ -76,7 +76,7 @@ fn security(path: &str, method: &str, operation: &mut Value) {
         })
     };
     let answers = &mut operation["responses"];
-    let unknown = "No key or token, or one that is worth nothing";
+    let unknown = "No key or token, or an invalid key or token";
     answers["401"] = refusal(unknown, "Not authenticated");
     answers["401"]["headers"] = json!({"WWW-Authenticate": {
         "description": "The scheme to use", "schema": {"type": "string"}, "example": "Bearer",
@@ -89,7 +89,7 @@ fn info() -> Value {
     json!({
         "title": "async-service",
         "version": env!("CARGO_PKG_VERSION"),
-        "description": "Items, users, fetched URLs, and tasks that are run in the background.",
+        "description": "Items, users, fetched URLs, and background tasks.",
         "license": {"name": "MIT OR Apache-2.0", "identifier": env!("CARGO_PKG_LICENSE")},
     })
 }
@@ -100,21 +100,21 @@ fn tags() -> Value {
         {"name": "items", "description": "Any JSON objects"},
         {"name": "users", "description": "Users, read through another service if there is one"},
         {"name": "fetch", "description": "URLs of other services"},
-        {"name": "tasks", "description": "Work that is queued, done by a worker, and kept"},
+        {"name": "tasks", "description": "Work that is queued, run by a worker, and recorded"},
     ])
 }
 
-/// An operation's names as FastAPI makes them of its function and path.
+/// Names an operation as FastAPI does, after its function and path.
 fn as_fastapi(path: &str, method: &str, operation: &mut Value) {
     let function = text(operation, "operationId");
     let id: String = format!("{function}{path}")
         .chars()
         .map(|c| if c.is_alphanumeric() { c } else { '_' })
         .collect();
-    let told = [text(operation, "summary"), text(operation, "description")];
+    let texts = [text(operation, "summary"), text(operation, "description")];
     operation["operationId"] = json!(format!("{id}_{method}"));
     operation["summary"] = json!(title(&function));
-    operation["description"] = json!(told.join("\n\n").trim());
+    operation["description"] = json!(texts.join("\n\n").trim());
     let parameters = operation.get_mut("parameters");
     for parameter in parameters.into_iter().flat_map(items) {
         let name = text(parameter, "name");
@@ -130,7 +130,7 @@ fn as_fastapi(path: &str, method: &str, operation: &mut Value) {
     }
 }
 
-/// A body that is any object has the title of FastAPI's parameter.
+/// Describes the body of a route. A body of any object has FastAPI's title: the parameter's name.
 fn body(function: &str, body: &mut Value) {
     body["required"] = json!(true);
     let schema = &mut body["content"]["application/json"]["schema"];
@@ -144,7 +144,7 @@ fn body(function: &str, body: &mut Value) {
     }
 }
 
-/// The jobs' schemas; a completed task's result is one of their outputs.
+/// Adds the schemas of the jobs. A completed task's result is the output of one of the jobs.
 fn jobs(schemas: &mut Value) {
     let mut outputs = Vec::new();
     for job in CATALOG {
@@ -159,7 +159,7 @@ fn jobs(schemas: &mut Value) {
     *result = json!({"anyOf": outputs, "description": description});
 }
 
-/// Each property has its name as title, as in Pydantic's schemas.
+/// Gives each property its name as title, as in Pydantic's schemas.
 fn titles(schema: &mut Value) {
     let Some(properties) = schema.get_mut("properties") else {
         return;
@@ -191,8 +191,8 @@ fn errors(schemas: &mut Value) {
     members(&mut schemas["HTTPValidationError"]).remove("required");
 }
 
-/// Forms that mean the same, as FastAPI writes them: a choice is `anyOf`, also one with null, and an
-/// integer has any size.
+/// Rewrites equal forms as FastAPI has them: `anyOf` for `oneOf` and for types with null, and integers
+/// without a size.
 fn forms(value: &mut Value) {
     match value {
         Value::Array(values) => values.iter_mut().for_each(forms),
@@ -213,19 +213,19 @@ fn forms(value: &mut Value) {
     }
 }
 
-/// Takes the type `["string", "null"]`, and all that says what the text is like, out of a schema, and
-/// gives the choice of the two.
+/// Takes a type such as `["string", "null"]` and its constraints out of a schema, and returns the members
+/// of `anyOf`.
 fn nullable(map: &mut Map<String, Value>) -> Option<Value> {
     let types = map.get("type")?.as_array()?.clone();
-    let said = ["title", "description", "default", "example", "examples"];
-    let (said, like): (Map<_, _>, Map<_, _>) = std::mem::take(map)
+    let annotations = ["title", "description", "default", "example", "examples"];
+    let (kept, constraints): (Map<_, _>, Map<_, _>) = std::mem::take(map)
         .into_iter()
-        .partition(|(name, _)| said.contains(&name.as_str()));
-    *map = said;
+        .partition(|(name, _)| annotations.contains(&name.as_str()));
+    *map = kept;
     let choice = types.into_iter().map(|one| match one == "null" {
         true => json!({"type": one}),
         false => {
-            let mut schema = like.clone();
+            let mut schema = constraints.clone();
             schema["type"] = one;
             Value::Object(schema)
         }

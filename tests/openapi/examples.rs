@@ -1,4 +1,4 @@
-//! The examples are what the service really answers.
+//! The examples of the document equal the service's real answers.
 
 use async_service::profile::Profiler;
 use serde_json::json;
@@ -7,7 +7,7 @@ use utoipa::OpenApi;
 use crate::Routes;
 
 #[test]
-fn the_example_of_a_result_is_of_the_example_of_an_input() {
+fn the_example_result_is_the_result_of_the_example_input() {
     let document = crate::document::of(Routes::openapi());
     let input = &document["paths"]["/process/"]["post"]["requestBody"]["content"];
     let input = input["application/json"]["example"].to_string();

@@ -1,15 +1,15 @@
-//! The routes that the replaced service had are described as FastAPI describes them.
+//! Compares the descriptions of the replaced service's routes with FastAPI's own.
 
 use serde_json::{Map, Value};
 use utoipa::OpenApi;
 
 use crate::Routes;
 
-/// What FastAPI itself says of these routes; `seed.py` writes it.
+/// FastAPI's own document of these routes, written by `seed.py`.
 const FASTAPI: &str = include_str!("seed.json");
 
 #[test]
-fn seed_routes_are_described_as_fastapi_does() {
+fn the_routes_of_the_replaced_service_are_described_as_by_fastapi() {
     let ours = crate::document::of(Routes::openapi());
     let theirs: Value = serde_json::from_str(FASTAPI).unwrap();
     for (path, operations) in theirs["paths"].as_object().unwrap() {
@@ -32,7 +32,7 @@ fn compare(operation: &str, ours: &Value, theirs: &Value) {
             "{operation}: {part}"
         );
     }
-    // Ours may have more parameters, such as a list's cursor.
+    // This service may have more parameters, such as the cursor of a list.
     for parameter in theirs["parameters"].as_array().into_iter().flatten() {
         let name = &parameter["name"];
         let same = ours["parameters"].as_array().into_iter().flatten();
@@ -49,15 +49,15 @@ fn compare(operation: &str, ours: &Value, theirs: &Value) {
     }
 }
 
-/// A part of a document without what is said to people.
+/// A part of a document without texts and examples for people.
 fn plain(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
             let kept = map
                 .iter()
                 .filter(|(name, value)| {
-                    let told = matches!(name.as_str(), "description" | "example" | "examples");
-                    (!told || value.is_object()) && name.as_str() != "example"
+                    let is_text = matches!(name.as_str(), "description" | "example" | "examples");
+                    (!is_text || value.is_object()) && name.as_str() != "example"
                 })
                 .map(|(name, value)| (name.clone(), plain(value)));
             Value::Object(kept.collect::<Map<_, _>>())

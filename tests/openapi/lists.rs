@@ -1,4 +1,4 @@
-//! What holds for all functions.
+//! Rules for all functions.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,7 +9,7 @@ fn read(file: &str) -> String {
     std::fs::read_to_string(Path::new(ROOT).join(file)).unwrap()
 }
 
-/// The functions by their files.
+/// The names of the functions, from their files.
 fn functions() -> BTreeSet<String> {
     let files = std::fs::read_dir(Path::new(ROOT).join("functions")).unwrap();
     files
@@ -20,7 +20,7 @@ fn functions() -> BTreeSet<String> {
 }
 
 #[test]
-fn each_function_is_an_executable() {
+fn each_function_has_an_executable_in_the_manifest() {
     let manifest = read("Cargo.toml");
     let executables = manifest.split("path = \"functions/").skip(1);
     let executables: BTreeSet<String> = executables
@@ -34,20 +34,23 @@ fn each_function_is_an_executable() {
 }
 
 #[test]
-fn only_these_functions_answer_whom_they_do_not_know() {
+fn only_these_functions_answer_unknown_callers() {
     for function in functions() {
         let text = read(&format!("functions/{function}.rs"));
         let access = match &*function {
             "root" | "docs" | "redoc" | "openapi" => "Access::Documentation,",
             "fallback" => "Access::Everybody,",
             "authorizer" | "worker" | "dead_letter" => {
-                assert!(!text.contains(".serve"), "{function} is asked by AWS alone");
+                assert!(!text.contains(".serve"), "only AWS invokes {function}");
                 continue;
             }
             _ => {
-                // The guard's own default is to let in callers alone.
+                // `serve` admits authenticated callers only.
                 assert!(text.contains("app.serve("), "{function}");
-                assert!(!text.contains("serve_to"), "{function} is open");
+                assert!(
+                    !text.contains("serve_to"),
+                    "{function} admits unknown callers"
+                );
                 continue;
             }
         };

@@ -1,10 +1,9 @@
-//! The OpenAPI document: put together from the functions and the Rust types, and compared with the
-//! file that is served.
+//! Builds the OpenAPI document from the functions and the Rust types, and compares the document with
+//! `openapi.json`.
 //!
-//! Each function is a program of its own, so the handlers with their descriptions are read here as
-//! modules.
+//! Each function is a program of its own, so this test includes the functions as modules.
 
-// Of each function only the description of its route is used here.
+// This test uses only the description of each function's route.
 #![allow(dead_code)]
 
 mod document;
@@ -19,11 +18,11 @@ use utoipa::OpenApi;
 
 /// The file that `GET /openapi.json` serves.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
-/// Set, it lets the test write the file instead.
+/// The variable that makes the test write the file.
 const UPDATE: &str = "UPDATE_OPENAPI";
 
 #[test]
-fn the_file_is_what_the_code_says() {
+fn the_file_equals_the_document_of_the_code() {
     let document = document::of(Routes::openapi());
     let text = serde_json::to_string_pretty(&document).unwrap() + "\n";
     if std::env::var_os(UPDATE).is_some() {
@@ -32,6 +31,6 @@ fn the_file_is_what_the_code_says() {
     let file = std::fs::read_to_string(FILE).unwrap_or_default();
     assert!(
         file == text,
-        "openapi.json is not what the code says; `cargo xtask generate` writes it anew"
+        "openapi.json is stale; `cargo xtask generate` writes it anew"
     );
 }

@@ -1,6 +1,6 @@
-"""Writes seed.json: what FastAPI says of the routes of the service that this project replaces.
+"""Writes seed.json: FastAPI's own OpenAPI document of the replaced service's routes.
 
-Run it with the FastAPI of infra/local/requirements-parity.txt:
+Run this program with the FastAPI of infra/local/requirements-parity.txt:
 
     python tests/openapi/seed.py > tests/openapi/seed.json
 """

@@ -1,6 +1,6 @@
-"""The service that this project replaces, as a Python team writes it: what the parity test compares with.
+"""The service that this project replaces, as a Python team writes it, for the parity test.
 
-Rows live in memory, and a stub stands for Celery: it fails a task that names a source, and finishes any other.
+Rows are in memory. In place of Celery, a stub fails a task with a `source_url` and completes any other task.
 """
 
 import json
@@ -18,13 +18,13 @@ app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 items: dict[int, dict] = {}
 users: dict[int, dict] = {}
 tasks: dict[str, dict] = {}
-# Unlike any other number, so that the test finds them in an answer.
+# Unlike any other number, so that the test finds the ids in an answer.
 item_ids = count(700_000_000_000_001)
 user_ids = count(800_000_000_000_001)
 
 
 class User(BaseModel):
-    """What a user must have; whatever else was sent is kept."""
+    """The required fields of a user. Further fields are kept."""
 
     model_config = ConfigDict(extra="allow")
     name: str
@@ -32,7 +32,7 @@ class User(BaseModel):
 
 
 def split(texts: list[str]) -> list[str]:
-    """`?ids=1,2&ids=3` is `1`, `2`, `3`, and `?ids=` is nothing."""
+    """`?ids=1,2&ids=3` is `1`, `2`, `3`, and `?ids=` is an empty list."""
     return [] if texts == [""] else [part for text in texts for part in text.split(",")]
 
 
@@ -40,7 +40,7 @@ Ids = Annotated[list[int] | None, Query(max_length=100), BeforeValidator(split)]
 
 
 def keep(rows: dict[int, dict], row_id: int, row: dict) -> dict:
-    """Fails where the answer would: a row that cannot be sent would spoil every list that it is in."""
+    """Fails for a row that no answer can express: such a row would break every list with the row."""
     json.dumps(row, ensure_ascii=False, allow_nan=False).encode()
     rows[row_id] = row
     return row
@@ -67,7 +67,7 @@ async def list_items(limit: int = 10):
 async def create_item(item: dict, response: Response):
     item_id = next(item_ids)
     keep(items, item_id, item)
-    # For the test alone: the answer of the service that is replaced does not tell the id.
+    # For the test only: the replaced service does not answer the id.
     response.headers["x-item-id"] = str(item_id)
     return {"item": item}
 

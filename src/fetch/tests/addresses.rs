@@ -51,7 +51,7 @@ const FORBIDDEN: &[&str] = &[
     "::ffff:7f00:1",
     "::ffff:8.8.8.8",
     "::ffff:0:127.0.0.1",
-    // NAT64 of what is forbidden, and NAT64 with a prefix of local use.
+    // NAT64 of forbidden addresses, and NAT64 with a prefix of local use.
     "64:ff9b::7f00:1",
     "64:ff9b::10.0.0.1",
     "64:ff9b::169.254.169.254",
@@ -91,7 +91,7 @@ const FORBIDDEN: &[&str] = &[
     "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
 ];
 
-/// The neighbours of those blocks.
+/// The addresses next to the forbidden blocks.
 const PUBLIC: &[&str] = &[
     "1.0.0.0",
     "1.1.1.1",
@@ -158,9 +158,9 @@ fn neighbours_of_the_blocks_are_public() {
 }
 
 proptest! {
-    /// What the standard library calls special must be forbidden, whatever the tables say.
+    /// An address that the standard library calls special must be forbidden.
     #[test]
-    fn agrees_with_the_standard_library(bits: u32) {
+    fn addresses_special_to_the_standard_library_are_forbidden(bits: u32) {
         let v4 = Ipv4Addr::from_bits(bits);
         let special = v4.is_private()
             || v4.is_loopback()
@@ -172,9 +172,9 @@ proptest! {
         prop_assert!(!special || is_forbidden(IpAddr::V4(v4)));
     }
 
-    /// No IPv6 form is a way round the IPv4 table.
+    /// No IPv6 form of an address avoids the IPv4 table.
     #[test]
-    fn wrapped_ipv4_is_never_better_than_plain(bits: u32) {
+    fn a_wrapped_forbidden_ipv4_address_is_forbidden(bits: u32) {
         let v4 = Ipv4Addr::from_bits(bits);
         let nat64 = Ipv6Addr::from_bits((0x64_ff9b << 96) | u128::from(bits));
         prop_assert_eq!(is_forbidden(nat64.into()), is_forbidden(v4.into()));

@@ -1,10 +1,13 @@
-//! Answers that mean harm, or are broken.
+//! Hostile and broken answers.
 
 use std::time::{Duration, Instant};
 
 use super::encodings::gzip;
 use super::server::{Reply, Server, answer, ok};
-use super::{Limits, calm, closed_port, fault, hasty, kind, kind_of, network, open_to, text};
+use super::{
+    Limits, closed_port, error_of, kind, kind_of, long_timeouts, network, open_to, short_timeouts,
+    text,
+};
 use crate::fetch::target::Scope;
 use crate::fetch::{FetchError, Fetcher};
 
@@ -13,12 +16,12 @@ const KIB: usize = 1024;
 fn small() -> Limits {
     Limits {
         max_body: 64 * KIB,
-        ..calm()
+        ..long_timeouts()
     }
 }
 
 #[tokio::test]
-async fn good_answers_of_any_status_are_returned() {
+async fn answers_of_any_status_are_returned() {
     for status in [
         "200 OK",
         "204 No Content",
@@ -29,7 +32,7 @@ async fn good_answers_of_any_status_are_returned() {
     ] {
         let body = if status.starts_with("204") { "" } else { "{}" };
         let server = Server::saying(answer(status, "Content-Type: a/b; c=d\r\n", body)).await;
-        let answer = open_to(calm(), &[&server])
+        let answer = open_to(long_timeouts(), &[&server])
             .get(&server.url("/x?q=1#f"))
             .await
             .unwrap();
@@ -52,7 +55,7 @@ async fn a_body_at_the_limit_passes_and_one_byte_more_does_not() {
         .unwrap();
     assert_eq!(answer.body.len(), 64 * KIB);
     let server = Server::saying(format!("HTTP/1.1 200 OK\r\n\r\n{body}x")).await;
-    let error = fault(&open_to(small(), &[&server]), &server.url("/")).await;
+    let error = error_of(&open_to(small(), &[&server]), &server.url("/")).await;
     assert_eq!(error, FetchError::BodyTooLarge(64 * KIB as u64));
     assert_eq!((error.status(), error.is_transient()), (502, false));
 }
@@ -71,7 +74,7 @@ async fn an_announced_length_over_the_limit_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn an_endless_body_is_cut() {
+async fn reading_an_endless_body_stops_at_the_limit() {
     for head in [
         "HTTP/1.1 200 OK\r\n\r\n",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
@@ -93,7 +96,7 @@ async fn an_endless_body_is_cut() {
 }
 
 #[tokio::test]
-async fn slow_answers_run_out_of_time() {
+async fn slow_answers_time_out() {
     let pause = Duration::from_millis(50);
     let head: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n";
     // Never a byte; half a head; a head and then silence; a drip of head; a drip of body; a flood
@@ -119,25 +122,25 @@ async fn slow_answers_run_out_of_time() {
     for (case, reply) in replies.into_iter().enumerate() {
         let server = Server::start(move |_| reply(pause, head)).await;
         let began = Instant::now();
-        let error = fault(&open_to(hasty(), &[&server]), &server.url("/")).await;
+        let error = error_of(&open_to(short_timeouts(), &[&server]), &server.url("/")).await;
         assert_eq!(
             (error.kind(), error.status()),
             ("timeout", 504),
             "case {case}"
         );
         assert!(error.is_transient() && began.elapsed() < Duration::from_secs(10));
-        // The connection is gone as well, not just given up on.
+        // The connection is closed too, not only abandoned.
         server.until(|seen| seen.closed == 1).await;
     }
 }
 
 #[tokio::test]
-async fn redirects_share_the_time_of_one_fetch() {
+async fn redirects_share_the_timeout_of_one_fetch() {
     let step = Duration::from_millis(150);
     let server = Server::start(move |_| Reply::Later(step, super::server::redirect("/"))).await;
     let limits = Limits {
         max_redirects: 1000,
-        ..hasty()
+        ..short_timeouts()
     };
     assert_eq!(
         kind(&open_to(limits, &[&server]), &server.url("/")).await,
@@ -146,11 +149,11 @@ async fn redirects_share_the_time_of_one_fetch() {
 }
 
 #[tokio::test]
-async fn no_connection() {
+async fn a_refused_connection_is_connect_failed() {
     let list = format!("127.0.0.1:{}", closed_port());
     let scope = Scope::Public(list.parse().unwrap());
-    let error = fault(
-        &Fetcher::new(calm(), scope, network()),
+    let error = error_of(
+        &Fetcher::new(long_timeouts(), scope, network()),
         &format!("http://{list}/"),
     )
     .await;
@@ -158,12 +161,12 @@ async fn no_connection() {
         (error.kind(), error.status(), error.is_transient()),
         ("connect_failed", 502, true)
     );
-    // Taken and closed again without a word.
-    assert_eq!(kind_of(calm(), "").await, "interrupted");
+    // The server accepts the connection and closes it without an answer.
+    assert_eq!(kind_of(long_timeouts(), "").await, "interrupted");
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_said_to_be_so() {
+async fn an_answer_that_is_not_http_is_a_protocol_error() {
     for bytes in [
         "SSH-2.0-OpenSSH_9.6\r\n",
         "-ERR unknown command\r\n",
@@ -182,12 +185,16 @@ async fn what_is_not_http_is_said_to_be_so() {
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nxyz\r\n0\r\n\r\n",
         "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
     ] {
-        assert_eq!(kind_of(calm(), bytes).await, "protocol_error", "{bytes:?}");
+        assert_eq!(
+            kind_of(long_timeouts(), bytes).await,
+            "protocol_error",
+            "{bytes:?}"
+        );
     }
 }
 
 #[tokio::test]
-async fn cut_answers_are_no_answers() {
+async fn an_incomplete_answer_is_interrupted() {
     for bytes in [
         "HTTP/1.1 200 O",
         "HTTP/1.1 200 OK\r\nx: y\r\n",
@@ -196,17 +203,17 @@ async fn cut_answers_are_no_answers() {
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfive!\r\n",
     ] {
         let server = Server::saying(bytes).await;
-        let error = fault(&open_to(calm(), &[&server]), &server.url("/")).await;
+        let error = error_of(&open_to(long_timeouts(), &[&server]), &server.url("/")).await;
         assert_eq!(
             (error.kind(), error.is_transient()),
             ("interrupted", true),
             "{bytes:?}"
         );
     }
-    // More than was announced is not read.
+    // Bytes behind the announced length are not read.
     let server =
         Server::saying("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n").await;
-    let fetcher = open_to(calm(), &[&server]);
+    let fetcher = open_to(long_timeouts(), &[&server]);
     assert_eq!(text(&fetcher.get(&server.url("/")).await.unwrap()), "ok");
     assert_eq!(text(&fetcher.get(&server.url("/")).await.unwrap()), "ok");
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::server::{Reply, Server, answer, ok, redirect};
-use super::{Limits, calm, hasty, open_to};
+use super::{Limits, long_timeouts, open_to, short_timeouts};
 use crate::fetch::{Download, FetchError};
 
 async fn drain(download: &mut Download) -> Result<usize, FetchError> {
@@ -13,7 +13,7 @@ async fn drain(download: &mut Download) -> Result<usize, FetchError> {
 }
 
 #[tokio::test]
-async fn a_body_larger_than_a_fetch_may_hold_streams_through() {
+async fn a_download_may_be_larger_than_max_body() {
     let body = "0123456789".repeat(100_000);
     let server = Server::start(move |path| match path {
         "/" => Reply::Send(redirect("/data")),
@@ -23,7 +23,7 @@ async fn a_body_larger_than_a_fetch_may_hold_streams_through() {
     let fetcher = open_to(
         Limits {
             max_body: 10,
-            ..calm()
+            ..long_timeouts()
         },
         &[&server],
     );
@@ -49,7 +49,7 @@ async fn a_download_has_its_own_limit() {
         )
     })
     .await;
-    let mut download = open_to(calm(), &[&server])
+    let mut download = open_to(long_timeouts(), &[&server])
         .open(&server.url("/"), limit)
         .await
         .unwrap();
@@ -57,13 +57,13 @@ async fn a_download_has_its_own_limit() {
         drain(&mut download).await,
         Err(FetchError::BodyTooLarge(limit))
     );
-    // It stays ended, and the connection goes with it.
+    // The download stays ended, and its connection is closed.
     assert_eq!(download.chunk().await, Ok(None));
     server.until(|seen| seen.closed == 1).await;
 
     let packed = super::encodings::gzip(&vec![0; 1_000_000]);
     let server = Server::saying(answer("200 OK", "content-encoding: gzip\r\n", packed)).await;
-    let mut download = open_to(calm(), &[&server])
+    let mut download = open_to(long_timeouts(), &[&server])
         .open(&server.url("/"), limit)
         .await
         .unwrap();
@@ -73,7 +73,7 @@ async fn a_download_has_its_own_limit() {
     );
 
     let server = Server::saying(ok(&"x".repeat(1000))).await;
-    let refused = open_to(calm(), &[&server])
+    let refused = open_to(long_timeouts(), &[&server])
         .open(&server.url("/"), 999)
         .await;
     assert_eq!(refused.err(), Some(FetchError::BodyTooLarge(999)));
@@ -82,13 +82,13 @@ async fn a_download_has_its_own_limit() {
 #[tokio::test]
 async fn a_download_may_take_long_but_not_pause_long() {
     let head = b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n";
-    // Each piece is in time, all of them together take longer than a fetch may.
+    // Each piece is in time. All pieces together take longer than the timeout of a fetch.
     let pause = Duration::from_millis(20);
     let server = Server::start(move |_| Reply::Repeat(head.to_vec(), b"x".into(), pause)).await;
     let limits = Limits {
         timeout: pause * 15,
         idle_timeout: Duration::from_secs(30),
-        ..hasty()
+        ..short_timeouts()
     };
     let mut download = open_to(limits, &[&server])
         .open(&server.url("/"), 100)
@@ -97,7 +97,7 @@ async fn a_download_may_take_long_but_not_pause_long() {
     assert_eq!(drain(&mut download).await, Ok(20));
 
     let server = Server::start(|_| Reply::Stall(head.to_vec())).await;
-    let mut download = open_to(hasty(), &[&server])
+    let mut download = open_to(short_timeouts(), &[&server])
         .open(&server.url("/"), 100)
         .await
         .unwrap();
@@ -105,21 +105,23 @@ async fn a_download_may_take_long_but_not_pause_long() {
     server.until(|seen| seen.closed == 1).await;
 
     let server = Server::start(|_| Reply::Stall(Vec::new())).await;
-    let never = open_to(hasty(), &[&server])
+    let refused = open_to(short_timeouts(), &[&server])
         .open(&server.url("/"), 100)
         .await;
-    assert_eq!(never.err(), Some(FetchError::Timeout));
+    assert_eq!(refused.err(), Some(FetchError::Timeout));
 }
 
 #[tokio::test]
-async fn a_cut_download_says_so() {
+async fn an_incomplete_download_is_interrupted() {
     let server = Server::saying("HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\nabc").await;
-    let mut download = open_to(calm(), &[&server])
+    let mut download = open_to(long_timeouts(), &[&server])
         .open(&server.url("/"), 100)
         .await
         .unwrap();
     assert_eq!(drain(&mut download).await, Err(FetchError::Interrupted));
     assert_eq!(download.chunk().await, Ok(None));
-    let refused = open_to(calm(), &[]).open("http://10.0.0.1/", 100).await;
+    let refused = open_to(long_timeouts(), &[])
+        .open("http://10.0.0.1/", 100)
+        .await;
     assert_eq!(refused.err(), Some(FetchError::ForbiddenAddress));
 }

@@ -1,6 +1,6 @@
-//! What `Content-Encoding` says, and what the body then is. The tables are what httpx does, but that
-//! it takes a cut body for whole, stops after the first member of a gzip file, and takes an encoding
-//! that it does not know for the body itself.
+//! Bodies by their `Content-Encoding`. The tables are httpx's behaviour, with three differences: httpx
+//! accepts an incomplete body, stops after the first member of a gzip file, and returns a body of an
+//! unknown encoding undecoded.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 
 use super::server::{Reply, Server, answer};
-use super::{Limits, calm, hasty, kind_of, open_to, read, text};
+use super::{Limits, kind_of, long_timeouts, open_to, read, short_timeouts, text};
 use crate::fetch::FetchError;
 
 const KIB: usize = 1024;
@@ -45,7 +45,7 @@ fn encoded(names: &[&str], body: impl AsRef<[u8]>) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn compressed_answers_are_opened() {
+async fn compressed_answers_are_decompressed() {
     let data = "a lot of the same ".repeat(1000);
     let packed = [
         ("gzip", gzip(data.as_bytes())),
@@ -60,13 +60,17 @@ async fn compressed_answers_are_opened() {
             packed,
         ))
         .await;
-        let answer = open_to(calm(), &[&server])
+        let answer = open_to(long_timeouts(), &[&server])
             .get(&server.url("/"))
             .await
             .unwrap();
         assert_eq!(text(&answer), data, "{name}");
     }
-    // Many members in a row are one body, and the name may be spelt in other ways.
+}
+
+#[tokio::test]
+async fn several_gzip_members_are_one_body() {
+    let data = "a lot of the same ".repeat(1000);
     let halves = data.split_at(5000);
     let members = [
         gzip(halves.0.as_bytes()),
@@ -74,19 +78,23 @@ async fn compressed_answers_are_opened() {
         gzip(halves.1.as_bytes()),
     ]
     .concat();
+    // The name of the encoding has other spellings.
     for name in ["gzip", "GZip", "x-gzip"] {
         let headers = format!("content-encoding: identity\r\ncontent-encoding: {name}\r\n");
         let server = Server::saying(answer("200 OK", &headers, &members)).await;
-        let answer = open_to(calm(), &[&server])
+        let answer = open_to(long_timeouts(), &[&server])
             .get(&server.url("/"))
             .await
             .unwrap();
         assert_eq!(text(&answer), data, "{name}");
     }
-    // No body at all, yet a header that says how it is packed.
+}
+
+#[tokio::test]
+async fn an_empty_answer_may_have_a_content_encoding() {
     let server = Server::saying(answer("204 No Content", "content-encoding: gzip\r\n", "")).await;
     assert_eq!(
-        open_to(calm(), &[&server])
+        open_to(long_timeouts(), &[&server])
             .get(&server.url("/"))
             .await
             .unwrap()
@@ -114,7 +122,7 @@ async fn deflate_is_zlib_or_the_bare_stream() {
 }
 
 #[tokio::test]
-async fn words_that_name_no_compression_are_passed_over() {
+async fn words_that_name_no_compression_are_ignored() {
     for word in [
         "identity",
         "Identity",
@@ -152,7 +160,7 @@ async fn words_that_name_no_compression_are_passed_over() {
 }
 
 #[tokio::test]
-async fn encodings_on_top_of_each_other_are_undone_from_the_last() {
+async fn several_encodings_are_decoded_from_the_last() {
     let once = gzip(b"{}");
     for (words, packed) in [
         (&["gzip, deflate"][..], zlib(&once)),
@@ -196,7 +204,7 @@ async fn an_empty_body_needs_no_decoder() {
 }
 
 #[tokio::test]
-async fn what_follows_a_compressed_body_is_left_out() {
+async fn bytes_after_the_compressed_data_are_dropped() {
     for rest in [&b"and more"[..], &[0; 512], b"\n"] {
         for (word, packed) in [
             ("gzip", gzip(b"{}")),
@@ -222,29 +230,29 @@ async fn a_compressed_body_is_read_to_the_end_of_its_transfer() {
     ];
     for (word, packed) in packed {
         let head = format!("HTTP/1.1 200 OK\r\ncontent-encoding: {word}\r\n");
-        // Byte by byte, and then the connection serves again.
+        // Byte by byte. Then the connection is reused.
         let mut chunked = format!("{head}transfer-encoding: chunked\r\n\r\n").into_bytes();
         for byte in &packed {
             chunked.extend([b"1\r\n", &[*byte][..], b"\r\n"].concat());
         }
         let whole = [&chunked[..], b"0\r\n\r\n"].concat();
         let server = Server::start(move |_| Reply::Send(whole.clone())).await;
-        let fetcher = open_to(calm(), &[&server]);
+        let fetcher = open_to(long_timeouts(), &[&server]);
         for _ in 0..3 {
             let answer = fetcher.get(&server.url("/")).await.unwrap();
             assert_eq!(text(&answer), "{}", "{word}");
         }
         assert_eq!(server.seen().connections, 1, "{word}");
-        // The data is whole, the transfer is not.
+        // The data is complete, the transfer is not.
         let long = format!("{head}content-length: 1000\r\n\r\n").into_bytes();
         for cut in [chunked, [long, packed].concat()] {
-            assert_eq!(kind_of(calm(), cut).await, "interrupted", "{word}");
+            assert_eq!(kind_of(long_timeouts(), cut).await, "interrupted", "{word}");
         }
     }
 }
 
 #[tokio::test]
-async fn encodings_that_were_not_asked_for_are_named() {
+async fn the_error_of_an_unsupported_encoding_names_the_encoding() {
     for word in [
         "zstd",
         "Compress",
@@ -269,7 +277,7 @@ async fn encodings_that_were_not_asked_for_are_named() {
 }
 
 #[tokio::test]
-async fn bombs_do_not_go_off() {
+async fn a_decompression_bomb_stops_at_the_limit() {
     let zeros = vec![0; 8 * KIB * KIB];
     for (name, bomb) in [
         ("gzip", gzip(&zeros)),
@@ -280,27 +288,27 @@ async fn bombs_do_not_go_off() {
         let bytes = answer("200 OK", &format!("content-encoding: {name}\r\n"), bomb);
         let limits = Limits {
             max_body: 256 * KIB,
-            ..calm()
+            ..long_timeouts()
         };
         assert_eq!(kind_of(limits, bytes).await, "body_too_large", "{name}");
     }
     let twice = encoded(&["gzip, gzip"], gzip(&gzip(&zeros)));
     let limits = Limits {
         max_body: 256 * KIB,
-        ..calm()
+        ..long_timeouts()
     };
     assert_eq!(kind_of(limits, twice).await, "body_too_large");
 }
 
 #[tokio::test]
-async fn a_bomb_that_makes_no_data_runs_out_of_time() {
+async fn a_decompression_bomb_without_data_times_out() {
     let nothing = gzip(&gzip(b"").repeat(400_000));
     let bytes = encoded(&["gzip, gzip"], nothing);
-    assert_eq!(kind_of(hasty(), bytes).await, "timeout");
+    assert_eq!(kind_of(short_timeouts(), bytes).await, "timeout");
 }
 
 #[tokio::test]
-async fn broken_compression_is_told_apart() {
+async fn broken_compression_is_bad_encoding() {
     let whole = gzip("some data to be cut".repeat(100).as_bytes());
     let mut flipped = whole.clone();
     let last = flipped.len() - 6;
@@ -327,7 +335,7 @@ async fn broken_compression_is_told_apart() {
     for (name, body) in cases {
         let bytes = answer("200 OK", &format!("content-encoding: {name}\r\n"), &body);
         assert_eq!(
-            kind_of(calm(), bytes).await,
+            kind_of(long_timeouts(), bytes).await,
             "bad_encoding",
             "{name} {body:?}"
         );

@@ -4,7 +4,7 @@ use futures_util::{FutureExt, Stream, StreamExt};
 use tokio::sync::watch;
 
 use super::server::{Reply, Server, ok};
-use super::{Limits, calm, open_to, text};
+use super::{Limits, long_timeouts, open_to, text};
 
 fn urls(server: &Server, count: usize) -> Vec<String> {
     (0..count).map(|n| server.url(&format!("/{n}"))).collect()
@@ -15,22 +15,22 @@ async fn slow(delay: Duration) -> Server {
 }
 
 #[tokio::test]
-async fn two_hundred_urls_of_one_host_take_a_second_or_so() {
+async fn two_hundred_urls_of_one_host_are_fetched_sixteen_at_a_time() {
     let server = slow(Duration::from_millis(100)).await;
     let began = Instant::now();
-    let fetcher = open_to(calm(), &[&server]);
-    let mut places: Vec<_> = fetcher
+    let fetcher = open_to(long_timeouts(), &[&server]);
+    let mut indexes: Vec<_> = fetcher
         .fetch_many(urls(&server, 200))
-        .map(|(place, result)| {
-            assert_eq!(text(&result.unwrap()), format!("/{place}"));
-            place
+        .map(|(index, result)| {
+            assert_eq!(text(&result.unwrap()), format!("/{index}"));
+            index
         })
         .collect()
         .await;
     let took = began.elapsed();
-    places.sort_unstable();
-    assert_eq!(places, (0..200).collect::<Vec<_>>());
-    // 13 rounds of 16. The upper bound leaves a busy machine some room.
+    indexes.sort_unstable();
+    assert_eq!(indexes, (0..200).collect::<Vec<_>>());
+    // 13 rounds of 16. The upper limit leaves room for a busy machine.
     assert!(
         took >= Duration::from_millis(1300) && took < Duration::from_secs(3),
         "{took:?}"
@@ -40,7 +40,7 @@ async fn two_hundred_urls_of_one_host_take_a_second_or_so() {
 }
 
 #[tokio::test]
-async fn all_hosts_together_keep_to_the_total() {
+async fn all_hosts_together_respect_the_total_concurrency() {
     let mut servers = Vec::new();
     for _ in 0..4 {
         servers.push(slow(Duration::from_millis(20)).await);
@@ -48,11 +48,11 @@ async fn all_hosts_together_keep_to_the_total() {
     let limits = Limits {
         total_concurrency: 10,
         per_host_concurrency: 4,
-        ..calm()
+        ..long_timeouts()
     };
     let fetcher = open_to(limits, &servers.iter().collect::<Vec<_>>());
     let all: Vec<_> = servers.iter().flat_map(|server| urls(server, 20)).collect();
-    // Two streams at once: the total is for both.
+    // Two streams at once share the total.
     let running = || -> usize { servers.iter().map(|server| server.seen().running).sum() };
     let mut most = 0;
     let mut both =
@@ -69,18 +69,18 @@ async fn all_hosts_together_keep_to_the_total() {
 }
 
 #[tokio::test]
-async fn a_host_that_hangs_does_not_hold_up_another() {
+async fn a_host_that_hangs_does_not_delay_another() {
     let (open, gate) = watch::channel(false);
     let stuck = Server::start(move |_| Reply::Gate(gate.clone(), ok("late"))).await;
     let quick = Server::start(|_| Reply::Send(ok("quick"))).await;
-    // All of the stuck host's URLs come first, and there are more of them than places.
+    // The stuck host's URLs come first, and are more than there are slots.
     let all: Vec<_> = [urls(&stuck, 100), urls(&quick, 100)].concat();
-    let fetcher = open_to(calm(), &[&stuck, &quick]);
+    let fetcher = open_to(long_timeouts(), &[&stuck, &quick]);
     let mut stream = fetcher.fetch_many(all);
     assert_eq!(stream.size_hint(), (200, Some(200)));
     for _ in 0..100 {
-        let (place, result) = stream.next().await.unwrap();
-        assert!(place >= 100 && text(&result.unwrap()) == "quick");
+        let (index, result) = stream.next().await.unwrap();
+        assert!(index >= 100 && text(&result.unwrap()) == "quick");
     }
     assert_eq!(stuck.seen().most, 16);
     open.send_replace(true);
@@ -90,21 +90,21 @@ async fn a_host_that_hangs_does_not_hold_up_another() {
 }
 
 #[tokio::test]
-async fn dropping_the_stream_ends_what_is_under_way() {
+async fn dropping_the_stream_cancels_the_running_fetches() {
     let server = Server::start(|_| Reply::Stall(Vec::new())).await;
-    let fetcher = open_to(calm(), &[&server]);
+    let fetcher = open_to(long_timeouts(), &[&server]);
     let mut stream = fetcher.fetch_many(urls(&server, 100));
     assert!(stream.next().now_or_never().is_none());
     server.until(|seen| seen.requests.len() == 16).await;
     drop(stream);
     server.until(|seen| seen.closed == 16).await;
     assert_eq!(server.seen().requests.len(), 16);
-    // Nothing was fetched behind the stream's back, and the places are free again.
+    // No fetch went on without the stream, and the slots are free again.
     let other = Server::start(|_| Reply::Send(ok("1"))).await;
     let fetcher = open_to(
         Limits {
             total_concurrency: 1,
-            ..calm()
+            ..long_timeouts()
         },
         &[&server, &other],
     );
@@ -124,16 +124,16 @@ async fn dropping_the_stream_ends_what_is_under_way() {
 }
 
 #[tokio::test]
-async fn a_reader_that_pauses_holds_no_more_than_the_places() {
+async fn a_reader_that_pauses_holds_no_more_bodies_than_slots() {
     let server = Server::start(|path| Reply::Send(ok(path))).await;
     let limits = Limits {
         total_concurrency: 5,
-        ..calm()
+        ..long_timeouts()
     };
     let fetcher = open_to(limits, &[&server]);
     let mut stream = fetcher.fetch_many(urls(&server, 50));
     assert!(stream.next().await.unwrap().1.is_ok());
-    // Each result read makes room for one more fetch. The fetches go on without the reader.
+    // Each result that is read frees a slot. The running fetches go on without the reader.
     server.until(|seen| seen.requests.len() == 6).await;
     for _ in 0..200 {
         tokio::task::yield_now().await;
@@ -143,7 +143,7 @@ async fn a_reader_that_pauses_holds_no_more_than_the_places() {
 }
 
 #[tokio::test]
-async fn one_bad_url_is_one_bad_result() {
+async fn a_bad_url_fails_alone() {
     let server = Server::start(|_| Reply::Send(ok("1"))).await;
     let all = [
         "no url".to_owned(),
@@ -152,10 +152,10 @@ async fn one_bad_url_is_one_bad_result() {
         "file:///x".into(),
         server.url("/"),
     ];
-    let fetcher = open_to(calm(), &[&server]);
+    let fetcher = open_to(long_timeouts(), &[&server]);
     let mut results: Vec<_> = fetcher
         .fetch_many(all)
-        .map(|(place, result)| (place, result.map_or_else(|error| error.kind(), |_| "ok")))
+        .map(|(index, result)| (index, result.map_or_else(|error| error.kind(), |_| "ok")))
         .collect()
         .await;
     results.sort_unstable();
@@ -174,12 +174,12 @@ async fn one_bad_url_is_one_bad_result() {
 }
 
 #[tokio::test]
-async fn limits_of_zero_still_go_on() {
+async fn a_concurrency_of_zero_counts_as_one() {
     let server = Server::start(|_| Reply::Send(ok("1"))).await;
     let limits = Limits {
         total_concurrency: 0,
         per_host_concurrency: 0,
-        ..calm()
+        ..long_timeouts()
     };
     let fetcher = open_to(limits, &[&server]);
     assert_eq!(fetcher.fetch_many(urls(&server, 3)).count().await, 3);

@@ -1,4 +1,4 @@
-//! A hostile internet on 127.0.0.1. Nothing here leaves the machine or asks a real resolver.
+//! A hostile internet on 127.0.0.1. No test leaves the machine or asks a real resolver.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
@@ -26,7 +26,7 @@ mod server;
 mod tls;
 mod urls;
 
-/// A resolver that gives its answers one after the other, and the last one for ever. Without any,
+/// A resolver that gives its answers one after the other, and repeats the last answer. Without answers,
 /// no name exists.
 #[derive(Default)]
 struct Script {
@@ -61,14 +61,14 @@ impl Resolve for Script {
     }
 }
 
-/// 127.0.0.1 plays the public internet; everything else is judged as always.
+/// The usual check, but 127.0.0.1 counts as public.
 fn public_is_loopback(address: IpAddr) -> bool {
     address != Ipv4Addr::LOCALHOST && is_forbidden(address)
 }
 
 fn network() -> Network {
     static ROOT: OnceLock<CertificateDer<'static>> = OnceLock::new();
-    // Some root of our own, so that the tests also run where there is no certificate store.
+    // An own root, so that the tests run on a system without certificates too.
     let root = ROOT.get_or_init(|| tls::Authority::new().root());
     Network {
         resolver: Script::new(&[]),
@@ -77,28 +77,28 @@ fn network() -> Network {
     }
 }
 
-/// Long enough for a busy machine; only what must time out uses [`hasty`].
-fn calm() -> Limits {
-    let patience = Duration::from_secs(30);
+/// Timeouts for a busy machine. Tests of timeouts use [`short_timeouts`].
+fn long_timeouts() -> Limits {
+    let long = Duration::from_secs(30);
     Limits {
-        connect_timeout: patience,
-        timeout: patience,
-        idle_timeout: patience,
+        connect_timeout: long,
+        timeout: long,
+        idle_timeout: long,
         ..Limits::default()
     }
 }
 
-fn hasty() -> Limits {
-    let haste = Duration::from_millis(400);
+fn short_timeouts() -> Limits {
+    let short = Duration::from_millis(400);
     Limits {
-        connect_timeout: haste,
-        timeout: haste,
-        idle_timeout: haste,
+        connect_timeout: short,
+        timeout: short,
+        idle_timeout: short,
         ..Limits::default()
     }
 }
 
-/// A fetcher as in production, for which only the given servers are opened.
+/// A fetcher as in production, with the given servers in its allow-list.
 fn open_to(limits: Limits, servers: &[&Server]) -> Fetcher {
     let list: Vec<String> = servers.iter().map(|server| server.host()).collect();
     let list: AllowList = list.join(",").parse().unwrap();
@@ -115,8 +115,8 @@ fn scripted(limits: Limits, script: Arc<Script>) -> Fetcher {
     Fetcher::new(limits, Scope::Public(AllowList::none()), network)
 }
 
-/// The error of a fetch, after a look at whether its text gives an address away.
-async fn fault(fetcher: &Fetcher, url: &str) -> FetchError {
+/// The error of a fetch. Also checks that the error's text contains no address.
+async fn error_of(fetcher: &Fetcher, url: &str) -> FetchError {
     let error = fetcher.get(url).await.map(|answer| answer.body.len());
     let error = error.expect_err(url);
     let text = error.to_string();
@@ -127,26 +127,28 @@ async fn fault(fetcher: &Fetcher, url: &str) -> FetchError {
 }
 
 async fn kind(fetcher: &Fetcher, url: &str) -> &'static str {
-    fault(fetcher, url).await.kind()
+    error_of(fetcher, url).await.kind()
 }
 
-/// What comes of an answer of these bytes.
+/// The kind of the error of fetching these bytes.
 async fn kind_of(limits: Limits, bytes: impl Into<Vec<u8>>) -> &'static str {
     let server = Server::saying(bytes).await;
     kind(&open_to(limits, &[&server]), &server.url("/")).await
 }
 
-/// The answer that these bytes are.
+/// The result of fetching these bytes.
 async fn read(bytes: impl Into<Vec<u8>>) -> Result<Fetched, FetchError> {
     let server = Server::saying(bytes).await;
-    open_to(calm(), &[&server]).get(&server.url("/")).await
+    open_to(long_timeouts(), &[&server])
+        .get(&server.url("/"))
+        .await
 }
 
 fn text(answer: &Fetched) -> &str {
     std::str::from_utf8(&answer.body).unwrap()
 }
 
-/// A port of 127.0.0.1 that nobody listens on.
+/// A port of 127.0.0.1 without a listener.
 fn closed_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().port()

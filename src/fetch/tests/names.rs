@@ -1,4 +1,4 @@
-//! Names that resolve to what they should not.
+//! Names that resolve to forbidden addresses.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -8,13 +8,15 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use super::server::{Reply, Server, ok, redirect};
-use super::{Network, Script, calm, fault, kind, network, public_is_loopback, scripted, text};
+use super::{
+    Network, Script, error_of, kind, long_timeouts, network, public_is_loopback, scripted, text,
+};
 use crate::fetch::resolve::{Resolve, Resolving};
 use crate::fetch::target::Scope;
 use crate::fetch::{AllowList, FetchError, Fetcher};
 
 #[tokio::test]
-async fn a_name_is_judged_by_every_address_it_has() {
+async fn a_name_with_any_forbidden_address_is_refused() {
     let answers: &[&[&str]] = &[
         &["169.254.169.254"],
         &["10.0.0.1"],
@@ -22,16 +24,16 @@ async fn a_name_is_judged_by_every_address_it_has() {
         &["::ffff:127.0.0.1"],
         &["fd00:ec2::254"],
         &["64:ff9b::a00:1"],
-        // One bad address among good ones is refused as well, wherever it stands.
+        // A forbidden address among public addresses, in any order.
         &["127.0.0.1", "10.0.0.1"],
         &["10.0.0.1", "127.0.0.1"],
         &["127.0.0.1", "fe80::1"],
     ];
     let server = Server::saying(ok("reached")).await;
     for answer in answers {
-        let fetcher = scripted(calm(), Script::new(&[answer]));
+        let fetcher = scripted(long_timeouts(), Script::new(&[answer]));
         let url = format!("http://metadata.google.internal:{}/", server.port);
-        let error = fault(&fetcher, &url).await;
+        let error = error_of(&fetcher, &url).await;
         assert_eq!(error, FetchError::ForbiddenAddress, "{answer:?}");
         assert_eq!((error.status(), error.is_transient()), (403, false));
     }
@@ -39,10 +41,10 @@ async fn a_name_is_judged_by_every_address_it_has() {
 }
 
 #[tokio::test]
-async fn a_bad_address_behind_many_good_ones_is_found() {
+async fn a_forbidden_address_after_many_public_addresses_is_refused() {
     let mut addresses = vec!["127.0.0.1"; 40];
     addresses.push("10.0.0.1");
-    let fetcher = scripted(calm(), Script::new(&[&addresses]));
+    let fetcher = scripted(long_timeouts(), Script::new(&[&addresses]));
     assert_eq!(
         kind(&fetcher, "http://many.example/").await,
         "forbidden_address"
@@ -50,20 +52,20 @@ async fn a_bad_address_behind_many_good_ones_is_found() {
 }
 
 #[tokio::test]
-async fn the_address_that_was_judged_is_the_one_connected_to() {
+async fn the_client_connects_to_the_checked_address() {
     let server = Server::saying(ok("first")).await;
     let script = Script::new(&[&["127.0.0.1"], &["10.0.0.1"]]);
-    let fetcher = scripted(calm(), script.clone());
+    let fetcher = scripted(long_timeouts(), script.clone());
     let url = format!("http://rebind.example:{}/", server.port);
     assert_eq!(text(&fetcher.get(&url).await.unwrap()), "first");
-    // One look-up for one connection: there is none between the check and the connection.
+    // One look-up for one connection: no second look-up follows the check.
     assert_eq!(script.asked(), ["rebind.example"]);
-    // The server closed, so the next fetch resolves again, and now the name is private.
+    // The server closed the connection, so the next fetch resolves again. Now the name is private.
     assert_eq!(kind(&fetcher, &url).await, "forbidden_address");
     assert_eq!((script.asked().len(), server.seen().connections), (2, 1));
 }
 
-/// A resolver that takes its time, and then refuses every other name.
+/// A slow resolver, for which only names with `good` in front exist.
 #[derive(Default)]
 struct Slow {
     asked: AtomicUsize,
@@ -82,7 +84,7 @@ impl Resolve for Slow {
 }
 
 #[tokio::test]
-async fn connections_that_open_together_ask_for_a_name_once() {
+async fn connections_that_open_together_share_one_look_up() {
     let server = Server::saying(ok("reached")).await;
     let slow = Arc::new(Slow::default());
     let network = Network {
@@ -90,7 +92,7 @@ async fn connections_that_open_together_ask_for_a_name_once() {
         is_forbidden: public_is_loopback,
         ..network()
     };
-    let fetcher = Fetcher::new(calm(), Scope::Public(AllowList::none()), network);
+    let fetcher = Fetcher::new(long_timeouts(), Scope::Public(AllowList::none()), network);
     for (name, kinds, asked) in [("good", None, 1), ("bad", Some("dns_failure"), 2)] {
         let urls = (0..10).map(|n| format!("http://{name}.example:{}/{n}", server.port));
         let answers: Vec<_> = fetcher.fetch_many(urls).collect().await;
@@ -99,50 +101,50 @@ async fn connections_that_open_together_ask_for_a_name_once() {
         assert_eq!(errors, vec![kinds; 10]);
         assert_eq!(slow.asked.load(Ordering::Relaxed), asked);
     }
-    // Later it is asked again.
+    // A later fetch makes a new look-up.
     let url = format!("http://bad.example:{}/", server.port);
     assert_eq!(kind(&fetcher, &url).await, "dns_failure");
     assert_eq!(slow.asked.load(Ordering::Relaxed), 3);
 }
 
 #[tokio::test]
-async fn a_pooled_connection_needs_no_second_look() {
+async fn a_pooled_connection_makes_no_new_look_up() {
     let server = Server::start(|_| Reply::Send(ok("again"))).await;
     let script = Script::new(&[&["127.0.0.1"], &["10.0.0.1"]]);
-    let fetcher = scripted(calm(), script.clone());
+    let fetcher = scripted(long_timeouts(), script.clone());
     let url = format!("http://rebind.example:{}/", server.port);
     for _ in 0..3 {
-        // Still the address that was judged, whatever the name means by now.
+        // The connection goes to the checked address, whatever the name resolves to now.
         assert_eq!(text(&fetcher.get(&url).await.unwrap()), "again");
     }
     assert_eq!((script.asked().len(), server.seen().connections), (1, 1));
 }
 
 #[tokio::test]
-async fn a_redirect_to_a_name_is_resolved_and_judged() {
+async fn the_name_in_a_redirect_is_resolved_and_checked() {
     let server = Server::start(|_| Reply::Send(redirect("http://inside.example/"))).await;
     let script = Script::new(&[&["127.0.0.1"], &["192.168.1.1"]]);
-    let fetcher = scripted(calm(), script.clone());
+    let fetcher = scripted(long_timeouts(), script.clone());
     let url = format!("http://outside.example:{}/", server.port);
     assert_eq!(kind(&fetcher, &url).await, "forbidden_address");
     assert_eq!(script.asked(), ["outside.example", "inside.example"]);
 }
 
 #[tokio::test]
-async fn a_name_without_an_address_is_the_other_sides_trouble() {
+async fn a_name_without_an_address_is_a_dns_failure() {
     for answers in [&[][..], &[&[][..]]] {
-        let fetcher = scripted(calm(), Script::new(answers));
-        let error = fault(&fetcher, "http://nowhere.example/").await;
+        let fetcher = scripted(long_timeouts(), Script::new(answers));
+        let error = error_of(&fetcher, "http://nowhere.example/").await;
         assert_eq!((error.kind(), error.status()), ("dns_failure", 502));
         assert!(error.is_transient());
     }
 }
 
 #[tokio::test]
-async fn names_of_other_scripts_are_resolved_in_ascii() {
+async fn international_names_are_resolved_in_ascii() {
     let server = Server::saying(ok("ok")).await;
     let script = Script::new(&[&["127.0.0.1"]]);
-    let fetcher = scripted(calm(), script.clone());
+    let fetcher = scripted(long_timeouts(), script.clone());
     let answer = fetcher
         .get(&format!("http://Bücher.example:{}/", server.port))
         .await

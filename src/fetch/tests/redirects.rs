@@ -1,11 +1,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::server::{Reply, Server, answer, ok, redirect};
-use super::{calm, fault, kind, network, open_to, text};
+use super::{error_of, kind, long_timeouts, network, open_to, text};
 use crate::fetch::{FetchError, Fetcher};
 
 #[tokio::test]
-async fn each_redirect_is_judged_anew() {
+async fn the_target_of_each_redirect_is_checked() {
     let secret = Server::saying(ok("secret")).await;
     let targets = [
         (secret.url("/"), "forbidden_address"),
@@ -35,7 +35,7 @@ async fn each_redirect_is_judged_anew() {
     ];
     for (to, expected) in targets {
         let server = Server::saying(redirect(&to)).await;
-        let error = fault(&open_to(calm(), &[&server]), &server.url("/")).await;
+        let error = error_of(&open_to(long_timeouts(), &[&server]), &server.url("/")).await;
         assert_eq!(error.kind(), expected, "{to}");
         assert!(!error.is_transient());
     }
@@ -43,7 +43,7 @@ async fn each_redirect_is_judged_anew() {
 }
 
 #[tokio::test]
-async fn all_kinds_of_redirect_are_followed_from_the_current_url() {
+async fn every_redirect_status_is_followed_relative_to_the_current_url() {
     let server = Server::start(|path| {
         let found = |status, to| answer(status, &format!("location: {to}\r\n"), "ignored");
         Reply::Send(match path {
@@ -57,7 +57,7 @@ async fn all_kinds_of_redirect_are_followed_from_the_current_url() {
         })
     })
     .await;
-    let answer = open_to(calm(), &[&server])
+    let answer = open_to(long_timeouts(), &[&server])
         .get(&server.url("/a/1#top"))
         .await
         .unwrap();
@@ -70,7 +70,7 @@ async fn an_allowed_host_may_be_the_target_of_a_redirect() {
     let end = Server::saying(ok("end")).await;
     let to = end.url("/");
     let start = Server::start(move |_| Reply::Send(redirect(&to))).await;
-    let answer = open_to(calm(), &[&start, &end])
+    let answer = open_to(long_timeouts(), &[&start, &end])
         .get(&start.url("/"))
         .await
         .unwrap();
@@ -82,15 +82,15 @@ async fn five_redirects_are_followed_and_no_more() {
     let server = Server::start(|path| {
         Reply::Send(match path[1..].parse().unwrap() {
             0 => ok("end"),
-            left => redirect(&format!("/{}", left - 1)),
+            remaining => redirect(&format!("/{}", remaining - 1)),
         })
     })
     .await;
-    let fetcher = open_to(calm(), &[&server]);
+    let fetcher = open_to(long_timeouts(), &[&server]);
     assert!(fetcher.get(&server.url("/5")).await.is_ok());
     let before = server.seen().requests.len();
     for url in ["/6", "/20"] {
-        let error = fault(&fetcher, &server.url(url)).await;
+        let error = error_of(&fetcher, &server.url(url)).await;
         assert_eq!(error, FetchError::TooManyRedirects(5));
         assert_eq!((error.status(), error.is_transient()), (502, false));
     }
@@ -98,10 +98,10 @@ async fn five_redirects_are_followed_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_loop_ends() {
+async fn a_redirect_loop_ends() {
     for to in ["/", "", "/other", "?again"] {
         let server = Server::start(move |_| Reply::Send(redirect(to))).await;
-        let fetcher = open_to(calm(), &[&server]);
+        let fetcher = open_to(long_timeouts(), &[&server]);
         assert_eq!(
             kind(&fetcher, &server.url("/")).await,
             "too_many_redirects",
@@ -112,7 +112,7 @@ async fn a_loop_ends() {
 }
 
 #[tokio::test]
-async fn what_is_not_a_redirect_is_an_answer() {
+async fn a_status_without_a_redirect_is_an_answer() {
     for (status, headers) in [
         ("302 Found", ""),
         ("304 Not Modified", "location: http://127.0.0.1/\r\n"),
@@ -120,7 +120,7 @@ async fn what_is_not_a_redirect_is_an_answer() {
         ("201 Created", "location: /x\r\n"),
     ] {
         let server = Server::saying(answer(status, headers, "")).await;
-        let answer = open_to(calm(), &[&server])
+        let answer = open_to(long_timeouts(), &[&server])
             .get(&server.url("/"))
             .await
             .unwrap();
@@ -129,7 +129,7 @@ async fn what_is_not_a_redirect_is_an_answer() {
 }
 
 #[tokio::test]
-async fn a_location_that_is_not_utf8_is_latin1() {
+async fn a_location_that_is_not_utf8_is_read_as_latin1() {
     let server = Server::start(|path| {
         Reply::Send(match path {
             "/" => b"HTTP/1.1 302 F\r\nlocation: /caf\xe9\r\ncontent-length: 0\r\n\r\n".into(),
@@ -137,12 +137,14 @@ async fn a_location_that_is_not_utf8_is_latin1() {
         })
     })
     .await;
-    let answer = open_to(calm(), &[&server]).get(&server.url("/")).await;
+    let answer = open_to(long_timeouts(), &[&server])
+        .get(&server.url("/"))
+        .await;
     assert_eq!(text(&answer.unwrap()), "/caf%C3%A9");
 }
 
 #[tokio::test]
-async fn odd_locations_lead_where_they_lead_httpx() {
+async fn odd_locations_are_resolved_as_httpx_resolves_them() {
     for (location, path) in [
         ("", "/a/b"),
         ("#part", "/a/b"),
@@ -157,7 +159,7 @@ async fn odd_locations_lead_where_they_lead_httpx() {
         ("/c/|{}^`\"<>", "/c/|%7B%7D^%60%22%3C%3E"),
         ("/%zz%2F", "/%zz%2F"),
         ("c, d", "/a/c,%20d"),
-        // A backslash is no slash, and names no host; httpx does not escape it.
+        // A backslash is not a slash, and names no host. httpx does not escape a backslash.
         ("\\c", "/a/%5Cc"),
         ("/\\c", "/%5Cc"),
         ("\\\\127.0.0.1\\c", "/a/%5C%5C127.0.0.1%5Cc"),
@@ -171,7 +173,9 @@ async fn odd_locations_lead_where_they_lead_httpx() {
             })
         })
         .await;
-        let answer = open_to(calm(), &[&server]).get(&server.url("/a/b")).await;
+        let answer = open_to(long_timeouts(), &[&server])
+            .get(&server.url("/a/b"))
+            .await;
         assert_eq!(text(&answer.unwrap()), path, "{location:?}");
     }
 }
@@ -188,8 +192,8 @@ async fn a_trusted_fetcher_stays_at_its_origin() {
         })
     })
     .await;
-    let fetcher = Fetcher::trusted_in(calm(), &server.url("/users"), network()).unwrap();
-    // A private address is fine here, since the operator named it.
+    let fetcher = Fetcher::trusted_in(long_timeouts(), &server.url("/users"), network()).unwrap();
+    // The address is private, which is allowed for the operator's own URL.
     assert_eq!(
         text(&fetcher.get(&server.url("/users/1")).await.unwrap()),
         "user"
@@ -205,7 +209,7 @@ async fn a_trusted_fetcher_stays_at_its_origin() {
         "foreign_origin"
     );
     let https = server.url("/").replace("http:", "https:");
-    assert_eq!(fault(&fetcher, &https).await.status(), 403);
+    assert_eq!(error_of(&fetcher, &https).await.status(), 403);
     assert_eq!(other.seen().connections, 0);
 }
 
@@ -219,7 +223,7 @@ fn a_trusted_base_must_be_fetchable() {
         "http://a:0/",
         "data:,x",
     ] {
-        assert!(Fetcher::trusted(calm(), base).is_err(), "{base}");
+        assert!(Fetcher::trusted(long_timeouts(), base).is_err(), "{base}");
     }
-    assert!(Fetcher::trusted(calm(), "http://127.0.0.1:9100").is_ok());
+    assert!(Fetcher::trusted(long_timeouts(), "http://127.0.0.1:9100").is_ok());
 }

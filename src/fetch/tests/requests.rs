@@ -1,14 +1,14 @@
-//! What is sent.
+//! The requests that a fetcher sends.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::StreamExt;
 
 use super::server::{Reply, Server, ok, redirect};
-use super::{calm, kind, open_to, text};
+use super::{kind, long_timeouts, open_to, text};
 
 #[tokio::test]
-async fn a_request_says_only_what_it_must() {
+async fn a_request_has_no_cookie_and_no_referer() {
     let server = Server::start(|path| {
         Reply::Send(match path {
             "/start?token=1" => {
@@ -22,7 +22,7 @@ async fn a_request_says_only_what_it_must() {
         })
     })
     .await;
-    open_to(calm(), &[&server])
+    open_to(long_timeouts(), &[&server])
         .get(&server.url("/start?token=1"))
         .await
         .unwrap();
@@ -35,7 +35,7 @@ async fn a_request_says_only_what_it_must() {
         let host = format!("host: {}", server.host());
         let accept = "accept: application/json, */*;q=0.8";
         let encoding = "accept-encoding: gzip, br, deflate";
-        // No cookie, no referer, nothing of a caller.
+        // No cookie, no referer, no header of a caller.
         assert_eq!(lines, [encoding, accept, &host, &agent]);
     }
 }
@@ -43,7 +43,7 @@ async fn a_request_says_only_what_it_must() {
 #[tokio::test]
 async fn connections_are_kept_and_shared_by_clones() {
     let server = Server::start(|_| Reply::Send(ok("{}"))).await;
-    let fetcher = open_to(calm(), &[&server]);
+    let fetcher = open_to(long_timeouts(), &[&server]);
     for _ in 0..5 {
         fetcher.clone().get(&server.url("/")).await.unwrap();
     }
@@ -56,7 +56,7 @@ async fn connections_are_kept_and_shared_by_clones() {
 #[tokio::test]
 async fn a_connection_that_died_in_the_pool_is_replaced() {
     let server = Server::saying(ok("{}")).await;
-    let fetcher = open_to(calm(), &[&server]);
+    let fetcher = open_to(long_timeouts(), &[&server]);
     for fetched in 1..=3 {
         fetcher.get(&server.url("/")).await.unwrap();
         server.until(|seen| seen.closed == fetched).await;
@@ -65,7 +65,7 @@ async fn a_connection_that_died_in_the_pool_is_replaced() {
 
 #[tokio::test]
 async fn a_server_may_close_right_after_its_redirect() {
-    // On the second request of its connection, when that is on its way already.
+    // Late: on the second request of the connection, when that request is already on its way.
     let requests = AtomicUsize::new(0);
     let late = Server::start(
         move |path| match (path, requests.fetch_add(1, Ordering::Relaxed)) {
@@ -75,13 +75,13 @@ async fn a_server_may_close_right_after_its_redirect() {
         },
     )
     .await;
-    let answer = open_to(calm(), &[&late]).get(&late.url("/")).await;
+    let answer = open_to(long_timeouts(), &[&late]).get(&late.url("/")).await;
     assert_eq!(text(&answer.unwrap()), "/end");
     assert_eq!(
         (late.seen().connections, late.seen().requests.len()),
         (2, 3)
     );
-    // At once, before the second request or during it.
+    // Early: before the second request, or during it.
     let soon = Server::start(|path| {
         Reply::Close(match path {
             "/" => redirect("/end"),
@@ -90,25 +90,25 @@ async fn a_server_may_close_right_after_its_redirect() {
     })
     .await;
     for _ in 0..200 {
-        let answer = open_to(calm(), &[&soon]).get(&soon.url("/")).await;
+        let answer = open_to(long_timeouts(), &[&soon]).get(&soon.url("/")).await;
         assert_eq!(text(&answer.unwrap()), "/end");
     }
 }
 
 #[tokio::test]
-async fn a_pooled_connection_that_closes_as_it_is_used_is_replaced_by_a_new_one() {
+async fn a_pooled_connection_that_closes_during_a_request_is_replaced() {
     let requests = AtomicUsize::new(0);
     let server = Server::start(move |path| match requests.fetch_add(1, Ordering::Relaxed) {
         5 => Reply::Close(Vec::new()),
         _ => Reply::Later(std::time::Duration::from_millis(20), ok(path)),
     })
     .await;
-    let fetcher = open_to(calm(), &[&server]);
+    let fetcher = open_to(long_timeouts(), &[&server]);
     let urls = (0..5).map(|n| server.url(&format!("/{n}")));
     assert_eq!(fetcher.fetch_many(urls).count().await, 5);
     let answer = fetcher.get(&server.url("/again")).await;
     assert_eq!(text(&answer.unwrap()), "/again");
-    // The four others may be as dead as the first, so none of them is tried.
+    // The four other connections may be closed too, so the client opens a new connection.
     assert_eq!(
         (server.seen().connections, server.seen().requests.len()),
         (6, 7)
@@ -116,19 +116,19 @@ async fn a_pooled_connection_that_closes_as_it_is_used_is_replaced_by_a_new_one(
 }
 
 #[tokio::test]
-async fn one_more_connection_is_tried_and_no_third() {
+async fn a_request_is_repeated_once() {
     for bytes in ["", "HTTP/1.1 200 O"] {
         let server = Server::saying(bytes).await;
         assert_eq!(
-            kind(&open_to(calm(), &[&server]), &server.url("/")).await,
+            kind(&open_to(long_timeouts(), &[&server]), &server.url("/")).await,
             "interrupted"
         );
         assert_eq!(server.seen().requests.len(), 2, "{bytes:?}");
     }
-    // What has an answer already is not asked for again.
+    // A request with the beginning of an answer is not repeated.
     let server = Server::saying("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}").await;
     assert_eq!(
-        kind(&open_to(calm(), &[&server]), &server.url("/")).await,
+        kind(&open_to(long_timeouts(), &[&server]), &server.url("/")).await,
         "interrupted"
     );
     assert_eq!(server.seen().requests.len(), 1);

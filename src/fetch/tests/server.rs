@@ -1,4 +1,4 @@
-//! A small server that answers as badly as it is told to.
+//! A small server with scripted answers, good and bad.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-/// What the server does with a request.
+/// The reaction of the server to a request.
 pub(super) enum Reply {
     /// Writes the bytes and waits for the next request.
     Send(Vec<u8>),
@@ -17,7 +17,7 @@ pub(super) enum Reply {
     Close(Vec<u8>),
     /// Writes the bytes after a delay and waits for the next request.
     Later(Duration, Vec<u8>),
-    /// Writes the bytes and then nothing more, until the client leaves.
+    /// Writes the bytes and then nothing more, until the client closes the connection.
     Stall(Vec<u8>),
     /// Writes the bytes once the gate opens, and waits for the next request.
     Gate(watch::Receiver<bool>, Vec<u8>),
@@ -25,7 +25,7 @@ pub(super) enum Reply {
     Repeat(Vec<u8>, Vec<u8>, Duration),
 }
 
-/// What the server has seen.
+/// The connections and requests that the server has seen.
 #[derive(Clone, Default)]
 pub(super) struct Seen {
     pub connections: usize,
@@ -49,15 +49,15 @@ impl Server {
     pub async fn start(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (tell, seen) = watch::channel(Seen::default());
-        let (answer, tell): (Arc<Answer>, _) = (Arc::new(answer), Arc::new(tell));
+        let (sender, seen) = watch::channel(Seen::default());
+        let (answer, sender): (Arc<Answer>, _) = (Arc::new(answer), Arc::new(sender));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (answer, tell) = (answer.clone(), tell.clone());
+                let (answer, sender) = (answer.clone(), sender.clone());
                 tokio::spawn(async move {
-                    tell.send_modify(|seen| seen.connections += 1);
-                    serve(stream, &*answer, &tell).await;
-                    tell.send_modify(|seen| seen.closed += 1);
+                    sender.send_modify(|seen| seen.connections += 1);
+                    serve(stream, &*answer, &sender).await;
+                    sender.send_modify(|seen| seen.closed += 1);
                 });
             }
         });
@@ -82,23 +82,23 @@ impl Server {
         self.seen.borrow().clone()
     }
 
-    /// Waits until the server has seen what it should.
-    pub async fn until(&self, reached: impl FnMut(&Seen) -> bool) {
+    /// Waits until the condition holds.
+    pub async fn until(&self, condition: impl FnMut(&Seen) -> bool) {
         let mut seen = self.seen.clone();
-        let reached = timeout(Duration::from_secs(30), seen.wait_for(reached)).await;
+        let reached = timeout(Duration::from_secs(30), seen.wait_for(condition)).await;
         drop(reached.expect("the server waited in vain").unwrap());
     }
 }
 
-async fn serve(mut stream: TcpStream, answer: &Answer, tell: &watch::Sender<Seen>) {
+async fn serve(mut stream: TcpStream, answer: &Answer, sender: &watch::Sender<Seen>) {
     while let Some(head) = read_head(&mut stream).await {
         let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-        tell.send_modify(|seen| {
+        sender.send_modify(|seen| {
             seen.requests.push(head);
             seen.running += 1;
             seen.most = seen.most.max(seen.running);
         });
-        let goes_on = act(&mut stream, answer(&path), tell).await;
+        let goes_on = act(&mut stream, answer(&path), sender).await;
         if !goes_on {
             return;
         }
@@ -106,10 +106,10 @@ async fn serve(mut stream: TcpStream, answer: &Answer, tell: &watch::Sender<Seen
 }
 
 /// True when the connection stays open for another request.
-async fn act(stream: &mut TcpStream, reply: Reply, tell: &watch::Sender<Seen>) -> bool {
-    // Counted down before the last bytes are out: the client may send its next request as soon as
-    // it has them.
-    let finish = || tell.send_modify(|seen| seen.running -= 1);
+async fn act(stream: &mut TcpStream, reply: Reply, sender: &watch::Sender<Seen>) -> bool {
+    // Counted down before the last bytes are sent: the client may send its next request as soon as
+    // the bytes arrive.
+    let finish = || sender.send_modify(|seen| seen.running -= 1);
     match reply {
         Reply::Send(bytes) => {
             finish();
@@ -138,16 +138,21 @@ async fn act(stream: &mut TcpStream, reply: Reply, tell: &watch::Sender<Seen>) -
             false
         }
         Reply::Repeat(first, again, pause) => {
-            let mut alive = stream.write_all(&first).await.is_ok();
-            while alive {
-                if !pause.is_zero() {
-                    sleep(pause).await;
-                }
-                alive = stream.write_all(&again).await.is_ok();
-            }
+            repeat(stream, &first, &again, pause).await;
             finish();
             false
         }
+    }
+}
+
+/// Writes `first` once and `again` until the client closes the connection.
+async fn repeat(stream: &mut TcpStream, first: &[u8], again: &[u8], pause: Duration) {
+    let mut is_open = stream.write_all(first).await.is_ok();
+    while is_open {
+        if !pause.is_zero() {
+            sleep(pause).await;
+        }
+        is_open = stream.write_all(again).await.is_ok();
     }
 }
 
@@ -159,12 +164,12 @@ async fn read_head(stream: &mut TcpStream) -> Option<String> {
     String::from_utf8(head).ok()
 }
 
-/// A whole, good answer.
+/// A complete 200 answer.
 pub(super) fn ok(body: &str) -> Vec<u8> {
     answer("200 OK", "content-type: application/json\r\n", body)
 }
 
-/// An answer with the status line and headers given, and the length of the body added.
+/// An answer with this status line and these headers. `content-length` is added.
 pub(super) fn answer(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let head = format!(

@@ -1,4 +1,4 @@
-//! HTTPS with certificates of our own.
+//! HTTPS with certificates of a test authority.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -9,13 +9,13 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, Stream};
 
-use super::{Limits, Network, Script, calm, fault, network, public_is_loopback};
+use super::{Limits, Network, Script, error_of, long_timeouts, network, public_is_loopback};
 use crate::fetch::resolve::{Resolve, Resolving};
 use crate::fetch::target::Scope;
 use crate::fetch::tests::server::ok;
 use crate::fetch::{AllowList, FetchError, Fetcher};
 
-/// A certificate authority that only this test run knows.
+/// A certificate authority of this test run.
 pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -29,7 +29,7 @@ impl Authority {
         self.0.der().clone()
     }
 
-    /// A server for `name` that greets every connection with one answer, over TLS.
+    /// A TLS server for `name` that sends one answer over each connection. Returns its port.
     fn serve(&self, name: &str) -> u16 {
         self.serve_with(
             name,
@@ -38,8 +38,8 @@ impl Authority {
         )
     }
 
-    /// It runs on a thread of its own since it is written with blocking calls.
-    fn serve_with(&self, name: &str, answer: &'static [u8], says_goodbye: bool) -> u16 {
+    /// The server runs on a thread of its own, since its calls block.
+    fn serve_with(&self, name: &str, answer: &'static [u8], sends_close_notify: bool) -> u16 {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let leaf = params.signed_by(&key, &self.0).unwrap();
@@ -61,7 +61,7 @@ impl Authority {
                 let mut head = [0; 1024];
                 if stream.read(&mut head).is_ok() {
                     let _ = stream.write_all(answer);
-                    if says_goodbye {
+                    if sends_close_notify {
                         stream.conn.send_close_notify();
                     }
                     let _ = stream.flush();
@@ -79,7 +79,7 @@ fn trusting(root: Option<&Authority>) -> Fetcher {
         ..network()
     };
     network.extra_roots.extend(root.map(Authority::root));
-    Fetcher::new(calm(), Scope::Public(AllowList::none()), network)
+    Fetcher::new(long_timeouts(), Scope::Public(AllowList::none()), network)
 }
 
 #[tokio::test]
@@ -93,12 +93,12 @@ async fn a_trusted_certificate_of_the_right_name_is_accepted() {
 }
 
 #[tokio::test]
-async fn other_certificates_are_not() {
+async fn other_certificates_are_refused() {
     let authority = Authority::new();
     let port = authority.serve("secure.example");
-    let unknown = fault(&trusting(None), &format!("https://secure.example:{port}/")).await;
+    let unknown = error_of(&trusting(None), &format!("https://secure.example:{port}/")).await;
     let url = format!("https://other.example:{port}/");
-    let misnamed = fault(&trusting(Some(&authority)), &url).await;
+    let misnamed = error_of(&trusting(Some(&authority)), &url).await;
     for error in [unknown, misnamed] {
         assert_eq!(
             (error.kind(), error.status(), error.is_transient()),
@@ -114,16 +114,16 @@ async fn plain_text_on_a_tls_port_is_a_failed_handshake() {
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for mut socket in listener.incoming().flatten() {
-            // The client speaks first; closing with its words unread would reset the connection.
+            // The client sends first. Closing the socket with unread bytes would reset the connection.
             let _ = socket.read(&mut [0; 4096]);
             let _ = socket.write_all(&ok("plain"));
         }
     });
-    let error = fault(&trusting(None), &format!("https://secure.example:{port}/")).await;
+    let error = error_of(&trusting(None), &format!("https://secure.example:{port}/")).await;
     assert_eq!((error.kind(), error.status()), ("tls_failed", 502));
 }
 
-/// The service must never pay for the entropy source of another provider at its first handshake.
+/// Another provider would collect entropy at the first handshake, which costs time.
 #[test]
 fn the_provider_is_ring() {
     let tls = crate::aws::tls(rustls::RootCertStore::empty());
@@ -132,21 +132,21 @@ fn the_provider_is_ring() {
 }
 
 #[tokio::test]
-async fn a_body_is_whole_by_its_length_or_by_the_goodbye_of_tls() {
+async fn a_body_is_complete_by_its_length_or_by_close_notify() {
     let authority = Authority::new();
     let fetcher = trusting(Some(&authority));
     let counted = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
-    let open_ended = b"HTTP/1.1 200 OK\r\n\r\n{}";
-    for (answer, says_goodbye, whole) in [
+    let unlimited = b"HTTP/1.1 200 OK\r\n\r\n{}";
+    for (answer, sends_close_notify, is_complete) in [
         (&counted[..], false, true),
-        (open_ended, true, true),
-        // Somebody on the way may have cut it.
-        (open_ended, false, false),
+        (unlimited, true, true),
+        // Without `close_notify` an attacker on the way may have cut the body.
+        (unlimited, false, false),
     ] {
-        let port = authority.serve_with("secure.example", answer, says_goodbye);
+        let port = authority.serve_with("secure.example", answer, sends_close_notify);
         let url = format!("https://secure.example:{port}/");
         let answer = fetcher.get(&url).await.map(|answer| answer.body);
-        match whole {
+        match is_complete {
             true => assert_eq!(answer, Ok("{}".into())),
             false => assert_eq!(answer, Err(FetchError::Interrupted)),
         }
@@ -154,25 +154,25 @@ async fn a_body_is_whole_by_its_length_or_by_the_goodbye_of_tls() {
 }
 
 #[tokio::test]
-async fn connecting_has_a_time_of_its_own() {
+async fn connecting_has_a_timeout_of_its_own() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     let limits = Limits {
         connect_timeout: Duration::from_millis(300),
-        ..calm()
+        ..long_timeouts()
     };
-    // The system accepts for a server that says nothing.
+    // The system accepts connections for a server that never answers.
     let scope = Scope::Public(format!("127.0.0.1:{port}").parse().unwrap());
     let silent = Fetcher::new(limits.clone(), scope, network());
     let url = format!("https://127.0.0.1:{port}/");
-    assert_eq!(fault(&silent, &url).await, FetchError::Timeout);
-    // Nor may a resolver take its time.
+    assert_eq!(error_of(&silent, &url).await, FetchError::Timeout);
+    // The timeout also covers a resolver that never answers.
     let network = Network {
         resolver: Arc::new(Never),
         ..network()
     };
     let unnamed = Fetcher::new(limits, Scope::Public(AllowList::none()), network);
-    let error = fault(&unnamed, "http://slow.example/").await;
+    let error = error_of(&unnamed, "http://slow.example/").await;
     assert_eq!(error, FetchError::Timeout);
 }
 

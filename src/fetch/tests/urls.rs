@@ -1,10 +1,10 @@
-//! What is refused before a single packet is sent.
+//! URLs that are refused before a packet is sent.
 
 use proptest::prelude::*;
 use url::Url;
 
 use super::super::{AllowList, FetchError, Fetcher, Limits, MAX_URL};
-use super::{Server, calm, fault, kind, open_to};
+use super::{Server, error_of, kind, long_timeouts, open_to};
 use crate::fetch::target::{parse, uri};
 use crate::fetch::tests::server::{Reply, ok};
 
@@ -12,108 +12,114 @@ fn production() -> Fetcher {
     Fetcher::public(Limits::default(), AllowList::none())
 }
 
+/// Spellings of forbidden addresses and of `localhost`.
+const FORBIDDEN: &[&str] = &[
+    "http://127.0.0.1/",
+    "http://127.1/",
+    "http://2130706433/",
+    "http://0x7f.1/",
+    "http://0177.0.0.1/",
+    "http://0x7f000001/",
+    "http://017700000001/",
+    "http://127.0.0.1./",
+    "http://0/",
+    "http://0.0.0.0/",
+    "http://10.1.2.3:8080/",
+    "http://169.254.169.254/latest/",
+    "http://0xa9fea9fe/",
+    "http://192.168.0.1/",
+    "http://255.255.255.255/",
+    // Look-alike digits and dots, and percent escapes, of 127.0.0.1.
+    "http://１２７.０.０.１/",
+    "http://127。0。0。1/",
+    "http://①②⑦.0.0.1/",
+    "http://%31%32%37.0.0.1/",
+    "HTTP://127.0.0.1/",
+    "http:127.0.0.1",
+    "http:///127.0.0.1/",
+    "https://127.0.0.1/",
+    " http://127.0.0.1/ ",
+    "http://[::1]/",
+    "http://[::]/",
+    "http://[::ffff:127.0.0.1]/",
+    "http://[::ffff:7f00:1]/",
+    "http://[0:0:0:0:0:ffff:127.0.0.1]/",
+    "http://[::127.0.0.1]/",
+    "http://[64:ff9b::7f00:1]/",
+    "http://[64:ff9b::169.254.169.254]/",
+    "http://[2002:7f00:1::]/",
+    "http://[2001::1]/",
+    "http://[fe80::1]/",
+    "http://[fd00:ec2::254]/",
+    "http://[ff02::1]/",
+    "http://localhost/",
+    "http://LOCALHOST:9001/",
+    "http://localhost./",
+    "http://localhost../",
+    "http://a.localhost/",
+    "http://a.b.LocalHost./",
+    "http://ｌocalhost/",
+];
+
 #[tokio::test]
 async fn every_spelling_of_a_forbidden_address_is_refused() {
-    let urls = [
-        "http://127.0.0.1/",
-        "http://127.1/",
-        "http://2130706433/",
-        "http://0x7f.1/",
-        "http://0177.0.0.1/",
-        "http://0x7f000001/",
-        "http://017700000001/",
-        "http://127.0.0.1./",
-        "http://0/",
-        "http://0.0.0.0/",
-        "http://10.1.2.3:8080/",
-        "http://169.254.169.254/latest/",
-        "http://0xa9fea9fe/",
-        "http://192.168.0.1/",
-        "http://255.255.255.255/",
-        // Look-alike digits and dots, and percent escapes, all mean 127.0.0.1.
-        "http://１２７.０.０.１/",
-        "http://127。0。0。1/",
-        "http://①②⑦.0.0.1/",
-        "http://%31%32%37.0.0.1/",
-        "HTTP://127.0.0.1/",
-        "http:127.0.0.1",
-        "http:///127.0.0.1/",
-        "https://127.0.0.1/",
-        " http://127.0.0.1/ ",
-        "http://[::1]/",
-        "http://[::]/",
-        "http://[::ffff:127.0.0.1]/",
-        "http://[::ffff:7f00:1]/",
-        "http://[0:0:0:0:0:ffff:127.0.0.1]/",
-        "http://[::127.0.0.1]/",
-        "http://[64:ff9b::7f00:1]/",
-        "http://[64:ff9b::169.254.169.254]/",
-        "http://[2002:7f00:1::]/",
-        "http://[2001::1]/",
-        "http://[fe80::1]/",
-        "http://[fd00:ec2::254]/",
-        "http://[ff02::1]/",
-        "http://localhost/",
-        "http://LOCALHOST:9001/",
-        "http://localhost./",
-        "http://localhost../",
-        "http://a.localhost/",
-        "http://a.b.LocalHost./",
-        "http://ｌocalhost/",
-    ];
-    for url in urls {
-        let error = fault(&production(), url).await;
+    for url in FORBIDDEN {
+        let error = error_of(&production(), url).await;
         assert_eq!(error, FetchError::ForbiddenAddress, "{url}");
         assert_eq!((error.status(), error.is_transient()), (403, false));
     }
 }
 
+/// Texts that are not absolute URLs, or have a host or port that cannot be connected to.
+const INVALID: &[&str] = &[
+    "",
+    " ",
+    "/users/1",
+    "users/1",
+    "//example.com/",
+    "example.com",
+    "http://",
+    "http:",
+    "https://",
+    "http://./",
+    "http://example.com:0/",
+    "https://127.0.0.1:0/",
+    "http://example.com:65536/",
+    "http://example.com:x/",
+    "http://256.256.256.256/",
+    "http://1.2.3.4.5/",
+    "http://[fe80::1%25eth0]/",
+    "http://[fe80::1%eth0]/",
+    "http://[::1/",
+    "http://a b/",
+    "http://exa\0mple.com/",
+    "ht\ntp://example.com/",
+    "http://exam\tple.com/",
+    "http://example.com/\tx",
+    "\thttp://example.com/",
+    "http://example.com/\r\nHost: x",
+    "http://example.com/\u{7f}",
+    "http://xn--a/",
+    "http://a{b}/",
+];
+
 #[tokio::test]
-async fn what_is_not_a_fetchable_url_is_the_callers_fault() {
+async fn an_invalid_url_is_a_400() {
     let long = format!("http://example.com/{}", "a".repeat(MAX_URL));
-    // Short as text, too long once escaped.
+    // Short as text, too long after escaping.
     let grows = format!("http://example.com/{}", "é".repeat(MAX_URL / 3));
-    let invalid = [
-        "",
-        " ",
-        "/users/1",
-        "users/1",
-        "//example.com/",
-        "example.com",
-        "http://",
-        "http:",
-        "https://",
-        "http://./",
-        "http://example.com:0/",
-        "https://127.0.0.1:0/",
-        "http://example.com:65536/",
-        "http://example.com:x/",
-        "http://256.256.256.256/",
-        "http://1.2.3.4.5/",
-        "http://[fe80::1%25eth0]/",
-        "http://[fe80::1%eth0]/",
-        "http://[::1/",
-        "http://a b/",
-        "http://exa\0mple.com/",
-        "ht\ntp://example.com/",
-        "http://exam\tple.com/",
-        "http://example.com/\tx",
-        "\thttp://example.com/",
-        "http://example.com/\r\nHost: x",
-        "http://example.com/\u{7f}",
-        "http://xn--a/",
-        "http://a{b}/",
-        &long,
-        &grows,
-    ];
-    for url in invalid {
-        let error = fault(&production(), url).await;
+    for url in INVALID.iter().copied().chain([&*long, &*grows]) {
+        let error = error_of(&production(), url).await;
         assert_eq!(
             (error.kind(), error.status()),
             ("invalid_url", 400),
             "{url:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_scheme_other_than_http_and_https_is_a_400() {
     for url in [
         "file:///etc/passwd",
         "gopher://127.0.0.1:6379/_FLUSHALL",
@@ -125,13 +131,17 @@ async fn what_is_not_a_fetchable_url_is_the_callers_fault() {
         "blob:http://example.com/1",
         "localhost:80",
     ] {
-        let error = fault(&production(), url).await;
+        let error = error_of(&production(), url).await;
         assert_eq!(
             (error.kind(), error.status()),
             ("unsupported_scheme", 400),
             "{url}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_url_with_credentials_is_a_400() {
     for url in [
         "http://user@example.com/",
         "http://user:secret@example.com/",
@@ -139,7 +149,7 @@ async fn what_is_not_a_fetchable_url_is_the_callers_fault() {
         "http://example.com@127.0.0.1/",
         "http://example.com%40x@127.0.0.1/",
     ] {
-        let error = fault(&production(), url).await;
+        let error = error_of(&production(), url).await;
         assert_eq!(
             (error.kind(), error.status()),
             ("credentials_in_url", 400),
@@ -150,16 +160,16 @@ async fn what_is_not_a_fetchable_url_is_the_callers_fault() {
 }
 
 #[tokio::test]
-async fn the_allow_list_opens_one_host_and_port_and_nothing_else() {
+async fn an_allow_list_entry_permits_one_host_and_port_only() {
     let (open, shut) = (Server::saying(ok("1")).await, Server::saying(ok("2")).await);
-    let fetcher = open_to(calm(), &[&open]);
+    let fetcher = open_to(long_timeouts(), &[&open]);
     assert_eq!(fetcher.get(&open.url("/")).await.unwrap().body, "1");
     assert_eq!(kind(&fetcher, &shut.url("/")).await, "forbidden_address");
     assert_eq!(shut.seen().connections, 0);
-    // Another spelling of the same host is the same host.
+    // Another spelling of the same host is permitted too.
     let decimal = format!("http://2130706433:{}/", open.port);
     assert_eq!(fetcher.get(&decimal).await.unwrap().body, "1");
-    // Credentials are refused there too, and a name that only looks like it is not opened.
+    // Credentials are refused, and a name that begins like the host is not permitted.
     let url = format!("http://a:b@127.0.0.1:{}/", open.port);
     assert_eq!(kind(&fetcher, &url).await, "credentials_in_url");
     let url = format!("http://127.0.0.1.example:{}/", open.port);
@@ -168,7 +178,7 @@ async fn the_allow_list_opens_one_host_and_port_and_nothing_else() {
 }
 
 #[test]
-fn allow_list_entries() {
+fn allow_list_entries_are_compared_exactly() {
     let allows = |list: &str, url: &str| {
         list.parse::<AllowList>()
             .unwrap()
@@ -190,6 +200,10 @@ fn allow_list_entries() {
     assert!(!allows("b:80", "http://b:8080/"));
     assert!(!allows("internal", "http://upstream.internal/"));
     assert!(!allows("upstream.internal", "http://x.upstream.internal/"));
+}
+
+#[test]
+fn wrong_allow_list_entries_are_refused() {
     for bad in [
         "http://a/",
         "a/b",
@@ -211,7 +225,7 @@ fn allow_list_entries() {
 }
 
 #[tokio::test]
-async fn a_backslash_before_the_path_names_no_host() {
+async fn a_backslash_before_the_path_is_refused() {
     for url in [
         r"http:\\127.0.0.1\",
         r"http:\\example.com/",
@@ -225,7 +239,7 @@ async fn a_backslash_before_the_path_names_no_host() {
         r" http://example.com\x",
         r"http://user\@example.com\x/",
     ] {
-        let error = fault(&production(), url).await;
+        let error = error_of(&production(), url).await;
         assert_eq!(
             (error.kind(), error.status()),
             ("invalid_url", 400),
@@ -234,11 +248,11 @@ async fn a_backslash_before_the_path_names_no_host() {
     }
 }
 
-/// The targets are what httpx sends, but for the backslash, which httpx does not escape.
+/// The targets are httpx's, except for the backslash, which httpx does not escape.
 #[tokio::test]
-async fn characters_are_sent_as_httpx_sends_them() {
+async fn characters_are_escaped_as_httpx_escapes_them() {
     let server = Server::start(|path| Reply::Send(ok(path))).await;
-    let fetcher = open_to(calm(), &[&server]);
+    let fetcher = open_to(long_timeouts(), &[&server]);
     for (path, sent) in [
         (r#"/"echo\back""#, "/%22echo%5Cback%22"),
         (r"/a\b\..\c/d?e=\f", r"/a%5Cb%5C..%5Cc/d?e=\f"),
@@ -263,15 +277,15 @@ async fn characters_are_sent_as_httpx_sends_them() {
     }
 }
 
-/// The URL as it is judged, and where the client goes with it.
-fn judged_and_sent(text: &str) -> Option<(Url, http::Uri)> {
+/// The checked URL, and the URI of the client's request.
+fn checked_and_sent(text: &str) -> Option<(Url, http::Uri)> {
     let url = parse(text).ok()?;
     let uri = uri(&url).ok()?;
     Some((url, uri))
 }
 
 #[test]
-fn the_judged_host_is_the_one_that_is_asked() {
+fn the_client_requests_the_checked_host() {
     for text in [
         "http://a.example/@b.example/",
         "http://a.example?@b.example/",
@@ -283,7 +297,7 @@ fn the_judged_host_is_the_one_that_is_asked() {
         "https://a.example:443/",
         "http://0x7f.1:80/",
     ] {
-        let (url, uri) = judged_and_sent(text).expect(text);
+        let (url, uri) = checked_and_sent(text).expect(text);
         assert_eq!(
             (uri.host(), uri.port_u16()),
             (url.host_str(), url.port()),
@@ -295,13 +309,13 @@ fn the_judged_host_is_the_one_that_is_asked() {
 
 proptest! {
     #[test]
-    fn no_text_is_judged_by_one_host_and_sent_to_another(
+    fn no_text_is_checked_for_one_host_and_sent_to_another(
         text in r"https?:[/\\]{0,3}[a-c.\[\]:@/\\?#%0-9é;,&{}|^ ]{0,40}",
     ) {
-        if let Some((url, uri)) = judged_and_sent(&text) {
+        if let Some((url, uri)) = checked_and_sent(&text) {
             prop_assert_eq!(uri.host(), url.host_str());
             prop_assert_eq!(uri.port_u16(), url.port());
-            // The part that RFC 3986 calls the authority has no backslash in it.
+            // The authority (RFC 3986) contains no backslash.
             let after = text.split_once(':').unwrap().1.trim_start_matches('/');
             let authority = after.split(['/', '?', '#']).next().unwrap();
             prop_assert!(!authority.contains('\\'));

@@ -1,20 +1,20 @@
-//! Bodies, as FastAPI reads them.
+//! Reads bodies as FastAPI does.
 
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use lambda_http::Request;
 
-use super::{Checked, Rejection, words};
+use super::{Checked, Rejection, pydantic};
 use crate::json::{self, Json, Object, ParseError};
 use crate::web::Extract;
 use crate::web::error::{FieldError, HttpError};
 
-/// The body, parsed where its content type says JSON, and else its text; and whether a half of a
-/// character was replaced in it.
+/// The body: parsed if the content type is JSON, and else as a text. Also returns whether U+FFFD replaced
+/// half of a surrogate pair in the body.
 pub(in crate::web) fn body(request: &Request) -> Checked<(Json, bool)> {
     let bytes: &[u8] = request.body().as_ref();
     if bytes.is_empty() {
-        return Err(words::missing(["body".into()], Json::Null).into());
+        return Err(pydantic::missing(["body".into()], Json::Null).into());
     }
     let content_type = request.header(CONTENT_TYPE);
     if !content_type.is_some_and(|content_type| is_json(&content_type)) {
@@ -37,14 +37,14 @@ pub(in crate::web) fn body(request: &Request) -> Checked<(Json, bool)> {
     })
 }
 
-/// A body whose texts can be echoed. Python fails when it encodes half a character.
+/// A body whose texts an answer can echo. Python fails to encode half of a surrogate pair.
 pub(in crate::web) fn echoable((value, lone_surrogates): (Json, bool)) -> Checked<Json> {
     writable(lone_surrogates).map(|()| value)
 }
 
-/// Whether an answer can be written that echoes a text of the body, if it echoes half a character.
-pub(in crate::web) fn writable(half_a_character: bool) -> Checked<()> {
-    if !half_a_character {
+/// Refuses a request whose answer would echo half of a surrogate pair.
+pub(in crate::web) fn writable(echoes_half: bool) -> Checked<()> {
+    if !echoes_half {
         return Ok(());
     }
     Err(Rejection::Last(Box::new(HttpError::new(
@@ -53,9 +53,9 @@ pub(in crate::web) fn writable(half_a_character: bool) -> Checked<()> {
     ))))
 }
 
-/// `application/json` and `application/…+json`, whatever parameters follow. A value with a comma is no
-/// JSON, as in FastAPI. Of a header that was sent twice FastAPI takes the first value; here the gateway
-/// joins the two values by a comma.
+/// True for `application/json` and `application/…+json`, with any parameters, and false for a value with a
+/// comma, as in FastAPI. Of a repeated header FastAPI uses the first value. Here the gateway joins the
+/// values by commas.
 fn is_json(content_type: &str) -> bool {
     let essence = content_type
         .split(';')
@@ -69,7 +69,7 @@ fn is_json(content_type: &str) -> bool {
     })
 }
 
-/// A value that must be an object, in the words that Pydantic has for a `dict`.
+/// A value that must be an object, with Pydantic's error for a `dict`.
 pub(in crate::web) fn object(value: Json) -> Checked<Object> {
     value.into_object().map_err(|other| {
         let msg = "Input should be a valid dictionary";
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_types_that_are_json() {
+    fn json_has_the_content_types_of_fastapi() {
         for yes in [
             "application/json",
             "Application/JSON; charset=utf-8",

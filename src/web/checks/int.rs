@@ -1,27 +1,27 @@
-//! Integers in paths and queries, as Pydantic reads them from text.
+//! Parses integers in paths and queries as Pydantic does.
 //!
-//! Accepted are a sign, leading zeros, single underscores between digits, white space around and a
-//! fraction of nothing but zeros: `007`, `+5`, `1_000`, ` 5 `, `1.0`.
+//! An integer may have a sign, leading zeros, single underscores between digits, white space around, and
+//! a fraction of zeros only: `007`, `+5`, `1_000`, ` 5 `, `1.0`.
 
 use std::borrow::Cow;
 
 use crate::json::Int;
 
-/// Python's limit on the digits of an integer read from text (`sys.int_info`).
+/// Python's limit on the digits of an integer in a text (`sys.int_info`).
 const MAX_DIGITS: usize = 4_300;
 
 /// Why a text is not an integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotAnInt {
-    /// It is something else.
+    /// The text is not of an integer's form.
     Unparsable,
-    /// It is one, of more digits than Python reads.
+    /// The text is an integer of more than [`MAX_DIGITS`] digits.
     TooLong,
 }
 
 impl NotAnInt {
     /// Pydantic's `type` and `msg`.
-    pub fn words(self) -> (&'static str, &'static str) {
+    pub fn type_and_message(self) -> (&'static str, &'static str) {
         match self {
             NotAnInt::Unparsable => (
                 "int_parsing",
@@ -35,7 +35,7 @@ impl NotAnInt {
     }
 }
 
-/// Reads an integer of at most so many digits.
+/// Parses an integer of at most [`MAX_DIGITS`] digits.
 pub fn parse(text: &str) -> Result<Int, NotAnInt> {
     match is_too_long(text) {
         true => Err(NotAnInt::TooLong),
@@ -43,9 +43,9 @@ pub fn parse(text: &str) -> Result<Int, NotAnInt> {
     }
 }
 
-/// Pydantic reads the text as a JSON number first, and complains about its length as soon as it has
-/// read too many digits, whatever follows. What is cleaned and read once more, such as `+5`, ` 5 `,
-/// `05` and `5_0`, is only ever not an integer.
+/// Whether Pydantic's error is `int_parsing_size`. Pydantic first parses the text as a JSON number, and
+/// fails with that error after too many digits, whatever follows. Other forms, such as `+5`, ` 5 `, `05`
+/// and `5_0`, are cleaned and parsed a second time. The second parser always fails with `int_parsing`.
 fn is_too_long(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let count = digits.bytes().take_while(u8::is_ascii_digit).count();
@@ -59,7 +59,7 @@ fn read(text: &str) -> Option<Int> {
         Some(b'+') => (false, &text[1..]),
         _ => (false, text),
     };
-    // Only zeros and underscores are cut here, and both may stand at the end of nothing but an error.
+    // Only leading zeros and underscores are cut. A text with an underscore at its end is an error.
     let significant = match unsigned.strip_prefix('0') {
         Some(rest) if !rest.ends_with('_') => rest.trim_start_matches(['0', '_']),
         _ => unsigned,
@@ -69,7 +69,7 @@ fn read(text: &str) -> Option<Int> {
         return Some(0.into());
     }
     let digits = without_underscores(significant)?;
-    // An oddity of Pydantic: behind zeros there may be another minus, and then no more zeros.
+    // An oddity of Pydantic: a minus may follow leading zeros, and no further zero may follow the minus.
     let (minus, digits) = match digits.strip_prefix('-') {
         Some(digits) if has_zeros && !minus => (true, Some(digits).filter(|d| is_canonical(d))?),
         _ => (minus, &*digits),
@@ -86,7 +86,7 @@ fn is_canonical(digits: &str) -> bool {
     digits == "0" || !digits.starts_with('0')
 }
 
-/// Cuts a fraction that is all zeros; a point with nothing behind it is none.
+/// Cuts a fraction of zeros only. A point without digits is not a fraction.
 fn whole_part(digits: &str) -> &str {
     match digits.split_once('.') {
         Some((whole, fraction))
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accepts_what_pydantic_accepts() {
+    fn integers_that_pydantic_accepts_are_accepted() {
         let cases = [
             ("5", "5"),
             ("007", "7"),
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_pydantic_refuses() {
+    fn texts_that_pydantic_refuses_are_refused() {
         for text in [
             "", " ", "0_", "0-05", "-0-5", "0+5", "0--5", "-_5", "foo", "1.5", "1e3", "true", "+",
             "--5", "1__0", "_1", "1_", "٣", ".0", "1.",
@@ -155,11 +155,11 @@ mod tests {
     }
 
     #[test]
-    fn tells_as_pydantic_does_why_a_long_one_is_refused() {
+    fn too_many_digits_are_refused_with_the_error_of_pydantic() {
         use NotAnInt::{TooLong, Unparsable};
-        // What stands before and behind the digits, how many of them are still read, and what it is
-        // called when there is one more.
-        for (before, after, read, refused) in [
+        // The text before and after the digits, the most digits that are accepted, and the error for one
+        // more digit.
+        for (before, after, most, refused) in [
             ("", "", 4_300, TooLong),
             ("-", "", 4_300, TooLong),
             ("", ".0", 4_300, TooLong),
@@ -178,8 +178,8 @@ mod tests {
             ("+", ".0", 4_300, Unparsable),
         ] {
             let text = |count: usize| format!("{before}{}{after}", "9".repeat(count));
-            assert!(parse(&text(read)).is_ok(), "{before:?} {after:?}");
-            assert_eq!(parse(&text(read + 1)), Err(refused), "{before:?} {after:?}");
+            assert!(parse(&text(most)).is_ok(), "{before:?} {after:?}");
+            assert_eq!(parse(&text(most + 1)), Err(refused), "{before:?} {after:?}");
         }
         for after in [
             "a", ".", ".5", "e5", "_", "__1", "_1", "-", "+1", "\u{663}", "\0",

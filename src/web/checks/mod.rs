@@ -1,27 +1,27 @@
-//! Checks of a request's parts, which collect all errors in FastAPI's order and words. All of
-//! Pydantic's words are in this module: [`words`] makes the errors, [`int`](mod@int) reads integers,
-//! [`body`] reads bodies.
+//! Checks the parts of a request, and collects all errors in FastAPI's order. Only this module has
+//! Pydantic's texts: [`pydantic`] makes the errors, `int` parses integers, `body` reads bodies.
 
 mod body;
 mod int;
-pub mod words;
+pub mod pydantic;
 
 use super::error::{FieldError, HttpError, Loc};
 use crate::json::{Int, Json};
 
 pub(super) use body::{body, echoable, object, writable};
 
-/// A part of a request, or what is wrong with it.
+/// A part of a request, or its errors.
 pub type Checked<T> = Result<T, Rejection>;
 
-/// What is wrong with a part of a request.
+/// The errors of a part of a request.
 #[derive(Debug)]
 pub enum Rejection {
-    /// Errors to be listed together with those of the other parts.
+    /// Errors that are listed together with the errors of other parts.
     Fields(Vec<FieldError>),
-    /// An error that is answered alone: FastAPI reads the body before it looks at any parameter.
+    /// An error that hides the errors of all other parts: FastAPI reads the body before any parameter.
     Alone(Box<HttpError>),
-    /// What FastAPI takes and then cannot answer; it matters only where nothing else is wrong.
+    /// An error that is answered only if no other part has an error: FastAPI accepts the value, and fails
+    /// when it writes the answer.
     Last(Box<HttpError>),
 }
 
@@ -37,12 +37,12 @@ impl From<HttpError> for Rejection {
     }
 }
 
-/// Several parts of a request, checked together. Name them path first, then query, then body.
+/// Checks several parts of a request. The order of the arguments is path, query, body.
 pub fn all<P: Parts>(parts: P) -> Result<P::Values, HttpError> {
     gather(parts).map_err(HttpError::from)
 }
 
-/// Several parts as one, which itself may be a part of more.
+/// Combines several parts into one part, for use in another [`all`] or [`gather`].
 pub fn gather<P: Parts>(parts: P) -> Checked<P::Values> {
     let mut rejections = Vec::new();
     parts
@@ -76,9 +76,9 @@ impl From<Rejection> for HttpError {
 
 /// A tuple of [`Checked`] parts.
 pub trait Parts {
-    /// The tuple of their values.
+    /// The tuple of the parts' values.
     type Values;
-    /// The values, or `None` with every rejection added to the list.
+    /// The values of all parts, or `None`. Every rejection is added to the list.
     fn split(self, rejections: &mut Vec<Rejection>) -> Option<Self::Values>;
 }
 
@@ -101,19 +101,18 @@ parts_of_tuples! { (A) (A B) (A B C) (A B C D) }
 /// A text that must be an integer.
 pub(super) fn int(loc: &[Loc], text: &str) -> Checked<Int> {
     int::parse(text).map_err(|error| {
-        let (kind, msg) = error.words();
+        let (kind, msg) = error.type_and_message();
         FieldError::new(kind, loc.iter().cloned(), msg, text).into()
     })
 }
 
-/// A parameter that must be there.
+/// A required parameter.
 pub(super) fn required(loc: &[Loc], text: Option<&str>) -> Checked<String> {
-    let missing = || words::missing(loc.iter().cloned(), Json::Null).into();
+    let missing = || pydantic::missing(loc.iter().cloned(), Json::Null).into();
     text.map(str::to_owned).ok_or_else(missing)
 }
 
-/// A list of integers; no text at all means that the parameter is absent, one empty text that the
-/// list is empty.
+/// A list of integers. Without texts the parameter is absent. A single empty text is an empty list.
 pub(super) fn ints(name: &str, texts: &[&str]) -> Checked<Option<Vec<Int>>> {
     match texts {
         [] => return Ok(None),
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn all_errors_are_listed_in_order() {
+    fn all_errors_are_listed_in_the_order_of_the_parts() {
         let path = int(&["path".into(), "item_id".into()], "foo");
         let query = int(&["query".into(), "limit".into()], "1.5");
         let error = all((path, query, Ok(1))).unwrap_err();
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_body_is_answered_alone() {
+    fn an_unreadable_body_hides_other_errors() {
         let path = int(&["path".into(), "item_id".into()], "foo");
         let alone = HttpError::new(http::StatusCode::BAD_REQUEST, "no");
         let error = all::<(Checked<Int>, Checked<()>)>((path, Err(alone.into()))).unwrap_err();
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_echoed_matters_last() {
+    fn half_of_a_surrogate_pair_is_an_error_only_without_other_errors() {
         let path = || int(&["path".into(), "item_id".into()], "foo");
         let half = || echoable((Json::from("\u{fffd}"), true)).map(drop);
         let both = detail(gather((path(), half())).unwrap_err());
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn each_wrong_member_of_a_list_is_named() {
+    fn each_wrong_member_of_a_list_has_an_error() {
         let rejection = ints("ids", &["1", "x", "", "4"]).unwrap_err();
         let body = detail(rejection);
         assert!(body.contains(r#""loc":["query","ids",1]"#), "{body}");

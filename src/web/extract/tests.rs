@@ -17,7 +17,7 @@ fn query(text: &str) -> Request {
 }
 
 #[test]
-fn path_parameters_are_found_behind_any_prefix() {
+fn a_path_parameter_is_found_under_every_prefix() {
     for path in ["/items/5", "/items/5/", "/prod/items/5", "/v1/api/items/5/"] {
         let request = request("/items/{item_id}", path);
         assert_eq!(request.path_text("item_id"), "5", "{path}");
@@ -28,7 +28,7 @@ fn path_parameters_are_found_behind_any_prefix() {
 }
 
 #[test]
-fn a_prefix_is_what_stands_before_the_route() {
+fn the_prefix_is_the_path_before_the_route() {
     for (route, path, prefix) in [
         ("/items", "/items/", ""),
         ("/items", "/prod/items", "/prod"),
@@ -41,7 +41,7 @@ fn a_prefix_is_what_stands_before_the_route() {
 }
 
 #[test]
-fn the_last_of_a_repeated_parameter_wins() {
+fn the_last_value_of_a_repeated_parameter_is_used() {
     assert_eq!(query("q=1&q=2").query_text("q"), Some("2"));
     assert_eq!(query("q=").query_text("q"), Some(""));
     assert_eq!(query("q").query_text("q"), Some(""));
@@ -56,7 +56,7 @@ fn a_query_without_a_parameter_keeps_the_order_of_the_others() {
 }
 
 #[test]
-fn an_integer_may_have_to_be_in_a_range() {
+fn an_integer_outside_of_its_range_is_refused() {
     let read = |text: &str| query(text).query_int_within("n", 3, 0..=20);
     assert_eq!(read("").unwrap(), 3);
     assert_eq!(read("n=20").unwrap(), 20);
@@ -72,7 +72,7 @@ fn an_integer_may_have_to_be_in_a_range() {
 }
 
 #[test]
-fn a_list_may_be_joined_or_repeated() {
+fn a_list_may_have_commas_or_repeated_parameters() {
     let ints = |text: &str| {
         let ints = query(text).query_ints("ids").unwrap()?;
         let texts: Vec<String> = ints.iter().map(|int| int.to_string()).collect();
@@ -85,7 +85,7 @@ fn a_list_may_be_joined_or_repeated() {
 }
 
 #[test]
-fn a_request_that_nobody_admitted_sees_no_task() {
+fn without_admission_a_request_sees_no_task() {
     let viewer = query("").viewer().clone();
     assert!(!viewer.may_see(None) && !viewer.may_see(Some("ada")));
     assert_eq!(Request::default().viewer(), &viewer);

@@ -22,15 +22,15 @@ fn a_path_is_decoded_once() {
         assert_eq!(request.path(), format!("/items/{text}"));
         text
     };
-    // API Gateway has decoded the path, perhaps but for the percent sign.
+    // API Gateway has decoded the path. An emulator may leave an escaped percent sign.
     assert_eq!(text(Some("api"), "a b%35ä"), "a b%35ä");
     assert_eq!(text(Some("api"), "%2535"), "%35");
-    // The watcher has not.
+    // `cargo lambda watch` does not decode.
     assert_eq!(text(None, "a%20b%2535%ff"), "a b%35\u{fffd}");
 }
 
 #[test]
-fn a_uri_says_what_the_event_says() {
+fn the_uri_has_the_host_path_and_query_of_the_event() {
     let uri = |headers: Value, path: &str, query: &str| {
         let event = json!({
             "headers": headers,
@@ -53,7 +53,7 @@ fn a_uri_says_what_the_event_says() {
 }
 
 #[test]
-fn the_parts_that_lambda_http_knows_are_there() {
+fn lambda_http_finds_every_part_of_a_request() {
     let event = json!({
         "headers": {"x-a": "1"},
         "cookies": ["a=1", "b=2"],
@@ -75,7 +75,7 @@ fn the_parts_that_lambda_http_knows_are_there() {
     assert_eq!(request.body().as_ref(), b"x");
 }
 
-/// Any text, and texts that have broken parsers.
+/// Any text, and texts of characters that break parsers.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
@@ -84,69 +84,61 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-/// An event whose every part may be missing or odd.
+/// A request context in which every part may be absent or odd.
+fn any_context() -> impl Strategy<Value = Value> {
+    let maybe = || prop::option::of(text());
+    let method = prop_oneof![Just("GET"), Just("POST"), Just("X")];
+    let parts = (maybe(), maybe(), maybe(), method);
+    parts.prop_map(|(api, stage, domain, method)| {
+        json!({
+            "apiId": api,
+            "stage": stage,
+            "domainName": domain,
+            "http": {"method": method},
+        })
+    })
+}
+
+/// Some headers, and perhaps a `Host` of any text.
+fn any_headers() -> impl Strategy<Value = Value> {
+    let headers = prop::collection::hash_map("[a-z-]{1,12}", "[ -~]{0,20}", 0..4);
+    let parts = (headers, prop::option::of(text()));
+    parts.prop_map(|(mut headers, host)| {
+        if let Some(host) = host.filter(|host| HeaderValue::from_str(host).is_ok()) {
+            headers.insert("host".to_owned(), host);
+        }
+        json!(headers)
+    })
+}
+
+/// An event in which every part may be absent or odd.
 fn any_event() -> impl Strategy<Value = Value> {
     let maybe = || prop::option::of(text());
-    let header = ("[a-z-]{1,12}", "[ -~]{0,20}");
-    let headers = prop::collection::hash_map(header.0, header.1, 0..4);
-    let context = (
-        maybe(),
-        maybe(),
-        maybe(),
-        prop_oneof![Just("GET"), Just("POST"), Just("X")],
-    );
     let parameters = prop::option::of(prop::collection::hash_map("item_id|x", text(), 0..2));
     let body = (maybe(), any::<bool>());
     let cookies = prop::option::of(prop::collection::vec(text(), 0..3));
-    let parts = (
-        maybe(),
-        maybe(),
-        maybe(),
-        headers,
-        context,
-        parameters,
-        body,
-        cookies,
-    );
-    parts.prop_map(
-        |(
-            path,
-            query,
-            host,
-            mut headers,
-            (api, stage, domain, method),
-            parameters,
-            body,
-            cookies,
-        )| {
-            if let Some(host) = host.filter(|host| HeaderValue::from_str(host).is_ok()) {
-                headers.insert("host".to_owned(), host);
-            }
-            json!({
-                "rawPath": path,
-                "rawQueryString": query,
-                "headers": headers,
-                "cookies": cookies,
-                "pathParameters": parameters.unwrap_or_default(),
-                "requestContext": {
-                    "apiId": api,
-                    "stage": stage,
-                    "domainName": domain,
-                    "http": {"method": method},
-                },
-                "body": body.0,
-                "isBase64Encoded": body.1,
-            })
-        },
-    )
+    let target = (maybe(), maybe(), parameters);
+    let parts = (target, any_headers(), any_context(), body, cookies);
+    parts.prop_map(|(target, headers, context, body, cookies)| {
+        json!({
+            "rawPath": target.0,
+            "rawQueryString": target.1,
+            "headers": headers,
+            "cookies": cookies,
+            "pathParameters": target.2.unwrap_or_default(),
+            "requestContext": context,
+            "body": body.0,
+            "isBase64Encoded": body.1,
+        })
+    })
 }
 
 proptest! {
     #![proptest_config(cases(300))]
 
-    /// No event makes the conversion panic, and every part is what the event says.
+    /// The conversion never panics, and every part of the request is the event's.
     #[test]
-    fn every_event_is_a_request(event in any_event()) {
+    fn every_event_becomes_a_request(event in any_event()) {
         let Ok(event) = serde_json::from_value::<ApiGatewayV2httpRequest>(event) else {
             return Ok(());
         };
@@ -172,7 +164,7 @@ proptest! {
             false => body.into_bytes(),
         };
         prop_assert_eq!(request.body().as_ref(), &bytes[..]);
-        // Whatever a handler may ask for.
+        // The other extractors must not panic either.
         let _ = (request.prefix(), request.url_path(), request.url_at("/x"), request.query_without("q"));
         let _ = (request.body_json().is_ok(), request.path_int("item_id").is_ok());
     }

@@ -1,4 +1,4 @@
-//! The options of a submission.
+//! Reads the options of a submission.
 
 use jiff::Timestamp;
 use jiff::fmt::temporal::Pieces;
@@ -7,23 +7,23 @@ use utoipa::ToSchema;
 use super::{Found, keep};
 use crate::json::{Json, Object};
 use crate::tasks::task::{MAX_RETRIES, MAX_TIME_LIMIT, MAX_WAIT, Options, Priority};
-use crate::web::checks::words;
+use crate::web::checks::pydantic;
 use crate::web::error::{FieldError, Loc};
 
-/// How a task is to be run.
+/// How to run a task.
 #[derive(Debug, ToSchema)]
 #[schema(as = TaskOptions)]
 pub struct OptionsSchema {
-    /// Seconds to wait before it may begin, at most a year.
+    /// Seconds before the task may start, at most a year.
     #[schema(minimum = 0, maximum = 31536000)]
     pub countdown: Option<f64>,
-    /// When it may begin, in place of `countdown`. A time that has passed is now.
+    /// The time from which the task may start, in place of `countdown`. A past time means at once.
     #[schema(format = DateTime)]
     pub eta: Option<String>,
-    /// When it may no longer begin.
+    /// The time after which the task may not start.
     #[schema(format = DateTime)]
     pub expires: Option<String>,
-    /// Attempts after the first, in place of the job's own number.
+    /// The most attempts after the first, in place of the job's default.
     #[schema(minimum = 0, maximum = 100)]
     pub max_retries: Option<i64>,
     /// `high` has workers of its own.
@@ -34,7 +34,7 @@ pub struct OptionsSchema {
     pub time_limit: Option<i64>,
 }
 
-/// Which queue carries a task.
+/// The priority of a task. Each priority has a queue of its own.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub enum PrioritySchema {
@@ -56,17 +56,9 @@ const NAMES: [&str; 6] = [
 
 /// Reads the options of a submission, at the time `now` in milliseconds since the Unix epoch.
 pub(super) fn read(body: &Object, now: u64) -> Found<Options> {
-    let none = Object::new();
-    let given = match body.get("options") {
-        None | Some(Json::Null) => &none,
-        Some(Json::Object(options)) => options,
-        Some(other) => {
-            let loc = ["body".into(), "options".into()];
-            return Err(vec![words::model(loc, other.clone())]);
-        }
-    };
+    let given = given(body)?;
     let mut errors = Vec::new();
-    let value = |name: &str| given.get(name).filter(|value| !value.is_null());
+    let value = |name: &str| given?.get(name).filter(|value| !value.is_null());
     let countdown = keep(&mut errors, countdown(value("countdown"))).flatten();
     let eta = keep(&mut errors, time(value("eta"), "eta")).flatten();
     let expires = keep(&mut errors, time(value("expires"), "expires")).flatten();
@@ -76,23 +68,14 @@ pub(super) fn read(body: &Object, now: u64) -> Found<Options> {
     let time_limit = keep(&mut errors, time_limit).flatten();
     let priority = keep(&mut errors, priority(value("priority")));
     let unknown = given
-        .iter()
+        .into_iter()
+        .flat_map(Object::iter)
         .filter(|(name, _)| !NAMES.contains(&name.as_str()));
-    errors.extend(unknown.map(|(name, value)| words::extra(loc(name), value.clone())));
-    let due = countdown.map(|wait| now + wait);
-    if due.is_some() && eta.is_some() {
-        errors.push(conflict(
-            "eta",
-            "give either countdown or eta",
-            value("eta"),
-        ));
-    }
-    let due = due.or(eta);
-    if due.is_some_and(|due| due > now + MAX_WAIT * 1000) {
-        let reason = "a task may wait for a year at most";
-        errors.push(conflict("eta", reason, value("eta")));
-    }
-    // Also if both times have passed: that is a mistake of the caller's, and not a late task.
+    errors.extend(unknown.map(|(name, value)| pydantic::extra(loc(name), value.clone())));
+    let countdown_end = countdown.map(|wait| now + wait);
+    let latest = now + MAX_WAIT * 1000;
+    let due = due(&mut errors, countdown_end, eta, latest, value("eta"));
+    // An error also if both times have passed: the caller made a mistake, the task is not merely late.
     if expires.is_some_and(|expires| due.is_some_and(|due| expires <= due)) {
         let reason = "the task would expire before it may begin";
         errors.push(conflict("expires", reason, value("expires")));
@@ -101,13 +84,45 @@ pub(super) fn read(body: &Object, now: u64) -> Found<Options> {
         return Err(errors);
     }
     Ok(Options {
-        // A time that has passed is now.
+        // A task with a past time runs at once.
         eta: due.filter(|due| *due > now),
         expires,
         max_retries: retries.and_then(|count| count.try_into().ok()),
         time_limit: time_limit.and_then(|count| count.try_into().ok()),
         priority: priority.unwrap_or_default(),
     })
+}
+
+/// The member `options` of a submission, or `None` if the member is absent or null.
+fn given(body: &Object) -> Found<Option<&Object>> {
+    match body.get("options") {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::Object(options)) => Ok(Some(options)),
+        Some(other) => {
+            let loc = ["body".into(), "options".into()];
+            Err(vec![pydantic::model(loc, other.clone())])
+        }
+    }
+}
+
+/// The time at which the task is due: the end of `countdown`, or `eta`. Adds an error if both are given,
+/// and if the time is later than `latest`.
+fn due(
+    errors: &mut Vec<FieldError>,
+    countdown_end: Option<u64>,
+    eta: Option<u64>,
+    latest: u64,
+    given: Option<&Json>,
+) -> Option<u64> {
+    if countdown_end.is_some() && eta.is_some() {
+        errors.push(conflict("eta", "give either countdown or eta", given));
+    }
+    let due = countdown_end.or(eta);
+    if due.is_some_and(|due| due > latest) {
+        let reason = "a task may wait for a year at most";
+        errors.push(conflict("eta", reason, given));
+    }
+    due
 }
 
 fn limit(number: u64) -> i64 {
@@ -119,21 +134,21 @@ fn loc(name: &str) -> [Loc; 3] {
 }
 
 fn conflict(name: &str, reason: &str, given: Option<&Json>) -> FieldError {
-    words::value(loc(name), reason, given.cloned().unwrap_or_default())
+    pydantic::value(loc(name), reason, given.cloned().unwrap_or_default())
 }
 
-/// Seconds, as milliseconds.
+/// The option `countdown`, converted from seconds to milliseconds.
 fn countdown(given: Option<&Json>) -> Found<Option<u64>> {
     let Some(value) = given else { return Ok(None) };
     let loc = loc("countdown");
     let Some(seconds) = value.as_f64().filter(|seconds| seconds.is_finite()) else {
-        return Err(vec![words::number(loc, value.clone())]);
+        return Err(vec![pydantic::number(loc, value.clone())]);
     };
     if seconds < 0.0 {
-        return Err(vec![words::at_least(loc, 0, value.clone())]);
+        return Err(vec![pydantic::at_least(loc, 0, value.clone())]);
     }
     if seconds > MAX_WAIT as f64 {
-        return Err(vec![words::at_most(loc, limit(MAX_WAIT), value.clone())]);
+        return Err(vec![pydantic::at_most(loc, limit(MAX_WAIT), value.clone())]);
     }
     Ok(Some((seconds * 1000.0) as u64))
 }
@@ -142,7 +157,7 @@ fn whole(given: Option<&Json>, name: &str, least: i64, most: i64) -> Found<Optio
     let Some(value) = given else { return Ok(None) };
     let loc = loc(name);
     let Some(number) = value.as_int() else {
-        return Err(vec![words::integer(loc, value.clone())]);
+        return Err(vec![pydantic::integer(loc, value.clone())]);
     };
     let beyond = if number.is_negative() {
         i64::MIN
@@ -150,23 +165,23 @@ fn whole(given: Option<&Json>, name: &str, least: i64, most: i64) -> Found<Optio
         i64::MAX
     };
     match number.as_i64().unwrap_or(beyond) {
-        number if number < least => Err(vec![words::at_least(loc, least, value.clone())]),
-        number if number > most => Err(vec![words::at_most(loc, most, value.clone())]),
+        number if number < least => Err(vec![pydantic::at_least(loc, least, value.clone())]),
+        number if number > most => Err(vec![pydantic::at_most(loc, most, value.clone())]),
         number => Ok(Some(number)),
     }
 }
 
-/// A time with its zone (RFC 3339), in milliseconds since the Unix epoch.
+/// A time with a time zone (RFC 3339), in milliseconds since the Unix epoch.
 fn time(given: Option<&Json>, name: &str) -> Found<Option<u64>> {
     let Some(value) = given else { return Ok(None) };
     let Some(time) = value.as_str().and_then(timestamp) else {
-        return Err(vec![words::datetime(loc(name), value.clone())]);
+        return Err(vec![pydantic::datetime(loc(name), value.clone())]);
     };
     Ok(Some(u64::try_from(time.as_millisecond()).unwrap_or(0)))
 }
 
-/// A time of RFC 3339. The latest that `jiff` knows is the next to last day of the year 9999: later times
-/// of that year, a common "never", become the latest.
+/// Parses a time of RFC 3339. `jiff`'s latest time is on December 30, 9999. Later times of that year, a
+/// common way to say "never", become the latest time.
 fn timestamp(text: &str) -> Option<Timestamp> {
     if let Ok(time) = text.parse() {
         return Some(time);
@@ -184,6 +199,6 @@ fn priority(given: Option<&Json>) -> Found<Priority> {
     let found = value.as_str().and_then(Priority::from_name);
     found.ok_or_else(|| {
         let names = ["normal", "high"];
-        vec![words::literal(loc("priority"), &names, value.clone())]
+        vec![pydantic::literal(loc("priority"), &names, value.clone())]
     })
 }

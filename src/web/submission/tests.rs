@@ -31,14 +31,14 @@ fn task(body: &str, key: Option<&str>) -> Task {
         .task(SubmissionIds::new(None), Some("ada"), NOW)
 }
 
-/// The places and types of all that is wrong.
+/// The location and type of every error.
 fn wrong(body: &str) -> Vec<String> {
     let rejection = Submission::read(&request(body, None), CATALOG, NOW).unwrap_err();
     let answer = Response::from(HttpError::from(rejection));
     assert_eq!(answer.status(), 422);
     let answer: serde_json::Value = serde_json::from_str(text_of(&answer)).unwrap();
     let errors = answer["detail"].as_array().unwrap().iter();
-    let place = |loc: &serde_json::Value| {
+    let location = |loc: &serde_json::Value| {
         let parts = loc.as_array().unwrap().iter();
         parts
             .map(|part| part.as_str().unwrap().to_owned())
@@ -49,7 +49,7 @@ fn wrong(body: &str) -> Vec<String> {
         .map(|error| {
             format!(
                 "{} {}",
-                place(&error["loc"]),
+                location(&error["loc"]),
                 error["type"].as_str().unwrap()
             )
         })
@@ -81,7 +81,7 @@ fn a_submission_becomes_a_task() {
 }
 
 #[test]
-fn a_time_that_has_passed_is_now() {
+fn a_task_with_a_past_time_is_due_at_once() {
     let options = |text: &str| {
         task(
             &format!(r#"{{"job":"process_data","options":{text}}}"#),
@@ -121,7 +121,7 @@ fn a_key_makes_the_id_and_callers_keys_do_not_meet() {
 }
 
 #[test]
-fn all_that_is_wrong_is_told() {
+fn every_error_of_the_members_is_listed() {
     for (body, expected) in [
         ("[1]", vec!["body model_attributes_type"]),
         ("{}", vec!["body.job missing"]),
@@ -145,6 +145,11 @@ fn all_that_is_wrong_is_told() {
     ] {
         assert_eq!(wrong(body), expected, "{body}");
     }
+}
+
+#[test]
+fn every_error_of_the_options_is_listed() {
+    // One table of options, so the function is long.
     for (options, expected) in [
         (r#"{"countdown":"5"}"#, vec!["countdown float_type"]),
         (r#"{"countdown":-1}"#, vec!["countdown greater_than_equal"]),
@@ -191,7 +196,7 @@ fn all_that_is_wrong_is_told() {
 }
 
 #[test]
-fn an_unknown_job_is_told_the_names_that_exist() {
+fn the_error_of_an_unknown_job_lists_the_jobs() {
     const JOBS: &[JobInfo] = &[JobInfo::of::<FetchUrls>(), JobInfo::of::<ProcessData>()];
     let rejection = Submission::read(&request(r#"{"job":"x"}"#, None), JOBS, NOW).unwrap_err();
     let answer = Response::from(HttpError::from(rejection));
@@ -200,7 +205,7 @@ fn an_unknown_job_is_told_the_names_that_exist() {
 }
 
 #[test]
-fn equal_submissions_have_one_fingerprint() {
+fn equal_submissions_have_the_same_fingerprint() {
     let of = |body: &str| task(body, Some("k")).fingerprint.unwrap();
     let first =
         of(r#"{"job":"process_data","input":{"a":1,"b":{"c":[1,{"d":2,"e":3}],"f":null}}}"#);
@@ -226,7 +231,7 @@ fn equal_submissions_have_one_fingerprint() {
 }
 
 #[test]
-fn a_key_may_have_any_bytes() {
+fn an_idempotency_key_may_contain_any_bytes() {
     let request = |key: &[u8]| {
         let mut request = request(r#"{"job":"process_data"}"#, None);
         let value = http::HeaderValue::from_bytes(key).unwrap();
@@ -247,7 +252,7 @@ fn a_key_may_have_any_bytes() {
 }
 
 #[test]
-fn the_end_of_the_year_9999_is_never() {
+fn the_last_day_of_the_year_9999_becomes_the_latest_time() {
     let expires = |time: &str| {
         let body = format!(r#"{{"job":"process_data","options":{{"expires":"{time}"}}}}"#);
         task(&body, None).options.expires

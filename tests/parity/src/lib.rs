@@ -1,2 +1,2 @@
-//! The parity test is in `tests/parity/`, the service that it compares with in `app.py`;
-//! `cargo xtask test` runs it.
+//! The parity test is in `tests/parity/`, the FastAPI service in `app.py`. `cargo xtask test` runs the
+//! test.

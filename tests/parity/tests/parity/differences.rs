@@ -1,19 +1,19 @@
-//! Where this service differs from FastAPI on purpose. `docs/FASTAPI.md` lists the same.
+//! The deliberate differences from FastAPI. `docs/FASTAPI.md` has the same list for users.
 
 use crate::services::Exchange;
 
 /// One deliberate difference.
 pub struct Difference {
-    /// The beginning of its entry in the list of `docs/FASTAPI.md`.
-    pub told: &'static str,
-    /// Whether it explains all in which two answers differ.
+    /// The beginning of the difference's entry in `docs/FASTAPI.md`.
+    pub entry: &'static str,
+    /// Whether this difference explains every difference between two answers.
     pub explains: fn(&Exchange) -> bool,
 }
 
-/// All of them; the test fails when one is never met.
+/// All deliberate differences. The test fails if a difference never occurs.
 pub const DIFFERENCES: &[Difference] = &[
     Difference {
-        told: "An id that was never issued is 404",
+        entry: "An id that was never issued is 404",
         explains: |exchange| {
             let pending = r#"{"status":"pending"}"#;
             exchange.request.path().starts_with("/result/")
@@ -25,7 +25,7 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        told: "A failed task is 200",
+        entry: "A failed task is 200",
         explains: |exchange| {
             exchange.request.path().starts_with("/result/")
                 && fails(exchange)
@@ -37,7 +37,7 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        told: "`/fetch/` and the users' upstream fail with",
+        entry: "`/fetch/` and the users' upstream fail with",
         explains: |exchange| {
             exchange.request.path().starts_with("/fetch")
                 && fails(exchange)
@@ -46,7 +46,7 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        told: "`GET /items/{item_id}` has an `item`",
+        entry: "`GET /items/{item_id}` has an `item`",
         explains: |exchange| {
             let (ours, theirs) = (exchange.ours.text(), exchange.theirs.text());
             let Some(added) = theirs
@@ -67,18 +67,18 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        told: "A body that FastAPI reads and cannot write again",
+        entry: "A body that FastAPI reads and cannot write again",
         explains: |exchange| {
             let detail = r#"{"detail":"Out of range float values are not JSON compliant"}"#;
-            let said = exchange.ours.text();
+            let answer = exchange.ours.text();
             cannot_write(exchange)
                 && exchange.ours.status == 422
-                && (said == detail || said.contains(r#""input":null"#))
+                && (answer == detail || answer.contains(r#""input":null"#))
                 && may_be_not_finite(&exchange.request.body)
         },
     },
     Difference {
-        told: "A body that FastAPI reads and cannot write again",
+        entry: "A body that FastAPI reads and cannot write again",
         explains: |exchange| {
             let detail = r#"{"detail":"A text has a surrogate without its other half"}"#;
             cannot_write(exchange)
@@ -87,7 +87,7 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        told: "A body that FastAPI reads and cannot write again",
+        entry: "A body that FastAPI reads and cannot write again",
         explains: |exchange| {
             fails(exchange)
                 && exchange.ours.status == 422
@@ -96,7 +96,7 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        told: "An object over 390 KB",
+        entry: "An object over 390 KB",
         explains: |exchange| {
             exchange.ours.status == 413
                 && exchange.theirs.status == 200
@@ -105,7 +105,7 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        told: "A path is read as API Gateway hands it over",
+        entry: "A path is read as API Gateway hands it over",
         explains: |exchange| {
             let path = exchange.request.path();
             let mut escapes = path.split('%').skip(1);
@@ -119,15 +119,16 @@ pub const DIFFERENCES: &[Difference] = &[
     },
 ];
 
-/// The one for requests that FastAPI redirects first.
+/// The entry for requests that FastAPI redirects and this service answers directly.
 pub const DIRECT: &str = "`/users` and `/users/` are both answered directly";
 
-/// Whether FastAPI failed without a word.
+/// Whether FastAPI answered 500 without a reason.
 fn fails(exchange: &Exchange) -> bool {
     exchange.theirs.status == 500 && exchange.theirs.text() == "Internal Server Error"
 }
 
-/// Whether FastAPI failed to write what it was given, or would have, had it found the row to replace.
+/// Whether FastAPI failed to write an answer that echoes the body, or would have failed if the row to
+/// replace existed.
 fn cannot_write(exchange: &Exchange) -> bool {
     let none = exchange.theirs.status == 404 && exchange.theirs.text().ends_with(" not found\"}");
     fails(exchange) || (none && exchange.request.method == "PUT")
@@ -149,13 +150,13 @@ fn is_detail(exchange: &Exchange) -> bool {
     exchange.ours.text().starts_with(r#"{"detail":""#)
 }
 
-/// Whether there may be half a character in a body: escaped, or in an encoding that can hold it.
+/// Whether a body may contain half of a surrogate pair: as an escape, or in an encoding with surrogates.
 fn may_have_surrogates(body: &[u8]) -> bool {
     let text = String::from_utf8_lossy(body).to_ascii_lowercase();
     text.contains("\\ud") || body.contains(&0) || body.contains(&0xED)
 }
 
-/// Whether there may be a number in a body that is `NaN` or infinite, perhaps for its size.
+/// Whether a body may contain `NaN`, infinity, or a number too large to be finite.
 fn may_be_not_finite(body: &[u8]) -> bool {
     let text: Vec<u8> = body.iter().copied().filter(|byte| *byte != 0).collect();
     let has = |word: &[u8]| text.windows(word.len()).any(|window| window == word);

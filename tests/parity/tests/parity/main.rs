@@ -1,11 +1,11 @@
-//! This service and the FastAPI service that it replaces answer the same requests in the same way.
+//! Compares this service with the FastAPI service that it replaces.
 //!
-//! Both run for real. They are sent the same bytes: first a written table, then random requests. The
-//! status, `content-type`, `location`, `allow` and the body must be equal, but for the deliberate
-//! differences that `differences.rs` and `docs/FASTAPI.md` list.
+//! Both services run. The test sends the same bytes to both: first the requests of a table, then random
+//! requests. The status, `content-type`, `location`, `allow` and the body must be equal, except for the
+//! deliberate differences that `differences.rs` and `docs/FASTAPI.md` list.
 //!
-//! `PARITY_REQUESTS` sets how many random requests are sent and `PARITY_SEED` which. One that differs
-//! is made as small as it can be before it is shown.
+//! `PARITY_REQUESTS` is the number of random requests, `PARITY_SEED` the seed of the generator. A request
+//! with different answers is shrunk before it is shown.
 
 mod differences;
 mod random;
@@ -24,25 +24,25 @@ use random::Random;
 use services::{Exchange, Services};
 use wire::{Request, shown};
 
-/// How many differences are shown before the test gives up.
+/// The most requests with different answers that are shown before the test stops.
 const SHOWN: usize = 10;
 
 #[test]
 fn this_service_answers_as_fastapi_does() {
-    // First, since it is around the environment of FastAPI.
+    // First, since the environment of FastAPI is a folder in the environment of the tools.
     setup::run_tools().expect("the local stack's tools");
     let python = setup::python_with_fastapi().expect("FastAPI");
-    if !speaks_as_ours(&python) {
+    if !has_the_same_json_errors(&python) {
         eprintln!(
-            "SKIPPED: comparing with FastAPI needs Python 3.11 or 3.12, the decoder of 3.13 has other words"
+            "SKIPPED: comparing with FastAPI needs Python 3.11 or 3.12: the JSON decoder of 3.13 has other error messages"
         );
         return;
     }
     let services = Services::start(&python).expect("both services");
     let mut comparison = Comparison {
         services,
-        met: HashMap::new(),
-        found: Vec::new(),
+        occurred: HashMap::new(),
+        unexplained: Vec::new(),
     };
     let seed = number("PARITY_SEED", 1);
     let count = number("PARITY_REQUESTS", 5_000);
@@ -59,27 +59,27 @@ fn the_documentation_lists_every_difference() {
         .split_once("## Differences that the comparison tests\n")
         .expect("the list");
     let list = list.split("\n## ").next().unwrap_or_default();
-    let told: Vec<&str> = DIFFERENCES
+    let entries: Vec<&str> = DIFFERENCES
         .iter()
-        .map(|difference| difference.told)
+        .map(|difference| difference.entry)
         .collect();
-    for told in told.iter().chain([&DIRECT]) {
+    for entry in entries.iter().chain([&DIRECT]) {
         assert!(
-            list.contains(&format!("\n* {told}")),
-            "not in docs/FASTAPI.md: {told}"
+            list.contains(&format!("\n* {entry}")),
+            "not in docs/FASTAPI.md: {entry}"
         );
     }
     for entry in list.split("\n* ").skip(1) {
-        let tested = told
+        let tested = entries
             .iter()
             .chain([&DIRECT])
-            .any(|told| entry.starts_with(told));
+            .any(|beginning| entry.starts_with(beginning));
         assert!(tested, "not in the test: {entry}");
     }
 }
 
-/// Whether a Python's JSON decoder has the words of 3.11.
-fn speaks_as_ours(python: &Path) -> bool {
+/// Whether a Python's JSON decoder has the error messages of 3.11.
+fn has_the_same_json_errors(python: &Path) -> bool {
     const CHECK: &str = "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))";
     let status = Command::new(python).args(["-c", CHECK]).status();
     status.is_ok_and(|status| status.success())
@@ -95,13 +95,13 @@ fn number(name: &str, default: u64) -> u64 {
 
 struct Comparison {
     services: Services,
-    /// How often each deliberate difference was met.
-    met: HashMap<usize, usize>,
-    /// What nothing explains.
-    found: Vec<String>,
+    /// How often each deliberate difference occurred, by its index.
+    occurred: HashMap<usize, usize>,
+    /// The requests with differences that are not deliberate.
+    unexplained: Vec<String>,
 }
 
-/// The place of [`DIRECT`] among those that were met.
+/// The index of [`DIRECT`] in `occurred`.
 const FOLLOWED: usize = DIFFERENCES.len();
 
 impl Comparison {
@@ -116,7 +116,7 @@ impl Comparison {
                 false => self.services.ask(&case.request),
             };
             if !self.judge(&exchange) {
-                self.found.push(described(&exchange));
+                self.unexplained.push(description(&exchange));
             }
         }
         println!("{count} written requests in {:.1?}", started.elapsed());
@@ -130,9 +130,9 @@ impl Comparison {
             if !self.agree(&request) {
                 let smallest = random::shrink(&request, |request| !self.agree(request));
                 let exchange = self.services.ask(&smallest);
-                self.found.push(described(&exchange));
+                self.unexplained.push(description(&exchange));
             }
-            if self.found.len() >= SHOWN {
+            if self.unexplained.len() >= SHOWN {
                 return;
             }
         }
@@ -144,7 +144,7 @@ impl Comparison {
         self.judge(&exchange)
     }
 
-    /// Whether the answers are the same, or differ on purpose.
+    /// Whether the answers are equal, or differ deliberately.
     fn judge(&mut self, exchange: &Exchange) -> bool {
         let explained = if exchange.ours == exchange.theirs {
             None
@@ -152,39 +152,39 @@ impl Comparison {
             let mut known = DIFFERENCES.iter();
             match known.position(|difference| (difference.explains)(exchange)) {
                 None => return false,
-                place => place,
+                index => index,
             }
         };
         let followed = exchange.followed.then_some(FOLLOWED);
-        for met in explained.into_iter().chain(followed) {
-            *self.met.entry(met).or_default() += 1;
+        for index in explained.into_iter().chain(followed) {
+            *self.occurred.entry(index).or_default() += 1;
         }
         true
     }
 
     fn finish(self) {
-        let told = DIFFERENCES.iter().map(|difference| difference.told);
-        for (place, told) in told.chain([DIRECT]).enumerate() {
-            let count = self.met.get(&place).copied().unwrap_or(0);
-            println!("{count:>6} × {told}");
+        let entries = DIFFERENCES.iter().map(|difference| difference.entry);
+        for (index, entry) in entries.chain([DIRECT]).enumerate() {
+            let count = self.occurred.get(&index).copied().unwrap_or(0);
+            println!("{count:>6} × {entry}");
         }
-        let unmet = (0..=FOLLOWED)
-            .filter(|place| !self.met.contains_key(place))
+        let missing = (0..=FOLLOWED)
+            .filter(|index| !self.occurred.contains_key(index))
             .count();
-        let found = self.found.len();
+        let count = self.unexplained.len();
         assert!(
-            found == 0,
-            "{found} requests differ:\n\n{}",
-            self.found.join("\n\n")
+            count == 0,
+            "{count} requests differ:\n\n{}",
+            self.unexplained.join("\n\n")
         );
         assert!(
-            unmet == 0,
-            "{unmet} deliberate differences were never met: see above"
+            missing == 0,
+            "{missing} deliberate differences never occurred: see above"
         );
     }
 }
 
-fn described(exchange: &Exchange) -> String {
+fn description(exchange: &Exchange) -> String {
     let answer = |seen: &services::Seen| {
         let headers = [&seen.content_type, &seen.location, &seen.allow];
         format!("{} {headers:?} {}", seen.status, shown(&seen.body))

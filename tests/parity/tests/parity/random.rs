@@ -1,13 +1,13 @@
-//! Random requests that are almost right, and how one that differs is made small.
+//! Makes random requests that are almost valid, and shrinks requests with different answers.
 
 use crate::wire::Request;
 
-/// A small generator (xorshift), so that a seed gives the same requests everywhere.
+/// A xorshift generator. A seed gives the same requests on every machine.
 pub struct Random(u64);
 
 impl Random {
     pub fn new(seed: u64) -> Random {
-        // Any seed will do, also 0 and neighbours.
+        // Mixes the seed, so that 0 and adjacent seeds work too.
         let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         for _ in 0..8 {
             random.next();
@@ -36,7 +36,7 @@ impl Random {
     }
 }
 
-/// Right requests, to begin with.
+/// Valid requests, to start from.
 const STARTS: &[(&str, &str)] = &[
     ("GET", "/"),
     ("GET", "/items/"),
@@ -65,7 +65,7 @@ const STARTS: &[(&str, &str)] = &[
 #[rustfmt::skip]
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "LOCK"];
 
-/// What is put into paths and values of queries.
+/// Pieces for paths and for the values of queries.
 #[rustfmt::skip]
 const PIECES: &[&str] = &[
     "/", "//", "%2F", "%20", "+", "-", "_", ".", ".0", "0", "5", "1_0", "00", "e3", "x", "true", "%C3%A4", "%ff", "%E2%82",
@@ -81,7 +81,7 @@ const CONTENT_TYPES: &[&str] = &[
     "application/jsonx", "application/octet-stream", "text/json", "application/xml",
 ];
 
-/// What is put into bodies.
+/// Pieces for bodies.
 #[rustfmt::skip]
 const FRAGMENTS: &[&[u8]] = &[
     b"{", b"}", b"[", b"]", b",", b":", b"\"", b"\\", b"\\u", b"\\ud83d", b"\\ude00", b"\\u00e9", b"\\n", b"\\x", b"0", b"1", b"-", b".",
@@ -101,7 +101,7 @@ const SCALARS: &[&str] = &[
     "2.50", "1e22", "9007199254740993", "123456.789e3", "1.5e300", "1e-5", "100000000000000000.0",
 ];
 
-/// The next request.
+/// Makes a random request.
 pub fn request(random: &mut Random) -> Request {
     let (method, path) = random.pick(STARTS);
     let mut request = Request::new(
@@ -130,14 +130,18 @@ pub fn request(random: &mut Random) -> Request {
     request
 }
 
-/// Changes a path behind its first slash. What API Gateway decodes twice, and what is no escape, is left out: those are tried in the
-/// table.
+/// Changes a path behind its first slash. Leaves out escapes that API Gateway decodes twice and wrong
+/// escapes, which the table contains.
 fn mutate_text(random: &mut Random, text: &mut String) {
-    let places: Vec<usize> = (1..=text.len())
+    let positions: Vec<usize> = (1..=text.len())
         .filter(|at| !inside_a_unit(text, *at))
         .collect();
-    let at = random.pick(&places);
-    let next = places.iter().copied().find(|next| *next > at).unwrap_or(at);
+    let at = random.pick(&positions);
+    let next = positions
+        .iter()
+        .copied()
+        .find(|next| *next > at)
+        .unwrap_or(at);
     match random.below(4) {
         0 => text.replace_range(at..next, ""),
         1 => {
@@ -149,7 +153,7 @@ fn mutate_text(random: &mut Random, text: &mut String) {
     }
 }
 
-/// Whether a place is inside an escape or a placeholder.
+/// Whether a position is inside an escape or a placeholder.
 fn inside_a_unit(text: &str, at: usize) -> bool {
     let before = &text[..at];
     let escape = before.rfind('%').is_some_and(|percent| at - percent < 3);
@@ -210,7 +214,7 @@ fn value(random: &mut Random, depth: usize, out: &mut String) {
     }
 }
 
-/// An object of random members and of `given` ones, some of which may be missing.
+/// An object of random members and of most of the `given` members.
 fn object(random: &mut Random, depth: usize, given: &[&str], out: &mut String) {
     let mut members: Vec<String> = Vec::new();
     for _ in 0..random.below(4) {
@@ -257,7 +261,7 @@ fn mutate_bytes(random: &mut Random, body: &mut Vec<u8>) {
     }
 }
 
-/// A smaller request that `differs` still: without parts of it that do not matter.
+/// The smallest request for which `differs` holds: removes part after part while `differs` holds.
 pub fn shrink(request: &Request, mut differs: impl FnMut(&Request) -> bool) -> Request {
     let mut best = request.clone();
     loop {
@@ -269,7 +273,7 @@ pub fn shrink(request: &Request, mut differs: impl FnMut(&Request) -> bool) -> R
     }
 }
 
-/// What is left of a request without one of its parts, the larger parts first.
+/// The requests with one part less, the larger parts first.
 fn candidates(request: &Request) -> impl Iterator<Item = Request> {
     let base = request.clone();
     let without_type = base.content_type.is_some().then(|| Request {
@@ -293,7 +297,7 @@ fn candidates(request: &Request) -> impl Iterator<Item = Request> {
     without_type.into_iter().chain(bodies).chain(targets)
 }
 
-/// The places and lengths of all pieces of halves, quarters, … of `length` from `from` on.
+/// The positions and lengths of all halves, quarters, … of `length` from `from` on.
 fn pieces(length: usize, from: usize) -> impl Iterator<Item = (usize, usize)> {
     let halves = std::iter::successors(Some(length.saturating_sub(from)), |size| Some(size / 2));
     halves.take_while(|size| *size > 0).flat_map(move |size| {

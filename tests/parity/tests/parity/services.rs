@@ -1,4 +1,4 @@
-//! The two services: this one on the local stack, and the FastAPI application beside this test.
+//! The two services: this service on the local stack, and the FastAPI application `app.py`.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,10 +10,10 @@ use local_stack::{Options, Result, Stack, functions, project};
 
 use crate::wire::{Answer, Client, HOST, Request};
 
-/// How long anything may take that is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The timeout of every wait.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What a client sees of an answer and relies on; ids that a service issued have a common name.
+/// The compared parts of an answer. Issued ids are replaced by names that both services share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     pub status: u16,
@@ -29,17 +29,17 @@ impl Seen {
     }
 }
 
-/// A request and what both services answered.
+/// A request and the answers of both services.
 #[derive(Debug)]
 pub struct Exchange {
     pub request: Request,
     pub ours: Seen,
     pub theirs: Seen,
-    /// Whether FastAPI redirected where this service answered, and the redirect was followed.
+    /// Whether FastAPI redirected, this service answered directly, and the test followed the redirect.
     pub followed: bool,
 }
 
-/// Both services, running.
+/// Both running services.
 pub struct Services {
     ours: Side,
     theirs: Side,
@@ -47,10 +47,10 @@ pub struct Services {
     _fastapi: Process,
 }
 
-/// One service, and the ids that it has issued.
+/// A service, and the ids that the service has issued.
 struct Side {
     client: Client,
-    /// Each id's number in the order in which they were issued: the same for both services.
+    /// Each id with its number in the order of issue, which is the same for both services.
     ids: HashMap<String, usize>,
     item: Option<String>,
     user: Option<String>,
@@ -60,7 +60,7 @@ struct Side {
 impl Services {
     pub fn start(python: &Path) -> Result<Services> {
         let stack = Stack::start(&Options {
-            // Else it would answer users that the other service does not know.
+            // Without an upstream: the upstream's users do not exist in FastAPI.
             environment: vec![("USERS_UPSTREAM_URL".to_owned(), String::new())],
             ..Options::default()
         })?;
@@ -73,7 +73,7 @@ impl Services {
             "FastAPI",
             serve(&python.with_file_name("uvicorn"), port)?,
             &log,
-            PATIENCE,
+            TIMEOUT,
         )?;
         let our_port = stack
             .url()
@@ -93,7 +93,7 @@ impl Services {
     fn wait_for_fastapi(&mut self) {
         let started = Instant::now();
         while self.theirs.client.ask(&Request::new("GET", "/")).is_err() {
-            assert!(started.elapsed() < PATIENCE, "FastAPI does not answer");
+            assert!(started.elapsed() < TIMEOUT, "FastAPI does not answer");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -102,7 +102,7 @@ impl Services {
         self.stack.upstream_url()
     }
 
-    /// Sends a request to both at once.
+    /// Sends a request to both services at once.
     pub fn ask(&mut self, request: &Request) -> Exchange {
         let (ours, theirs) = std::thread::scope(|scope| {
             let ours = scope.spawn(|| self.ours.ask(request));
@@ -123,17 +123,17 @@ impl Services {
         }
     }
 
-    /// As [`Services::ask`], once this service says that the task has ended.
+    /// As [`Services::ask`], after the task has ended in this service.
     pub fn ask_when_ended(&mut self, request: &Request) -> Exchange {
         let started = Instant::now();
         while self.ours.ask(request).body == br#"{"status":"pending"}"# {
-            assert!(started.elapsed() < PATIENCE, "a task does not end");
+            assert!(started.elapsed() < TIMEOUT, "the task does not end");
             std::thread::sleep(Duration::from_millis(50));
         }
         self.ask(request)
     }
 
-    /// Keeps the ids that were issued, if both services did.
+    /// Remembers the issued ids, if both services issued an id.
     fn remember(&mut self, request: &Request, ours: &Answer, theirs: &Answer) {
         let (Some(ours), Some(theirs)) = (issued(ours), issued(theirs)) else {
             return;
@@ -155,7 +155,7 @@ fn serve(uvicorn: &Path, port: u16) -> Result<Command> {
     Ok(command)
 }
 
-/// The same request to where a redirect leads.
+/// The same request to the target of a redirect.
 fn redirected(request: &Request, location: &str) -> Request {
     let target = location.strip_prefix("http://").unwrap_or(location);
     Request {
@@ -164,7 +164,7 @@ fn redirected(request: &Request, location: &str) -> Request {
     }
 }
 
-/// The id that an answer tells of something new.
+/// The id of a new resource in an answer.
 fn issued(answer: &Answer) -> Option<String> {
     if let Some(id) = answer.header("x-item-id") {
         return Some(id.to_owned());
@@ -233,8 +233,8 @@ impl Side {
         }
     }
 
-    /// The text with each id that was issued replaced by its number. Results are the jobs' own, and
-    /// are left out.
+    /// The text with each issued id replaced by its number. Results of jobs are left out, since the jobs
+    /// differ.
     fn named(&self, text: &str) -> String {
         if task_id(text.as_bytes()).is_some() {
             return r#"{"task_id":"#.to_owned();
@@ -243,7 +243,7 @@ impl Side {
         if text.starts_with(completed) {
             return completed.to_owned();
         }
-        // A request may have put other digits beside the ids that it was sent with.
+        // An echoed path may have other digits beside an id, so these ids are replaced as texts.
         let mut whole = text.to_owned();
         for id in [&self.item, &self.user].into_iter().flatten() {
             whole = whole.replace(id, &format!("<id {}>", self.ids[id]));

@@ -1,4 +1,4 @@
-//! The written requests: each rule of FastAPI, Pydantic, Starlette and Python's `json` in many forms.
+//! The table of requests: the rules of FastAPI, Pydantic, Starlette and Python's `json`, each in many forms.
 
 use crate::wire::Request;
 
@@ -7,14 +7,15 @@ const JSON: Option<&str> = Some("application/json");
 /// A request of the table.
 pub struct Case {
     pub request: Request,
-    /// Whether it is about a task, and waits for its end.
+    /// Whether to wait for the end of the request's task.
     pub when_ended: bool,
 }
 
-/// All written requests, in the order in which they are sent. `upstream` serves something to fetch.
+/// All requests of the table, in the order of sending. `upstream` is the base URL for `/fetch/`.
 pub fn cases(upstream: &str) -> Vec<Case> {
     let groups = [
-        lives(),
+        item_lifecycle(),
+        user_lifecycle(),
         integers(),
         queries(),
         paths(),
@@ -47,9 +48,9 @@ fn put(target: &str, body: &[u8]) -> Request {
     Request::new("PUT", target).with(JSON, body)
 }
 
-/// From creation to deletion.
-fn lives() -> Vec<Request> {
-    let mut requests = vec![
+/// Items from creation to deletion.
+fn item_lifecycle() -> Vec<Request> {
+    vec![
         get("/"),
         get("/items/"),
         get("/users/"),
@@ -66,6 +67,12 @@ fn lives() -> Vec<Request> {
         put("/items/{item}", b"{}"),
         get("/items/{item}"),
         get("/items/"),
+    ]
+}
+
+/// Users from creation to deletion, and ids that were never issued.
+fn user_lifecycle() -> Vec<Request> {
+    let mut requests = vec![
         post("/users/", br#"{"name":"Ada","email":"ada@example.com"}"#),
         post(
             "/users",
@@ -120,7 +127,7 @@ fn integers() -> Vec<Request> {
     requests
 }
 
-/// Repeated, empty, odd and several wrong parameters.
+/// Repeated, empty and odd parameters, and several wrong parameters at once.
 #[rustfmt::skip]
 fn queries() -> Vec<Request> {
     [
@@ -180,7 +187,7 @@ fn methods() -> Vec<Request> {
     requests
 }
 
-/// Texts that are no JSON, or no object.
+/// Bodies that are not JSON, or not an object.
 #[rustfmt::skip]
 fn json_errors() -> Vec<Request> {
     let bodies: [&[u8]; 76] = [
@@ -200,7 +207,7 @@ fn json_errors() -> Vec<Request> {
     requests
 }
 
-/// Texts that come back as Python writes them.
+/// JSON values that are echoed in Python's form.
 #[rustfmt::skip]
 fn json_values() -> Vec<Request> {
     let bodies: [&[u8]; 45] = [
@@ -226,7 +233,7 @@ fn json_values() -> Vec<Request> {
     requests
 }
 
-/// Python's decoder looks for UTF-16 and UTF-32 itself.
+/// Bodies in UTF-16 and UTF-32, which Python's decoder detects.
 #[rustfmt::skip]
 fn encodings() -> Vec<Request> {
     let mut bodies: Vec<Vec<u8>> = Vec::new();
@@ -246,7 +253,7 @@ fn encodings() -> Vec<Request> {
     bodies.iter().map(|body| post("/items/", body)).collect()
 }
 
-/// What is parsed, and what is only text.
+/// Content types of JSON and of other texts.
 #[rustfmt::skip]
 fn content_types() -> Vec<Request> {
     let types = [
@@ -273,7 +280,7 @@ fn content_types() -> Vec<Request> {
     requests
 }
 
-/// Pydantic's model.
+/// Users, which are a Pydantic model.
 #[rustfmt::skip]
 fn users() -> Vec<Request> {
     let bodies: [&[u8]; 28] = [
@@ -294,7 +301,7 @@ fn users() -> Vec<Request> {
     requests
 }
 
-/// Sizes: digits, depth, length.
+/// Large bodies: many digits, deep nesting, long texts.
 fn limits() -> Vec<Request> {
     let mut requests = Vec::new();
     for digits in [4300, 4301] {
@@ -349,7 +356,7 @@ fn fetches(upstream: &str) -> Vec<Request> {
         .collect()
 }
 
-/// The life of a task.
+/// A task from its submission to its end.
 fn tasks() -> Vec<Case> {
     let case = |request, when_ended| Case {
         request,

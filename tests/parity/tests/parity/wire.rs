@@ -1,17 +1,17 @@
-//! Requests and answers as bytes: a client that sends exactly what it is given.
+//! Requests and answers as bytes, and a client that sends the given bytes unchanged.
 
 use std::fmt;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
-/// The `Host` of each request; both services make links with it.
+/// The `Host` of each request, which both services use in links.
 pub const HOST: &str = "parity.example";
 
-/// No answer takes this long, unless something is broken.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The timeout of reading an answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// One request. In `target`, `{item}`, `{user}` and `{task}` stand for ids that a service has issued.
+/// One request. In `target`, `{item}`, `{user}` and `{task}` stand for the last issued ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     pub method: String,
@@ -45,7 +45,7 @@ impl Request {
         let Request { method, target, .. } = self;
         let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {HOST}\r\n");
         if let Some(content_type) = &self.content_type {
-            // Names of headers are sent in a case of their own, to see that it does not matter.
+            // In mixed case, to test that the case of a header's name does not matter.
             head += &format!("CONTENT-Type: {content_type}\r\n");
         }
         if !self.body.is_empty() || matches!(method.as_str(), "POST" | "PUT" | "PATCH") {
@@ -68,14 +68,14 @@ impl fmt::Display for Request {
     }
 }
 
-/// Bytes for people: what is no plain text is escaped, and what is long is cut.
+/// Bytes in a readable form: escaped, and cut after 600 bytes.
 pub fn shown(bytes: &[u8]) -> String {
     let text = bytes[..bytes.len().min(600)].escape_ascii();
     let rest = if bytes.len() > 600 { "…" } else { "" };
     format!("b\"{text}{rest}\"")
 }
 
-/// One answer, its headers' names in lower case.
+/// One answer. The names of its headers are in lower case.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
@@ -92,7 +92,7 @@ impl Answer {
     }
 }
 
-/// A service at a port of this machine, spoken to over one connection.
+/// A client of a service on 127.0.0.1, with one connection.
 pub struct Client {
     port: u16,
     connection: Option<TcpStream>,
@@ -106,7 +106,7 @@ impl Client {
         }
     }
 
-    /// Sends a request; over a new connection if the old one was closed meanwhile.
+    /// Sends a request. Opens a new connection if the service has closed the old connection.
     pub fn ask(&mut self, request: &Request) -> std::io::Result<Answer> {
         if let Some(stream) = &mut self.connection
             && let Ok(answer) = converse(stream, request)
@@ -115,7 +115,7 @@ impl Client {
         }
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(READ_TIMEOUT))?;
         converse(self.connection.insert(stream), request)
     }
 }
@@ -131,7 +131,7 @@ fn converse(stream: &mut TcpStream, request: &Request) -> std::io::Result<Answer
     };
     let length = answer.header("content-length").unwrap_or("0");
     let length: usize = length.parse().map_err(std::io::Error::other)?;
-    // An answer to HEAD tells the length of a body that does not come.
+    // The length in an answer to HEAD is of a body that is not sent.
     let length = if request.method == "HEAD" { 0 } else { length };
     while received.len() < head + length {
         read_more(stream, &mut received)?;
@@ -151,7 +151,7 @@ fn read_more(stream: &mut TcpStream, received: &mut Vec<u8>) -> std::io::Result<
     }
 }
 
-/// The answer without its body, and the length of its head, if all of that is there.
+/// The answer without its body, and the length of the head, or `None` if the head is incomplete.
 fn parse_head(received: &[u8]) -> std::io::Result<Option<(Answer, usize)>> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut parsed = httparse::Response::new(&mut headers);

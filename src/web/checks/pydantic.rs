@@ -1,41 +1,41 @@
-//! Pydantic's errors: its types, its messages and its `ctx`.
+//! Pydantic's errors, with Pydantic's `type`, `msg` and `ctx`.
 
 use crate::json::Json;
 use crate::web::error::{FieldError, Loc};
 
-/// A required field that is absent from `input`.
+/// A required field is absent from `input`.
 pub fn missing(loc: impl IntoIterator<Item = Loc>, input: impl Into<Json>) -> FieldError {
     FieldError::new("missing", loc, "Field required", input)
 }
 
-/// A value that is not a text.
+/// A value is not a text.
 pub fn string(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
     FieldError::new("string_type", loc, "Input should be a valid string", given)
 }
 
-/// A value that is not an integer.
+/// A value is not an integer.
 pub fn integer(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
     FieldError::new("int_type", loc, "Input should be a valid integer", given)
 }
 
-/// A value that is not a finite number.
+/// A value is not a finite number.
 pub fn number(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
     FieldError::new("float_type", loc, "Input should be a valid number", given)
 }
 
-/// A value that is not a time with a zone.
+/// A value is not a time with a time zone.
 pub fn datetime(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
     let msg = "Input should be a valid datetime with a time zone, such as 2030-01-31T12:00:00Z";
     FieldError::new("datetime_parsing", loc, msg, given)
 }
 
-/// A value that is not an object of a model's fields.
+/// A value is not an object with the fields of a model.
 pub fn model(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
     let msg = "Input should be a valid dictionary or object to extract fields from";
     FieldError::new("model_attributes_type", loc, msg, given)
 }
 
-/// A text that is none of `names`, as of a `Literal`.
+/// A text is not one of `names`, the values of a `Literal`.
 pub fn literal(loc: impl IntoIterator<Item = Loc>, names: &[&str], given: Json) -> FieldError {
     let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
     let expected = match quoted.split_last() {
@@ -48,21 +48,21 @@ pub fn literal(loc: impl IntoIterator<Item = Loc>, names: &[&str], given: Json) 
     FieldError::new("literal_error", loc, msg, given).with_ctx(ctx)
 }
 
-/// A number below `limit`.
+/// A number is below `limit`.
 pub fn at_least(loc: impl IntoIterator<Item = Loc>, limit: i64, given: Json) -> FieldError {
     let msg = format!("Input should be greater than or equal to {limit}");
     let ctx = Json::object([("ge", Json::from(limit))]);
     FieldError::new("greater_than_equal", loc, msg, given).with_ctx(ctx)
 }
 
-/// A number above `limit`.
+/// A number is above `limit`.
 pub fn at_most(loc: impl IntoIterator<Item = Loc>, limit: i64, given: Json) -> FieldError {
     let msg = format!("Input should be less than or equal to {limit}");
     let ctx = Json::object([("le", Json::from(limit))]);
     FieldError::new("less_than_equal", loc, msg, given).with_ctx(ctx)
 }
 
-/// A list of `length` members, where at most `limit` may be.
+/// A list has `length` members, more than `limit`.
 pub fn too_long(
     loc: impl IntoIterator<Item = Loc>,
     limit: usize,
@@ -78,7 +78,7 @@ pub fn too_long(
     FieldError::new("too_long", loc, msg, given).with_ctx(ctx)
 }
 
-/// A field that the model does not have.
+/// A field is not one of the model's fields.
 pub fn extra(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
     FieldError::new(
         "extra_forbidden",
@@ -88,7 +88,7 @@ pub fn extra(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
     )
 }
 
-/// A value that a validator refuses for `reason`.
+/// A validator refuses a value because of `reason`.
 pub fn value(
     loc: impl IntoIterator<Item = Loc>,
     reason: &str,
