@@ -14,10 +14,11 @@ use super::wire;
 
 /// SQS' largest message in bytes, attributes included.
 pub const MAX_MESSAGE: usize = 1024 * 1024;
-/// The most bytes of a dead letter's reason, and the least for which there must be room.
+/// The most bytes of a dead letter's reason, and the bytes that every reason must have available.
 const MAX_REASON: usize = 1024;
 const LEAST_REASON: usize = 256;
-/// SQS counts an attribute's name and data type, here `reason` and `String`, to the message's size.
+/// The bytes of the attribute's name and data type, `reason` and `String`. SQS adds them to the
+/// message's size.
 const REASON_NAMES: usize = 12;
 /// SQS' most entries of one batch call.
 const BATCH: usize = 10;
@@ -29,18 +30,18 @@ pub const MAX_SQS_DELAY: Duration = Duration::from_secs(900);
 /// Where the Lambda runtime keeps the X-Ray trace of the present invocation.
 const TRACE_VARIABLE: &str = "_X_AMZN_TRACE_ID";
 
-/// What a queue, or the scheduler before it, did not do.
+/// Why a message was not sent, or its visibility timeout not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// The message is larger than SQS takes.
+    /// The message exceeds SQS' limit.
     #[error("the message has {size} bytes and SQS takes {limit}")]
     TooLarge {
-        /// Its bytes.
+        /// The message's bytes.
         size: usize,
-        /// The most bytes.
+        /// The most bytes of a message.
         limit: usize,
     },
-    /// SQS or the scheduler refused or did not answer, after the SDK's own retries.
+    /// SQS or the scheduler refused the call or did not answer, after the SDK's own retries.
     #[error("the message was not taken")]
     Call(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -63,8 +64,8 @@ impl TaskQueue {
         }
     }
 
-    /// Sends a task, to be delivered after `delay` (SQS' longest is [`MAX_SQS_DELAY`]). Sending it twice
-    /// is harmless: the worker runs a task once.
+    /// Sends a task's message, with a delay of at most [`MAX_SQS_DELAY`]. A repeated call is harmless:
+    /// the worker runs a task once.
     pub async fn send(&self, task: &Task, delay: Duration) -> Result<(), QueueError> {
         let body = encode(task)?;
         let url = match task.options.priority {
@@ -73,7 +74,8 @@ impl TaskQueue {
         };
         let seconds = whole_seconds(delay, MAX_SQS_DELAY.as_secs());
         let send = self.client.send_message().queue_url(url);
-        // A caller's backlog keeps nobody else waiting: SQS delivers fairly between groups.
+        // SQS delivers fairly between message groups, so one caller's backlog does not delay other
+        // callers' tasks.
         let send = send.set_message_group_id(task.caller.as_deref().map(group));
         let send = send.set_delay_seconds((seconds > 0).then_some(seconds));
         let send = match trace(std::env::var(TRACE_VARIABLE).ok()) {
@@ -85,9 +87,9 @@ impl TaskQueue {
             .map_err(|error| QueueError::Call(Box::new(error)))
     }
 
-    /// Sets the visibility timeout of messages, each named by its queue's ARN and its receipt handle,
-    /// to this time from now. A message is skipped if it is deleted, or if its receipt handle is
-    /// outdated because another worker has received it.
+    /// Sets the visibility timeouts of messages: the ARN of the queue, the receipt handle and the new
+    /// timeout of each. A message is skipped if it is deleted, or if its receipt handle is outdated
+    /// because another worker has received the message.
     pub async fn change_visibility(
         &self,
         messages: Vec<(&str, &str, Duration)>,
@@ -122,22 +124,22 @@ impl TaskQueue {
         let changed = change.send().await;
         let changed = changed.map_err(|error| QueueError::Call(Box::new(error)))?;
         for failed in changed.failed() {
-            tracing::debug!(code = failed.code(), "a message's visibility stays");
+            tracing::debug!(code = failed.code(), "a visibility timeout is unchanged");
         }
         Ok(())
     }
 }
 
-/// The message group of a caller. SQS takes letters, digits and punctuation there, at most 128, and a
-/// caller's name may be any text; so it is an id made of the name.
+/// The message group of a caller: a UUID derived from the name. SQS accepts at most 128 letters, digits
+/// and punctuation marks as a group, but a caller's name may be any text.
 fn group(caller: &str) -> String {
     const CALLERS: Uuid = Uuid::from_u128(0x3f6c_1b52_7c0e_4c55_b6a1_6f0d_95e2_4b17);
     Uuid::new_v5(&CALLERS, caller.as_bytes()).to_string()
 }
 
-/// The X-Ray trace of the invocation that sends, as the message carries it: Lambda links the trace of
-/// the invocation that receives the message to it. SQS refuses a message with anything else in this
-/// place, so what does not look like a trace is left out.
+/// The attribute with the X-Ray trace of the sending invocation: Lambda links the trace of the receiving
+/// invocation to this trace. A header of another format is left out, because SQS would refuse the
+/// message.
 fn trace(header: Option<String>) -> Option<MessageSystemAttributeValue> {
     let is_trace =
         |header: &String| header.starts_with("Root=1-") && header.len() <= 256 && header.is_ascii();
@@ -147,7 +149,7 @@ fn trace(header: Option<String>) -> Option<MessageSystemAttributeValue> {
     value.build().ok()
 }
 
-/// Whether an ARN and a URL name the same queue: both end in its name.
+/// Whether an ARN and a URL name the same queue: both end with the queue's name.
 fn is_arn_of(arn: &str, url: &str) -> bool {
     let (name, end) = (arn.rsplit(':').next(), url.rsplit('/').next());
     name == end
@@ -168,7 +170,7 @@ pub(super) fn encode(task: &Task) -> Result<String, QueueError> {
     }
 }
 
-/// Rounded up, so that a message is not seen before its time.
+/// A time in whole seconds, rounded up so that a message is not delivered early, and at most `most`.
 fn whole_seconds(time: Duration, most: u64) -> i32 {
     let seconds = time.as_millis().div_ceil(1000).try_into().unwrap_or(most);
     i32::try_from(seconds.min(most)).unwrap_or(i32::MAX)
@@ -186,13 +188,15 @@ fn entry(
         .build()
 }
 
-/// The bytes of a reason that SQS takes beside a dead letter's body, or `None` if there are too few.
+/// The bytes that are available for a reason beside a dead letter's body; `None` if they are fewer than
+/// [`LEAST_REASON`].
 pub(super) fn room_for_reason(body: &str) -> Option<usize> {
     let room = MAX_MESSAGE.checked_sub(body.len() + REASON_NAMES)?;
     (room >= LEAST_REASON).then_some(room)
 }
 
-/// A text as the value of an attribute: SQS takes the characters of XML 1.0, and no empty value.
+/// A text as the value of an attribute, cut to `most` bytes: SQS accepts the characters of XML 1.0, and
+/// no empty value.
 fn as_attribute(text: &str, most: usize) -> String {
     let is_taken = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
     let mut taken = String::new();
@@ -262,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_is_what_sqs_takes() {
+    fn a_reason_fits_an_attribute_of_sqs() {
         assert_eq!(
             as_attribute("a\u{0}b\u{1b}\n\u{fffe}ä", 100),
             "a\u{fffd}b\u{fffd}\n\u{fffd}ä"
@@ -283,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_carries_its_sender_s_trace() {
+    fn a_message_carries_the_trace_of_its_sender() {
         let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
         let value = trace(Some(header.to_owned())).unwrap();
         assert_eq!(value.string_value(), Some(header));
@@ -299,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_is_known_by_its_arn() {
+    fn an_arn_and_a_url_of_one_queue_match() {
         let url = "https://sqs.eu-central-1.amazonaws.com/1/tasks-high";
         assert!(is_arn_of("arn:aws:sqs:eu-central-1:1:tasks-high", url));
         assert!(!is_arn_of("arn:aws:sqs:eu-central-1:1:tasks", url));

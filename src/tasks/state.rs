@@ -44,7 +44,7 @@ pub enum State {
     Failed,
     /// Stopped by its caller. Entered by cancel and stop; left by restart alone.
     Cancelled,
-    /// Not begun before its expiry. Entered by expire; left by restart alone.
+    /// Its expiry passed before the next attempt began. Entered by expire; left by restart alone.
     Expired,
 }
 
@@ -74,7 +74,7 @@ pub enum Event {
     RequestCancel,
     /// The worker of a cancelled task has stopped, or is dead.
     Stop,
-    /// The task's expiry has passed before an attempt began.
+    /// The task's expiry has passed before the next attempt began.
     Expire,
     /// The task's message can never be processed.
     Reject,

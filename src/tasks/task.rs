@@ -1,4 +1,4 @@
-//! A task as it travels: what was asked for, by whom, and how it is to be run.
+//! A task in its message: the job, the input, the caller and the options.
 
 use std::time::Duration;
 
@@ -10,82 +10,82 @@ use super::wire::VERSION;
 
 /// The longest name of a caller, in bytes.
 pub const MAX_CALLER: usize = 1024;
-/// The most retries that a submission may ask for.
+/// The most retries that a submission may set.
 pub const MAX_RETRIES: u32 = 100;
-/// The longest time limit of an attempt, in seconds: Lambda's own.
+/// The longest time limit of an attempt, in seconds: Lambda's longest time-out.
 pub const MAX_TIME_LIMIT: u64 = 900;
-/// How far ahead a task may be due, in seconds: a year.
+/// The longest time from now to a task's eta, in seconds: a year.
 pub const MAX_WAIT: u64 = 365 * 24 * 3600;
 
-/// One submission of a job: the whole of it, so that a worker needs nothing else to run it.
+/// One submission of a job. It is complete: a worker needs no other data to run the task.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Task {
-    /// The version of the message's form.
+    /// The version of the message's format.
     pub(super) v: u8,
-    /// The task.
+    /// The task's id.
     pub id: Uuid,
-    /// The name of its job.
+    /// The name of the task's job.
     pub job: String,
-    /// Which run this is, from 1: a task that ended may be run again under its id.
+    /// The number of the run, from 1. An ended task may run again under its id.
     #[serde(default = "first_run", skip_serializing_if = "is_first_run")]
     pub run: u32,
-    /// When it was accepted, in milliseconds since the Unix epoch.
+    /// When the task was accepted, in milliseconds since the Unix epoch.
     pub submitted_at: u64,
-    /// How it is to be run.
+    /// The task's options.
     #[serde(default, skip_serializing_if = "Options::are_default")]
     pub options: Options,
-    /// Who submitted it, where callers are known.
+    /// Who submitted the task; `None` without authentication.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<String>,
-    /// What a submission with an idempotency key asked for, as a hash. Of two submissions that use
-    /// one key for different things, only the first to be recorded is run.
+    /// A hash of the submission, if the submission has an idempotency key. Of two different submissions
+    /// with one key, only the task whose record is written first runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// The job's input as JSON text, where it travels with the task.
+    /// The job's input as JSON text; `None` if the input is stored in chunks.
     #[serde(
         default,
         deserialize_with = "present",
         skip_serializing_if = "Option::is_none"
     )]
     input: Option<Box<RawValue>>,
-    /// How many chunks of the input are stored beside the record; 0 where it travels.
+    /// The number of the input's chunks in the table; 0 if the input is not stored in chunks.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub input_chunks: u32,
 }
 
-/// How a task is to be run.
+/// The options of a task.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
-    /// Not before this time, in milliseconds since the Unix epoch.
+    /// The earliest start of the first attempt, in milliseconds since the Unix epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eta: Option<u64>,
-    /// Not after this time, in milliseconds since the Unix epoch.
+    /// The expiry: the latest start of an attempt, in milliseconds since the Unix epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<u64>,
     /// Attempts after the first, in place of the job's own number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<u32>,
-    /// The longest time of one attempt in seconds, in place of the job's own.
+    /// The longest time of one attempt in seconds, in place of the job's own time limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_limit: Option<u64>,
-    /// Which queue carries it.
+    /// The queue of the task.
     #[serde(default)]
     pub priority: Priority,
 }
 
-/// Which queue carries a task.
+/// The priority of a task: each priority has its own queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
     /// The queue of most tasks.
     #[default]
     Normal,
-    /// A queue with workers of its own, for what somebody waits for.
+    /// A queue with workers of its own, for tasks whose submitters wait.
     High,
 }
 
 impl Task {
-    /// A first run of a task whose input travels with it.
+    /// The first run of a task, with the input in the message.
     pub fn new(id: Uuid, job: &str, input: Box<RawValue>, submitted_at: u64) -> Task {
         Task {
             v: VERSION,
@@ -101,18 +101,18 @@ impl Task {
         }
     }
 
-    /// The same, to be run as these options say.
+    /// Sets the options.
     pub fn with_options(mut self, options: Options) -> Task {
         self.options = options;
         self
     }
 
-    /// The input, where it travels with the task.
+    /// The input; `None` if the input is stored in chunks.
     pub fn input(&self) -> Option<&RawValue> {
         self.input.as_deref()
     }
 
-    /// Leaves the input behind: it is stored in this many chunks.
+    /// Removes the input, which is stored in this many chunks.
     pub fn without_input(&mut self, chunks: u32) {
         self.input = None;
         self.input_chunks = chunks;
@@ -120,13 +120,13 @@ impl Task {
 }
 
 impl Options {
-    /// How long from `now` the task is to wait, if at all.
+    /// The time from `now` to the eta; `None` if the task is due.
     pub fn wait(&self, now: u64) -> Option<Duration> {
         let left = self.eta?.saturating_sub(now);
         (left > 0).then(|| Duration::from_millis(left))
     }
 
-    /// Whether the time in which it may begin is over.
+    /// Whether the expiry has passed.
     pub fn have_expired(&self, now: u64) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }
@@ -137,7 +137,7 @@ impl Options {
 }
 
 impl Priority {
-    /// Its name in requests and answers.
+    /// The priority's name in requests and answers.
     pub fn as_str(self) -> &'static str {
         match self {
             Priority::Normal => "normal",
@@ -145,7 +145,7 @@ impl Priority {
         }
     }
 
-    /// The priority of a name.
+    /// The priority with this name.
     pub fn from_name(name: &str) -> Option<Priority> {
         [Priority::Normal, Priority::High]
             .into_iter()
@@ -165,7 +165,7 @@ fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
-/// `null` is an input too; without this it would be read as none.
+/// Reads `null` as an input. By default, serde would read `null` as a missing input.
 fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>, D::Error> {
     Box::deserialize(from).map(Some)
 }
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_limits_that_count_from_themselves() {
+    fn a_task_is_due_at_its_eta_and_expired_at_its_expiry() {
         let options = Options {
             eta: Some(10),
             expires: Some(20),

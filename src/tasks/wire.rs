@@ -1,30 +1,30 @@
-//! The form of a task's message: JSON of the whole [`Task`], with a version.
+//! The format of a task's message: JSON of the whole [`Task`], with a version.
 //!
-//! A worker reads a message by its form. Another form gets a module beside this one, which makes a
-//! [`Task`] of a message; the rest of the engine knows no form.
+//! Only this module depends on the format. Another format gets a module of its own, which converts a
+//! message into a [`Task`].
 
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::task::{MAX_CALLER, MAX_RETRIES, MAX_TIME_LIMIT, MAX_WAIT, Task};
+use super::task::{MAX_CALLER, MAX_RETRIES, MAX_TIME_LIMIT, MAX_WAIT, Options, Task};
 
-/// The version of the form.
+/// The version of the format.
 pub(super) const VERSION: u8 = 1;
 
 /// The longest name of a job, and the longest fingerprint, in bytes.
 const MAX_NAME: usize = 255;
-/// More chunks than an input has.
+/// A bound above the number of chunks of any input.
 const MAX_CHUNKS: u32 = 1_000;
 /// The latest time of a message, in milliseconds since the Unix epoch: the end of the year 9999.
 const MAX_TIME: u64 = 253_402_300_799_999;
-/// How much later than a year ahead a task may be due, in seconds: clocks differ.
-const CLOCKS: u64 = 24 * 3600;
+/// The tolerance for clocks that differ, in seconds: a task may be due so much later than [`MAX_WAIT`].
+const CLOCK_TOLERANCE: u64 = 24 * 3600;
 
 /// Why a message is not a task.
 #[derive(Debug, thiserror::Error)]
 pub enum NotATask {
-    /// The message is not JSON of the right form. Only the place is told: the parser's own words may
-    /// quote the message, and reasons are logged.
+    /// The message is not JSON of the right format. The error names only the position: the parser's
+    /// text may quote the message, and reasons are logged.
     #[error("the message is not a task: see line {line}, column {column}")]
     Malformed {
         /// The line, from 1.
@@ -35,7 +35,7 @@ pub enum NotATask {
     /// The message comes from another version of this program.
     #[error("the message has version {0}, which this worker does not know")]
     Version(u8),
-    /// A field has a value that no submission gives it.
+    /// A field has a value beyond the bounds of a submission.
     #[error("the message is not a task: {0}")]
     OutOfBounds(&'static str),
 }
@@ -49,8 +49,8 @@ impl From<serde_json::Error> for NotATask {
     }
 }
 
-/// Reads a message's body at the time `now`, in milliseconds since the Unix epoch. Every field is bounded,
-/// so that a record and a dead letter can be made of any task.
+/// Reads a message's body at the time `now`, in milliseconds since the Unix epoch. Every field is
+/// bounded, so that every decoded task fits a record and a dead letter.
 ///
 /// # Errors
 /// For a body that is not a task, that is a task of another version, or that has a field out of bounds.
@@ -71,55 +71,53 @@ pub fn decode(body: &str, now: u64) -> Result<Task, NotATask> {
     }
 }
 
-/// What is wrong with a task that no submission makes.
+/// Why a task is out of the bounds of a submission; `None` for a task within the bounds.
 fn out_of_bounds(task: &Task, now: u64) -> Option<&'static str> {
     let is_long = |text: &Option<String>, most: usize| {
         let text = text.as_ref();
         text.is_some_and(|text| text.len() > most)
     };
-    let options = &task.options;
-    let latest = now.saturating_add((MAX_WAIT + CLOCKS) * 1000);
+    let has_input = task.input().is_some() || task.input_chunks > 0;
+    let is_caller_long = is_long(&task.caller, MAX_CALLER);
+    let is_fingerprint_long = is_long(&task.fingerprint, MAX_NAME);
+    let has_many_chunks = task.input_chunks > MAX_CHUNKS;
+    let is_time_wrong = task.submitted_at > MAX_TIME;
     let checks = [
         (task.job.len() > MAX_NAME, "the job's name is too long"),
-        (
-            is_long(&task.caller, MAX_CALLER),
-            "the caller's name is too long",
-        ),
-        (
-            is_long(&task.fingerprint, MAX_NAME),
-            "the fingerprint is too long",
-        ),
-        (
-            task.input().is_none() && task.input_chunks == 0,
-            "there is no input",
-        ),
-        (
-            task.input_chunks > MAX_CHUNKS,
-            "the input has too many chunks",
-        ),
+        (is_caller_long, "the caller's name is too long"),
+        (is_fingerprint_long, "the fingerprint is too long"),
+        (!has_input, "there is no input"),
+        (has_many_chunks, "the input has too many chunks"),
         (task.run == 0, "the run is 0"),
+        (is_time_wrong, "the time of submission is out of range"),
+    ];
+    let wrong = checks.into_iter().find(|(is_wrong, _)| *is_wrong);
+    wrong
+        .map(|(_, reason)| reason)
+        .or_else(|| options_out_of_bounds(&task.options, now))
+}
+
+/// As [`out_of_bounds`], for a task's options.
+fn options_out_of_bounds(options: &Options, now: u64) -> Option<&'static str> {
+    let latest = now.saturating_add((MAX_WAIT + CLOCK_TOLERANCE) * 1000);
+    let is_over = |value: Option<u64>, most: u64| value.is_some_and(|value| value > most);
+    let retries = options.max_retries.map(u64::from);
+    let is_limit_wrong =
+        options.time_limit == Some(0) || is_over(options.time_limit, MAX_TIME_LIMIT);
+    let checks = [
         (
-            task.submitted_at > MAX_TIME,
-            "the time of submission is out of range",
-        ),
-        (
-            options.eta.is_some_and(|eta| eta > latest),
+            is_over(options.eta, latest),
             "the eta is more than a year ahead",
         ),
         (
-            options.expires.is_some_and(|expires| expires > MAX_TIME),
+            is_over(options.expires, MAX_TIME),
             "the expiry is out of range",
         ),
         (
-            options.max_retries.is_some_and(|count| count > MAX_RETRIES),
+            is_over(retries, MAX_RETRIES.into()),
             "there are too many retries",
         ),
-        (
-            options
-                .time_limit
-                .is_some_and(|limit| limit == 0 || limit > MAX_TIME_LIMIT),
-            "the time limit is out of range",
-        ),
+        (is_limit_wrong, "the time limit is out of range"),
     ];
     let wrong = checks.into_iter().find(|(is_wrong, _)| *is_wrong);
     wrong.map(|(_, reason)| reason)
@@ -141,8 +139,8 @@ pub fn find_id(body: &str) -> Option<Uuid> {
 /// None in practice: every task can be written as JSON.
 pub fn encode(task: &Task) -> serde_json::Result<String> {
     let body = serde_json::to_string(task)?;
-    // SQS accepts the characters of XML 1.0. JSON escapes all others but these two, which occur
-    // only inside strings, where an escape means the same.
+    // SQS accepts the characters of XML 1.0. JSON already escapes all other characters but these two.
+    // The two occur only inside strings, where an escape has the same meaning.
     Ok(match body.contains(['\u{fffe}', '\u{ffff}']) {
         true => body
             .replace('\u{fffe}', "\\ufffe")
@@ -195,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_task_carries_nothing_that_it_does_not_need() {
+    fn a_message_omits_default_values() {
         let body = encode(&task("1")).unwrap();
         let id = Uuid::nil();
         let expected =
@@ -213,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_task_is_told_apart() {
+    fn malformed_messages_and_other_versions_have_different_errors() {
         for body in ["", "{}", "[]", r#"{"v":1,"id":"x"}"#] {
             assert!(
                 matches!(decode(body), Err(NotATask::Malformed { .. })),

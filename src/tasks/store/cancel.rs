@@ -60,7 +60,8 @@ impl TaskStore {
         Ok(when_visible_to(request, viewer).send().await?.is_ok())
     }
 
-    /// Ends a task that was not begun before its expiry. `false` if the task runs or has ended.
+    /// Ends a task whose expiry has passed before the next attempt began. `false` if the task runs or
+    /// has ended.
     pub async fn expire(&self, task: &Task) -> Result<bool, StoreError> {
         let expire = self
             .event(task.id, Event::Expire)

@@ -1,4 +1,4 @@
-//! What does not fit in a record: large inputs and results, and what jobs save on their way.
+//! Rows beside the record: chunks of large inputs and results, and checkpoints of jobs.
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -21,79 +21,84 @@ use crate::dynamodb::{StoreError, call_error, condition_held};
 use crate::tasks::state::Event;
 use crate::tasks::task::Task;
 
-/// The largest input in bytes of JSON. A function is given 6 MB, of which its body is a part.
+/// The largest input in bytes of JSON. A function's event has at most 6 MB, and the body is a part of
+/// the event.
 pub const MAX_INPUT: usize = 5 * 1024 * 1024;
-/// The largest result in bytes of JSON. A function's answer has 6 MB, in which each quote of the
-/// JSON takes two bytes; a result that is stored is one that can be answered in most cases.
+/// The largest result in bytes of JSON. A function's answer has at most 6 MB, and each quote of the
+/// JSON takes two bytes there; so most stored results fit an answer.
 pub const MAX_RESULT: usize = 5 * 1024 * 1024;
 
-/// The largest input that is kept in the record itself: each write to a record costs by the whole
-/// record's size, one unit for each KB.
-const KEPT_INPUT: usize = 512;
-/// The largest result that is kept in the record itself. It is written once, with the last write.
-const KEPT_RESULT: usize = 16 * 1024;
+/// The largest input in the record itself: each write to a record costs one unit for each KB of the
+/// whole record.
+const MAX_RECORD_INPUT: usize = 512;
+/// The largest result in the record itself. Only the last write of a record includes the result.
+const MAX_RECORD_RESULT: usize = 16 * 1024;
 /// Bytes of one chunk. DynamoDB takes 400 KB for a row with its names.
 const CHUNK: usize = 390 * 1024;
-/// How long the chunks of an input outlast the time at which it may begin, beside the retention:
-/// as long as SQS keeps a message.
+/// How long an input's chunks are kept after the task's eta, in addition to the retention: as long as
+/// SQS keeps a message.
 const LONGEST_WAIT: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// Parts of a task: its input's chunks, those of its results (so many for each lease), and what its
-/// job has saved.
+/// The first parts of the input's chunks, of the results' chunks (`PARTS_OF_RESULT` for each lease), and
+/// of the checkpoints.
 const INPUT_PARTS: u32 = 1;
 const RESULT_PARTS: u32 = 1_000;
 const PARTS_OF_RESULT: u32 = 32;
 const SAVED_PARTS: u32 = 1_000_000_000;
-/// How many leases have places of their own for a result.
+/// The number of places for results. A lease's token chooses the place of its result.
 const RESULT_PLACES: u32 = 1 << 24;
 
 /// The namespace of the ids of dead letters' bodies (a random UUID).
 const BODIES: Uuid = Uuid::from_u128(0x52c1_07e6_9b1d_4a8e_8f35_d1c7_1f0a_6be4);
 
 const DATA: &str = "data";
-/// Whose a chunk is: of an input, the submission's fingerprint; of what a job saved, when its task
-/// was accepted. An id that is made of an idempotency key may be used for another task once the
-/// record of the first has expired.
+/// The owner of a row: for an input's chunk the submission's fingerprint, for a checkpoint the time of
+/// the task's submission. An id that is derived from an idempotency key may belong to another task
+/// after the first record has expired.
 const OWNER: &str = "owner";
 
-/// What a job saved, by its number.
+/// The checkpoints of a task: number and JSON text of each.
 pub type Saved = Vec<(u32, String)>;
 
-/// What became of a submission's input.
+/// The outcome of storing a submission's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoredInput {
-    /// It is stored in so many chunks; none where the record and the message hold it.
+    /// The input is stored in so many chunks; 0 if the record and the message hold the input.
     Chunks(u32),
-    /// Under this id the input of a submission is stored that asked for something else.
+    /// The chunks under this id belong to another submission with the same idempotency key.
     Different,
 }
 
 impl TaskStore {
-    /// Stores an input that is too large for the record, and says in how many chunks. Done before
-    /// the task is sent: a crash leaves chunks of no task, which vanish by their time.
+    /// Stores an input that is too large for the record, in chunks. Call this before the message is
+    /// sent: a crash then leaves chunks without a task, which expire.
     ///
-    /// Of two submissions that use one idempotency key for different inputs, the first to write
-    /// its first chunk has the place, and the other is told so before it sends anything.
+    /// If two submissions use one idempotency key for different inputs, the first submission to write
+    /// its first chunk owns the chunks; the other submission is refused before it sends its message.
     pub async fn put_input(&self, task: &Task) -> Result<StoredInput, StoreError> {
-        let Some(input) = task.input().filter(|input| input.get().len() > KEPT_INPUT) else {
+        let Some(input) = task
+            .input()
+            .filter(|input| input.get().len() > MAX_RECORD_INPUT)
+        else {
             return Ok(StoredInput::Chunks(task.input_chunks));
         };
-        let begins = task.options.eta.unwrap_or(task.submitted_at) / 1000;
-        self.put_input_until(task, input.get(), begins).await
+        let start = task.options.eta.unwrap_or(task.submitted_at) / 1000;
+        self.put_input_for(task, input.get(), start).await
     }
 
-    /// Stores an input until long after the time `begins`, in seconds since the Unix epoch.
-    async fn put_input_until(
+    /// Stores an input. `start` is the task's earliest start in seconds since the Unix epoch; the
+    /// chunks expire [`LONGEST_WAIT`] and the retention later.
+    async fn put_input_for(
         &self,
         task: &Task,
         input: &str,
-        begins: u64,
+        start: u64,
     ) -> Result<StoredInput, StoreError> {
         let chunks = Chunks {
             id: task.id,
             first: INPUT_PARTS,
             owner: task.fingerprint.as_deref(),
-            expires: begins + LONGEST_WAIT.as_secs() + self.retention.as_secs(),
+            expires: start + LONGEST_WAIT.as_secs() + self.retention.as_secs(),
         };
         let stored = self.put_chunks(chunks, input).await?;
         Ok(stored.map_or(StoredInput::Different, StoredInput::Chunks))
@@ -114,7 +119,7 @@ impl TaskStore {
         Ok((id, parts.unwrap_or_default()))
     }
 
-    /// The input of a task that does not carry it; `None` where it is there no more.
+    /// The input from its chunks; `None` if a chunk is missing.
     pub async fn stored_input(&self, task: &Task) -> Result<Option<Box<RawValue>>, StoreError> {
         let chunks = self.chunks(task.id, INPUT_PARTS, task.input_chunks, MAX_INPUT);
         match chunks.await? {
@@ -123,21 +128,21 @@ impl TaskStore {
         }
     }
 
-    /// Keeps a stored input for another run.
+    /// Extends the expiry of a stored input, for another run.
     pub async fn keep_input(&self, task: &Task) -> Result<(), StoreError> {
         if task.input_chunks == 0 {
             return Ok(());
         }
         match self.stored_input(task).await? {
             Some(input) => {
-                let put = self.put_input_until(task, input.get(), now_ms() / 1000);
+                let put = self.put_input_for(task, input.get(), now_ms() / 1000);
                 put.await.map(drop)
             }
             None => Ok(()),
         }
     }
 
-    /// Stores a result, and says where its chunks begin and how many there are.
+    /// Stores a result in chunks. Returns the part of the first chunk, and the number of chunks.
     pub(super) async fn put_result(
         &self,
         held: &Lease,
@@ -168,15 +173,15 @@ impl TaskStore {
         json(chunks.await?.ok_or_else(gone)?)
     }
 
-    /// Saves a piece of what a job has done, on the condition that the attempt still has its lease.
-    pub async fn save(&self, held: &Lease, piece: u32, json: &str) -> Result<Fenced, StoreError> {
+    /// Saves a checkpoint, on the condition that the attempt still holds its lease.
+    pub async fn save(&self, held: &Lease, number: u32, json: &str) -> Result<Fenced, StoreError> {
         let expires = now_ms() / 1000 + LONGEST_WAIT.as_secs() + self.retention.as_secs();
-        let part = SAVED_PARTS.saturating_add(piece);
+        let part = SAVED_PARTS.saturating_add(number);
         let data = compress(json)?;
         if data.len() > CHUNK {
             return Err(StoreError::TooLarge);
         }
-        let holds = ConditionCheck::builder()
+        let holds_lease = ConditionCheck::builder()
             .table_name(&self.table)
             .set_key(Some(key(held.id, RECORD)))
             .condition_expression("#state = :running AND #token = :token")
@@ -187,13 +192,15 @@ impl TaskStore {
         let mut row = chunk_row(held.id, part, &data, expires);
         row.insert(OWNER.to_owned(), text(held.created_at.to_string()));
         let put = Put::builder().table_name(&self.table).set_item(Some(row));
-        let broken = |error| StoreError::Call(Box::new(error));
-        let (holds, put) = (holds.build().map_err(broken)?, put.build().map_err(broken)?);
-        let write = self
-            .client
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().condition_check(holds).build())
-            .transact_items(TransactWriteItem::builder().put(put).build());
+        let invalid = |error| StoreError::Call(Box::new(error));
+        let check = TransactWriteItem::builder()
+            .condition_check(holds_lease.build().map_err(invalid)?)
+            .build();
+        let put = TransactWriteItem::builder()
+            .put(put.build().map_err(invalid)?)
+            .build();
+        let write = self.client.transact_write_items();
+        let write = write.transact_items(check).transact_items(put);
         match write.send().await {
             Ok(_) => Ok(Fenced::Written),
             Err(error) if is_refused(&error) => Ok(Fenced::Lost),
@@ -201,7 +208,7 @@ impl TaskStore {
         }
     }
 
-    /// What earlier attempts of a task saved.
+    /// The checkpoints of a task's earlier attempts.
     pub async fn saved(&self, held: &Lease) -> Result<Saved, StoreError> {
         let query = self
             .client
@@ -228,7 +235,7 @@ impl TaskStore {
         Ok(saved)
     }
 
-    /// Writes chunks, and says how many; `None` where the first place is another owner's.
+    /// Writes chunks, and returns their number; `None` if another owner has written the chunks.
     async fn put_chunks(&self, chunks: Chunks<'_>, text: &str) -> Result<Option<u32>, StoreError> {
         let compressed = compress(text)?;
         let mut part = chunks.first;
@@ -291,37 +298,36 @@ impl TaskStore {
     }
 }
 
-/// Where chunks are stored, whose they are, and until when.
+/// The place, the owner and the expiry of chunks.
 struct Chunks<'a> {
     id: Uuid,
     first: u32,
-    /// Nobody else's chunks are overwritten; `None` for places that are nobody else's anyway.
+    /// Other owners' chunks are not overwritten. `None` for a place that only one owner uses.
     owner: Option<&'a str>,
     /// In seconds since the Unix epoch.
     expires: u64,
 }
 
-/// The input that is kept in the record, if it is.
-pub(super) fn kept_input(task: &Task) -> Option<&str> {
+/// The input, if the record itself holds the input.
+pub(super) fn record_input(task: &Task) -> Option<&str> {
     let input = task.input()?.get();
-    (task.input_chunks == 0 && input.len() <= KEPT_INPUT).then_some(input)
+    (task.input_chunks == 0 && input.len() <= MAX_RECORD_INPUT).then_some(input)
 }
 
-/// Whether a result is kept in the record.
+/// Whether the record itself can hold a result.
 pub(super) fn fits_record(result: &str) -> bool {
-    result.len() <= KEPT_RESULT
+    result.len() <= MAX_RECORD_RESULT
 }
 
-/// A text of ours that is JSON.
+/// A JSON text that this program has written.
 pub(super) fn json(text: String) -> Result<Box<RawValue>, StoreError> {
     RawValue::from_string(text).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
-/// Where the chunks of an attempt's result begin: each lease has a place of its own, so that one
-/// that was taken for dead cannot mix its result into its successor's, not even into that of
-/// another run.
+/// The part of the first chunk of an attempt's result. Each lease has a place of its own, so an attempt
+/// that was taken for dead cannot mix its result into the result of another attempt or run.
 fn result_parts(held: &Lease) -> u32 {
-    // The last bits of a version 4 UUID are random ones.
+    // The last bits of a version 4 UUID are random.
     let token = Uuid::parse_str(&held.token).unwrap_or_default();
     let place = token.as_u128() as u32 % RESULT_PLACES;
     RESULT_PARTS + place * PARTS_OF_RESULT

@@ -106,7 +106,7 @@ impl TaskStore {
             Obstacle::Outcome(outcome) => return Ok(Some(outcome)),
             Obstacle::EarlierRun => drop(self.restart_at(task, now).await?),
             Obstacle::Orphan => drop(self.stop_orphan(task.id, now).await?),
-            Obstacle::Expired => self.forget(task.id, row).await?,
+            Obstacle::Expired => self.delete_expired(task.id, row).await?,
         }
         Ok(None)
     }

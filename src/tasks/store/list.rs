@@ -1,14 +1,14 @@
 //! Lists of tasks, newest first, by three indexes that cost a task one write, or two for a task with a
 //! caller.
 //!
-//! The index `by_time` holds every task, spread over partitions; its attributes are written once
-//! and never change, so a task's way through its states costs it nothing more. The index `by_state`
-//! holds only tasks whose state is rare and looked for (failed, cancelled, expired, retrying,
-//! scheduled); one that completes at its first attempt is never in it. Tasks that are pending,
-//! running or completed are found by time, among a bounded number of the newest.
+//! The index `by_time` holds every task, spread over partitions. Its attributes are written once and
+//! never change, so later states of a task cost this index no write. The index `by_state` holds only
+//! tasks in a rare state that operators look for (failed, cancelled, expired, retrying, scheduled); a
+//! task that completes at its first attempt is never in this index. Pending, running and completed
+//! tasks are found by time, among a bounded number of the newest tasks.
 //!
-//! The index `by_caller` holds the tasks that have a caller. A viewer who sees only own tasks is
-//! answered from this index alone: neither the answer nor its cursor depends on other callers' tasks.
+//! The index `by_caller` holds the tasks that have a caller. A viewer who sees only own tasks gets
+//! lists from this index alone: neither a list nor its cursor depends on other callers' tasks.
 
 use std::collections::HashMap;
 
@@ -27,12 +27,13 @@ use crate::tasks::record::TaskRecord;
 use crate::tasks::state::State;
 use crate::tasks::viewer::Viewer;
 
-/// Partitions of each index. One takes 1,000 writes a second (AWS' "Service, account, and table
-/// quotas"), so this many take 8,000 tasks a second.
+/// Partitions of each index. One partition takes 1,000 writes a second (AWS' "Service, account, and
+/// table quotas"); eight partitions take 8,000 tasks a second.
 const SHARDS: u8 = 8;
-/// The most index entries of one partition that one round looks at.
+/// The most entries that one round reads from one partition of an index.
 const ROUND: i32 = 100;
-/// The most rounds of one call. A list that finds too few tasks in them ends early, with a cursor.
+/// The most rounds of one call. A call that finds too few tasks in these rounds ends early, with a
+/// cursor.
 const ROUNDS: usize = 5;
 /// DynamoDB's most keys of one batch read.
 const BATCH: usize = 100;
@@ -41,12 +42,12 @@ const BY_TIME: &str = "by_time";
 const BY_STATE: &str = "by_state";
 const BY_CALLER: &str = "by_caller";
 
-/// Where a task stands in a list: its time, and its id among those of the same time.
+/// A task's position in a list: its time, and its id among tasks of the same time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TaskPosition(pub String);
 
 impl TaskPosition {
-    /// The position of this text, or `None` unless the text has the form of a list's key.
+    /// Parses a position; `None` if the text does not have the format of a list's key.
     pub fn parse(text: &str) -> Option<TaskPosition> {
         let (time, id) = text.split_once('-')?;
         let is_time = time.len() == 13 && time.bytes().all(|byte| byte.is_ascii_digit());
@@ -55,37 +56,37 @@ impl TaskPosition {
     }
 }
 
-/// Which tasks are asked for.
+/// The filters and the page of a list.
 #[derive(Debug, Clone, Default)]
 pub struct ListQuery<'a> {
-    /// Those in this state.
+    /// Only tasks in this state.
     pub state: Option<State>,
-    /// Those of this job.
+    /// Only tasks of this job.
     pub job: Option<&'a str>,
-    /// How many at most.
+    /// The most tasks in the page.
     pub limit: usize,
-    /// Those behind this position.
+    /// The position of the last task of the previous page.
     pub after: Option<TaskPosition>,
 }
 
-/// Whether an index has entries that a query passes over.
+/// Whether the query skips entries of its index.
 fn is_filtered(viewer: &Viewer, query: &ListQuery<'_>) -> bool {
     let by_state = query.state.is_some_and(|state| !has_list(state));
     let is_own = viewer.only().is_some();
     query.job.is_some() || by_state || (is_own && query.state.is_some())
 }
 
-/// What one look at all partitions found.
+/// The entries of one round over all partitions.
 struct Round {
     /// The tasks, newest first.
     ids: Vec<(TaskPosition, Uuid)>,
-    /// How far it looked; `None` for to the end.
-    looked_to: Option<TaskPosition>,
+    /// The position up to which all partitions were read; `None` if they were read to their end.
+    read_to: Option<TaskPosition>,
 }
 
 impl TaskStore {
-    /// Tasks, newest first, and the position from which to go on if there may be more. The indexes
-    /// follow the records within moments; what a task is said to be is its record's word.
+    /// Tasks, newest first, and the position of the next page if there may be more tasks. The indexes
+    /// are eventually consistent; the filters are checked against the records.
     pub async fn list(
         &self,
         viewer: &Viewer,
@@ -98,7 +99,7 @@ impl TaskStore {
             let round = self.round(viewer, query, after.as_ref()).await?;
             let mut rest = &round.ids[..];
             while !rest.is_empty() {
-                // Without a filter no more records are read than are wanted: each costs read units.
+                // Without a filter, read only as many records as the page needs: each costs read units.
                 let wanted = match filtered {
                     true => BATCH,
                     false => (query.limit - found.len()).min(BATCH),
@@ -117,7 +118,7 @@ impl TaskStore {
                     }
                 }
             }
-            after = round.looked_to;
+            after = round.read_to;
             if after.is_none() {
                 break;
             }
@@ -132,71 +133,56 @@ impl TaskStore {
         query: &ListQuery<'_>,
         after: Option<&TaskPosition>,
     ) -> Result<Round, StoreError> {
-        let shards = (0..SHARDS).map(|shard| self.look(viewer, query, shard, after));
-        // Each is polled when it is woken itself; a join would poll all of them each time.
+        let shards = (0..SHARDS).map(|shard| self.entries(viewer, query, shard, after));
+        // This polls only the query that was woken; a join would poll all queries each time.
         let shards: FuturesUnordered<_> = shards.collect();
         let mut ids = Vec::new();
-        let mut looked_to: Option<TaskPosition> = None;
+        let mut read_to: Option<TaskPosition> = None;
         for (entries, end) in shards.try_collect::<Vec<_>>().await? {
             ids.extend(entries);
-            looked_to = looked_to.max(end);
+            read_to = read_to.max(end);
         }
-        // What lies behind the end of one partition's look may be behind entries not seen yet.
-        if let Some(end) = &looked_to {
+        // Beyond the end of one partition's entries, unread entries of that partition may come first.
+        if let Some(end) = &read_to {
             ids.retain(|(position, _)| position >= end);
         }
         ids.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(Round { ids, looked_to })
+        Ok(Round { ids, read_to })
     }
 
-    /// The next entries of one partition, and how far that was if there are more.
-    async fn look(
+    /// The next entries of one partition, and the position of the last entry if there are more.
+    async fn entries(
         &self,
         viewer: &Viewer,
         query: &ListQuery<'_>,
         shard: u8,
         after: Option<&TaskPosition>,
     ) -> Result<(Vec<(TaskPosition, Uuid)>, Option<TaskPosition>), StoreError> {
-        let (index, attribute, partition) = match (viewer.only(), query.state) {
-            (Some(caller), _) => (BY_CALLER, CALLER_SHARD, text(caller_shard(caller, shard))),
-            (None, Some(state)) if has_list(state) => {
-                (BY_STATE, STATE_SHARD, text(format!("{state}#{shard}")))
-            }
-            (None, _) => (BY_TIME, LIST_SHARD, number(shard)),
-        };
-        // Without a filter no more than the limit can be needed.
-        let limit = i32::try_from(query.limit).unwrap_or(ROUND).clamp(1, ROUND);
-        let mut look = self
+        let (index, attribute, partition) = partition(viewer, query, shard);
+        let mut request = self
             .client
             .query()
             .table_name(&self.table)
             .index_name(index)
             .scan_index_forward(false)
-            .limit(if is_filtered(viewer, query) {
-                ROUND
-            } else {
-                limit
-            })
+            .limit(entry_limit(viewer, query))
             .expression_attribute_names("#shard", attribute)
             .expression_attribute_values(":shard", partition);
         let mut condition = "#shard = :shard".to_owned();
         if let Some(TaskPosition(after)) = after {
             condition.push_str(" AND #key < :after");
-            look = look
+            request = request
                 .expression_attribute_names("#key", LIST_KEY)
                 .expression_attribute_values(":after", text(after));
         }
         if let Some(job) = query.job {
-            look = look
+            request = request
                 .filter_expression("#job = :job")
                 .expression_attribute_names("#job", JOB)
                 .expression_attribute_values(":job", text(job));
         }
-        let page = look
-            .key_condition_expression(condition)
-            .send()
-            .await
-            .map_err(call_error)?;
+        let request = request.key_condition_expression(condition);
+        let page = request.send().await.map_err(call_error)?;
         let end = page.last_evaluated_key().map(position).transpose()?;
         let entries: Result<Vec<_>, _> = page.items().iter().map(entry).collect();
         Ok((entries?, end))
@@ -220,22 +206,46 @@ impl TaskStore {
     }
 }
 
-/// The partition of a task in the list of all. An id's first byte is random or a hash's.
+/// The index of a query, the name of the index's partition key, and the key of the partition `shard`.
+fn partition(
+    viewer: &Viewer,
+    query: &ListQuery<'_>,
+    shard: u8,
+) -> (&'static str, &'static str, AttributeValue) {
+    match (viewer.only(), query.state) {
+        (Some(caller), _) => (BY_CALLER, CALLER_SHARD, text(caller_shard(caller, shard))),
+        (None, Some(state)) if has_list(state) => {
+            (BY_STATE, STATE_SHARD, text(format!("{state}#{shard}")))
+        }
+        (None, _) => (BY_TIME, LIST_SHARD, number(shard)),
+    }
+}
+
+/// The most entries to read from one partition: without a filter, the page's limit is enough.
+fn entry_limit(viewer: &Viewer, query: &ListQuery<'_>) -> i32 {
+    match is_filtered(viewer, query) {
+        true => ROUND,
+        false => i32::try_from(query.limit).unwrap_or(ROUND).clamp(1, ROUND),
+    }
+}
+
+/// The partition of a task in the index of all tasks. The first byte of an id is random, or a byte of a
+/// hash.
 pub(super) fn shard(id: Uuid) -> u8 {
     id.as_bytes()[0] % SHARDS
 }
 
-/// A partition of a caller's tasks in the list by caller.
+/// A partition of a caller's tasks in the index by caller.
 pub(super) fn caller_shard(caller: &str, shard: u8) -> String {
     format!("{shard}#{caller}")
 }
 
-/// A task's place in the lists.
+/// A task's key in the lists.
 pub(super) fn list_key(id: Uuid, created_at: u64) -> AttributeValue {
     text(format!("{created_at:013}-{id}"))
 }
 
-/// The partition of a task in the list of a state, where that has one.
+/// The partition of a task in the index by state; `None` if the index leaves the state out.
 pub(super) fn state_shard(id: Uuid, state: State) -> Option<String> {
     has_list(state).then(|| format!("{state}#{}", shard(id)))
 }

@@ -1,7 +1,8 @@
-//! The table of tasks: one record each, written only along the edges of [`crate::tasks::state`].
+//! The table of tasks. Each task has one record, and every write to a record is an event of
+//! [`crate::tasks::state`].
 //!
-//! A task's partition holds its record (part 0) and what does not fit in it: chunks of a large
-//! input or result, and what a job has saved on its way.
+//! A task's partition holds its record (part 0), the chunks of a large input or result, and the
+//! checkpoints of its job.
 
 mod attempt;
 mod cancel;
@@ -42,12 +43,12 @@ mod names {
     pub const RUN: &str = "run";
     pub const STATE: &str = "state";
     pub const ATTEMPTS: &str = "attempts";
-    /// Attempts that ended with their invocation and had saved something.
+    /// The number of attempts that saved checkpoints and ended with their invocation.
     pub const CONTINUATIONS: &str = "continuations";
     pub const HISTORY: &str = "history";
     pub const CREATED_AT: &str = "created_at";
     pub const ETA: &str = "eta";
-    /// After this time the task may not begin. `expires_at` is the record's own end.
+    /// The expiry: after this time a waiting task begins no attempt. `expires_at` is the record's end.
     pub const EXPIRES: &str = "expires";
     pub const MAX_RETRIES: &str = "max_retries";
     pub const TIME_LIMIT: &str = "time_limit";
@@ -74,9 +75,9 @@ mod names {
     pub const LIST_SHARD: &str = "list_shard";
     /// The partition of the list of one caller's tasks.
     pub const CALLER_SHARD: &str = "caller_shard";
-    /// The place in the lists.
+    /// The key in the lists.
     pub const LIST_KEY: &str = "list_key";
-    /// The partition of the list of one state's tasks; only for states that are rare or asked for.
+    /// The partition of the list of one state's tasks; only for rare states.
     pub const STATE_SHARD: &str = "state_shard";
 }
 
@@ -85,7 +86,7 @@ const PART: &str = "part";
 /// The part of a task that is its record.
 const RECORD: u32 = 0;
 
-/// Characters of an error's message that are kept in the record, and in an attempt's history.
+/// The most characters of an error's message in the record, and in an attempt's history.
 const MAX_ERROR: usize = 4_000;
 const MAX_PAST_ERROR: usize = 300;
 
@@ -108,7 +109,7 @@ impl TaskStore {
     }
 }
 
-/// What a record says of its task from the start, whoever writes it first.
+/// The attributes that describe the task. The first writer of the record sets them.
 fn description(task: &Task) -> Vec<(&'static str, AttributeValue)> {
     use names::*;
     let options = &task.options;
@@ -126,7 +127,7 @@ fn description(task: &Task) -> Vec<(&'static str, AttributeValue)> {
             }),
         ),
         (FINGERPRINT, task.fingerprint.as_ref().map(text)),
-        (INPUT, chunks::kept_input(task).map(text)),
+        (INPUT, chunks::record_input(task).map(text)),
         (
             INPUT_CHUNKS,
             (task.input_chunks > 0).then(|| number(task.input_chunks)),

@@ -10,10 +10,9 @@ use crate::tasks::record::TaskRecord;
 use crate::tasks::viewer::Viewer;
 
 impl TaskStore {
-    /// A task's record, or `None` if no record exists, its time has passed, or `viewer` may not see
-    /// the task. The read is one consistent `GetItem` in each of these cases, so that the time of an
-    /// answer tells nothing about tasks that the viewer may not see, and an id is known as soon as a
-    /// submission is answered.
+    /// A task's record, or `None` if no record exists, the record has expired, or `viewer` may not see
+    /// the task. Each case costs one consistent `GetItem`: the time of an answer reveals nothing about
+    /// other callers' tasks, and a task is found as soon as its submission is answered.
     pub async fn find(&self, viewer: &Viewer, id: Uuid) -> Result<Option<Found>, StoreError> {
         match self.row(viewer, id).await? {
             Some(row) => row.into_found(id).map(Some),
@@ -21,7 +20,7 @@ impl TaskStore {
         }
     }
 
-    /// As [`TaskStore::find`], as a row.
+    /// As [`TaskStore::find`], but returns the row.
     pub(super) async fn row(
         &self,
         viewer: &Viewer,
@@ -35,12 +34,12 @@ impl TaskStore {
             .set_key(Some(key(id, RECORD)));
         let row = get.send().await.map_err(call_error)?.item;
         let row = row.map(RecordRow::read).transpose()?;
-        let is_seen =
+        let is_visible =
             |row: &RecordRow| !row.is_expired(now_ms()) && viewer.may_see(row.caller.as_deref());
-        Ok(row.filter(is_seen))
+        Ok(row.filter(is_visible))
     }
 
-    /// A record with its result, also if the result is stored in chunks.
+    /// The record with its result. A result in chunks is read from the table.
     ///
     /// # Errors
     /// When a chunk cannot be read.

@@ -14,7 +14,7 @@ use crate::tasks::task::Task;
 /// The outcome of writing the record of an accepted task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Submitted {
-    /// The record exists: written now, by an earlier try of this call, or by a fast worker.
+    /// The record exists: written now, by an earlier try of this call, or by a worker.
     Recorded,
     /// The id belongs to a submission with another fingerprint.
     Different,
@@ -28,7 +28,7 @@ impl TaskStore {
                 return Ok(Submitted::Recorded);
             };
             if state(&row)?.is_final() && row::is_expired(&row, now_ms())? {
-                self.forget(task.id, &row).await?;
+                self.delete_expired(task.id, &row).await?;
             } else if row::find_text(&row, FINGERPRINT) == task.fingerprint {
                 return Ok(Submitted::Recorded);
             } else {
@@ -70,8 +70,8 @@ impl TaskStore {
         }
     }
 
-    /// Deletes a row whose time has passed, so that its id may be used anew.
-    pub(super) async fn forget(&self, id: Uuid, row: &Row) -> Result<(), StoreError> {
+    /// Deletes an expired row, so that its id may be used again.
+    pub(super) async fn delete_expired(&self, id: Uuid, row: &Row) -> Result<(), StoreError> {
         let seconds: u64 = row::get_number(row, EXPIRES_AT)?;
         let delete = self
             .client

@@ -57,19 +57,14 @@ impl Worker {
         if let Some(error) = attempts_exhausted(lease, policy) {
             return Outcome::Finished(Err(error));
         }
-        let limit = task.options.time_limit.map(Duration::from_secs);
-        let limit = limit.or_else(|| job.time_limit()).unwrap_or(NO_LIMIT);
+        let limit = time_limit(task, job.as_ref());
         let (input, saved) = match self.input_and_checkpoints(task, lease).await {
             Ok((Some(input), saved)) => (input, saved),
-            Ok((None, _)) => {
-                let error = JobError::permanent("InputLost", "the stored input is gone");
-                return Outcome::Finished(Err(error));
-            }
+            Ok((None, _)) => return input_lost("the stored input is gone"),
             // Another attempt would read the same rows.
             Err(StoreError::Corrupt(reason)) => {
                 tracing::error!(task_id = %task.id, reason, "a task's stored input is unreadable");
-                let error = JobError::permanent("InputLost", "the stored input is unreadable");
-                return Outcome::Finished(Err(error));
+                return input_lost("the stored input is unreadable");
             }
             Err(error) => return Outcome::StoreFailed(error),
         };
@@ -221,6 +216,16 @@ fn attempts_exhausted(lease: &Lease, policy: RetryPolicy) -> Option<JobError> {
             format!("{allowed} attempts were begun and the last did not end: its worker died");
         JobError::permanent("WorkerLost", message)
     })
+}
+
+/// The time limit of the submission or of the job.
+fn time_limit(task: &Task, job: &dyn AnyJob) -> Duration {
+    let limit = task.options.time_limit.map(Duration::from_secs);
+    limit.or_else(|| job.time_limit()).unwrap_or(NO_LIMIT)
+}
+
+fn input_lost(message: &str) -> Outcome {
+    Outcome::Finished(Err(JobError::permanent("InputLost", message)))
 }
 
 fn time_limit_exceeded(limit: Duration) -> JobError {

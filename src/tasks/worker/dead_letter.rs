@@ -1,5 +1,5 @@
-//! Messages that cannot be processed: the task fails with the reason, the message goes to the
-//! dead-letter queue with the reason, and only then is it acknowledged. Each step may be repeated.
+//! Messages that cannot be processed. The task fails with the reason, the message goes to the
+//! dead-letter queue with the reason, and then the message is acknowledged. Each step may be repeated.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -26,10 +26,10 @@ use crate::tasks::wire;
 pub(super) enum Owner<'a> {
     /// A readable task. Its record keeps the input, so that the task can run again.
     Task(&'a Task),
-    /// A task of which only the id is readable.
+    /// A task whose message has only a readable id.
     Id(Uuid),
-    /// No task.
-    Nobody,
+    /// No task: the message has no readable id.
+    Unknown,
 }
 
 /// The outcome of dead-lettering a message.
@@ -40,11 +40,11 @@ pub(super) enum DeadLettered {
     Done,
     /// A worker holds the task: the message must be delivered again after this time.
     Held(Duration),
-    /// The table or the queue does not answer.
+    /// The table or the queue did not answer.
     Failed,
 }
 
-/// Fails the owner of a message with `error`, and sends the message to the dead-letter queue with the
+/// Fails the task of a message with `error`, and sends the message to the dead-letter queue with the
 /// error's text as the reason.
 pub(super) async fn dead_letter(
     tasks: &TaskStore,
@@ -60,7 +60,7 @@ pub(super) async fn dead_letter(
         "a message is dead-lettered"
     );
     match reject(tasks, owner, error).await {
-        // Not the job's name of the message: the name may be any text.
+        // The dimension is not the message's job, because that name may be any text.
         Ok(Rejected::Written) if task_id.is_some() => metrics::reached("unknown", State::Failed),
         Ok(Rejected::Written) => {}
         Ok(Rejected::Ended) => return DeadLettered::Done,
@@ -86,8 +86,8 @@ pub(super) async fn dead_letter(
     }
 }
 
-/// A body that leaves room for a reason beside it. A larger body is stored in the table of tasks, and a
-/// reference to it takes its place.
+/// The body of the dead letter: the message's body, or a reference if the body leaves no room for the
+/// reason. The body is then stored in the table of tasks.
 async fn with_room<'a>(
     tasks: &TaskStore,
     body: &'a str,
@@ -111,7 +111,7 @@ async fn reject(
     match owner {
         Owner::Task(task) => tasks.reject(task, error).await,
         Owner::Id(id) => tasks.reject_id(id, error).await,
-        Owner::Nobody => Ok(Rejected::Written),
+        Owner::Unknown => Ok(Rejected::Written),
     }
 }
 
@@ -120,19 +120,19 @@ impl Owner<'_> {
         match self {
             Owner::Task(task) => Some(task.id),
             Owner::Id(id) => Some(id),
-            Owner::Nobody => None,
+            Owner::Unknown => None,
         }
     }
 
-    /// The owner of a body that is not a task, or a task of another version.
+    /// The owner of a body that is unreadable, or of another version.
     pub fn of_unreadable(body: &str) -> Owner<'static> {
-        wire::find_id(body).map_or(Owner::Nobody, Owner::Id)
+        wire::find_id(body).map_or(Owner::Unknown, Owner::Id)
     }
 }
 
-/// The consumer of the messages that the task queues give up: SQS has delivered them again and again
-/// and nobody acknowledged them, or EventBridge Scheduler could not send them. Their tasks fail with
-/// that reason, so that no task waits for a message that never comes.
+/// The consumer of the queue of undelivered messages: no worker acknowledged them within their allowed
+/// deliveries, or EventBridge Scheduler could not send them. Their tasks fail with this reason, so that
+/// no task waits for a message that never comes.
 #[derive(Debug, Clone)]
 pub struct DeadLetterHandler {
     /// The tasks' records.
@@ -142,8 +142,8 @@ pub struct DeadLetterHandler {
 }
 
 impl DeadLetterHandler {
-    /// Fails the tasks of a batch and dead-letters their messages. The result names the messages that
-    /// must be delivered again, because a worker holds their task or a part of AWS does not answer.
+    /// Fails the tasks of a batch and dead-letters their messages. Returns the ids of the messages to
+    /// deliver again, because a worker holds their task or AWS did not answer.
     pub async fn run_batch(&self, batch: Vec<Delivery>) -> Vec<String> {
         let handled = batch.iter().map(|delivery| self.handle(&delivery.body));
         let handled: Vec<DeadLettered> = handled.collect::<FuturesOrdered<_>>().collect().await;

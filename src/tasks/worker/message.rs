@@ -22,9 +22,9 @@ pub struct Delivery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Disposition {
     /// The message is acknowledged: its work is done.
-    Done,
+    Acknowledge,
     /// The message gets this visibility timeout; the queue then delivers it again.
-    Again(Duration),
+    Redeliver(Duration),
     /// The message keeps its present visibility timeout; the queue then delivers it again. Another
     /// worker may hold the task, or the table did not answer.
     Leave,
@@ -57,7 +57,7 @@ impl Message {
     /// Notes the disposition. Heartbeats stop for a message that the queue delivers again: that
     /// message has a visibility timeout of its own.
     pub fn settle(&self, disposition: Disposition) {
-        let held = disposition == Disposition::Done;
+        let held = disposition == Disposition::Acknowledge;
         self.held.store(held, Ordering::Relaxed);
     }
 }

@@ -1,7 +1,7 @@
-//! Runs what the queues deliver.
+//! The worker: runs the tasks of the queues' messages.
 //!
-//! One delivery passes named steps: decode, time, claim, attempt, settle. Each step ends in a
-//! disposition, which says what becomes of the message.
+//! One delivery passes these steps: decode, check of eta and expiry, claim, attempt, settle. Every step
+//! may end the delivery with a disposition of the message.
 
 mod attempt;
 mod dead_letter;
@@ -34,20 +34,20 @@ pub use dead_letter::DeadLetterHandler;
 pub use message::Delivery;
 pub use runner::Runner;
 
-/// How many times a lease is extended before it would end. Two lost extensions do no harm.
+/// The number of heartbeats in the time of a lease. The lease survives two lost heartbeats.
 const HEARTBEATS_PER_LEASE: u32 = 3;
 
-/// The longest time kept at the end of an invocation for writing down how far the tasks came.
+/// The longest time at the end of an invocation that is reserved for the final writes.
 const WRAP_UP: Duration = Duration::from_secs(5);
 
 /// Lambda's longest time-out.
 const LONGEST_INVOCATION: Duration = Duration::from_secs(900);
 
-/// The time of an invocation whose deadline has passed before it begins. Lambda never sends such a
-/// one; `cargo lambda watch` sends the same small number each time.
+/// The assumed time of an invocation whose deadline has already passed. Lambda never sends such a
+/// deadline; `cargo lambda watch` sends the same small number each time.
 const ASSUMED_TIME: Duration = Duration::from_secs(300);
 
-/// The consumer of the task queues: takes batches and runs their tasks.
+/// The consumer of the task queues: receives batches of messages and runs their tasks.
 pub struct Worker {
     /// The tasks' records.
     pub tasks: TaskStore,
@@ -59,22 +59,23 @@ pub struct Worker {
     pub jobs: Registry,
     /// The thread that jobs run on.
     pub runner: Arc<Runner>,
-    /// The length of a lease: how long a worker may be silent before another worker takes its task.
+    /// The length of a lease: without a heartbeat for this time, another worker may claim the task.
     pub lease: Duration,
-    /// This worker's name, for the records.
+    /// This worker's name in the records.
     pub name: String,
 }
 
 impl Worker {
-    /// Runs the tasks of a batch concurrently until they end or the invocation's time is nearly
-    /// over. The result names the messages that the queue must deliver again. `deadline` is Lambda's,
-    /// in milliseconds since the Unix epoch.
+    /// Runs the tasks of a batch concurrently until they end or the invocation's time is nearly over.
+    /// Returns the ids of the messages that the queue must deliver again. `deadline` is Lambda's
+    /// deadline, in milliseconds since the Unix epoch.
     pub async fn run_batch(&self, batch: Vec<Delivery>, deadline: u64) -> Vec<String> {
         let until = Instant::now() + working_time(deadline, now_ms());
         let messages: Vec<Message> = batch.into_iter().map(Message::from).collect();
-        // A worker that dies now costs one lease, not the queue's whole visibility timeout.
+        // If this worker dies, its messages return after a lease, not after the queue's longer default
+        // visibility timeout.
         self.extend_visibility(&messages).await;
-        // Each delivery is polled when it is woken itself; a join would poll all of them each time.
+        // This polls only the delivery that was woken; a join would poll all deliveries each time.
         let deliveries = messages.iter().map(|message| self.deliver(message, until));
         let deliveries: FuturesOrdered<_> = deliveries.collect();
         let dispositions: Vec<Disposition> = tokio::select! {
@@ -82,7 +83,7 @@ impl Worker {
             never = self.keep_invisible(&messages) => never,
         };
         let again = messages.into_iter().zip(dispositions);
-        let again = again.filter(|(_, disposition)| *disposition != Disposition::Done);
+        let again = again.filter(|(_, disposition)| *disposition != Disposition::Acknowledge);
         again.map(|(message, _)| message.delivery.id).collect()
     }
 
@@ -98,14 +99,14 @@ impl Worker {
             }
         };
         message.settle(disposition);
-        if let Disposition::Again(delay) = disposition {
+        if let Disposition::Redeliver(delay) = disposition {
             self.change_visibility(&[(message, delay)]).await;
         }
         disposition
     }
 
-    /// A task's message. A task of an unknown job is dead-lettered, since another delivery would
-    /// change nothing.
+    /// One message of a task. The message of an unknown job is dead-lettered, since another delivery
+    /// would change nothing.
     async fn take(&self, task: &Task, message: &Message, until: Instant) -> Disposition {
         let disposition = match self.jobs.find(&task.job) {
             Some(job) => self.work(task, job, message, until).await,
@@ -116,21 +117,21 @@ impl Worker {
             }
         };
         match disposition {
-            Disposition::Again(delay) if message.would_be_lost(now_ms(), delay) => {
+            Disposition::Redeliver(delay) if message.would_be_lost(now_ms(), delay) => {
                 self.renew(task, delay).await
             }
             disposition => disposition,
         }
     }
 
-    /// Sends a task's message anew in place of one that SQS would soon drop for its age. Sent before
-    /// the old one is done with: a crash in between leaves a duplicate.
+    /// Sends a task's message again, because SQS would drop the old message at the end of its retention.
+    /// The old message is acknowledged afterwards, so a crash in between leaves a duplicate.
     async fn renew(&self, task: &Task, delay: Duration) -> Disposition {
         match self.queue.send(task, delay).await {
-            Ok(()) => Disposition::Done,
+            Ok(()) => Disposition::Acknowledge,
             Err(error) => {
                 tracing::error!(task_id = %task.id, error = %Chain(&error), "a message was not sent anew");
-                Disposition::Again(delay)
+                Disposition::Redeliver(delay)
             }
         }
     }
@@ -146,13 +147,30 @@ impl Worker {
         let body = &message.delivery.body;
         let put = dead_letter(&self.tasks, &self.dead_letters, body, owner, &error);
         match put.await {
-            DeadLettered::Done => Disposition::Done,
-            DeadLettered::Held(ends_in) => Disposition::Again(ends_in),
+            DeadLettered::Done => Disposition::Acknowledge,
+            DeadLettered::Held(ends_in) => Disposition::Redeliver(ends_in),
             DeadLettered::Failed => Disposition::Leave,
         }
     }
 
-    /// Claims a task whose time it is, and runs one attempt of it.
+    /// The disposition of a message whose task is not due or has expired; `None` for a task to claim.
+    async fn check_times(&self, task: &Task) -> Option<Disposition> {
+        let now = now_ms();
+        if !task.options.have_expired(now) {
+            return task.options.wait(now).map(Disposition::Redeliver);
+        }
+        match self.tasks.expire(task).await {
+            Ok(true) => {
+                metrics::reached(&task.job, State::Expired);
+                Some(Disposition::Acknowledge)
+            }
+            // The task began before its expiry and its worker may have died, or the task has ended.
+            Ok(false) => None,
+            Err(error) => Some(store_failed(task.id, &error)),
+        }
+    }
+
+    /// Claims a task that is due, and runs one attempt.
     async fn work(
         &self,
         task: &Task,
@@ -160,24 +178,13 @@ impl Worker {
         message: &Message,
         until: Instant,
     ) -> Disposition {
-        let now = now_ms();
-        if task.options.have_expired(now) {
-            match self.tasks.expire(task).await {
-                Ok(true) => {
-                    metrics::reached(&task.job, State::Expired);
-                    return Disposition::Done;
-                }
-                // It began in time, and may have to be taken over; or it has ended.
-                Ok(false) => {}
-                Err(error) => return store_failed(task.id, &error),
-            }
-        } else if let Some(wait) = task.options.wait(now) {
-            return Disposition::Again(wait);
+        if let Some(disposition) = self.check_times(task).await {
+            return disposition;
         }
         let lease = match self.tasks.claim(task, self.lease, &self.name).await {
             Ok(ClaimOutcome::Claimed(lease)) => lease,
-            Ok(ClaimOutcome::Ended) => return Disposition::Done,
-            Ok(ClaimOutcome::Held { ends_in }) => return Disposition::Again(ends_in),
+            Ok(ClaimOutcome::Ended) => return Disposition::Acknowledge,
+            Ok(ClaimOutcome::Held { ends_in }) => return Disposition::Redeliver(ends_in),
             Err(error) => return store_failed(task.id, &error),
         };
         let (began, started) = (now_ms(), Instant::now());
@@ -200,8 +207,8 @@ impl Worker {
         disposition
     }
 
-    /// Keeps the messages of a batch invisible while any task of the batch runs, also the messages
-    /// that are done: Lambda deletes them only when the whole batch is answered.
+    /// Sends heartbeats for the messages of a batch while any task of the batch runs. Finished messages
+    /// get heartbeats too, because Lambda deletes messages only after the answer to the whole batch.
     async fn keep_invisible(&self, messages: &[Message]) -> ! {
         loop {
             tokio::time::sleep(self.lease / HEARTBEATS_PER_LEASE).await;
@@ -215,8 +222,8 @@ impl Worker {
         self.change_visibility(&held).await;
     }
 
-    /// A failure does no harm: the message is then delivered sooner or later than it should be, and
-    /// the claim of its task decides.
+    /// Sets visibility timeouts. A failure does no harm: the message is then delivered too early or too
+    /// late, and the claim of its task decides.
     async fn change_visibility(&self, messages: &[(&Message, Duration)]) {
         let changed = messages.iter().map(|(message, time)| {
             let delivery = &message.delivery;
@@ -228,8 +235,8 @@ impl Worker {
     }
 }
 
-/// The time for work of the time to `deadline`: a tenth, and at most [`WRAP_UP`], remains for writing
-/// how the attempts ended.
+/// The time for attempts until `deadline`: a tenth of the time, and at most [`WRAP_UP`], is reserved for
+/// the final writes.
 fn working_time(deadline: u64, now: u64) -> Duration {
     let left = match deadline.saturating_sub(now) {
         0 => ASSUMED_TIME,

@@ -12,6 +12,13 @@ use crate::tasks::retry::RetryPolicy;
 use crate::tasks::state::State;
 use crate::tasks::store::{Fenced, Lease, TaskFailure};
 
+/// The outcome of a cancelled attempt.
+const CANCELLED: (Fenced, State, Disposition) = (
+    Fenced::Cancelled,
+    State::Cancelled,
+    Disposition::Acknowledge,
+);
+
 impl Worker {
     /// Writes the outcome of an attempt to the record. Returns the message's disposition, and the
     /// task's new state if the attempt still held the lease.
@@ -28,17 +35,17 @@ impl Worker {
             Outcome::OutOfTime { has_saved: false } => {
                 self.fail(policy, lease, &out_of_time()).await
             }
-            Outcome::Cancelled => Ok((Fenced::Cancelled, State::Cancelled, Disposition::Done)),
+            Outcome::Cancelled => Ok(CANCELLED),
             Outcome::LeaseLost => Ok((Fenced::Lost, State::Running, Disposition::Leave)),
             Outcome::StoreFailed(error) => Err(error),
         };
         let written = match written {
             // The job has stopped, or ended after the cancellation: its result is dropped.
-            Ok((Fenced::Cancelled, ..)) => self
-                .tasks
-                .stop(lease)
-                .await
-                .map(|written| (written, State::Cancelled, Disposition::Done)),
+            Ok((Fenced::Cancelled, ..)) => {
+                let (_, state, disposition) = CANCELLED;
+                let stopped = self.tasks.stop(lease).await;
+                stopped.map(|written| (written, state, disposition))
+            }
             written => written,
         };
         match written {
@@ -70,7 +77,7 @@ impl Worker {
             }
             written => (written?, State::Completed),
         };
-        Ok((written, state, Disposition::Done))
+        Ok((written, state, Disposition::Acknowledge))
     }
 
     async fn fail(
@@ -87,14 +94,18 @@ impl Worker {
         };
         let written = self.tasks.fail(lease, failure).await?;
         Ok(match retry_in {
-            Some(delay) => (written, State::Retrying, Disposition::Again(delay)),
-            None => (written, State::Failed, Disposition::Done),
+            Some(delay) => (written, State::Retrying, Disposition::Redeliver(delay)),
+            None => (written, State::Failed, Disposition::Acknowledge),
         })
     }
 
     async fn hand_back(&self, lease: &Lease) -> Result<(Fenced, State, Disposition), StoreError> {
         let written = self.tasks.hand_back(lease).await?;
-        Ok((written, State::Pending, Disposition::Again(Duration::ZERO)))
+        Ok((
+            written,
+            State::Pending,
+            Disposition::Redeliver(Duration::ZERO),
+        ))
     }
 }
 

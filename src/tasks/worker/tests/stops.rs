@@ -134,7 +134,7 @@ impl Job for Steps {
             context.save(step, &(step * step)).await?;
             context.progress(u64::from(step) + 1, Some(u64::from(steps)), "on its way");
             // Slow enough that one invocation of the test executes only a few steps.
-            tokio::time::sleep(Duration::from_millis(30)).await;
+            tokio::time::sleep(Duration::from_millis(80)).await;
         }
         Ok(done)
     }
@@ -147,7 +147,8 @@ async fn a_job_with_checkpoints_continues_over_several_invocations() {
     fixture.worker.jobs = Registry::default().with(Steps(Arc::clone(&done)));
     let (id, body) = task("steps", json!(8));
     let mut invocations = 1;
-    let short = Duration::from_millis(120);
+    // Long enough for a checkpoint also on a busy machine.
+    let short = Duration::from_millis(400);
     while fixture.run(&[("a", body.clone())], short).await == ["a"] {
         assert_eq!(fixture.ended(id).await.0, State::Pending);
         assert_eq!(fixture.calls.visibility_timeout("receipt-a"), Some(0));

@@ -34,8 +34,8 @@ pub struct Accepted {
     /// The last clear answer to the task's cancellation.
     pub cancelled: Option<Cancelled>,
     /// The number of restart requests, and the number of 202 answers to them.
-    pub restarts_asked: u32,
-    pub restarts_told: u32,
+    pub restarts_requested: u32,
+    pub restarts_accepted: u32,
 }
 
 /// The answer to a cancellation.
@@ -171,8 +171,8 @@ impl<'a> Clients<'a> {
                 order,
                 accepted_at: Instant::now(),
                 cancelled: None,
-                restarts_asked: 0,
-                restarts_told: 0,
+                restarts_requested: 0,
+                restarts_accepted: 0,
             });
             accepted.len() - 1
         };
@@ -231,7 +231,7 @@ impl<'a> Clients<'a> {
         let answer = self
             .service
             .ask("DELETE", &format!("/tasks/{}", task.id), None, "");
-        let told = match clear(answer) {
+        let cancelled = match clear(answer) {
             None => return self.put_off(at, PAUSE),
             Some(answer) if answer.status == 200 => Cancelled::Done,
             Some(answer) if answer.status == 202 => Cancelled::Requested,
@@ -248,7 +248,7 @@ impl<'a> Clients<'a> {
             }
         };
         if let Some(task) = lock(&self.accepted).get_mut(at) {
-            task.cancelled = Some(told);
+            task.cancelled = Some(cancelled);
         }
     }
 
@@ -264,10 +264,10 @@ impl<'a> Clients<'a> {
             .service
             .ask("POST", &format!("{path}/retry"), None, "{}");
         let answer = clear(answer);
-        let told = answer.as_ref().is_some_and(|answer| answer.status == 202);
+        let is_accepted = answer.as_ref().is_some_and(|answer| answer.status == 202);
         if let Some(task) = lock(&self.accepted).get_mut(at) {
-            task.restarts_asked += 1;
-            task.restarts_told += u32::from(told);
+            task.restarts_requested += 1;
+            task.restarts_accepted += u32::from(is_accepted);
         }
         match answer {
             Some(answer) if !matches!(answer.status, 202 | 409) => {
@@ -276,7 +276,7 @@ impl<'a> Clients<'a> {
                     "the answer to the restart of task {id} was {answer:?}"
                 ));
             }
-            Some(_) if told && task.restarts_told + 1 >= restarts => {}
+            Some(_) if is_accepted && task.restarts_accepted + 1 >= restarts => {}
             _ => self.put_off(at, Duration::from_secs(1)),
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::observer::Counts;
 use crate::service::Service;
 
 /// The number of measured tasks.
@@ -31,7 +32,10 @@ pub fn of_a_small_task_is_four_calls(service: &Service) {
     let in_time = service.eventually(PATIENCE, || ended() == TASKS && service.queued() == 0);
     assert!(in_time, "only {} tasks have completed", ended());
 
-    let cost = service.observer().counts().since(&before);
+    check(&service.observer().counts().since(&before));
+}
+
+fn check(cost: &Counts) {
     println!("{TASKS} small tasks cost: {:?}", cost.calls);
     println!("  retries of the SDK: {:?}", cost.tries);
     let (writes, refused) = (&cost.writes, &cost.refused);

@@ -100,7 +100,7 @@ pub fn faults_of_accepted(task: &Accepted, record: &Value) -> Vec<String> {
     if !right {
         wrong.push(format!(
             "the state {state:?} is wrong (cancelled: {:?}; restarts requested: {}, accepted: {})",
-            task.cancelled, task.restarts_asked, task.restarts_told
+            task.cancelled, task.restarts_requested, task.restarts_accepted
         ));
     }
     wrong
@@ -132,8 +132,8 @@ fn cancellation_is_right(task: &Accepted, state: &str) -> bool {
 /// Each accepted restart is a run. A restart without a clear answer may be a run.
 fn runs_are_right(task: &Accepted, record: &Value) -> bool {
     let run = record["run"].as_u64().unwrap_or(0);
-    let (told, asked) = (task.restarts_told, task.restarts_asked);
-    (u64::from(told) + 1..=u64::from(asked) + 1).contains(&run)
+    let (accepted, requested) = (task.restarts_accepted, task.restarts_requested);
+    (u64::from(accepted) + 1..=u64::from(requested) + 1).contains(&run)
 }
 
 /// The task started in time, or expired in time.

@@ -176,16 +176,12 @@ fn work(
         let input = json!({"source_url": service.upstream(&path)});
         ("process_data", input, expected)
     };
-    let slow_file = |delay: u64| {
-        let path = format!("/data/large.jsonl?records=50&delay_ms={delay}");
-        file(path, Expected::Records(50))
+    let large_file = |records: u64, delay: u64| {
+        let path = format!("/data/large.jsonl?records={records}&delay_ms={delay}");
+        file(path, Expected::Records(records))
     };
     match kind {
-        Kind::Source => {
-            let (records, delay) = (random.u64(10..300), random.u64(..2_500));
-            let path = format!("/data/large.jsonl?records={records}&delay_ms={delay}");
-            file(path, Expected::Records(records))
-        }
+        Kind::Source => large_file(random.u64(10..300), random.u64(..2_500)),
         Kind::Urls => {
             let count = random.u64(2..9);
             urls(service, number, count, random.u64(..200))
@@ -199,7 +195,7 @@ fn work(
             file(path, Expected::Records(FLAKY_RECORDS))
         }
         // Usually a third of these tasks are running when they are cancelled.
-        Kind::Cancelled { after } if after % 3 == 1 => slow_file(6_000),
+        Kind::Cancelled { after } if after % 3 == 1 => large_file(50, 6_000),
         // An input over 512 bytes is stored in chunks, and an input over 60 KB is not in the
         // message. With so many fields the result has more than 16 KB.
         Kind::Large => {

@@ -100,9 +100,9 @@ fn uuid(random: &mut Rng) -> String {
 pub fn is_dead_lettered_and_its_batch_runs(service: &Service) {
     service.take_dead_letters();
     let messages = messages(&mut Rng::with_seed(1));
-    let mut bodies: Vec<String> = messages.iter().map(|one| one.body.clone()).collect();
-    let doubles = messages.iter().filter(|one| one.twice);
-    bodies.extend(doubles.map(|one| one.body.clone()));
+    let body = |message: &Message| message.body.clone();
+    let mut bodies: Vec<String> = messages.iter().map(body).collect();
+    bodies.extend(messages.iter().filter(|message| message.twice).map(body));
     service.send_together(&bodies);
     assert!(
         service.eventually(PATIENCE, || service.queued() == 0),
@@ -110,33 +110,32 @@ pub fn is_dead_lettered_and_its_batch_runs(service: &Service) {
         service.queued()
     );
     for message in &messages {
-        let Some(id) = &message.id else { continue };
-        let task = service.task(id);
-        let end = message.fails.map_or("completed", |_| "failed");
-        assert_eq!(task["state"], end, "{task}");
-        assert_eq!(
-            task["error"]["type"].as_str(),
-            message.fails.filter(|kind| !kind.is_empty()),
-            "{task}"
-        );
-        assert_eq!(service.observer().endings(id), [end], "{task}");
-        // A poison message starts no attempt, and a duplicate starts no second one.
-        let attempts = usize::from(!message.is_poison());
-        assert_eq!(
-            task["attempts"].as_array().map(Vec::len),
-            Some(attempts),
-            "{task}"
-        );
+        check_task(service, message);
     }
-    let mut kept = service.take_dead_letters();
+    let mut dead_letters = service.take_dead_letters();
     assert!(
-        kept.iter().all(|(_, reason)| !reason.is_empty()),
-        "{kept:?}"
+        dead_letters.iter().all(|(_, reason)| !reason.is_empty()),
+        "{dead_letters:?}"
     );
-    kept.sort();
-    let kept: Vec<String> = kept.into_iter().map(|(body, _)| body).collect();
+    dead_letters.sort();
+    let dead: Vec<String> = dead_letters.into_iter().map(|(body, _)| body).collect();
     let poison = messages.into_iter().filter(Message::is_poison);
     let mut poison: Vec<String> = poison.map(|message| message.body).collect();
     poison.sort();
-    assert_eq!(kept, poison);
+    assert_eq!(dead, poison);
+}
+
+/// Checks the end of a message's task.
+fn check_task(service: &Service, message: &Message) {
+    let Some(id) = &message.id else { return };
+    let task = service.task(id);
+    let end = message.fails.map_or("completed", |_| "failed");
+    assert_eq!(task["state"], end, "{task}");
+    let kind = message.fails.filter(|kind| !kind.is_empty());
+    assert_eq!(task["error"]["type"].as_str(), kind, "{task}");
+    assert_eq!(service.observer().endings(id), [end], "{task}");
+    // A poison message starts no attempt, and a duplicate starts no second attempt.
+    let attempts = usize::from(!message.is_poison());
+    let begun = task["attempts"].as_array().map(Vec::len);
+    assert_eq!(begun, Some(attempts), "{task}");
 }

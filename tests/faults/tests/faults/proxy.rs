@@ -68,44 +68,45 @@ impl Passage {
             return self.pass(request, &call);
         };
         self.observer.injected(&call, fault);
+        self.inject(fault, request, &call, number)
+    }
+
+    fn inject(&self, fault: Fault, request: &Request, call: &Call, number: u64) -> Response {
         match fault {
-            Fault::Throttled => throttled(&call),
+            Fault::Throttled => throttled(call),
             Fault::Failed => failed(500, "InternalServerError"),
             Fault::Unavailable => failed(503, "ServiceUnavailable"),
             Fault::Reset => nothing(),
             Fault::LostAnswer => {
-                self.pass(request, &call);
+                self.pass(request, call);
                 nothing()
             }
-            Fault::HalfAnswer => {
-                let answer = self.pass(request, &call);
-                Response {
-                    body: Body::Broken,
-                    ..answer
-                }
-            }
+            Fault::HalfAnswer => Response {
+                body: Body::Broken,
+                ..self.pass(request, call)
+            },
             Fault::Silence => {
                 thread::sleep(fault::TOO_LONG);
                 nothing()
             }
             Fault::LateAnswer => {
-                let answer = self.pass(request, &call);
+                let answer = self.pass(request, call);
                 thread::sleep(fault::TOO_LONG);
                 answer
             }
             Fault::Delayed => {
-                let answer = self.pass(request, &call);
+                let answer = self.pass(request, call);
                 thread::sleep(fault::delay(self.seed, &call.operation, number));
                 answer
             }
             Fault::Repeated => {
-                let first = self.pass(request, &call);
-                self.pass(request, &call);
+                let first = self.pass(request, call);
+                self.pass(request, call);
                 first
             }
             Fault::RepeatedLast => {
-                self.pass(request, &call);
-                self.pass(request, &call)
+                self.pass(request, call);
+                self.pass(request, call)
             }
         }
     }

@@ -61,10 +61,10 @@ pub fn run(service: &Service, seed: u64, tasks: u64) {
         times: &times,
     }
     .print(service);
-    wrong.extend(judge_lists(&submitted, &listed));
-    wrong.extend(judge_records(service, &submitted, &messages, &records));
-    wrong.extend(judge_dead_letters(service, &messages));
-    wrong.extend(judge_schedules(service, &submitted));
+    wrong.extend(check_lists(&submitted, &listed));
+    wrong.extend(check_records(service, &submitted, &messages, &records));
+    wrong.extend(check_dead_letters(service, &messages));
+    wrong.extend(check_schedules(service, &submitted));
     for violation in wrong.iter().take(TOLD) {
         println!("✗ {violation}\n");
     }
@@ -158,7 +158,7 @@ fn read_all(service: &Service, ids: &[String]) -> Vec<Value> {
 }
 
 /// Every accepted task is in the list exactly once.
-fn judge_lists(submitted: &Submitted, listed: &[String]) -> Vec<String> {
+fn check_lists(submitted: &Submitted, listed: &[String]) -> Vec<String> {
     let mut wrong = Vec::new();
     let once: HashSet<&String> = listed.iter().collect();
     if once.len() != listed.len() {
@@ -173,7 +173,7 @@ fn judge_lists(submitted: &Submitted, listed: &[String]) -> Vec<String> {
     wrong
 }
 
-fn judge_records(
+fn check_records(
     service: &Service,
     submitted: &Submitted,
     messages: &[Message],
@@ -198,7 +198,7 @@ fn judge_records(
             found.extend(judge::faults_of_message(message, record));
         }
         if !found.is_empty() {
-            wrong.push(tell(service, id, &found, record));
+            wrong.push(describe(service, id, &found, record));
         }
     }
     for id in sent
@@ -213,7 +213,7 @@ fn judge_records(
 }
 
 /// A violation, with the task's record, writes and log lines.
-fn tell(service: &Service, id: &str, found: &[String], record: &Value) -> String {
+fn describe(service: &Service, id: &str, found: &[String], record: &Value) -> String {
     format!(
         "task {id}: {}\n{record:#}\nwrites to the record, and faults:\n{}\nlast log lines about the task:\n{}",
         found.join("; "),
@@ -224,7 +224,7 @@ fn tell(service: &Service, id: &str, found: &[String], record: &Value) -> String
 
 /// The dead-letter queue has exactly the poison messages, each with a reason. Repeated calls may
 /// have sent a message more than once.
-fn judge_dead_letters(service: &Service, messages: &[Message]) -> Vec<String> {
+fn check_dead_letters(service: &Service, messages: &[Message]) -> Vec<String> {
     let mut wrong = Vec::new();
     let kept = service.take_dead_letters();
     let poison = messages.iter().filter(|message| message.is_poison());
@@ -246,7 +246,7 @@ fn judge_dead_letters(service: &Service, messages: &[Message]) -> Vec<String> {
 }
 
 /// A cancelled task's schedule is deleted. If the schedule remains, the function has logged why.
-fn judge_schedules(service: &Service, submitted: &Submitted) -> Vec<String> {
+fn check_schedules(service: &Service, submitted: &Submitted) -> Vec<String> {
     let left = service.schedules();
     let is_scheduled = |task: &&Accepted| matches!(task.order.kind, Kind::Scheduled { .. });
     let scheduled: Vec<&Accepted> = submitted.accepted.iter().filter(is_scheduled).collect();
