@@ -11,6 +11,7 @@ use crate::auth::store::ApiKeyStore;
 use crate::aws::Aws;
 use crate::config::{Config, ConfigError};
 use crate::consumer;
+use crate::dynamodb;
 use crate::emf;
 use crate::fetch::{AllowList, Fetcher, Limits};
 use crate::items::ItemStore;
@@ -255,7 +256,7 @@ impl App {
 
     fn dynamodb(&self) -> Result<aws_sdk_dynamodb::Client, ConfigError> {
         let aws = self.aws_for("dynamodb")?;
-        Ok(aws_sdk_dynamodb::Client::new(&aws.config))
+        Ok(dynamodb::client(&aws.config))
     }
 
     fn sqs(&self) -> Result<aws_sdk_sqs::Client, ConfigError> {

@@ -4,6 +4,7 @@
 //! be repeated.
 
 mod batch;
+mod conflict;
 pub mod row;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -11,11 +12,21 @@ pub(crate) mod testing;
 pub use batch::batch_get;
 pub use row::Row;
 
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_types::SdkConfig;
+
+use self::conflict::RetryConflicts;
+
+/// A client of DynamoDB, which also repeats calls that conflict with a transaction.
+pub fn client(config: &SdkConfig) -> Client {
+    let config = aws_sdk_dynamodb::config::Builder::from(config);
+    Client::from_conf(config.retry_classifier(RetryConflicts).build())
+}
 
 /// Why a call to a table failed.
 #[derive(Debug, thiserror::Error)]

@@ -18,6 +18,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::conflict::RetryConflicts;
+
 pub use gate::{Gate, Side};
 
 pub const ITEMS: &str = "items";
@@ -72,6 +74,7 @@ impl Rows {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("eu-central-1"))
             .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .retry_classifier(RetryConflicts)
             .http_client(Embedded {
                 rows: self.clone(),
                 gate: gate.clone(),
@@ -146,6 +149,8 @@ pub struct Faults(Arc<Mutex<FaultState>>);
 #[derive(Debug, Default)]
 struct FaultState {
     lost_answers: Vec<String>,
+    /// Answers that stand in for those of calls to come, by the operation.
+    refusals: Vec<(String, Value)>,
     failing: Option<String>,
     calls: HashMap<String, usize>,
     states: HashMap<String, Vec<String>>,
@@ -159,6 +164,18 @@ impl Faults {
             .unwrap()
             .lost_answers
             .push(operation.to_owned());
+    }
+
+    /// The next `operation` is refused with this error.
+    pub fn refuse(&self, operation: &str, error: Value) {
+        let refusal = (operation.to_owned(), error);
+        self.0.lock().unwrap().refusals.push(refusal);
+    }
+
+    fn refusal(&self, operation: &str) -> Option<Value> {
+        let refusals = &mut self.0.lock().unwrap().refusals;
+        let at = refusals.iter().position(|(name, _)| name == operation)?;
+        Some(refusals.remove(at).1)
     }
 
     /// From now on every `operation` is answered with an internal error.
@@ -249,6 +266,10 @@ impl Rows {
         if self.faults.is_failing(operation) {
             let status = 500.try_into().expect("an HTTP status");
             return Ok(HttpResponse::new(status, "{}".into()));
+        }
+        if let Some(error) = self.faults.refusal(operation) {
+            let status = 400.try_into().expect("an HTTP status");
+            return Ok(HttpResponse::new(status, error.to_string().into()));
         }
         let body = request.body().bytes().unwrap_or_default();
         let (status, answer) = match dispatch(&self.database, operation, body) {

@@ -1,5 +1,6 @@
 //! Submission, claim, result and failure of a task, and the fencing of lost leases.
 
+mod conflicts;
 mod life;
 mod lists;
 mod model;

@@ -67,6 +67,26 @@ impl Call {
     }
 }
 
+impl Call {
+    /// How a transaction's conflict with this call is reported; `None` for a call that changes no row.
+    pub fn conflict(&self) -> Option<Conflict> {
+        match self.operation.as_str() {
+            "UpdateItem" | "PutItem" | "DeleteItem" => Some(Conflict::OfWrite),
+            "TransactWriteItems" => Some(Conflict::OfTransaction),
+            _ => None,
+        }
+    }
+}
+
+/// The two forms of a conflict with a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conflict {
+    /// A single write is refused: `TransactionConflictException`.
+    OfWrite,
+    /// A transaction is cancelled, with a reason for each of its writes.
+    OfTransaction,
+}
+
 /// The service and the operation. DynamoDB and SQS name the operation in a header; the scheduler's
 /// operation follows from the method and the path.
 fn name(request: &Request) -> (Called, String) {

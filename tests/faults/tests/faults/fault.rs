@@ -9,6 +9,9 @@ use fastrand::Rng;
 pub enum Fault {
     /// The call is refused with a throttling error.
     Throttled,
+    /// The call is refused, because a transaction is changing the row. A call that changes no row is
+    /// throttled instead.
+    Conflict,
     /// The answer is 500; the call is not forwarded.
     Failed,
     /// The answer is 503; the call is not forwarded.
@@ -33,8 +36,9 @@ pub enum Fault {
 
 impl Fault {
     /// All faults, in the order of the report.
-    pub const ALL: [Fault; 11] = [
+    pub const ALL: [Fault; 12] = [
         Fault::Throttled,
+        Fault::Conflict,
         Fault::Failed,
         Fault::Unavailable,
         Fault::Reset,
@@ -51,6 +55,7 @@ impl Fault {
     pub fn name(self) -> &'static str {
         match self {
             Fault::Throttled => "throttled",
+            Fault::Conflict => "conflict",
             Fault::Failed => "500",
             Fault::Unavailable => "503",
             Fault::Reset => "reset before",
@@ -71,8 +76,9 @@ pub const TOO_LONG: Duration = Duration::from_millis(5_500);
 
 /// The frequency of each fault in 10,000 calls. Faults that wait are rare, because they cost real
 /// time.
-const WEATHER: [(Fault, u32); 11] = [
+const WEATHER: [(Fault, u32); 12] = [
     (Fault::Throttled, 200),
+    (Fault::Conflict, 150),
     (Fault::Failed, 100),
     (Fault::Unavailable, 100),
     (Fault::Reset, 150),
@@ -86,8 +92,9 @@ const WEATHER: [(Fault, u32); 11] = [
 ];
 
 /// The weight of each fault for a doomed call.
-const DOOM: [(Fault, u32); 7] = [
-    (Fault::Throttled, 2_000),
+const DOOM: [(Fault, u32); 8] = [
+    (Fault::Throttled, 1_500),
+    (Fault::Conflict, 500),
     (Fault::Failed, 1_500),
     (Fault::Unavailable, 1_500),
     (Fault::Reset, 1_500),

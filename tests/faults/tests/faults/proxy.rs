@@ -7,9 +7,9 @@ use std::thread;
 
 use local_stack::Result;
 use local_stack::http::{Body, Forwarder, Request, Response, Server};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::call::{Call, Called};
+use crate::call::{Call, Called, Conflict};
 use crate::fault::{self, Fault};
 use crate::observer::Observer;
 
@@ -74,6 +74,7 @@ impl Passage {
     fn inject(&self, fault: Fault, request: &Request, call: &Call, number: u64) -> Response {
         match fault {
             Fault::Throttled => throttled(call),
+            Fault::Conflict => conflict(call),
             Fault::Failed => failed(500, "InternalServerError"),
             Fault::Unavailable => failed(503, "ServiceUnavailable"),
             Fault::Reset => nothing(),
@@ -121,7 +122,10 @@ impl Passage {
             doomed.insert(call.invocation.clone());
         }
         let is_doomed = doomed.contains(&call.invocation);
-        fault::decide(seed, operation, number, is_doomed)
+        match fault::decide(seed, operation, number, is_doomed) {
+            Some(Fault::Conflict) if call.conflict().is_none() => Some(Fault::Throttled),
+            decided => decided,
+        }
     }
 
     /// Forwards a call, and records the endpoints' answer.
@@ -157,8 +161,24 @@ fn throttled(call: &Call) -> Response {
     }
 }
 
+/// A refusal because a transaction is changing a row of the call.
+fn conflict(call: &Call) -> Response {
+    if call.conflict() == Some(Conflict::OfWrite) {
+        return failed(400, "TransactionConflictException");
+    }
+    let reasons = json!([{"Code": "TransactionConflict"}, {"Code": "None"}]);
+    let body = json!({"CancellationReasons": reasons});
+    refusal(400, "TransactionCanceledException", body)
+}
+
 fn failed(status: u16, kind: &str) -> Response {
-    let body = json!({"__type": kind, "message": "an injected fault"});
+    refusal(status, kind, json!({}))
+}
+
+/// An error of this kind, with these members beside its message.
+fn refusal(status: u16, kind: &str, mut body: Value) -> Response {
+    body["__type"] = kind.into();
+    body["message"] = "an injected fault".into();
     let mut answer = Response::new(status, "application/x-amz-json-1.0", body.to_string());
     let kind = ("x-amzn-errortype".to_owned(), kind.to_owned());
     answer.headers.push(kind);
