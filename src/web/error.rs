@@ -1,6 +1,8 @@
 //! Errors in FastAPI's form: a public answer, and a private cause for the log. Only this module turns
 //! errors of the layers below into answers.
 
+mod bounds;
+
 use std::error::Error;
 
 use http::header::{HeaderName, RETRY_AFTER};
@@ -134,11 +136,11 @@ impl HttpError {
         HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
     }
 
-    /// 422 with a list of errors.
+    /// 422 with a list of errors, of which large ones are cut and the last of very many left out.
     pub fn invalid(errors: Vec<FieldError>) -> HttpError {
         HttpError {
             status: StatusCode::UNPROCESSABLE_ENTITY,
-            detail: Detail::Fields(errors),
+            detail: Detail::Fields(bounds::bounded(errors)),
             headers: Vec::new(),
             cause: None,
         }

@@ -69,7 +69,7 @@ where
     };
     let handled = AssertUnwindSafe(handling).catch_unwind().await;
     let response = match handled {
-        Ok(Ok(response)) => within_lambda_limit(response),
+        Ok(Ok(response)) => response,
         Ok(Err(error)) => {
             error.log();
             error.into()
@@ -79,6 +79,7 @@ where
             answer::internal_error()
         }
     };
+    let response = within_lambda_limit(response);
     let (status, milliseconds) = (
         response.status().as_u16(),
         started.elapsed().as_millis() as u64,
@@ -110,7 +111,7 @@ fn is_misrouted(request: &Request) -> bool {
 }
 
 /// The response, or 502 if the response exceeds Lambda's limit. Lambda's own answer would be a 500
-/// without a reason.
+/// without a reason. A failure keeps its status.
 fn within_lambda_limit(response: Response<Body>) -> Response<Body> {
     if answer::fits_lambda(response.body()) {
         return response;
@@ -118,7 +119,11 @@ fn within_lambda_limit(response: Response<Body>) -> Response<Body> {
     let bytes = response.body().len();
     tracing::warn!(bytes, "the answer is over Lambda's 6 MB");
     let detail = "The answer is larger than 6 MB";
-    HttpError::new(StatusCode::BAD_GATEWAY, detail).into()
+    let status = match response.status() {
+        status if status.is_client_error() || status.is_server_error() => status,
+        _ => StatusCode::BAD_GATEWAY,
+    };
+    HttpError::new(status, detail).into()
 }
 
 /// The response in payload format 2.0, which has cookies in a list of their own.
@@ -146,6 +151,7 @@ mod tests {
     use crate::config::Config;
     use crate::web::answer::text_of;
     use crate::web::guard::Access;
+    use crate::web::user;
 
     fn open() -> Guard {
         Guard::new(&Config::from([]), Access::Everybody).unwrap()
@@ -187,6 +193,45 @@ mod tests {
             text_of(&answer),
             r#"{"detail":"The answer is larger than 6 MB"}"#
         );
+    }
+
+    #[tokio::test]
+    async fn an_error_over_the_limit_keeps_its_status() {
+        let quotes = "\"".repeat(3 * 1024 * 1024);
+        let handler = async |_: &(), _| -> Result<Response<Body>, HttpError> {
+            Err(HttpError::conflict(quotes.as_str()))
+        };
+        let request = request::from_event(ApiGatewayV2httpRequest::default(), "/x");
+        let answer = respond(&open(), &(), &handler, request).await;
+        assert_eq!(answer.status(), 409);
+        assert_eq!(
+            text_of(&answer),
+            r#"{"detail":"The answer is larger than 6 MB"}"#
+        );
+    }
+
+    #[tokio::test]
+    async fn a_wrong_body_of_many_short_texts_is_a_422_that_lambda_carries() {
+        let texts = vec![r#""ab""#; 480_000].join(",");
+        let mut event = ApiGatewayV2httpRequest::default();
+        let json = http::HeaderValue::from_static("application/json");
+        event.headers.insert(http::header::CONTENT_TYPE, json);
+        event.body = Some(format!(r#"{{"name":[{texts}]}}"#));
+        let handler = async |_: &(), request: Request| -> Result<Response<Body>, HttpError> {
+            user::new_user(&request)?;
+            Ok(answer::ok(&1))
+        };
+        let request = request::from_event(event, "/users");
+        let answer = respond(&open(), &(), &handler, request).await;
+        assert_eq!(answer.status(), 422);
+        let body = text_of(&answer);
+        assert!(body.len() < 10_000, "{} bytes", body.len());
+        let detail: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(
+            detail["detail"][0]["loc"],
+            serde_json::json!(["body", "name"])
+        );
+        assert_eq!(detail["detail"][0]["type"], "string_type");
     }
 
     #[tokio::test]
