@@ -22,8 +22,11 @@ const LEAST_REASON: usize = 256;
 const REASON_NAMES: usize = 12;
 /// SQS' most entries of one batch call.
 const BATCH: usize = 10;
-/// SQS' longest visibility timeout, in seconds.
-const MAX_VISIBILITY: u64 = 43_200;
+/// The longest visibility timeout that a message is given. SQS takes 12 hours and counts them from the
+/// message's receipt: it refuses what would exceed them, and the message then comes again with the
+/// queue's own timeout. An hour remains for the time since the receipt, which is the queue's own timeout
+/// at most before the invocation (`VisibilityTimeout` in `template.yaml`), and then the invocation.
+pub const MAX_VISIBILITY: Duration = Duration::from_secs(11 * 3600);
 /// SQS' longest delay of a message's first delivery.
 pub const MAX_SQS_DELAY: Duration = Duration::from_secs(900);
 
@@ -184,7 +187,7 @@ fn entry(
     VisibilityEntry::builder()
         .id(at.to_string())
         .receipt_handle(receipt)
-        .visibility_timeout(whole_seconds(time, MAX_VISIBILITY))
+        .visibility_timeout(whole_seconds(time, MAX_VISIBILITY.as_secs()))
         .build()
 }
 
@@ -318,6 +321,6 @@ mod tests {
                 .visibility_timeout()
         };
         assert_eq!([0, 1, 1000, 1001].map(seconds), [0, 1, 1, 2].map(Some));
-        assert_eq!(seconds(u64::MAX), Some(43_200));
+        assert_eq!(seconds(u64::MAX), Some(39_600));
     }
 }

@@ -99,7 +99,7 @@ fn more(count: usize) -> FieldError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::checks::words;
+    use crate::web::checks::pydantic;
 
     fn loc() -> [Loc; 2] {
         ["body".into(), "name".into()]
@@ -112,7 +112,10 @@ mod tests {
     #[test]
     fn small_errors_stay_as_they_are() {
         let given = Json::array(vec![Json::from("x".repeat(98)); 600]);
-        let errors = vec![words::string(loc(), given), words::missing(loc(), "\u{1f}")];
+        let errors = vec![
+            pydantic::string(loc(), given),
+            pydantic::missing(loc(), "\u{1f}"),
+        ];
         assert_eq!(
             text(errors.clone()),
             serde_json::to_string(&errors).unwrap()
@@ -123,7 +126,7 @@ mod tests {
     fn a_large_input_is_cut_to_the_beginning_of_its_json() {
         let given = Json::array(vec![Json::from("ab"); 480_000]);
         let bytes = given.to_text().unwrap().len();
-        let text = text(vec![words::string(loc(), given)]);
+        let text = text(vec![pydantic::string(loc(), given)]);
         let cut: serde_json::Value = serde_json::from_str(&text).unwrap();
         let input = cut[0]["input"].as_str().unwrap();
         assert!(input.starts_with(r#"["ab","ab","#), "{input}");
@@ -135,7 +138,7 @@ mod tests {
     #[test]
     fn whatever_is_large_is_cut() {
         let long = "é\n".repeat(500_000);
-        let reason = words::value([Loc::Name(long.clone())], &long, long.clone());
+        let reason = pydantic::value([Loc::Name(long.clone())], &long, long.clone());
         let text = text(vec![reason]);
         assert!(text.len() < 20_000, "{} bytes", text.len());
         let cut: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -145,7 +148,7 @@ mod tests {
 
     #[test]
     fn many_errors_are_counted_and_not_all_listed() {
-        let one = |index: usize| words::string(["body".into(), index.into()], Json::Null);
+        let one = |index: usize| pydantic::string(["body".into(), index.into()], Json::Null);
         let text = text((0..1_000_000).map(one).collect());
         assert!(text.len() <= MAX_ERRORS + 200, "{} bytes", text.len());
         let listed: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
@@ -158,7 +161,7 @@ mod tests {
     #[test]
     fn large_errors_count_as_what_is_left_of_them() {
         let given = || Json::from("x".repeat(70_000));
-        let errors: Vec<_> = (0..80).map(|_| words::string(loc(), given())).collect();
+        let errors: Vec<_> = (0..80).map(|_| pydantic::string(loc(), given())).collect();
         assert_eq!(bounded(errors).len(), 80);
     }
 }

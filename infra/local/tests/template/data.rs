@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{list, resources, target, template};
+use crate::{file, list, resources, target, template};
 
 /// SQS' maximum retention of messages, in seconds.
 const LONGEST_RETENTION: u64 = 1_209_600;
@@ -84,6 +84,26 @@ fn the_visibility_timeout_is_longer_than_the_function_s_time_out() {
             consumer.name
         );
         assert!(!consumer.event["ScalingConfig"]["MaximumConcurrency"].is_null());
+    }
+}
+
+/// SQS counts the 12 hours that a message may be invisible from its receipt. The invocation begins within
+/// the queue's visibility timeout, or the message is received anew.
+#[test]
+fn the_longest_wait_leaves_room_for_the_time_since_the_receipt() {
+    let template = template();
+    let queues = resources(&template, "AWS::SQS::Queue");
+    let source = file("src/tasks/queue.rs");
+    let (_, longest) = source
+        .split_once("MAX_VISIBILITY: Duration = Duration::from_secs(")
+        .unwrap();
+    let (hours, _) = longest.split_once(" * 3600)").unwrap();
+    let longest = hours.parse::<u64>().unwrap() * 3600;
+    for consumer in template.queue_consumers() {
+        let queue = &queues[target(&consumer.mapping["EventSourceArn"]).unwrap()]["Properties"];
+        let visibility = queue["VisibilityTimeout"].as_u64().unwrap();
+        let total = visibility + consumer.timeout + longest;
+        assert!(total <= 12 * 3600, "{}: {total}", consumer.name);
     }
 }
 
