@@ -239,6 +239,10 @@ impl From<UpstreamError> for HttpError {
                 StatusCode::GATEWAY_TIMEOUT,
                 "The users' upstream did not answer in time",
             ),
+            // This service failed before anybody was asked: the alarm on its own failures counts it.
+            UpstreamError::Fetch(error) if error.status() == 500 => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+            }
             _ => (StatusCode::BAD_GATEWAY, "The users' upstream failed"),
         };
         HttpError::new(status, detail).because(error)
@@ -268,5 +272,46 @@ impl From<SubmitError> for HttpError {
             SubmitError::Queue(error) => HttpError::unavailable(error),
             SubmitError::Store(error) => HttpError::unavailable(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The alarm that rolls deployments back counts 500 and 503 (`infra/monitoring.yaml`).
+    #[test]
+    fn a_failure_of_another_service_is_no_status_of_our_own() {
+        let of_others = || {
+            [
+                FetchError::Dns,
+                FetchError::Connect,
+                FetchError::Timeout,
+                FetchError::Interrupted,
+                FetchError::Protocol,
+                FetchError::Tls("x"),
+                FetchError::BodyTooLarge(1),
+                FetchError::BadEncoding,
+            ]
+        };
+        let upstream = of_others().map(|error| HttpError::from(UpstreamError::Fetch(error)));
+        let statuses = [UpstreamError::Status(500), UpstreamError::Status(503)];
+        let others = of_others()
+            .map(HttpError::from)
+            .into_iter()
+            .chain(upstream)
+            .chain(statuses.map(HttpError::from))
+            .chain([HttpError::from(UpstreamError::NotAnObject)]);
+        for error in others {
+            let status = error.status().as_u16();
+            assert!([502, 504].contains(&status), "{status}: {error:?}");
+        }
+        let own = [
+            HttpError::from(FetchError::Setup),
+            HttpError::from(UpstreamError::Fetch(FetchError::Setup)),
+            HttpError::from(StoreError::Busy),
+        ];
+        let own = own.map(|error| error.status().as_u16());
+        assert_eq!(own, [500, 500, 503]);
     }
 }
