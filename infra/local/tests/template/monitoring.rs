@@ -81,6 +81,63 @@ fn the_dashboard_is_json_and_shows_existing_metrics() {
     }
 }
 
+/// Whether a line of the access log fits a pattern of alternatives (`||`) of comparisons (`&&`) of texts.
+fn fits(pattern: &str, line: &Value) -> bool {
+    let holds = |comparison: &str| {
+        let mut words = comparison.split_whitespace();
+        let (field, operator, text) = (words.next(), words.next(), words.next());
+        let field = field.unwrap().strip_prefix("$.").unwrap();
+        let given = line[field].as_str().expect(field);
+        let text = text.unwrap().trim_matches('"');
+        let is_same = match text.strip_suffix('*') {
+            Some(start) => given.starts_with(start),
+            None => given == text,
+        };
+        match operator.unwrap() {
+            "=" => is_same,
+            "!=" => !is_same,
+            other => panic!("{other} is not known here"),
+        }
+    };
+    let pattern = pattern.replace(['{', '}', '(', ')'], " ");
+    pattern.split("||").any(|all| all.split("&&").all(holds))
+}
+
+#[test]
+fn a_deployment_is_stopped_by_failures_of_the_service_and_not_of_others() {
+    let (template, monitoring) = (template(), monitoring());
+    let alarm = &monitoring.root()["Resources"]["ServerErrorsAlarm"]["Properties"];
+    let metric = (&alarm["Namespace"]["Ref"], &alarm["MetricName"]);
+    assert_eq!(metric, (&"Service".into(), &"ServerErrors".into()));
+    let filter = &monitoring.root()["Resources"]["OwnServerErrors"]["Properties"];
+    let written = &filter["MetricTransformations"][0];
+    assert_eq!(written["MetricName"], "ServerErrors");
+    assert_eq!(written["MetricNamespace"]["Ref"], "Service");
+    assert_eq!(filter["LogGroupName"]["Ref"], "AccessLogGroup");
+
+    let settings = &template.root()["Resources"]["Api"]["Properties"]["AccessLogSettings"];
+    let format = settings["Format"].as_str().unwrap();
+    let pattern = filter["FilterPattern"].as_str().unwrap();
+    // The gateway writes "-" for what there is not.
+    for (status, error, is_counted) in [
+        ("200", "-", false),
+        ("429", "-", false),
+        ("500", "-", true),
+        ("502", "-", false),
+        ("503", "-", true),
+        ("504", "-", false),
+        ("500", "The Lambda function failed", true),
+        ("502", "The Lambda function failed", true),
+        ("504", "Endpoint request timed out", true),
+        ("413", "The Lambda function failed", false),
+    ] {
+        let line = format.replace("$context.status", status);
+        let line = line.replace("$context.integrationErrorMessage", error);
+        let line = serde_json::from_str(&line).expect("a line of JSON");
+        assert_eq!(fits(pattern, &line), is_counted, "{status} {error}");
+    }
+}
+
 #[test]
 fn every_deployment_preference_exists_in_codedeploy() {
     let template = template();
