@@ -160,8 +160,7 @@ fn create_function(aws: &Aws, consumer: &QueueConsumer, functions_url: &str) -> 
 }
 
 fn create_mapping(aws: &Aws, consumer: &QueueConsumer, queue: &str) -> Result<()> {
-    let mut body = consumer.event.clone();
-    body.remove("Queue");
+    let mut body = consumer.mapping.clone();
     body.insert("FunctionName".to_owned(), json!(consumer.binary));
     body.insert("EventSourceArn".to_owned(), json!(queue));
     let answer = aws.lambda_post("/2015-03-31/event-source-mappings/", &body.into())?;

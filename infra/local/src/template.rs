@@ -1,4 +1,5 @@
-//! Reads `template.yaml`, the only definition of tables, queues, time-outs and the worker's event.
+//! Reads `template.yaml`, the only definition of tables, queues, time-outs and event source
+//! mappings.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -33,10 +34,10 @@ pub struct QueueConsumer {
     pub binary: String,
     /// The function's time-out in seconds.
     pub timeout: u64,
-    /// The event's name in the template.
+    /// The name of the event source mapping in the template.
     pub name: String,
-    /// The event's properties, `Queue` included.
-    pub event: Map<String, Value>,
+    /// The mapping's properties, such as `EventSourceArn` and `BatchSize`.
+    pub mapping: Map<String, Value>,
 }
 
 /// A route of the HTTP API. The path is empty for `$default`.
@@ -110,7 +111,8 @@ impl Template {
             }
         }
         for consumer in self.queue_consumers() {
-            storage["Outputs"][queue_output(&consumer)] = json!({"Value": consumer.event["Queue"]});
+            storage["Outputs"][queue_output(&consumer)] =
+                json!({"Value": consumer.mapping["EventSourceArn"]});
         }
         storage
     }
@@ -149,25 +151,29 @@ impl Template {
     /// The functions with a queue as event source.
     #[must_use]
     pub fn queue_consumers(&self) -> Vec<QueueConsumer> {
-        let mut consumers = Vec::new();
-        for (binary, properties) in self.functions() {
-            let events = properties["Events"].as_object().into_iter().flatten();
-            for (name, event) in events.filter(|(_, event)| event["Type"] == "SQS") {
-                if let Some(event) = event["Properties"].as_object().filter(has_queue) {
-                    let timeout = self.timeout(properties);
-                    let event = event.iter();
-                    consumers.push(QueueConsumer {
-                        binary: binary.clone(),
-                        timeout,
-                        name: name.clone(),
-                        event: event
-                            .map(|(key, value)| (key.clone(), self.by_default(value)))
-                            .collect(),
-                    });
-                }
-            }
-        }
-        consumers
+        let mappings = self
+            .resources()
+            .filter(|(_, resource)| resource["Type"] == "AWS::Lambda::EventSourceMapping");
+        mappings
+            .filter_map(|(name, mapping)| self.queue_consumer(name, &mapping["Properties"]))
+            .collect()
+    }
+
+    /// The function of an event source mapping, which names the alias that SAM makes of the function.
+    fn queue_consumer(&self, name: &str, mapping: &Value) -> Option<QueueConsumer> {
+        let alias = mapping["FunctionName"]["Ref"].as_str()?;
+        let (function, _) = alias.rsplit_once("Alias")?;
+        let function = &self.root["Resources"][function];
+        let binary = function["Metadata"]["BuildProperties"]["Binary"].as_str()?;
+        let properties = mapping.as_object().filter(has_source)?.iter();
+        Some(QueueConsumer {
+            binary: binary.to_owned(),
+            timeout: self.timeout(&function["Properties"]),
+            name: name.to_owned(),
+            mapping: properties
+                .map(|(key, value)| (key.clone(), self.by_default(value)))
+                .collect(),
+        })
     }
 
     /// The routes of the HTTP API.
@@ -239,16 +245,16 @@ impl Template {
     }
 }
 
-/// The name of the output with the queue of an event. Names of outputs may not contain underscores.
+/// The name of the output with the queue of an event source mapping. Names of outputs may not contain underscores.
 #[must_use]
 pub fn queue_output(consumer: &QueueConsumer) -> String {
-    format!("Queue{}{}", consumer.binary.replace('_', ""), consumer.name)
+    format!("Queue{}", consumer.name)
 }
 
 // `Option::filter` determines the signature.
 #[allow(clippy::trivially_copy_pass_by_ref)]
-fn has_queue(event: &&Map<String, Value>) -> bool {
-    event.contains_key("Queue")
+fn has_source(mapping: &&Map<String, Value>) -> bool {
+    mapping.contains_key("EventSourceArn")
 }
 
 /// Turns YAML into JSON, and `!Ref x` into `{"Ref": "x"}`.
@@ -314,13 +320,13 @@ Resources:
     Metadata: {BuildProperties: {Binary: worker}}
     Properties:
       Timeout: 300
-      Events:
-        Tasks:
-          Type: SQS
-          Properties:
-            Queue: !GetAtt Work.Arn
-            BatchSize: 10
-            ScalingConfig: {MaximumConcurrency: !Ref Workers}
+  WorkerFunctionTasks:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties:
+      FunctionName: !Ref WorkerFunctionAliaslive
+      EventSourceArn: !GetAtt Work.Arn
+      BatchSize: 10
+      ScalingConfig: {MaximumConcurrency: !Ref Workers}
 ";
 
     #[test]
@@ -337,7 +343,7 @@ Resources:
             json!({"Ref": "Rows"})
         );
         assert_eq!(
-            storage["Outputs"]["QueueworkerTasks"]["Value"],
+            storage["Outputs"]["QueueWorkerFunctionTasks"]["Value"],
             json!({"Fn::GetAtt": ["Work", "Arn"]})
         );
     }
@@ -352,13 +358,13 @@ Resources:
         );
         let consumers = template.queue_consumers();
         assert_eq!(consumers.len(), 1);
-        assert_eq!(consumers[0].event["BatchSize"], 10);
+        assert_eq!(consumers[0].mapping["BatchSize"], 10);
         assert_eq!(
-            consumers[0].event["ScalingConfig"],
+            consumers[0].mapping["ScalingConfig"],
             json!({"MaximumConcurrency": 7})
         );
         assert_eq!(
-            consumers[0].event["Queue"],
+            consumers[0].mapping["EventSourceArn"],
             json!({"Fn::GetAtt": ["Work", "Arn"]})
         );
         assert_eq!(template.ttl_attributes()["Rows"], "expires_at");

@@ -45,10 +45,11 @@ const QUICK: [Step; 7] = [
 ];
 
 /// Checks that need the Python tools and take longer.
-const FULL: [Step; 8] = [
+const FULL: [Step; 9] = [
     ("template.yaml", sam_validate),
     ("CloudFormation's rules", cfn_lint),
     ("gradual deployments", lint_gradual_deployment),
+    ("permissions after the transformation", processed_rights),
     ("security of the deployment", checkov),
     ("the running service", || Ok(cargo("test --quiet -p e2e"))),
     ("the running service with keys", || {
@@ -184,6 +185,16 @@ fn lint_gradual_deployment() -> Result<Command> {
     let mut command = Command::new(setup::cfn_lint()?);
     command.current_dir(folder);
     command.args(["--regions", "us-east-1", "--", TEMPLATES[0]]);
+    Ok(command)
+}
+
+/// Looks for permissions that SAM adds to the template's.
+fn processed_rights() -> Result<Command> {
+    let mut command = Command::new(setup::sam()?.with_file_name("python"));
+    command.current_dir(project::root());
+    command.args(["-B", "infra/xtask/src/processed_rights.py", TEMPLATES[0]]);
+    // The transformation needs any region.
+    command.env("AWS_DEFAULT_REGION", "us-east-1");
     Ok(command)
 }
 

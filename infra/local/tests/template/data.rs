@@ -65,9 +65,9 @@ fn the_visibility_timeout_is_longer_than_the_function_s_time_out() {
     let consumers = template.queue_consumers();
     assert!(!consumers.is_empty());
     for consumer in consumers {
-        let queue = &queues[target(&consumer.event["Queue"]).unwrap()]["Properties"];
+        let queue = &queues[target(&consumer.mapping["EventSourceArn"]).unwrap()]["Properties"];
         let visibility = queue["VisibilityTimeout"].as_u64().unwrap();
-        let window = consumer.event.get("MaximumBatchingWindowInSeconds");
+        let window = consumer.mapping.get("MaximumBatchingWindowInSeconds");
         let window = window.and_then(Value::as_u64).unwrap_or(0);
         // SQS refuses an event source mapping whose queue has a visibility timeout below the
         // function's time-out.
@@ -76,14 +76,14 @@ fn the_visibility_timeout_is_longer_than_the_function_s_time_out() {
             "{}: {visibility}",
             consumer.name
         );
-        let reported = &consumer.event["FunctionResponseTypes"];
+        let reported = &consumer.mapping["FunctionResponseTypes"];
         assert_eq!(
             reported,
             &json!(["ReportBatchItemFailures"]),
             "{}",
             consumer.name
         );
-        assert!(!consumer.event["ScalingConfig"]["MaximumConcurrency"].is_null());
+        assert!(!consumer.mapping["ScalingConfig"]["MaximumConcurrency"].is_null());
     }
 }
 
@@ -142,7 +142,7 @@ fn a_consumed_queue_has_a_high_receive_count_and_a_dead_letter_queue() {
     let template = template();
     let queues = resources(&template, "AWS::SQS::Queue");
     for consumer in template.queue_consumers() {
-        let name = target(&consumer.event["Queue"]).unwrap();
+        let name = target(&consumer.mapping["EventSourceArn"]).unwrap();
         let redrive = &queues[name]["Properties"]["RedrivePolicy"];
         assert!(target(&redrive["deadLetterTargetArn"]).is_some(), "{name}");
         // A throttled worker returns messages without processing them; Lambda's guide asks for at

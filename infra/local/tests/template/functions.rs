@@ -149,8 +149,9 @@ fn only_the_worker_may_change_the_visibility_of_messages() {
 /// A resource that a variable names and the function has no permission on is a mistake, and so is a
 /// permission on a resource that no variable names.
 #[test]
-fn functions_have_permissions_on_exactly_the_resources_of_their_variables_and_events() {
+fn functions_have_permissions_on_exactly_the_resources_of_their_variables_and_queues() {
     let template = template();
+    let received = template.queue_consumers();
     let is_data = |name: &&str| {
         let kind = &template.root()["Resources"][*name]["Type"];
         kind == "AWS::DynamoDB::Table" || kind == "AWS::SQS::Queue"
@@ -163,10 +164,12 @@ fn functions_have_permissions_on_exactly_the_resources_of_their_variables_and_ev
             .flatten()
             .filter(|(name, _)| !name.ends_with("_ARN"))
             .map(|(_, value)| value);
-        let events = properties["Events"].as_object().into_iter().flatten();
-        let events = events.map(|(_, event)| &event["Properties"]["Queue"]);
+        let received = received
+            .iter()
+            .filter(|consumer| consumer.binary == binary)
+            .map(|consumer| &consumer.mapping["EventSourceArn"]);
         let named: BTreeSet<&str> = variables
-            .chain(events)
+            .chain(received)
             .filter_map(target)
             .filter(is_data)
             .collect();
@@ -174,6 +177,20 @@ fn functions_have_permissions_on_exactly_the_resources_of_their_variables_and_ev
         let usable = statements.iter().flat_map(|statement| &statement.resources);
         let usable: BTreeSet<&str> = usable.filter_map(|r| target(r)).filter(is_data).collect();
         assert_eq!(usable, named, "{binary}");
+    }
+}
+
+/// For an event of another type than `HttpApi`, SAM gives the function's role a managed policy, which
+/// holds for all of the account's queues.
+#[test]
+fn no_function_has_an_event_that_brings_rights() {
+    let template = template();
+    for (binary, properties) in functions(&template) {
+        let mut events = properties["Events"].as_object().into_iter().flatten();
+        assert!(
+            events.all(|(_, event)| event["Type"] == "HttpApi"),
+            "{binary}"
+        );
     }
 }
 
