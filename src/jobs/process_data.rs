@@ -258,6 +258,7 @@ fn source_of(input: &Object) -> Option<Result<(&str, Claims), &'static str>> {
 }
 
 /// What the input says of the file; `null` says nothing.
+// One check for each option.
 fn claims(input: &Object) -> Result<Claims, &'static str> {
     let said = |key: &str| input.get(key).filter(|value| !value.is_null());
     let format = match said("format").map(Json::as_str) {

@@ -80,6 +80,7 @@ impl Spread {
 }
 
 impl Field {
+    // One arm for each kind of value: shorter functions would only hide the list.
     pub fn add(&mut self, value: &Value<'_>, budget: &mut Budget) {
         self.count += 1;
         match value {

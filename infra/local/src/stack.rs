@@ -125,6 +125,7 @@ impl Stack {
     /// # Errors
     /// One line for people when a tool is missing, a port is in use, or a part does not start.
     /// Parts that were started before are stopped.
+    // One step after the other, each with the parts of the steps before.
     pub fn start(options: &Options) -> Result<Self> {
         let steps = Steps {
             told: options.progress,

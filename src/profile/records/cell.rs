@@ -120,6 +120,7 @@ pub(in crate::profile) fn number(cell: &str, decimal: u8) -> Option<Number> {
 }
 
 /// Takes a number's text apart; `None` where it is none.
+// One pass over the bytes of a cell, in the order of a number's parts.
 fn parts(bytes: &[u8], decimal: u8) -> Option<Parts> {
     let mut parts = Parts::default();
     let mut at = 0;

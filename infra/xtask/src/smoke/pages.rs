@@ -77,6 +77,7 @@ pub(super) fn links(page: &str) -> Vec<&str> {
     links
 }
 
+// One case after the other, each with its own message.
 pub fn cross_origin(service: &Service) -> Findings {
     let allowed = |origin: &str, method: &str| -> Asked {
         let headers = [

@@ -136,6 +136,7 @@ impl Panel<'_> {
     }
 
     /// Draws on an axis that starts at `zero`.
+    // One call of the chart library after the other.
     fn draw_on<R>(&self, area: &Area, axis: R, zero: f64) -> Drawn
     where
         R: AsRangedCoord<Value = f64>,
