@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::KeysAndAttributes;
 use super::{Row, StoreError, call_error};
 
 /// DynamoDB's most keys of one `BatchGetItem`.
-const BATCH: usize = 100;
+pub const BATCH_KEYS: usize = 100;
 /// The pause before the first repetition for unprocessed keys. Each further pause is twice as long.
 /// DynamoDB leaves keys unprocessed if the answer exceeds 16 MB, or if the table is throttled.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -26,7 +26,7 @@ pub async fn batch_get(
     consistent: bool,
 ) -> Result<Vec<Row>, StoreError> {
     let mut rows = Vec::with_capacity(keys.len());
-    for keys in keys.chunks(BATCH) {
+    for keys in keys.chunks(BATCH_KEYS) {
         let mut keys = keys.to_vec();
         let mut repetition = 0;
         while !keys.is_empty() {

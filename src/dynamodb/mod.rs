@@ -9,7 +9,7 @@ pub mod row;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use batch::batch_get;
+pub use batch::{BATCH_KEYS, batch_get};
 pub use row::Row;
 
 use aws_sdk_dynamodb::Client;

@@ -1,5 +1,7 @@
 //! Compares this module with Python's `json` on the same texts.
 
+use fastrand::Rng;
+
 use super::python;
 use crate::json::{ParseError, parse};
 
@@ -190,22 +192,6 @@ const ODD_BYTES: [&[u8]; 22] = [
     b"\0\"\xd8\0\xdc\0\0\"",
 ];
 
-/// A small generator (xorshift) with a fixed seed, so that a failure is reproducible.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() >> 11).unwrap_or(0) % bound.max(1)
-    }
-}
-
 /// The pieces of mutations.
 #[rustfmt::skip]
 const PIECES: &[&str] = &[
@@ -213,25 +199,25 @@ const PIECES: &[&str] = &[
     "é", "😀", "null", "NaN", "Infinity", "\"a\"", "\"a\":", "\0", "x", "9999999999999999999",
 ];
 
-fn mutate(random: &mut Random, text: &mut Vec<u8>, pool: &[Vec<u8>]) {
-    let at = random.below(text.len() + 1);
-    let end = (at + random.below(4)).min(text.len());
-    match random.below(6) {
+fn mutate(random: &mut Rng, text: &mut Vec<u8>, pool: &[Vec<u8>]) {
+    let at = random.usize(..text.len() + 1);
+    let end = (at + random.usize(..4)).min(text.len());
+    match random.usize(..6) {
         0 => drop(text.drain(at..end)),
         1 => text.truncate(at),
-        2 => drop(text.splice(at..end, pool[random.below(pool.len())].iter().copied())),
-        _ => drop(text.splice(at..end, PIECES[random.below(PIECES.len())].bytes())),
+        2 => drop(text.splice(at..end, pool[random.usize(..pool.len())].iter().copied())),
+        _ => drop(text.splice(at..end, PIECES[random.usize(..PIECES.len())].bytes())),
     }
 }
 
 #[test]
 fn mutated_texts() {
     let pool = table();
-    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let mut random = Rng::with_seed(0x9E37_79B9_7F4A_7C15);
     let mut texts = Vec::new();
     for _ in 0..12_000 {
-        let mut text = pool[random.below(pool.len())].clone();
-        for _ in 0..=random.below(3) {
+        let mut text = pool[random.usize(..pool.len())].clone();
+        for _ in 0..=random.usize(..3) {
             mutate(&mut random, &mut text, &pool);
         }
         texts.push(text);
@@ -242,23 +228,26 @@ fn mutated_texts() {
 /// Doubles of every magnitude, from random bits and from decimal texts.
 #[test]
 fn numbers() {
-    let mut random = Random(0xD1B5_4A32_D192_ED03);
+    let mut random = Rng::with_seed(0xD1B5_4A32_D192_ED03);
     let mut texts: Vec<String> = (-1074..=1023)
         .map(|n| format!("{:e}", 2_f64.powi(n)))
         .collect();
     texts.extend((-330..=310).map(|n| format!("1e{n}")));
     for _ in 0..6_000 {
-        let bits = f64::from_bits(random.next());
+        let bits = f64::from_bits(random.u64(..));
         if bits.is_finite() {
             texts.push(format!("{bits:e}"));
         }
         // Products of small powers of two and five can lie halfway between two texts.
-        let tied = (random.next() >> 11) as f64 / 2_f64.powi(random.below(40) as i32);
-        texts.push(format!("{:e}", tied * 5_f64.powi(random.below(8) as i32)));
-        let (a, b) = (random.next() >> random.below(60), random.below(1_000_000));
+        let tied = (random.u64(..) >> 11) as f64 / 2_f64.powi(random.usize(..40) as i32);
+        texts.push(format!("{:e}", tied * 5_f64.powi(random.usize(..8) as i32)));
+        let (a, b) = (
+            random.u64(..) >> random.usize(..60),
+            random.usize(..1_000_000),
+        );
         texts.push(format!("{a}.{b}"));
-        texts.push(format!("{a}{b}{}", random.next() >> random.below(60)));
-        texts.push(format!("{b}.{a}e{}", random.below(40) as i64 - 20));
+        texts.push(format!("{a}{b}{}", random.u64(..) >> random.usize(..60)));
+        texts.push(format!("{b}.{a}e{}", random.usize(..40) as i64 - 20));
     }
     compare(
         &texts

@@ -1,5 +1,7 @@
 //! The same numbers through Python's `statistics`.
 
+use fastrand::Rng;
+
 use super::*;
 use crate::json::tests::python;
 
@@ -21,23 +23,6 @@ for line in sys.stdin:
         "most": collections.Counter(values).most_common(1)[0][1],
     }))
 "#;
-
-/// A small generator (xorshift), so that a failure repeats.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    /// From 0 to 1.
-    fn share(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
 
 fn data() -> Vec<String> {
     let mut all: Vec<String> = [
@@ -70,25 +55,25 @@ fn data() -> Vec<String> {
     ]
     .map(str::to_owned)
     .to_vec();
-    let mut random = Random(0x2545_F491_4F6C_DD1D);
+    let mut random = Rng::with_seed(0x2545_F491_4F6C_DD1D);
     for round in 0..60 {
-        let size = 2 + random.next() % 800;
+        let size = 2 + random.u64(..) % 800;
         let mut value = || match round % 6 {
-            0 => format!("{:?}", random.share() * 100.0),
-            1 => format!("{}", random.next() % 50),
-            2 => format!("{:?}", 1e9 + random.share()),
-            3 => format!("{:?}", (random.share() * 40.0 - 20.0).exp()),
-            4 => format!("{}", 1_000_000_000_000_000_000 + random.next() % 1_000),
+            0 => format!("{:?}", random.f64() * 100.0),
+            1 => format!("{}", random.u64(..) % 50),
+            2 => format!("{:?}", 1e9 + random.f64()),
+            3 => format!("{:?}", (random.f64() * 40.0 - 20.0).exp()),
+            4 => format!("{}", 1_000_000_000_000_000_000 + random.u64(..) % 1_000),
             _ => format!(
                 "{:?}",
-                f64::from_bits((random.next() >> 2) | (random.next() & (1 << 63))) / 8.0
+                f64::from_bits((random.u64(..) >> 2) | (random.u64(..) & (1 << 63))) / 8.0
             ),
         };
         let values: Vec<String> = (0..size).map(|_| value()).collect();
         all.push(format!("[{}]", values.join(",")));
     }
     let large: Vec<String> = (0..9_999)
-        .map(|_| format!("{:?}", random.share() - 0.5))
+        .map(|_| format!("{:?}", random.f64() - 0.5))
         .collect();
     all.push(format!("[{}]", large.join(",")));
     all

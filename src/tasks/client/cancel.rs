@@ -1,4 +1,4 @@
-//! CancelOutcome tasks.
+//! Cancelling tasks.
 
 use uuid::Uuid;
 

@@ -22,7 +22,7 @@ use super::row::RecordRow;
 use super::{RECORD, TaskStore, key};
 use crate::clock::now_ms;
 use crate::dynamodb::row::{self, ID, Row, number, text};
-use crate::dynamodb::{StoreError, batch_get, call_error};
+use crate::dynamodb::{BATCH_KEYS, StoreError, batch_get, call_error};
 use crate::tasks::record::TaskRecord;
 use crate::tasks::state::State;
 use crate::tasks::viewer::Viewer;
@@ -35,8 +35,6 @@ const ROUND: i32 = 100;
 /// The most rounds of one call. A call that finds too few tasks in these rounds ends early, with a
 /// cursor.
 const ROUNDS: usize = 5;
-/// DynamoDB's most keys of one batch read.
-const BATCH: usize = 100;
 
 const BY_TIME: &str = "by_time";
 const BY_STATE: &str = "by_state";
@@ -101,8 +99,8 @@ impl TaskStore {
             while !rest.is_empty() {
                 // Without a filter, read only as many records as the page needs: each costs read units.
                 let wanted = match filtered {
-                    true => BATCH,
-                    false => (query.limit - found.len()).min(BATCH),
+                    true => BATCH_KEYS,
+                    false => (query.limit - found.len()).min(BATCH_KEYS),
                 };
                 let (batch, later) = rest.split_at(wanted.clamp(1, rest.len()));
                 rest = later;
