@@ -15,9 +15,9 @@ use http::header::{
 };
 use http::{HeaderValue, Method, StatusCode};
 use lambda_http::{Body, Request, Response};
+use ring::digest::{SHA256, digest};
 
 use super::answer::{self, ResponseExt};
-use super::digest::sha256_hex;
 use super::error::HttpError;
 use super::extract::Extract;
 
@@ -140,7 +140,8 @@ fn for_method(request: &Request, answer: Response<Body>) -> Response<Body> {
 /// An answer with an `ETag`, or 304 if the client has the same version. The client revalidates each time.
 fn with_etag(request: &Request, content_type: &'static str, body: String) -> Response<Body> {
     // Weak, since the tag is of the text and not of its compressed form.
-    let tag = format!("W/\"{}\"", &sha256_hex(&body)[..16]);
+    let digest = digest(&SHA256, body.as_bytes());
+    let tag = format!("W/\"{}\"", hex::encode(&digest.as_ref()[..8]));
     let is_current = request
         .header(IF_NONE_MATCH)
         .is_some_and(|tags| tags == "*" || tags.split(',').any(|known| is_same(known, &tag)));

@@ -17,7 +17,6 @@
 pub mod answer;
 pub mod checks;
 pub mod cursor;
-mod digest;
 pub mod docs;
 pub mod error;
 mod event;

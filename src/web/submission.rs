@@ -3,12 +3,12 @@
 mod options;
 
 use lambda_http::Request;
+use ring::digest::{SHA256, digest};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::checks::{Checked, Rejection, pydantic};
-use super::digest::sha256_hex;
 use super::error::{FieldError, HttpError, Loc};
 use super::extract::Extract;
 use crate::clock::now_ms;
@@ -191,7 +191,7 @@ fn fingerprint(body: &Object) -> String {
     canonical.sort_keys();
     // The check of the input refuses a number that is not finite.
     let text = canonical.to_text().unwrap_or_default();
-    sha256_hex(&text)
+    hex::encode(digest(&SHA256, text.as_bytes()))
 }
 
 /// The idempotency key with the fingerprint of its submission.

@@ -42,14 +42,9 @@ fn answer(raw: &[u8]) -> String {
 }
 
 fn compare(texts: &[Vec<u8>]) {
-    let hex = |text: &Vec<u8>| {
-        text.iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
     let input = texts
         .iter()
-        .map(|text| hex(text) + "\n")
+        .map(|text| hex::encode(text) + "\n")
         .collect::<String>();
     let Some(output) = python::run(SCRIPT, input.into_bytes()) else {
         return;
