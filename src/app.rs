@@ -3,9 +3,11 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::future::{LocalBoxFuture, join_all};
 
+use crate::auth::AuthMode;
 use crate::auth::authorizer::Authorizer;
 use crate::auth::store::ApiKeyStore;
 use crate::aws::Aws;
@@ -14,6 +16,7 @@ use crate::consumer;
 use crate::dynamodb;
 use crate::emf;
 use crate::fetch::{AllowList, Fetcher, Limits};
+use crate::invoke::Invoker;
 use crate::items::ItemStore;
 use crate::jobs;
 use crate::log;
@@ -24,8 +27,13 @@ use crate::tasks::store::TaskStore;
 use crate::tasks::worker::{DeadLetterHandler, Delivery, Runner, Worker};
 use crate::users::{Upstream, UserStore, Users};
 use crate::web::guard::{Access, Guard};
+use crate::web::routes::RouteFunctions;
 use crate::web::submission::SubmissionIds;
 use crate::web::{self, HttpError};
+
+/// The timeout of an invocation of another function: a second less than the integration time-out of the
+/// gateway, 30 s.
+const INVOCATION_TIMEOUT: Duration = Duration::from_secs(29);
 
 /// Builds the parts (stores and clients) of a function. Each part reads its own configuration, so a
 /// function needs only the variables of its own parts.
@@ -164,6 +172,23 @@ impl App {
         ))
     }
 
+    /// Invokes the functions of the routes, if their names are configured. With tokens there is no
+    /// invoker: only the gateway checks tokens.
+    ///
+    /// # Errors
+    /// When a variable has an invalid value, or the region or the credentials are missing.
+    pub fn route_functions(&self) -> Result<Option<RouteFunctions>, ConfigError> {
+        if self.config.auth_mode().parse()? == Some(AuthMode::Jwt) {
+            return Ok(None);
+        }
+        self.config.functions().parse_by(|names| {
+            let endpoint = self.config.lambda_endpoint_url();
+            let aws = self.aws_for("lambda").map_err(|error| error.to_string())?;
+            let invoker = Invoker::new(&aws.config, endpoint, INVOCATION_TIMEOUT);
+            RouteFunctions::new(invoker, names)
+        })
+    }
+
     /// Answers requests of authenticated callers to `route` with `handler`, until Lambda ends the process.
     /// `parts` are the stores and clients of the handler.
     ///
@@ -178,10 +203,15 @@ impl App {
     where
         H: AsyncFn(&P, web::Request) -> Result<web::Response<web::Body>, HttpError>,
     {
-        self.serve_to(Access::Callers, route, parts, handler).await
+        let guard = Guard::new(&self.config, Access::Callers)?;
+        let guard = guard.with_key_check(|| self.authorizer());
+        self.connect().await;
+        web::serve(guard, route, parts, handler).await
     }
 
-    /// As [`App::serve`], with another access than authenticated callers only.
+    /// As [`App::serve`], with another access than authenticated callers only. A request without an
+    /// authorizer context is not checked by its key, so a function that is open to everybody is not
+    /// linked with the AWS SDK.
     ///
     /// # Errors
     /// As [`App::serve`].

@@ -155,6 +155,17 @@ impl Config {
         }
     }
 
+    /// The names of the routes' functions, for the function of `$default`. Without names, that function
+    /// invokes no function.
+    pub fn functions(&self) -> Variable<'_> {
+        self.variable("FUNCTIONS")
+    }
+
+    /// The URL of Lambda's API, if it differs from the URL of the other services.
+    pub fn lambda_endpoint_url(&self) -> Option<&str> {
+        self.optional("AWS_ENDPOINT_URL_LAMBDA")
+    }
+
     /// The authentication of callers.
     pub fn auth_mode(&self) -> Variable<'_> {
         self.variable("AUTH_MODE")

@@ -7,8 +7,8 @@
 //! * The environment: [`config`] reads environment variables, [`log`] starts the log, [`emf`] writes
 //!   metrics, [`aws`] connects to AWS.
 //! * [`dynamodb`]: rows of tables, and failed conditional writes.
-//! * Capabilities without tasks and routes: [`fetch`] makes outbound HTTP calls, [`profile`] computes
-//!   statistics of records.
+//! * Capabilities without tasks and routes: [`fetch`] makes outbound HTTP calls, [`invoke`] invokes
+//!   Lambda functions, [`profile`] computes statistics of records.
 //! * [`tasks`]: the engine. The types of tasks and jobs, their table and queues, the operations on a
 //!   task (`tasks::client`), the worker, and the formats of messages (`tasks::wire`).
 //! * [`jobs`]: one file for each job, and the list of jobs.
@@ -41,6 +41,7 @@ pub mod dynamodb;
 pub mod emf;
 pub mod error;
 pub mod fetch;
+pub mod invoke;
 pub mod items;
 pub mod jobs;
 pub mod json;

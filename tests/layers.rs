@@ -9,7 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["config"],
     &["log", "emf", "aws"],
     &["dynamodb"],
-    &["fetch", "profile"],
+    &["fetch", "invoke", "profile"],
     &["tasks"],
     &["jobs"],
     &["documents"],

@@ -10,7 +10,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::AuthMode;
 use super::key::{ApiKey, KeyHash};
@@ -18,6 +21,8 @@ use crate::auth::store::{ApiKeyStore, StoredKey};
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::error::Chain;
+
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The most rows in the cache of one process.
 const MAX_CACHED: usize = 1_000;
@@ -41,7 +46,7 @@ pub struct AuthorizerAnswer {
 
 /// The caller, for the function of the route.
 #[derive(Debug, Default, PartialEq, Serialize)]
-struct Context {
+pub struct Context {
     #[serde(skip_serializing_if = "Option::is_none")]
     caller: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,7 +96,7 @@ impl Authorizer {
             // The gateway checks tokens itself, and calls the authorizer only for the documentation's
             // routes.
             AuthMode::Jwt => refused(MISSING),
-            AuthMode::ApiKey => {
+            AuthMode::ApiKey | AuthMode::CachedApiKey => {
                 let caller = self.caller(request, now_ms()).await;
                 caller.inspect_err(|error| {
                     tracing::error!(cause = %Chain(error), "a key could not be checked");
@@ -102,6 +107,25 @@ impl Authorizer {
             is_authorized: true,
             context,
         })
+    }
+
+    /// The context for a request that came without one, by the headers from which the gateway would have
+    /// asked for the context.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn context(&self, headers: &HeaderMap) -> Result<Context, StoreError> {
+        let names: &[HeaderName] = match self.mode {
+            AuthMode::CachedApiKey => &[AUTHORIZATION],
+            _ => &[AUTHORIZATION, X_API_KEY],
+        };
+        let given = names.iter().filter(|name| headers.contains_key(*name));
+        let headers = given.map(|name| (name.to_string(), joined(headers, name)));
+        let request = AuthorizerRequest {
+            headers: Some(headers.collect()),
+            identity_source: None,
+        };
+        self.caller(&request, now_ms()).await
     }
 
     async fn caller(&self, request: &AuthorizerRequest, now: u64) -> Result<Context, StoreError> {
@@ -162,6 +186,29 @@ impl Authorizer {
     }
 }
 
+impl Context {
+    /// The context as the gateway gives it to a function.
+    pub fn into_fields(self) -> HashMap<String, Value> {
+        let refused = self.refused.map(str::to_owned);
+        let members = [
+            ("caller", self.caller),
+            ("scopes", self.scopes),
+            ("refused", refused),
+        ];
+        let given = members.into_iter();
+        given
+            .filter_map(|(name, text)| Some((name.to_owned(), Value::String(text?))))
+            .collect()
+    }
+}
+
+/// The values of a header, joined as the gateway does.
+fn joined(headers: &HeaderMap, name: &HeaderName) -> String {
+    let values = headers.get_all(name).iter();
+    let texts = values.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    texts.collect::<Vec<_>>().join(",")
+}
+
 fn refused(reason: &'static str) -> Context {
     Context {
         refused: Some(reason),
@@ -176,8 +223,8 @@ impl AuthorizerRequest {
         let (bearer, plain) = match self.identity() {
             Some(authorization) => (Some(bearer(authorization)), None),
             None => (
-                self.header("authorization")?.map(bearer),
-                self.header("x-api-key")?,
+                self.header(&AUTHORIZATION)?.map(bearer),
+                self.header(&X_API_KEY)?,
             ),
         };
         let text = match (bearer, plain) {
@@ -196,12 +243,12 @@ impl AuthorizerRequest {
     }
 
     /// The value of a header. A repeated header is refused.
-    fn header(&self, name: &str) -> Result<Option<&str>, &'static str> {
+    fn header(&self, name: &HeaderName) -> Result<Option<&str>, &'static str> {
         let mut values = self
             .headers
             .iter()
             .flatten()
-            .filter(|(given, _)| given.eq_ignore_ascii_case(name))
+            .filter(|(given, _)| given.eq_ignore_ascii_case(name.as_str()))
             .map(|(_, value)| value.trim())
             .filter(|value| !value.is_empty());
         let value = values.next();

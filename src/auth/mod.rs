@@ -19,6 +19,9 @@ pub enum AuthMode {
     /// By an API key, which the authorizer function checks.
     #[default]
     ApiKey,
+    /// As [`AuthMode::ApiKey`], but only in `Authorization`: the gateway caches the authorizer's answers by
+    /// this header.
+    CachedApiKey,
     /// By a JSON Web Token, which the gateway checks.
     Jwt,
     /// Not at all: every request is accepted.
@@ -30,8 +33,8 @@ impl FromStr for AuthMode {
 
     fn from_str(text: &str) -> Result<AuthMode, String> {
         match text {
-            // The gateway's cache makes no difference to a function.
-            "api-key" | "api-key-cached" => Ok(AuthMode::ApiKey),
+            "api-key" => Ok(AuthMode::ApiKey),
+            "api-key-cached" => Ok(AuthMode::CachedApiKey),
             "jwt" => Ok(AuthMode::Jwt),
             "none" => Ok(AuthMode::Off),
             _ => Err("it must be api-key, api-key-cached, jwt or none".to_owned()),

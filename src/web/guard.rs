@@ -1,16 +1,20 @@
 //! The guard in front of every handler: authorizes the caller of a request.
 //!
-//! The guard trusts the gateway's authorizer context for the caller's name, and no header. Without an
-//! authorizer context the guard refuses the request, so a route that was deployed without its
-//! authorizer is closed and not open.
+//! The guard trusts the gateway's authorizer context for the caller's name. A request without a context
+//! (a gateway may leave it out for a path with a trailing slash, and the fallback has none to pass on) is
+//! checked by its API key, with the authorizer's own code. So a route that was deployed without its
+//! authorizer is closed to all but callers with a key.
+
+use std::cell::LazyCell;
+use std::fmt;
 
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use lambda_http::aws_lambda_events::apigw::ApiGatewayRequestAuthorizer;
 use serde_json::Value;
 
 use super::error::HttpError;
-use crate::auth::authorizer::MISSING;
+use crate::auth::authorizer::{Authorizer, MISSING};
 use crate::auth::{AuthMode, Scope, Scopes};
 use crate::config::{Config, ConfigError};
 use crate::tasks::task::MAX_CALLER;
@@ -46,13 +50,17 @@ impl Default for Admitted {
     }
 }
 
+/// The check of API keys, built for the first request without an authorizer context.
+type KeyCheck<'a> = LazyCell<Result<Authorizer, ConfigError>, BuildKeyCheck<'a>>;
+type BuildKeyCheck<'a> = Box<dyn FnOnce() -> Result<Authorizer, ConfigError> + 'a>;
+
 /// Admits or refuses the requests to one route.
-#[derive(Debug, Clone)]
-pub struct Guard {
+pub struct Guard<'a> {
     mode: AuthMode,
     own_tasks_only: bool,
     /// The prefix of this service's scopes in a token.
     prefix: String,
+    key_check: Option<KeyCheck<'a>>,
 }
 
 /// A caller, named by the gateway.
@@ -61,12 +69,12 @@ struct Caller {
     scopes: Scopes,
 }
 
-impl Guard {
+impl<'a> Guard<'a> {
     /// The guard of a route with this access, by the configuration.
     ///
     /// # Errors
     /// When a variable has an invalid value.
-    pub fn new(config: &Config, access: Access) -> Result<Guard, ConfigError> {
+    pub fn new(config: &Config, access: Access) -> Result<Guard<'a>, ConfigError> {
         let open = match access {
             Access::Callers => false,
             Access::Documentation => config.open_docs()?,
@@ -80,7 +88,47 @@ impl Guard {
             },
             own_tasks_only: config.own_tasks_only()?,
             prefix: config.jwt_scope_prefix(),
+            key_check: None,
         })
+    }
+
+    /// Checks the API keys of requests without an authorizer context, with the authorizer that `build`
+    /// makes. Without this the guard refuses such requests.
+    pub fn with_key_check(
+        self,
+        build: impl FnOnce() -> Result<Authorizer, ConfigError> + 'a,
+    ) -> Guard<'a> {
+        let key_check: Option<KeyCheck<'a>> = Some(LazyCell::new(Box::new(build)));
+        Guard { key_check, ..self }
+    }
+
+    /// The authorizer context of a request that came without one; `None` if only the gateway can
+    /// identify callers.
+    ///
+    /// # Errors
+    /// When the table of keys does not answer, or the configuration of the check is wrong.
+    pub async fn identify(
+        &self,
+        headers: &HeaderMap,
+    ) -> Result<Option<ApiGatewayRequestAuthorizer>, HttpError> {
+        let Some(key_check) = self.key_check.as_ref() else {
+            return Ok(None);
+        };
+        if matches!(self.mode, AuthMode::Jwt | AuthMode::Off) {
+            return Ok(None);
+        }
+        let authorizer = key_check.as_ref().map_err(|error| {
+            tracing::error!(%error, "keys cannot be checked");
+            HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+        })?;
+        let mut context = ApiGatewayRequestAuthorizer::default();
+        context.fields = authorizer.context(headers).await?.into_fields();
+        Ok(Some(context))
+    }
+
+    /// Whether the guard admits everybody.
+    pub fn is_open(&self) -> bool {
+        self.mode == AuthMode::Off
     }
 
     /// Admits or refuses a request.
@@ -97,7 +145,7 @@ impl Guard {
                 let caller = authorizer.and_then(optional_caller);
                 return Ok(self.admitted(caller, false));
             }
-            AuthMode::ApiKey => by_key(authorizer),
+            AuthMode::ApiKey | AuthMode::CachedApiKey => by_key(authorizer),
             AuthMode::Jwt => self.by_token(authorizer),
         };
         let caller = caller?;
@@ -137,6 +185,15 @@ impl Guard {
         });
         let scopes = Scopes::among(words.flatten(), &self.prefix);
         Ok(Caller { name, scopes })
+    }
+}
+
+impl fmt::Debug for Guard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut guard = f.debug_struct("Guard");
+        guard.field("mode", &self.mode);
+        guard.field("own_tasks_only", &self.own_tasks_only);
+        guard.finish_non_exhaustive()
     }
 }
 

@@ -11,6 +11,7 @@ use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use serde_json::value::RawValue;
 
 use super::guard::Admitted;
 
@@ -35,6 +36,8 @@ pub(super) struct Metadata {
     pub route: &'static str,
     /// The query as the client sent it.
     pub raw_query: String,
+    /// The gateway's event; `None` in tests.
+    pub event: Option<Box<RawValue>>,
     /// The caller, and whose tasks the caller may see.
     pub admitted: Admitted,
 }
@@ -81,6 +84,7 @@ pub fn from_event(event: ApiGatewayV2httpRequest, route: &'static str) -> Reques
     request.extensions_mut().insert(Metadata {
         route,
         raw_query,
+        event: None,
         admitted: Admitted::default(),
     });
     request

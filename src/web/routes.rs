@@ -9,33 +9,43 @@ use super::answer::{self, ResponseExt};
 use super::error::HttpError;
 use super::extract::Extract;
 
+mod forward;
 mod table;
 
+pub use forward::RouteFunctions;
+use forward::Target;
 use table::ROUTES;
 
+/// A route of the table: the path, the methods as in `Allow`, and the name of the function.
+type Route = (&'static str, &'static str, &'static str);
+
 /// Answers the requests that match no route of the gateway.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Routes {
     base_path: String,
-    /// For each path, the methods of its routes in order. A final slash makes another path.
-    methods: matchit::Router<&'static [&'static str]>,
+    functions: Option<RouteFunctions>,
+    /// For each path, its routes in order. A final slash makes another path.
+    paths: matchit::Router<&'static [Route]>,
 }
 
 impl Routes {
-    /// The routes below a base path, which may be empty.
+    /// The routes below a base path, which may be empty. With `functions`, a request that has only a
+    /// trailing slash too many for the gateway is answered by the function of its route.
     ///
     /// # Panics
     /// When two paths of the table differ only in the name of a parameter, which is a mistake in the
     /// template.
-    pub fn below(base_path: String) -> Routes {
-        let mut routes = matchit::Router::new();
-        for (path, methods) in ROUTES {
-            let inserted = routes.insert(*path, *methods);
+    pub fn below(base_path: String, functions: Option<RouteFunctions>) -> Routes {
+        let mut paths = matchit::Router::new();
+        for routes in ROUTES.chunk_by(|(path, ..), (next, ..)| path == next) {
+            let (path, ..) = routes[0];
+            let inserted = paths.insert(path, routes);
             assert!(inserted.is_ok(), "{path}: {inserted:?}");
         }
         Routes {
             base_path,
-            methods: routes,
+            functions,
+            paths,
         }
     }
 
@@ -55,6 +65,44 @@ impl Routes {
         ("", path)
     }
 
+    /// The answer to a request that matches no route of the gateway.
+    ///
+    /// API Gateway has no routes with a trailing slash, and may match a path with a trailing slash to the
+    /// route without the slash or to this function. The function of the route then answers, as invoked
+    /// from here.
+    ///
+    /// # Errors
+    /// As [`Routes::own_answer`], and 500 or 503 if the function of the route does not answer.
+    pub async fn answer(&self, request: &Request) -> Result<Response<Body>, HttpError> {
+        if let Some(functions) = &self.functions
+            && let Some(target) = self.target(request)
+            && let Some(name) = functions.name(&target)
+        {
+            return functions.invoke(request, &target, name).await;
+        }
+        self.own_answer(request)
+    }
+
+    /// The route that serves a request but for the slash at the end of the request's path.
+    fn target<'a>(&self, request: &'a Request) -> Option<Target<'a>> {
+        let (prefix, path) = self.split_prefix(request);
+        let without = path.strip_suffix('/')?;
+        if without.is_empty() || without.ends_with('/') {
+            return None;
+        }
+        let served = match self.routes(path) {
+            [] => self.routes(without),
+            served => served,
+        };
+        let (route, _, function) = find_method(served, request.method())?;
+        Some(Target {
+            function,
+            route: route.trim_end_matches('/'),
+            prefix,
+            path: without,
+        })
+    }
+
     /// FastAPI's answer to a request that matches no route of the gateway.
     ///
     /// A path with a final slash too many or too few is redirected. If a route has the request's method,
@@ -63,45 +111,46 @@ impl Routes {
     ///
     /// # Errors
     /// 405 for a known path, 404 for an unknown path.
-    pub fn answer(&self, request: &Request) -> Result<Response<Body>, HttpError> {
+    fn own_answer(&self, request: &Request) -> Result<Response<Body>, HttpError> {
         let (prefix, path) = self.split_prefix(request);
         let redirect = |path: &str| {
             let url = request.url_at(&format!("{prefix}{path}"));
             Ok(answer::empty(StatusCode::TEMPORARY_REDIRECT).at(&url))
         };
+        let is_served = |routes| find_method(routes, request.method()).is_some();
         let without = path.trim_end_matches('/');
-        let served = self.methods(path);
-        if let Some(allow) = served.first() {
-            return match has_method(served, request.method()) {
+        let served = self.routes(path);
+        if let Some((_, allow, _)) = served.first() {
+            return match is_served(served) {
                 true if without.len() == path.len() || without.is_empty() => Err(unknown()),
                 true => redirect(without),
                 false => Err(not_allowed(allow)),
             };
         }
         if path.ends_with('/') {
-            return match self.methods(without) {
+            return match self.routes(without) {
                 [] => Err(unknown()),
                 _ => redirect(without),
             };
         }
         let with = format!("{path}/");
-        match self.methods(&with) {
+        match self.routes(&with) {
             [] => Err(unknown()),
-            served if has_method(served, request.method()) => Err(unknown()),
+            served if is_served(served) => Err(unknown()),
             _ => redirect(&with),
         }
     }
 
-    /// The methods of each route of a path. Empty for an unknown path.
-    fn methods(&self, path: &str) -> &'static [&'static str] {
-        self.methods.at(path).map_or(&[], |found| found.value)
+    /// The routes of a path. Empty for an unknown path.
+    fn routes(&self, path: &str) -> &'static [Route] {
+        self.paths.at(path).map_or(&[], |found| found.value)
     }
 }
 
-/// Whether one of a path's routes has this method.
-fn has_method(served: &[&str], method: &Method) -> bool {
-    let mut methods = served.iter().flat_map(|methods| methods.split(", "));
-    methods.any(|served| served == method.as_str())
+/// The route of a path with this method.
+fn find_method(routes: &'static [Route], method: &Method) -> Option<&'static Route> {
+    let has_method = |methods: &str| methods.split(", ").any(|served| served == method.as_str());
+    routes.iter().find(|(_, methods, _)| has_method(methods))
 }
 
 /// The stage that is part of the request's path. `$default` never is.
@@ -129,8 +178,7 @@ mod tests {
 
     use crate::web::request::from_event;
 
-    /// The answer's status, and its `allow` or `location`.
-    fn ask(stage: &str, base_path: &str, method: &str, path: &str) -> (u16, String) {
+    fn request(stage: &str, method: &str, path: &str) -> Request {
         let mut event = ApiGatewayV2httpRequest::default();
         event.raw_path = Some(path.to_owned());
         event.raw_query_string = Some("a=1&b=%20".to_owned());
@@ -142,9 +190,14 @@ mod tests {
         for (name, value) in headers {
             event.headers.insert(name, HeaderValue::from_static(value));
         }
-        let request = from_event(event, "$default");
-        let routes = Routes::below(base_path.to_owned());
-        let answer = routes.answer(&request).unwrap_or_else(Response::from);
+        from_event(event, "$default")
+    }
+
+    /// The answer's status, and its `allow` or `location`.
+    fn ask(stage: &str, base_path: &str, method: &str, path: &str) -> (u16, String) {
+        let request = request(stage, method, path);
+        let routes = Routes::below(base_path.to_owned(), None);
+        let answer = routes.own_answer(&request).unwrap_or_else(Response::from);
         let headers = answer.headers();
         let value = headers.get(ALLOW).or(headers.get(http::header::LOCATION));
         let value = value.map_or("", |value| value.to_str().unwrap());
@@ -211,6 +264,64 @@ mod tests {
         // A redirect of these paths could loop.
         for path in ["/users", "/fetch", "/items/5", "/"] {
             assert_eq!(ask("$default", "", "GET", path).0, 404, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_with_one_slash_too_many_has_the_function_of_its_route() {
+        let find = |method: &str, path: &str| {
+            let routes = Routes::below("/v1".to_owned(), None);
+            let request = request("$default", method, path);
+            let target = routes.target(&request);
+            target.map(|target| {
+                let Target {
+                    route,
+                    prefix,
+                    path,
+                    ..
+                } = target;
+                (target.function, route, format!("{prefix} {path}"))
+            })
+        };
+        for (method, path, function, route, split) in [
+            ("GET", "/items/", "list_items", "/items", " /items"),
+            (
+                "POST",
+                "/v1/process/",
+                "process",
+                "/process",
+                "/v1 /process",
+            ),
+            (
+                "GET",
+                "/items/5/",
+                "read_item",
+                "/items/{item_id}",
+                " /items/5",
+            ),
+            (
+                "POST",
+                "/tasks/a b/retry/",
+                "retry_task",
+                "/tasks/{task_id}/retry",
+                " /tasks/a b/retry",
+            ),
+            ("HEAD", "/docs/", "docs", "/docs", " /docs"),
+        ] {
+            let found = Some((function, route, split.to_owned()));
+            assert_eq!(find(method, path), found, "{method} {path}");
+        }
+        for (method, path) in [
+            ("GET", "/"),
+            ("GET", "/items"),
+            ("GET", "/items/5"),
+            ("GET", "/items//"),
+            ("GET", "/items/5//"),
+            ("PATCH", "/items/"),
+            ("GET", "/process/"),
+            ("GET", "/nope/"),
+        ] {
+            assert_eq!(find(method, path), None, "{method} {path}");
         }
     }
 

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use http::StatusCode;
-use http::header::SET_COOKIE;
+use http::header::{LOCATION, SET_COOKIE};
+use http::{HeaderValue, StatusCode};
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_http::{Body, LambdaEvent, Request, RequestExt, Response, service_fn};
 use lambda_runtime::Error;
@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use super::answer;
 use super::error::HttpError;
 use super::event::{self, Event};
-use super::extract::metadata;
+use super::extract::{Extract, metadata};
 use super::guard::Guard;
 use super::request::{self, Metadata};
 
@@ -29,7 +29,7 @@ use super::request::{self, Metadata};
 /// # Errors
 /// When the Lambda Runtime API cannot be reached.
 pub async fn serve<P, H>(
-    guard: Guard,
+    guard: Guard<'_>,
     route: &'static str,
     parts: P,
     handler: H,
@@ -45,7 +45,10 @@ where
         let Event::Request(event) = event::read(payload.get())? else {
             return Ok(None);
         };
-        let request = request::from_event(*event, route).with_lambda_context(context);
+        let mut request = request::from_event(*event, route).with_lambda_context(context);
+        if let Some(metadata) = request.extensions_mut().get_mut::<Metadata>() {
+            metadata.event = Some(payload);
+        }
         let response = respond(guard, parts, handler, request).await;
         Ok::<Option<ApiGatewayV2httpResponse>, Error>(Some(into_event(response)))
     };
@@ -53,7 +56,12 @@ where
 }
 
 /// The response to a request, also if the handler fails or panics.
-async fn respond<P, H>(guard: &Guard, parts: &P, handler: &H, request: Request) -> Response<Body>
+async fn respond<P, H>(
+    guard: &Guard<'_>,
+    parts: &P,
+    handler: &H,
+    request: Request,
+) -> Response<Body>
 where
     H: AsyncFn(&P, Request) -> Result<Response<Body>, HttpError>,
 {
@@ -63,7 +71,7 @@ where
     // could leave half changed.
     // Boxed: the compiler cannot lay out the type of a future with SDK calls inside of the runtime's own
     // future.
-    let handling: LocalBoxFuture<'_, _> = match admitted(guard, request) {
+    let handling: LocalBoxFuture<'_, _> = match admitted(guard, request).await {
         Err(refusal) => Box::pin(async { Err(refusal) }),
         Ok(request) => Box::pin(handler(parts, request)),
     };
@@ -89,10 +97,20 @@ where
 }
 
 /// The request with its caller, if the guard admits the request.
-fn admitted(guard: &Guard, mut request: Request) -> Result<Request, HttpError> {
+async fn admitted(guard: &Guard<'_>, mut request: Request) -> Result<Request, HttpError> {
     let context = request.request_context_ref();
     let authorizer = context.and_then(|context| context.authorizer());
-    let admitted = guard.admit(request.method(), authorizer)?;
+    let admitted = match authorizer {
+        None if !guard.is_open() => {
+            // Boxed: the check calls DynamoDB, and few requests need the check.
+            let checked = Box::pin(guard.identify(request.headers())).await?;
+            if checked.is_none() {
+                redirect_to_authorizer(&request)?;
+            }
+            guard.admit(request.method(), checked.as_ref())?
+        }
+        authorizer => guard.admit(request.method(), authorizer)?,
+    };
     if let Some(metadata) = request.extensions_mut().get_mut::<Metadata>() {
         metadata.admitted = admitted;
     }
@@ -100,6 +118,20 @@ fn admitted(guard: &Guard, mut request: Request) -> Result<Request, HttpError> {
         return Err(HttpError::not_found("Not Found"));
     }
     Ok(request)
+}
+
+/// A redirect, as the error, from a path with a trailing slash to the path without the slash: there the
+/// gateway certainly has the authorizer, which alone can identify the caller.
+fn redirect_to_authorizer(request: &Request) -> Result<(), HttpError> {
+    let without = request.path().trim_end_matches('/');
+    if without.is_empty() || without.len() == request.path().len() {
+        return Ok(());
+    }
+    let redirect = HttpError::new(StatusCode::TEMPORARY_REDIRECT, "Temporary Redirect");
+    match HeaderValue::from_str(&request.url_at(without)) {
+        Ok(url) => Err(redirect.with(LOCATION, url)),
+        Err(_) => Ok(()),
+    }
 }
 
 /// Whether FastAPI would match another route, or none: FastAPI matches the decoded path, some gateways
@@ -153,7 +185,7 @@ mod tests {
     use crate::web::guard::Access;
     use crate::web::user;
 
-    fn open() -> Guard {
+    fn open() -> Guard<'static> {
         Guard::new(&Config::from([]), Access::Everybody).unwrap()
     }
 
@@ -214,7 +246,7 @@ mod tests {
     async fn a_wrong_body_of_many_short_texts_is_a_422_that_lambda_carries() {
         let texts = vec![r#""ab""#; 480_000].join(",");
         let mut event = ApiGatewayV2httpRequest::default();
-        let json = http::HeaderValue::from_static("application/json");
+        let json = HeaderValue::from_static("application/json");
         event.headers.insert(http::header::CONTENT_TYPE, json);
         event.body = Some(format!(r#"{{"name":[{texts}]}}"#));
         let handler = async |_: &(), request: Request| -> Result<Response<Body>, HttpError> {
@@ -232,6 +264,33 @@ mod tests {
             serde_json::json!(["body", "name"])
         );
         assert_eq!(detail["detail"][0]["type"], "string_type");
+    }
+
+    /// Without a check of keys: as with tokens, which only the gateway checks.
+    #[tokio::test]
+    async fn a_request_past_the_authorizer_is_redirected_to_the_authorizer() {
+        let guard = Guard::new(&Config::from([]), Access::Callers).unwrap();
+        let handler = async |_: &(), _| -> Result<Response<Body>, HttpError> {
+            panic!("the handler was called")
+        };
+        for (path, location) in [
+            ("/v1/items/", Some("http://a.example/v1/items?x=1")),
+            ("/v1/items", None),
+            ("/", None),
+        ] {
+            let mut event = ApiGatewayV2httpRequest::default();
+            event.raw_path = Some(path.to_owned());
+            event.raw_query_string = Some("x=1".to_owned());
+            for (name, value) in [("host", "a.example"), ("x-forwarded-proto", "http")] {
+                event.headers.insert(name, HeaderValue::from_static(value));
+            }
+            let request = request::from_event(event, "/items");
+            let answer = respond(&guard, &(), &handler, request).await;
+            let found = answer.headers().get(LOCATION);
+            assert_eq!(found.map(|found| found.to_str().unwrap()), location);
+            let status = if location.is_some() { 307 } else { 401 };
+            assert_eq!(answer.status(), status, "{path}");
+        }
     }
 
     #[tokio::test]

@@ -284,6 +284,16 @@ fn watch(
 ) -> Result<Process> {
     let mut environment = environment::read(ports, &options.all_variables())?;
     environment::open(&mut environment, &options.allow_hosts);
+    environment.extend([
+        (
+            "FUNCTIONS".to_owned(),
+            template.invoked_by_default().join(","),
+        ),
+        (
+            "AWS_ENDPOINT_URL_LAMBDA".to_owned(),
+            format!("http://127.0.0.1:{}", ports.functions),
+        ),
+    ]);
     let settings = Settings {
         cargo_lambda: &tools.cargo_lambda,
         runner,

@@ -140,6 +140,23 @@ impl Template {
             .collect()
     }
 
+    /// The binaries of the functions that the function of `$default` invokes, in the order of the
+    /// variable `FUNCTIONS` of that function.
+    #[must_use]
+    pub fn invoked_by_default(&self) -> Vec<&str> {
+        let binaries = self.binaries();
+        let mut functions = self.functions();
+        let names = functions
+            .find_map(|(_, properties)| {
+                properties["Environment"]["Variables"]["FUNCTIONS"]["Fn::Join"][1].as_array()
+            })
+            .into_iter()
+            .flatten();
+        names
+            .filter_map(|name| binaries.get(name["Ref"].as_str()?).copied())
+            .collect()
+    }
+
     /// The time-out of each function in seconds, by the function's binary.
     #[must_use]
     pub fn timeouts(&self) -> BTreeMap<String, u64> {

@@ -28,23 +28,31 @@ def main(path):
     }
     parameters["AWS::Region"] = "us-east-1"
     processed = Translator({}, Parser()).translate(template, parameters)
-    roles = {
-        name: resource["Properties"]
-        for name, resource in processed["Resources"].items()
-        if resource["Type"] == "AWS::IAM::Role"
-    }
+    roles = of_type(processed, "AWS::IAM::Role")
+    own = of_type(processed, "AWS::IAM::ManagedPolicy")
     if len(roles) < 20:
         return [f"only {len(roles)} roles"]
     wrong = []
     for name, properties in roles.items():
         for policy in properties.get("ManagedPolicyArns", []):
-            if str(policy).rpartition("/")[2] not in EXPECTED:
+            is_own = isinstance(policy, dict) and policy.get("Ref") in own
+            if not is_own and str(policy).rpartition("/")[2] not in EXPECTED:
                 wrong.append(f"{name} has {policy}")
-        for policy in properties.get("Policies", []):
-            for statement in policy["PolicyDocument"]["Statement"]:
+    for name, properties in (roles | own).items():
+        for policy in [*properties.get("Policies", []), properties]:
+            for statement in policy.get("PolicyDocument", {}).get("Statement", []):
                 if "*" in (statement.get("Resource"), statement.get("Action")):
                     wrong.append(f"{name} may do {statement}")
     return wrong
+
+
+def of_type(template, kind):
+    """The properties of the resources of a type, by name."""
+    return {
+        name: resource["Properties"]
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == kind
+    }
 
 
 if __name__ == "__main__":

@@ -45,18 +45,28 @@ const QUICK: [Step; 7] = [
 ];
 
 /// Checks that need the Python tools and take longer.
-const FULL: [Step; 9] = [
+const FULL: [Step; 12] = [
     ("template.yaml", sam_validate),
     ("CloudFormation's rules", cfn_lint),
     ("gradual deployments", lint_gradual_deployment),
     ("permissions after the transformation", processed_rights),
     ("security of the deployment", checkov),
     ("the running service", || Ok(cargo("test --quiet -p e2e"))),
-    ("the running service with keys", || {
-        let mut command = cargo("test --quiet -p e2e");
-        command.env("E2E_KEYS", "1");
-        Ok(command)
+    ("the running service with keys", || Ok(with_keys("match"))),
+    ("with keys, a final slash sent to $default", || {
+        Ok(with_keys("default"))
     }),
+    ("with keys, a final slash past the authorizer", || {
+        Ok(with_keys("bare"))
+    }),
+    (
+        "the running service, a final slash sent to $default",
+        || {
+            let mut command = cargo("test --quiet -p e2e");
+            command.env("E2E_SLASH", "default");
+            Ok(command)
+        },
+    ),
     ("parity with FastAPI", || {
         Ok(cargo("test --quiet -p parity -- --nocapture"))
     }),
@@ -64,6 +74,13 @@ const FULL: [Step; 9] = [
         Ok(cargo("test --quiet -p faults --test faults"))
     }),
 ];
+
+/// The end-to-end tests with API keys. `slash` says how the gateway handles a trailing slash.
+fn with_keys(slash: &str) -> Command {
+    let mut command = cargo("test --quiet -p e2e");
+    command.envs([("E2E_KEYS", "1"), ("E2E_SLASH", slash)]);
+    command
+}
 
 /// The deployed templates.
 const TEMPLATES: [&str; 2] = ["template.yaml", "infra/monitoring.yaml"];

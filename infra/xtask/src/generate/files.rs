@@ -37,7 +37,9 @@ pub struct File {
 pub fn of(service: &Service, manifest: &str, template: &str) -> Result<Vec<File>> {
     let manifest = region::replace(manifest, "executables", &executables(service))
         .and_then(|text| region::replace(&text, "router", &router(service)));
-    let template = region::replace(template, "paths", &paths(service));
+    let template = region::replace(template, "paths", &paths(service))
+        .and_then(|text| region::replace(&text, "names", &names(service)))
+        .and_then(|text| region::replace(&text, "aliases", &aliases(service)));
     Ok(vec![
         File {
             path: MANIFEST,
@@ -139,13 +141,21 @@ fn paths(service: &Service) -> Vec<String> {
     lines
 }
 
-/// The table of routes for 404 and 405.
+/// The table of routes for requests that the gateway does not match.
 fn table(service: &Service) -> String {
     let mut text = HEADER.to_owned();
     text.push_str(
-        "\n/// Each path with the methods of its routes, as FastAPI has them: a slash at the end \
-         included,\n/// and the routes of a path in their order.\n\
-         pub(super) const ROUTES: &[(&str, &[&str])] = &[\n",
+        "\n/// The functions with routes for callers, in the order of the variable `FUNCTIONS` in the\n\
+         /// template.\npub(super) const FUNCTIONS: &[&str] = &[\n",
+    );
+    for Function { name, .. } in for_callers(service) {
+        let _ = writeln!(text, "    \"{name}\",");
+    }
+    text.push_str(
+        "];\n\n\
+         /// The path, the methods and the function of each route. The paths are FastAPI's: a slash at the\n\
+         /// end included. The routes of a path are in their order.\n\
+         pub(super) const ROUTES: &[(&str, &str, &str)] = &[\n",
     );
     for (path, routes) in by_path(service) {
         // FastAPI has no routes for its documentation's files.
@@ -153,15 +163,37 @@ fn table(service: &Service) -> String {
             continue;
         }
         let path = routes[0].1.canonical(path);
-        let methods = by_function(&routes);
-        let methods: Vec<_> = methods
-            .iter()
-            .map(|(methods, _)| methods.join(", "))
-            .collect();
-        let methods = methods.join("\", \"");
-        let _ = writeln!(text, "    (\"{path}\", &[\"{methods}\"]),");
+        for (methods, Function { name, .. }) in by_function(&routes) {
+            let methods = methods.join(", ");
+            let _ = writeln!(text, "    (\"{path}\", \"{methods}\", \"{name}\"),");
+        }
     }
     text + "];\n"
+}
+
+/// The functions that check their callers.
+fn for_callers(service: &Service) -> impl Iterator<Item = &Function> {
+    let functions = service.functions.iter();
+    functions.filter(|function| {
+        let mut routes = function.routes.iter();
+        function.access == Access::Callers && routes.any(|route| !route.path.is_empty())
+    })
+}
+
+/// The names of the routes' functions on Lambda, for the function of `$default`.
+fn names(service: &Service) -> Vec<String> {
+    let functions = for_callers(service);
+    functions
+        .map(|function| format!("- !Ref {}", function.resource))
+        .collect()
+}
+
+/// The aliases of the routes' functions, which the function of `$default` may invoke.
+fn aliases(service: &Service) -> Vec<String> {
+    let functions = for_callers(service);
+    functions
+        .map(|function| format!("- !Ref {}Aliaslive", function.resource))
+        .collect()
 }
 
 /// The list of functions for the OpenAPI document.

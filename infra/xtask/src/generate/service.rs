@@ -18,6 +18,8 @@ pub struct Service {
 pub struct Function {
     /// The name of the function's file and executable.
     pub name: String,
+    /// The name of the function's resource in the template.
+    pub resource: String,
     /// The routes of the HTTP API that invoke the function. The path of `$default` is empty.
     pub routes: Vec<Route>,
     /// The documented operations in the function's file.
@@ -66,20 +68,20 @@ impl Service {
         let binaries = binaries(template);
         if let Some((name, _)) = sources
             .iter()
-            .find(|(name, _)| !binaries.contains(&name.as_str()))
+            .find(|(name, _)| binaries.iter().all(|(_, binary)| *binary != name))
         {
             return Err(Error::new(format!(
                 "functions/{name}.rs has no function in template.yaml: `Binary: {name}` is missing"
             )));
         }
         let mut functions = Vec::new();
-        for name in binaries {
+        for (resource, name) in binaries {
             let source = sources.iter().find(|(file, _)| file == name);
             let (_, text) = source.ok_or_else(|| {
                 let what = "names a function that has no file";
                 Error::new(format!("template.yaml {what}: functions/{name}.rs"))
             })?;
-            functions.push(function(template, name, text)?);
+            functions.push(function(template, resource, name, text)?);
         }
         Ok(Service { functions })
     }
@@ -126,22 +128,26 @@ impl Function {
     }
 }
 
-/// The functions' executables, in the order of the template.
-fn binaries(template: &Template) -> Vec<&str> {
+/// The functions' resources and executables, in the order of the template.
+fn binaries(template: &Template) -> Vec<(&str, &str)> {
     let resources = template.root()["Resources"].as_object();
     let resources = resources.into_iter().flatten();
     resources
-        .filter_map(|(_, resource)| resource["Metadata"]["BuildProperties"]["Binary"].as_str())
+        .filter_map(|(name, resource)| {
+            let binary = resource["Metadata"]["BuildProperties"]["Binary"].as_str()?;
+            Some((name.as_str(), binary))
+        })
         .collect()
 }
 
-fn function(template: &Template, name: &str, text: &str) -> Result<Function> {
+fn function(template: &Template, resource: &str, name: &str, text: &str) -> Result<Function> {
     let routes = template.routes().into_iter();
     let routes = routes.filter(|route| route.function == name);
     let operations = text.split("#[utoipa::path(").skip(1);
     let operations: Option<Vec<_>> = operations.map(|rest| operation(text, rest)).collect();
     let function = Function {
         name: name.to_owned(),
+        resource: resource.to_owned(),
         routes: routes
             .map(|route| Route {
                 method: route.method,

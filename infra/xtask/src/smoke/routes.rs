@@ -84,7 +84,8 @@ fn answers(service: &Service, probe: &Probe) -> Findings {
             Err(cause) => findings.push(cause),
         }
     }
-    if findings.is_empty() && statuses.windows(2).any(|pair| pair[0] != pair[1]) {
+    let is_page = OF_THE_DOCUMENT.contains(&&*probe.path);
+    if findings.is_empty() && !is_page && statuses.windows(2).any(|pair| pair[0] != pair[1]) {
         findings.push(format!(
             "{} {}: {} without a slash, {} with one",
             probe.method, probe.path, statuses[0], statuses[1]
@@ -113,6 +114,8 @@ impl Probe {
             401 if !has_key => Some(format!("{told}: pass a key with --key")),
             401 => Some(format!("{told}: the key is not accepted")),
             403 => Some(format!("{told}: the key needs the scopes read and write")),
+            // As in FastAPI. Browsers follow.
+            307 if OF_THE_DOCUMENT.contains(&&*self.path) => None,
             300..=399 => Some(format!(
                 "{told}: a redirect, which many clients do not follow"
             )),

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 
+use super::{Access, Guard};
 use crate::auth::AuthMode;
 use crate::auth::authorizer::{Authorizer, AuthorizerRequest};
 use crate::auth::key::ApiKey;
 use crate::auth::store::{ApiKeyStore, StoredKey, row_of};
 use crate::clock::now_ms;
+use crate::config::Config;
 use crate::dynamodb::testing::{self, Faults};
 
 /// An authorizer with one key in its table.
@@ -227,4 +230,65 @@ async fn without_key_authentication_no_key_is_needed() {
         let answer = authorizer.answer(&request).await.unwrap();
         assert_eq!(serde_json::to_value(&answer).unwrap()["context"], context);
     }
+}
+
+/// The guard's decision on a request without an authorizer context: the caller, or the refusal's status.
+async fn past_the_authorizer(
+    mode: &str,
+    authorizer: Authorizer,
+    method: Method,
+    headers: &[(&'static str, String)],
+) -> Result<Option<String>, u16> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.append(*name, value.parse().unwrap());
+    }
+    let config = Config::from([("AUTH_MODE", mode)]);
+    let guard = Guard::new(&config, Access::Callers).unwrap();
+    let guard = guard.with_key_check(|| Ok(authorizer));
+    let context = guard.identify(&map).await;
+    let context = context.map_err(|error| error.status().as_u16())?;
+    let admitted = guard.admit(&method, context.as_ref());
+    let admitted = admitted.map_err(|refusal| refusal.status().as_u16())?;
+    Ok(admitted.caller)
+}
+
+#[tokio::test]
+async fn a_request_past_the_authorizer_is_checked_by_its_key() {
+    let setting = setting(NO_CACHE, "read").await;
+    let key = setting.key.reveal().to_owned();
+    let bearer = format!("Bearer {key}");
+    let ada = Ok(Some("ada".to_owned()));
+    let (plain, bearer) = (("x-api-key", key), ("authorization", bearer));
+    let wrong = ("x-api-key", ApiKey::generate().unwrap().reveal().to_owned());
+    for (mode, method, headers, expected) in [
+        ("api-key", Method::GET, vec![plain.clone()], ada.clone()),
+        ("api-key", Method::GET, vec![bearer.clone()], ada.clone()),
+        ("api-key", Method::POST, vec![bearer.clone()], Err(403)),
+        ("api-key", Method::GET, vec![], Err(401)),
+        ("api-key", Method::GET, vec![wrong], Err(401)),
+        (
+            "api-key",
+            Method::GET,
+            vec![plain.clone(), plain.clone()],
+            Err(401),
+        ),
+        ("api-key-cached", Method::GET, vec![bearer.clone()], ada),
+        ("api-key-cached", Method::GET, vec![plain], Err(401)),
+        ("jwt", Method::GET, vec![bearer], Err(401)),
+    ] {
+        let mode_of_authorizer = mode.parse().unwrap();
+        let authorizer = Authorizer::new(mode_of_authorizer, setting.store.clone(), NO_CACHE);
+        let found = past_the_authorizer(mode, authorizer, method, &headers).await;
+        assert_eq!(found, expected, "{mode} {headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn past_the_authorizer_no_key_is_admitted_without_the_table() {
+    let setting = setting(NO_CACHE, "read").await;
+    setting.faults.fail("GetItem");
+    let headers = [("x-api-key", setting.key.reveal().to_owned())];
+    let found = past_the_authorizer("api-key", setting.authorizer, Method::GET, &headers);
+    assert_eq!(found.await, Err(503));
 }
