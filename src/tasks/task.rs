@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
-use uuid::Uuid;
 
+use super::id::TaskId;
 use super::wire::VERSION;
 
 /// The longest name of a caller, in bytes.
@@ -23,7 +23,7 @@ pub struct Task {
     /// The version of the message's format.
     pub(super) v: u8,
     /// The task's id.
-    pub id: Uuid,
+    pub id: TaskId,
     /// The name of the task's job.
     pub job: String,
     /// The number of the run, from 1. An ended task may run again under its id.
@@ -86,10 +86,10 @@ pub enum Priority {
 
 impl Task {
     /// The first run of a task, with the input in the message.
-    pub fn new(id: Uuid, job: &str, input: Box<RawValue>, submitted_at: u64) -> Task {
+    pub fn new(id: impl Into<TaskId>, job: &str, input: Box<RawValue>, submitted_at: u64) -> Task {
         Task {
             v: VERSION,
-            id,
+            id: id.into(),
             job: job.to_owned(),
             run: first_run(),
             submitted_at,

@@ -4,8 +4,8 @@
 //! message into a [`Task`].
 
 use serde::Deserialize;
-use uuid::Uuid;
 
+use super::id::TaskId;
 use super::task::{MAX_CALLER, MAX_RETRIES, MAX_TIME_LIMIT, MAX_WAIT, Options, Task};
 
 /// The version of the format.
@@ -124,10 +124,10 @@ fn options_out_of_bounds(options: &Options, now: u64) -> Option<&'static str> {
 }
 
 /// The id in a body that is not a task of this version, if the body has an id.
-pub fn find_id(body: &str) -> Option<Uuid> {
+pub fn find_id(body: &str) -> Option<TaskId> {
     #[derive(Deserialize)]
     struct HasId {
-        id: Uuid,
+        id: TaskId,
     }
     let found = serde_json::from_str::<HasId>(body);
     found.ok().map(|found| found.id)
@@ -152,6 +152,7 @@ pub fn encode(task: &Task) -> serde_json::Result<String> {
 #[cfg(test)]
 mod tests {
     use serde_json::value::RawValue;
+    use uuid::Uuid;
 
     use super::*;
     use crate::tasks::task::Priority;
@@ -178,7 +179,7 @@ mod tests {
         let received = decode(&encode(&sent).unwrap()).unwrap();
         assert_eq!(received.input().unwrap().get(), input);
         assert_eq!(received.options, sent.options);
-        assert_eq!((received.id, received.run), (Uuid::nil(), 3));
+        assert_eq!((received.id, received.run), (Uuid::nil().into(), 3));
         assert_eq!(received.caller.as_deref(), Some("someone"));
     }
 
@@ -220,7 +221,7 @@ mod tests {
         }
         let newer = encode(&task("1")).unwrap().replace("\"v\":1", "\"v\":9");
         assert!(matches!(decode(&newer), Err(NotATask::Version(9))));
-        assert_eq!(find_id(&newer), Some(Uuid::nil()));
+        assert_eq!(find_id(&newer), Some(Uuid::nil().into()));
         assert_eq!(find_id("{}"), None);
     }
 

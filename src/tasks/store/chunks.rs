@@ -18,6 +18,7 @@ use super::{Fenced, Lease, PART, RECORD, TaskStore, key};
 use crate::clock::now_ms;
 use crate::dynamodb::row::{self, EXPIRES_AT, ID, Row, number, text};
 use crate::dynamodb::{StoreError, call_error, condition_held};
+use crate::tasks::id::TaskId;
 use crate::tasks::state::Event;
 use crate::tasks::task::Task;
 
@@ -95,7 +96,7 @@ impl TaskStore {
         start: u64,
     ) -> Result<StoredInput, StoreError> {
         let chunks = Chunks {
-            id: task.id,
+            id: &task.id,
             first: INPUT_PARTS,
             owner: task.fingerprint.as_deref(),
             expires: start + LONGEST_WAIT.as_secs() + self.retention.as_secs(),
@@ -107,10 +108,10 @@ impl TaskStore {
     /// Stores the body of a message that is too large for the dead-letter queue, compressed in parts
     /// from `INPUT_PARTS` on. Returns the id of the partition, which is derived from the body so that
     /// a repeated call writes the same rows, and the number of parts.
-    pub async fn put_body(&self, body: &str) -> Result<(Uuid, u32), StoreError> {
-        let id = Uuid::new_v5(&BODIES, body.as_bytes());
+    pub async fn put_body(&self, body: &str) -> Result<(TaskId, u32), StoreError> {
+        let id = TaskId::from(Uuid::new_v5(&BODIES, body.as_bytes()));
         let chunks = Chunks {
-            id,
+            id: &id,
             first: INPUT_PARTS,
             owner: None,
             expires: now_ms() / 1000 + LONGEST_WAIT.as_secs() + self.retention.as_secs(),
@@ -121,7 +122,7 @@ impl TaskStore {
 
     /// The input from its chunks; `None` if a chunk is missing.
     pub async fn stored_input(&self, task: &Task) -> Result<Option<Box<RawValue>>, StoreError> {
-        let chunks = self.chunks(task.id, INPUT_PARTS, task.input_chunks, MAX_INPUT);
+        let chunks = self.chunks(&task.id, INPUT_PARTS, task.input_chunks, MAX_INPUT);
         match chunks.await? {
             Some(text) => json(text).map(Some),
             None => Ok(None),
@@ -152,7 +153,7 @@ impl TaskStore {
             return Err(StoreError::TooLarge);
         }
         let chunks = Chunks {
-            id: held.id,
+            id: &held.id,
             first: result_parts(held),
             owner: None,
             expires: now_ms() / 1000 + self.retention.as_secs(),
@@ -164,7 +165,7 @@ impl TaskStore {
 
     pub(super) async fn stored_result(
         &self,
-        id: Uuid,
+        id: &TaskId,
         first: u32,
         count: u32,
     ) -> Result<Box<RawValue>, StoreError> {
@@ -183,13 +184,13 @@ impl TaskStore {
         }
         let holds_lease = ConditionCheck::builder()
             .table_name(&self.table)
-            .set_key(Some(key(held.id, RECORD)))
+            .set_key(Some(key(&held.id, RECORD)))
             .condition_expression("#state = :running AND #token = :token")
             .expression_attribute_names("#state", STATE)
             .expression_attribute_names("#token", LEASE_TOKEN)
             .expression_attribute_values(":running", text(Event::Extend.target().as_str()))
             .expression_attribute_values(":token", text(&held.token));
-        let mut row = chunk_row(held.id, part, &data, expires);
+        let mut row = chunk_row(&held.id, part, &data, expires);
         row.insert(OWNER.to_owned(), text(held.created_at.to_string()));
         let put = Put::builder().table_name(&self.table).set_item(Some(row));
         let invalid = |error| StoreError::Call(Box::new(error));
@@ -276,7 +277,7 @@ impl TaskStore {
 
     async fn chunks(
         &self,
-        id: Uuid,
+        id: &TaskId,
         first: u32,
         count: u32,
         most: usize,
@@ -300,7 +301,7 @@ impl TaskStore {
 
 /// The place, the owner and the expiry of chunks.
 struct Chunks<'a> {
-    id: Uuid,
+    id: &'a TaskId,
     first: u32,
     /// Other owners' chunks are not overwritten. `None` for a place that only one owner uses.
     owner: Option<&'a str>,
@@ -333,7 +334,7 @@ fn result_parts(held: &Lease) -> u32 {
     RESULT_PARTS + place * PARTS_OF_RESULT
 }
 
-fn chunk_row(id: Uuid, part: u32, data: &[u8], expires: u64) -> Row {
+fn chunk_row(id: &TaskId, part: u32, data: &[u8], expires: u64) -> Row {
     let mut row = key(id, part);
     row.insert(DATA.to_owned(), AttributeValue::B(Blob::new(data)));
     row.insert(EXPIRES_AT.to_owned(), number(expires));

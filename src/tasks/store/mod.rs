@@ -30,10 +30,10 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use uuid::Uuid;
 
 use crate::dynamodb::StoreError;
 use crate::dynamodb::row::{ID, Row, get_text, number, text};
+use crate::tasks::id::TaskId;
 use crate::tasks::state::State;
 use crate::tasks::task::Task;
 
@@ -122,7 +122,7 @@ fn description(task: &Task) -> Vec<(&'static str, AttributeValue)> {
         (
             CALLER_SHARD,
             task.caller.as_ref().map(|caller| {
-                let shard = list::shard(task.id);
+                let shard = list::shard(&task.id);
                 text(list::caller_shard(caller, shard))
             }),
         ),
@@ -137,8 +137,8 @@ fn description(task: &Task) -> Vec<(&'static str, AttributeValue)> {
         (JOB, text(&task.job)),
         (CREATED_AT, number(task.submitted_at)),
         (PRIORITY, text(options.priority.as_str())),
-        (LIST_SHARD, number(list::shard(task.id))),
-        (LIST_KEY, list::list_key(task.id, task.submitted_at)),
+        (LIST_SHARD, number(list::shard(&task.id))),
+        (LIST_KEY, list::list_key(&task.id, task.submitted_at)),
     ];
     let given = optional
         .into_iter()
@@ -146,9 +146,9 @@ fn description(task: &Task) -> Vec<(&'static str, AttributeValue)> {
     always.into_iter().chain(given).collect()
 }
 
-fn key(id: Uuid, part: u32) -> Row {
+fn key(id: &TaskId, part: u32) -> Row {
     Row::from([
-        (ID.to_owned(), text(id.to_string())),
+        (ID.to_owned(), text(id.as_str())),
         (PART.to_owned(), number(part)),
     ])
 }

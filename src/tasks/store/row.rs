@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use uuid::Uuid;
 
 use super::chunks;
 use crate::dynamodb::{Row, StoreError};
+use crate::tasks::id::TaskId;
 use crate::tasks::record::{Attempt, Progress, TaskError, TaskRecord};
 use crate::tasks::state::State;
 use crate::tasks::task::{Options, Priority, Task};
@@ -82,7 +82,7 @@ impl RecordRow {
     ///
     /// # Errors
     /// When the result is not JSON.
-    pub fn into_found(self, id: Uuid) -> Result<Found, StoreError> {
+    pub fn into_found(self, id: &TaskId) -> Result<Found, StoreError> {
         let options = self.options();
         let chunks = self
             .result_chunks
@@ -93,7 +93,7 @@ impl RecordRow {
             (None, _) => None,
         };
         let record = TaskRecord {
-            id,
+            id: id.clone(),
             job: self.job,
             state: self.state,
             run: self.run,
@@ -122,7 +122,7 @@ impl RecordRow {
     ///
     /// # Errors
     /// When the input is not JSON.
-    pub fn next_run(self, id: Uuid, now: u64) -> Result<Option<Task>, StoreError> {
+    pub fn next_run(self, id: &TaskId, now: u64) -> Result<Option<Task>, StoreError> {
         let options = Options {
             eta: None,
             expires: None,
@@ -136,7 +136,7 @@ impl RecordRow {
         let Some(job) = self.job else {
             return Ok(None);
         };
-        let mut task = Task::new(id, &job, input, now).with_options(options);
+        let mut task = Task::new(id.clone(), &job, input, now).with_options(options);
         task.run = self.run.saturating_add(1);
         task.submitted_at = self.created_at;
         task.caller = self.caller;

@@ -4,7 +4,7 @@ use super::*;
 use crate::tasks::task::Options;
 
 async fn record(store: &TaskStore, task: &Task) -> TaskRecord {
-    store.get(task.id).await.unwrap().unwrap()
+    store.get(&task.id).await.unwrap().unwrap()
 }
 
 #[tokio::test]
@@ -12,16 +12,16 @@ async fn a_task_without_a_worker_is_cancelled_at_once() {
     let (store, task) = (store(), task());
     store.submitted(&task).await.unwrap();
     assert_eq!(
-        store.cancel(&Viewer::Everyone, task.id).await.unwrap(),
+        store.cancel(&Viewer::Everyone, &task.id).await.unwrap(),
         Cancelled::Now
     );
     assert_eq!(record(&store, &task).await.state, State::Cancelled);
     let claim = store.claim(&task, LEASE, WORKER).await.unwrap();
     assert_eq!(claim, ClaimOutcome::Ended);
-    let again = store.cancel(&Viewer::Everyone, task.id).await.unwrap();
+    let again = store.cancel(&Viewer::Everyone, &task.id).await.unwrap();
     assert_eq!(again, Cancelled::Ended(State::Cancelled));
     let unknown = store
-        .cancel(&Viewer::Everyone, Uuid::new_v4())
+        .cancel(&Viewer::Everyone, &TaskId::from(Uuid::new_v4()))
         .await
         .unwrap();
     assert_eq!(unknown, Cancelled::Unknown);
@@ -32,11 +32,11 @@ async fn a_task_with_a_requested_cancellation_accepts_no_result() {
     let (store, task) = (store(), task());
     let lease = claimed(&store, &task, LEASE).await;
     assert_eq!(
-        store.cancel(&Viewer::Everyone, task.id).await.unwrap(),
+        store.cancel(&Viewer::Everyone, &task.id).await.unwrap(),
         Cancelled::Requested
     );
     assert_eq!(
-        store.cancel(&Viewer::Everyone, task.id).await.unwrap(),
+        store.cancel(&Viewer::Everyone, &task.id).await.unwrap(),
         Cancelled::Requested
     );
     for fenced in [
@@ -58,7 +58,7 @@ async fn a_task_with_a_requested_cancellation_accepts_no_result() {
 async fn a_cancelled_task_whose_worker_died_is_not_run_again() {
     let (store, task) = (store(), task());
     claimed(&store, &task, NO_LEASE).await;
-    store.cancel(&Viewer::Everyone, task.id).await.unwrap();
+    store.cancel(&Viewer::Everyone, &task.id).await.unwrap();
     next_millisecond().await;
     let claim = store.claim(&task, LEASE, WORKER).await.unwrap();
     assert_eq!(claim, ClaimOutcome::Ended);
@@ -88,7 +88,7 @@ async fn a_task_that_ended_without_a_result_runs_again() {
     let (store, task) = (store(), task());
     let lease = claimed(&store, &task, LEASE).await;
     store.fail(&lease, failed(&error())).await.unwrap();
-    let next = next_run(&store, task.id).await;
+    let next = next_run(&store, &task.id).await;
     assert_eq!((next.run, next.input().unwrap().get()), (2, "{}"));
     assert_eq!(store.restart(&next).await.unwrap(), Restarted::Written);
     assert_eq!(store.restart(&next).await.unwrap(), Restarted::Written);
@@ -102,7 +102,7 @@ async fn a_task_that_ended_without_a_result_runs_again() {
     let lease = claimed(&store, &next, LEASE).await;
     assert_eq!((lease.attempt, lease.counted), (1, 1));
     store.complete(&lease, "1").await.unwrap();
-    let over = store.next_run(&Viewer::Everyone, task.id).await.unwrap();
+    let over = store.next_run(&Viewer::Everyone, &task.id).await.unwrap();
     assert!(matches!(over, NextRun::Refused(State::Completed)));
     let mut third = next;
     third.run = 3;
@@ -119,8 +119,8 @@ async fn a_task_that_ended_without_a_result_runs_again() {
 async fn the_message_of_a_restart_may_arrive_before_the_record_is_written() {
     let (store, task) = (store(), task());
     store.submitted(&task).await.unwrap();
-    store.cancel(&Viewer::Everyone, task.id).await.unwrap();
-    let next = next_run(&store, task.id).await;
+    store.cancel(&Viewer::Everyone, &task.id).await.unwrap();
+    let next = next_run(&store, &task.id).await;
     let lease = claimed(&store, &next, LEASE).await;
     assert_eq!(store.restart(&next).await.unwrap(), Restarted::Written);
     assert_eq!(record(&store, &task).await.state, State::Running);
@@ -202,7 +202,7 @@ fn check_attempts(record: &TaskRecord) {
 #[tokio::test]
 async fn of_two_submissions_with_one_key_the_first_record_counts() {
     let store = store();
-    let (mut one, id) = (task(), Uuid::new_v4());
+    let (mut one, id) = (task(), TaskId::from(Uuid::new_v4()));
     one.id = id;
     one.fingerprint = Some("one".to_owned());
     let mut other = one.clone();
@@ -235,10 +235,10 @@ async fn an_id_may_be_used_again_after_its_record_has_expired() {
 
 #[tokio::test]
 async fn a_large_input_is_kept_for_another_run() {
-    let (store, id) = (store(), Uuid::new_v4());
+    let (store, id) = (store(), TaskId::from(Uuid::new_v4()));
     let text = format!("[{}]", vec!["1234567"; 100_000].join(","));
     let input = RawValue::from_string(text.clone()).unwrap();
-    let mut task = Task::new(id, "process_data", input, now_ms());
+    let mut task = Task::new(id.clone(), "process_data", input, now_ms());
     let StoredInput::Chunks(chunks @ 1..) = store.put_input(&task).await.unwrap() else {
         panic!("the input was not stored in chunks");
     };
@@ -246,8 +246,8 @@ async fn a_large_input_is_kept_for_another_run() {
     store.submitted(&task).await.unwrap();
     let read = store.stored_input(&task).await.unwrap().unwrap();
     assert!(read.get() == text);
-    store.cancel(&Viewer::Everyone, id).await.unwrap();
-    let next = next_run(&store, id).await;
+    store.cancel(&Viewer::Everyone, &id).await.unwrap();
+    let next = next_run(&store, &id).await;
     assert!(next.input().is_none());
     store.keep_input(&next).await.unwrap();
     assert!(store.stored_input(&next).await.unwrap().unwrap().get() == text);
