@@ -24,6 +24,8 @@ pub struct TaskRecord {
     pub caller: Option<String>,
     /// A hash of the submission, if the submission had an idempotency key.
     pub fingerprint: Option<String>,
+    /// The name of the wire format that the task came in; `None` for the service's own.
+    pub origin: Option<String>,
     /// When the task was accepted.
     pub created_at: u64,
     /// When the first attempt of this run began.

@@ -110,9 +110,8 @@ impl Submitter {
         if size > MAX_INPUT {
             return Err(SubmitError::TooLarge);
         }
-        match self.tasks.put_input(&task).await? {
-            StoredInput::Chunks(count) => task.input_chunks = count,
-            StoredInput::Different => return Err(SubmitError::Different),
+        if self.tasks.put_large(&mut task).await? == StoredInput::Different {
+            return Err(SubmitError::Different);
         }
         self.send(task).await?;
         Ok(accepted)
@@ -155,7 +154,7 @@ impl Submitter {
 
     /// Sends the message of a task's next run, then sets the record to pending.
     async fn run_again(&self, task: &Task) -> Result<Restarted, SubmitError> {
-        self.tasks.keep_input(task).await?;
+        self.tasks.keep_chunks(task).await?;
         self.queue.send(task, Duration::ZERO).await?;
         let restarted = self.tasks.restart(task).await?;
         if matches!(restarted, Restarted::Written) {
@@ -165,11 +164,7 @@ impl Submitter {
     }
 
     async fn send(&self, mut task: Task) -> Result<(), SubmitError> {
-        let size = task.input().map_or(0, |input| input.get().len());
-        if size > MAX_CARRIED_INPUT && task.input_chunks > 0 {
-            let chunks = task.input_chunks;
-            task.without_input(chunks);
-        }
+        task.without_stored_over(MAX_CARRIED_INPUT);
         let wait = task.options.wait(now_ms()).unwrap_or_default();
         match (&self.delays, task.options.eta) {
             (Some((delays, targets)), Some(eta)) if wait > MAX_SQS_DELAY => {

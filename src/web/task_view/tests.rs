@@ -14,6 +14,7 @@ fn record(state: State) -> TaskRecord {
         options: Options::default(),
         caller: None,
         fingerprint: None,
+        origin: None,
         created_at: NOW - 5_000,
         started_at: None,
         finished_at: None,

@@ -1,7 +1,10 @@
 //! Cancellation, expiry, restarts, handed-back attempts, and large inputs.
 
+use serde_json::json;
+
 use super::*;
 use crate::tasks::task::Options;
+use crate::tasks::task::Origin;
 
 async fn record(store: &TaskStore, task: &Task) -> TaskRecord {
     store.get(&task.id).await.unwrap().unwrap()
@@ -249,8 +252,36 @@ async fn a_large_input_is_kept_for_another_run() {
     store.cancel(&Viewer::Everyone, &id).await.unwrap();
     let next = next_run(&store, &id).await;
     assert!(next.input().is_none());
-    store.keep_input(&next).await.unwrap();
+    store.keep_chunks(&next).await.unwrap();
     assert!(store.stored_input(&next).await.unwrap().unwrap().get() == text);
+}
+
+#[tokio::test]
+async fn an_origin_is_kept_for_another_run() {
+    let store = store();
+    // Random digits, so that the large origin does not fit the record even when compressed.
+    let large: Vec<u64> = std::iter::repeat_with(|| fastrand::u64(..))
+        .take(50_000)
+        .collect();
+    for data in [json!({"chain": [1.0]}), json!({"chain": large})] {
+        let mut task = task();
+        let text = RawValue::from_string(data.to_string()).unwrap();
+        task.origin = Some(Origin::new("celery", text));
+        store.put_large(&mut task).await.unwrap();
+        task.without_stored_over(60_000);
+        let mut received = task.clone();
+        assert!(store.read_origin(&mut received).await.unwrap());
+        let lease = claimed(&store, &received, LEASE).await;
+        store.fail(&lease, failed(&error())).await.unwrap();
+        let record = store.get(&task.id).await.unwrap().unwrap();
+        assert_eq!(record.origin.as_deref(), Some("celery"));
+        let mut next = next_run(&store, &task.id).await;
+        store.keep_chunks(&next).await.unwrap();
+        assert!(store.read_origin(&mut next).await.unwrap());
+        let origin = next.origin.unwrap();
+        assert_eq!(origin.format, "celery");
+        assert!(origin.data().unwrap().get() == *data.to_string());
+    }
 }
 
 #[tokio::test]
