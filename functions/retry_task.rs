@@ -2,7 +2,7 @@
 
 use async_service::tasks::client::{RetryOutcome, Submitter};
 use async_service::web::openapi::{ErrorDetail, Invalid, Unavailable};
-use async_service::web::task_view::{AcceptedTask, task_id, unknown_task};
+use async_service::web::task_view::{AcceptedTask, task_id, task_path, unknown_task};
 use async_service::web::{
     Body, Extract, HttpError, Request, Response, ResponseExt, StatusCode, answer,
 };
@@ -34,9 +34,9 @@ pub async fn retry_task(
     request: Request,
 ) -> Result<Response<Body>, HttpError> {
     let id = task_id(&request)?;
-    let refusal = match submitter.retry(request.viewer(), id).await? {
+    let refusal = match submitter.retry(request.viewer(), &id).await? {
         RetryOutcome::Accepted(accepted) => {
-            let path = format!("{}/tasks/{id}", request.prefix());
+            let path = task_path(&request, &accepted.id);
             let accepted = AcceptedTask::from(accepted);
             return Ok(answer::json(StatusCode::ACCEPTED, &accepted).at(&path));
         }

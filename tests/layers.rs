@@ -21,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
 
 /// The modules of `src/tasks/`, from the ground up.
 const ENGINE: &[&[&str]] = &[
-    &["state", "viewer"],
+    &["id", "state", "viewer"],
     // A message is a serialized task, so `wire` reads a `Task`, and a `Task` has the version of `wire`.
     &["task", "wire"],
     &["record", "metrics"],

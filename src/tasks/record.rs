@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use uuid::Uuid;
 
+use super::id::TaskId;
 use super::state::State;
 use super::task::Options;
 
@@ -11,7 +11,7 @@ use super::task::Options;
 #[derive(Debug)]
 pub struct TaskRecord {
     /// The task.
-    pub id: Uuid,
+    pub id: TaskId,
     /// The name of the task's job; `None` if the task's message was unreadable.
     pub job: Option<String>,
     /// The task's state.
@@ -24,6 +24,8 @@ pub struct TaskRecord {
     pub caller: Option<String>,
     /// A hash of the submission, if the submission had an idempotency key.
     pub fingerprint: Option<String>,
+    /// The name of the wire format that the task came in; `None` for the service's own.
+    pub origin: Option<String>,
     /// When the task was accepted.
     pub created_at: u64,
     /// When the first attempt of this run began.

@@ -1,10 +1,9 @@
 //! Cancelling tasks.
 
-use uuid::Uuid;
-
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::tasks::delay::Delays;
+use crate::tasks::id::TaskId;
 use crate::tasks::metrics;
 use crate::tasks::record::TaskRecord;
 use crate::tasks::state::State;
@@ -41,7 +40,7 @@ impl Canceller {
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn cancel(&self, viewer: &Viewer, id: Uuid) -> Result<CancelOutcome, StoreError> {
+    pub async fn cancel(&self, viewer: &Viewer, id: &TaskId) -> Result<CancelOutcome, StoreError> {
         let cancelled = self.tasks.cancel(viewer, id).await?;
         match cancelled {
             Cancelled::Unknown => return Ok(CancelOutcome::Unknown),
@@ -70,7 +69,7 @@ impl Canceller {
         let Some(delays) = self.delays.as_ref().filter(|_| is_delayed) else {
             return;
         };
-        let deleted = delays.delete(record.id, record.fingerprint.as_deref());
+        let deleted = delays.delete(&record.id, record.fingerprint.as_deref());
         if let Err(error) = deleted.await {
             tracing::warn!(task_id = %record.id, %error, "a one-time schedule was not deleted");
         }

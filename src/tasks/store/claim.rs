@@ -11,6 +11,7 @@ use super::{TaskStore, millis, state};
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::dynamodb::row::{self, Row, number, text};
+use crate::tasks::id::TaskId;
 use crate::tasks::state::{Event, State, next};
 use crate::tasks::task::Task;
 
@@ -33,7 +34,7 @@ pub enum ClaimOutcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// The task.
-    pub id: Uuid,
+    pub id: TaskId,
     /// The attempt's number, from 1.
     pub attempt: u32,
     /// The number of attempts up to this attempt that count against the retry limit. An attempt that
@@ -83,7 +84,7 @@ impl TaskStore {
             let token = Uuid::new_v4().to_string();
             let claim = self.claiming(task, lease, worker, &token, now);
             let refused = match claim.send_and_read().await? {
-                Ok(row) => return Ok(ClaimOutcome::Claimed(lease_of(task.id, &row, token)?)),
+                Ok(row) => return Ok(ClaimOutcome::Claimed(lease_of(&task.id, &row, token)?)),
                 Err(row) => row,
             };
             let obstacle = obstacle(task, &refused, &token, now)?;
@@ -105,8 +106,8 @@ impl TaskStore {
         match obstacle {
             Obstacle::Outcome(outcome) => return Ok(Some(outcome)),
             Obstacle::EarlierRun => drop(self.restart_at(task, now).await?),
-            Obstacle::Orphan => drop(self.stop_orphan(task.id, now).await?),
-            Obstacle::Expired => self.delete_expired(task.id, row).await?,
+            Obstacle::Orphan => drop(self.stop_orphan(&task.id, now).await?),
+            Obstacle::Expired => self.delete_expired(&task.id, row).await?,
         }
         Ok(None)
     }
@@ -124,7 +125,7 @@ impl TaskStore {
             (WORKER.to_owned(), text(worker)),
         ]);
         let claim = self
-            .event(task.id, Event::Claim)
+            .event(&task.id, Event::Claim)
             .when_is(RUN, number(task.run))
             .when_none(CANCEL_REQUESTED_AT)
             .when_free(now)
@@ -141,11 +142,11 @@ impl TaskStore {
     }
 }
 
-fn lease_of(id: Uuid, row: &Row, token: String) -> Result<Lease, StoreError> {
+fn lease_of(id: &TaskId, row: &Row, token: String) -> Result<Lease, StoreError> {
     let attempt: u32 = row::get_number(row, ATTEMPTS)?;
     let continued: u32 = row::find_number(row, CONTINUATIONS)?.unwrap_or(0);
     Ok(Lease {
-        id,
+        id: id.clone(),
         attempt,
         counted: attempt.saturating_sub(continued),
         created_at: row::get_number(row, CREATED_AT)?,
@@ -181,7 +182,7 @@ pub(super) fn obstacle(
         _ if state.is_final() => ClaimOutcome::Ended,
         // The writer's own claim: its answer was lost, and the SDK repeated the call.
         _ if row::find_text(row, LEASE_TOKEN).as_deref() == Some(token) => {
-            ClaimOutcome::Claimed(lease_of(task.id, row, token.to_owned())?)
+            ClaimOutcome::Claimed(lease_of(&task.id, row, token.to_owned())?)
         }
         State::Running if until < now => return Ok(Obstacle::Orphan),
         State::Running => held(until, now),

@@ -1,11 +1,10 @@
 //! Reading one record.
 
-use uuid::Uuid;
-
 use super::row::{Found, RecordRow};
 use super::{RECORD, TaskStore, key};
 use crate::clock::now_ms;
 use crate::dynamodb::{StoreError, call_error};
+use crate::tasks::id::TaskId;
 use crate::tasks::record::TaskRecord;
 use crate::tasks::viewer::Viewer;
 
@@ -13,7 +12,7 @@ impl TaskStore {
     /// A task's record, or `None` if no record exists, the record has expired, or `viewer` may not see
     /// the task. Each case costs one consistent `GetItem`: the time of an answer reveals nothing about
     /// other callers' tasks, and a task is found as soon as its submission is answered.
-    pub async fn find(&self, viewer: &Viewer, id: Uuid) -> Result<Option<Found>, StoreError> {
+    pub async fn find(&self, viewer: &Viewer, id: &TaskId) -> Result<Option<Found>, StoreError> {
         match self.row(viewer, id).await? {
             Some(row) => row.into_found(id).map(Some),
             None => Ok(None),
@@ -24,7 +23,7 @@ impl TaskStore {
     pub(super) async fn row(
         &self,
         viewer: &Viewer,
-        id: Uuid,
+        id: &TaskId,
     ) -> Result<Option<RecordRow>, StoreError> {
         let get = self
             .client
@@ -49,7 +48,7 @@ impl TaskStore {
             result_chunks,
         } = found;
         if let Some((first, count)) = result_chunks {
-            record.result = Some(self.stored_result(record.id, first, count).await?);
+            record.result = Some(self.stored_result(&record.id, first, count).await?);
         }
         Ok(record)
     }

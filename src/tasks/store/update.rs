@@ -7,12 +7,12 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::ReturnValue;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
-use uuid::Uuid;
 
 use super::names::*;
 use super::{RECORD, TaskStore, description, key, list};
 use crate::dynamodb::row::{ID, Row, number, text};
 use crate::dynamodb::{StoreError, refused_by};
+use crate::tasks::id::TaskId;
 use crate::tasks::state::{Event, State};
 use crate::tasks::task::Task;
 
@@ -40,7 +40,7 @@ impl TaskStore {
     /// An event on a task's record. The condition is that the record's state allows the event; the
     /// update sets the event's target state. An event that may create the record also allows an
     /// absent record.
-    pub(super) fn event(&self, id: Uuid, event: Event) -> Update {
+    pub(super) fn event(&self, id: &TaskId, event: Event) -> Update {
         let builder = self
             .client
             .update_item()
@@ -132,7 +132,7 @@ impl Update {
     }
 
     /// Sets the state, and the partition of the state's list.
-    fn set_state(self, id: Uuid, state: State) -> Update {
+    fn set_state(self, id: &TaskId, state: State) -> Update {
         let update = self.set(STATE, text(state.as_str()));
         match list::state_shard(id, state) {
             Some(shard) => update.set(STATE_SHARD, text(shard)),

@@ -68,7 +68,7 @@ impl Worker {
             }
             Err(error) => return Outcome::StoreFailed(error),
         };
-        let (context, mut channels) = TaskContext::connect(task.id, lease.attempt, saved);
+        let (context, mut channels) = TaskContext::connect(task.id.clone(), lease.attempt, saved);
         let mut running = self.runner.spawn(job.run(input, context));
         let outcome = tokio::select! {
             ended = &mut running => {

@@ -7,12 +7,12 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
 use serde_json::json;
-use uuid::Uuid;
 
 use super::message::Delivery;
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::error::Chain;
+use crate::tasks::id::TaskId;
 use crate::tasks::metrics;
 use crate::tasks::queue::{DeadLetters, room_for_reason};
 use crate::tasks::record::TaskError;
@@ -22,12 +22,12 @@ use crate::tasks::task::Task;
 use crate::tasks::wire;
 
 /// The task that a message belongs to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Owner<'a> {
     /// A readable task. Its record keeps the input, so that the task can run again.
     Task(&'a Task),
     /// A task whose message has only a readable id.
-    Id(Uuid),
+    Id(TaskId),
     /// No task: the message has no readable id.
     Unknown,
 }
@@ -53,7 +53,7 @@ pub(super) async fn dead_letter(
     owner: Owner<'_>,
     error: &TaskError,
 ) -> DeadLettered {
-    let task_id = owner.id();
+    let task_id = owner.id().cloned();
     tracing::warn!(
         ?task_id,
         reason = error.message,
@@ -70,7 +70,7 @@ pub(super) async fn dead_letter(
             return DeadLettered::Failed;
         }
     }
-    let body = match with_room(tasks, body, task_id).await {
+    let body = match with_room(tasks, body, task_id.as_ref()).await {
         Ok(body) => body,
         Err(error) => {
             tracing::error!(?task_id, error = %Chain(&error), "a large message was not stored");
@@ -91,7 +91,7 @@ pub(super) async fn dead_letter(
 async fn with_room<'a>(
     tasks: &TaskStore,
     body: &'a str,
-    task_id: Option<Uuid>,
+    task_id: Option<&TaskId>,
 ) -> Result<Cow<'a, str>, StoreError> {
     if room_for_reason(body).is_some() {
         return Ok(body.into());
@@ -110,15 +110,15 @@ async fn reject(
 ) -> Result<Rejected, StoreError> {
     match owner {
         Owner::Task(task) => tasks.reject(task, error).await,
-        Owner::Id(id) => tasks.reject_id(id, error).await,
+        Owner::Id(id) => tasks.reject_id(&id, error).await,
         Owner::Unknown => Ok(Rejected::Written),
     }
 }
 
 impl Owner<'_> {
-    fn id(self) -> Option<Uuid> {
+    fn id(&self) -> Option<&TaskId> {
         match self {
-            Owner::Task(task) => Some(task.id),
+            Owner::Task(task) => Some(&task.id),
             Owner::Id(id) => Some(id),
             Owner::Unknown => None,
         }

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
-use uuid::Uuid;
 
+use super::id::TaskId;
 use super::metrics;
 use super::queue::{DeadLetters, TaskQueue};
 use super::record::TaskError;
@@ -166,7 +166,7 @@ impl Worker {
             }
             // The task began before its expiry and its worker may have died, or the task has ended.
             Ok(false) => None,
-            Err(error) => Some(store_failed(task.id, &error)),
+            Err(error) => Some(store_failed(&task.id, &error)),
         }
     }
 
@@ -185,7 +185,7 @@ impl Worker {
             Ok(ClaimOutcome::Claimed(lease)) => lease,
             Ok(ClaimOutcome::Ended) => return Disposition::Acknowledge,
             Ok(ClaimOutcome::Held { ends_in }) => return Disposition::Redeliver(ends_in),
-            Err(error) => return store_failed(task.id, &error),
+            Err(error) => return store_failed(&task.id, &error),
         };
         let (began, started) = (now_ms(), Instant::now());
         let policy = job
@@ -245,7 +245,7 @@ fn working_time(deadline: u64, now: u64) -> Duration {
     left - (left / 10).min(WRAP_UP)
 }
 
-fn store_failed(task_id: Uuid, error: &StoreError) -> Disposition {
+fn store_failed(task_id: &TaskId, error: &StoreError) -> Disposition {
     tracing::error!(%task_id, error = %Chain(error), "a task's record could not be written");
     Disposition::Leave
 }

@@ -56,7 +56,7 @@ impl Worker {
                 tracing::warn!(task_id = %lease.id, attempt = lease.attempt, "the lease was lost");
                 (Disposition::Leave, None)
             }
-            Err(error) => (store_failed(lease.id, &error), None),
+            Err(error) => (store_failed(&lease.id, &error), None),
         }
     }
 

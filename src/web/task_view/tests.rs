@@ -7,13 +7,14 @@ const NOW: u64 = 1_900_000_000_000;
 
 fn record(state: State) -> TaskRecord {
     TaskRecord {
-        id: Uuid::nil(),
+        id: uuid::Uuid::nil().into(),
         job: Some("process_data".to_owned()),
         state,
         run: 1,
         options: Options::default(),
         caller: None,
         fingerprint: None,
+        origin: None,
         created_at: NOW - 5_000,
         started_at: None,
         finished_at: None,

@@ -139,7 +139,7 @@ impl Fixture {
     async fn cancel(&mut self) -> TestCaseResult {
         let seen = self
             .store
-            .cancel(&Viewer::Everyone, self.task.id)
+            .cancel(&Viewer::Everyone, &self.task.id)
             .await
             .unwrap();
         let state = self.model.visible().map(|record| record.state);
@@ -293,7 +293,7 @@ impl Fixture {
 
     /// Compares the record with the model.
     async fn compare(&self) -> TestCaseResult {
-        let seen = self.store.get(self.task.id).await.unwrap();
+        let seen = self.store.get(&self.task.id).await.unwrap();
         let expected = self.model.visible();
         prop_assert_eq!(seen.is_some(), expected.is_some());
         let (Some(seen), Some(expected)) = (seen, expected) else {

@@ -35,7 +35,7 @@ struct Script {
 }
 
 /// The begun attempts: task, number and input of each.
-type Begun = Arc<Mutex<Vec<(Uuid, u32, Script)>>>;
+type Begun = Arc<Mutex<Vec<(TaskId, u32, Script)>>>;
 
 struct Scripted(Begun);
 impl Job for Scripted {
@@ -49,7 +49,7 @@ impl Job for Scripted {
         self.0
             .lock()
             .unwrap()
-            .push((context.id, attempt, script.clone()));
+            .push((context.id.clone(), attempt, script.clone()));
         match outcome {
             // No jitter, so that a race is deterministic.
             Some('t') => Err(JobError::transient("Transient", "again").retry_after(BACKOFF)),
@@ -79,9 +79,9 @@ struct World {
     retriers: Vec<Stopped<()>>,
     accepted: Vec<Submission>,
     /// Tasks whose cancellation was accepted, with the run of the cancellation.
-    cancelled: HashMap<Uuid, u32>,
+    cancelled: HashMap<TaskId, u32>,
     /// The ids of all submissions.
-    ids: Vec<Uuid>,
+    ids: Vec<TaskId>,
 }
 
 /// A submission and its outcome.
@@ -90,7 +90,7 @@ type Submitted = (Submission, Result<Accepted, SubmitError>);
 /// The content of a submission.
 #[derive(Debug, Clone)]
 struct Submission {
-    id: Uuid,
+    id: TaskId,
     key: Option<u8>,
     script: Script,
     options: Options,
@@ -153,12 +153,12 @@ impl World {
     fn submission(&mut self, submission: &Submission, gate: &Gate) -> (Submitter, Task) {
         let input = serde_json::to_string(&submission.script).unwrap();
         let input = RawValue::from_string(input).unwrap();
-        let mut task = Task::new(submission.id, Scripted::NAME, input, now_ms())
+        let mut task = Task::new(submission.id.clone(), Scripted::NAME, input, now_ms())
             .with_options(submission.options.clone());
         task.fingerprint = submission
             .key
             .map(|key| format!("{key}-{}", submission.script.tag));
-        self.ids.push(submission.id);
+        self.ids.push(submission.id.clone());
         (self.submitter(gate), task)
     }
 
@@ -198,29 +198,29 @@ impl World {
         self.queue.delete(deleted);
     }
 
-    async fn cancel(&mut self, id: Uuid) {
+    async fn cancel(&mut self, id: &TaskId) {
         let store = self.store(&Gate::default());
         let run = store.get(id).await.unwrap().map(|record| record.run);
         let cancelled = store.cancel(&Viewer::Everyone, id).await.unwrap();
         self.note_cancel(id, run.unwrap_or(1), cancelled);
     }
 
-    fn note_cancel(&mut self, id: Uuid, run: u32, cancelled: Cancelled) {
+    fn note_cancel(&mut self, id: &TaskId, run: u32, cancelled: Cancelled) {
         if matches!(cancelled, Cancelled::Now | Cancelled::Requested) {
-            self.cancelled.insert(id, run);
+            self.cancelled.insert(id.clone(), run);
         }
     }
 
     /// As `POST /tasks/{id}/retry` does.
-    async fn retry(&mut self, id: Uuid, gate: Gate) {
+    async fn retry(&mut self, id: &TaskId, gate: Gate) {
         let running = self.start_retry(id, &gate);
         run_or_stop(&gate, running, &mut self.retriers).await;
     }
 
-    fn start_retry(&self, id: Uuid, gate: &Gate) -> JoinHandle<()> {
-        let submitter = self.submitter(gate);
+    fn start_retry(&self, id: &TaskId, gate: &Gate) -> JoinHandle<()> {
+        let (submitter, id) = (self.submitter(gate), id.clone());
         spawn_local(async move {
-            let retrying = submitter.retry(&Viewer::Everyone, id).await.unwrap();
+            let retrying = submitter.retry(&Viewer::Everyone, &id).await.unwrap();
             assert!(!matches!(retrying, RetryOutcome::WithoutInput));
         })
     }

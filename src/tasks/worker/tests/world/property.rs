@@ -84,7 +84,7 @@ fn gate(stop: &Stop) -> Gate {
 /// A submission. A fingerprint covers the whole submission, so submissions with the same key and tag
 /// must be equal.
 fn submission_of(
-    id: Uuid,
+    id: &TaskId,
     key: Option<u8>,
     mut script: Script,
     mut options: Options,
@@ -94,7 +94,7 @@ fn submission_of(
         options = Options::default();
     }
     Submission {
-        id,
+        id: id.clone(),
         key,
         script,
         options,
@@ -111,9 +111,9 @@ impl World {
                 stop,
             } => {
                 let own = 1_000 + number as u128;
-                let id = Uuid::from_u128(key.map_or(own, u128::from));
+                let id = TaskId::from(Uuid::from_u128(key.map_or(own, u128::from)));
                 let options = options.at(now_ms());
-                let submission = submission_of(id, key, script, options);
+                let submission = submission_of(&id, key, script, options);
                 self.submit(submission, gate(&stop)).await;
             }
             Op::Deliver {
@@ -125,37 +125,37 @@ impl World {
             Op::Resume { who, dies } => self.resume(who, dies).await,
             Op::Cancel(which) => {
                 if let Some(id) = self.choose(which) {
-                    self.cancel(id).await;
+                    self.cancel(&id).await;
                 }
             }
             Op::Retry(which, stop) => {
                 if let Some(id) = self.choose(which) {
-                    self.retry(id, gate(&stop)).await;
+                    self.retry(&id, gate(&stop)).await;
                 }
             }
             Op::Pass(time) => stopped::set(now_ms() + time),
         }
     }
 
-    fn choose(&self, which: usize) -> Option<Uuid> {
+    fn choose(&self, which: usize) -> Option<TaskId> {
         let at = which.checked_rem(self.ids.len())?;
-        Some(self.ids[at])
+        Some(self.ids[at].clone())
     }
 
     /// Checks the invariants at the end.
     pub(super) async fn check(&self) {
         for submission in &self.accepted {
-            let record = self.record(submission.id).await;
+            let record = self.record(&submission.id).await;
             assert!(record.is_some(), "lost: {submission:?}");
         }
         for id in &self.ids {
-            let Some(record) = self.record(*id).await else {
+            let Some(record) = self.record(id).await else {
                 // Its submitter died before it sent the message.
-                assert!(self.begun(*id).is_empty(), "it ran and left no record");
+                assert!(self.begun(id).is_empty(), "it ran and left no record");
                 continue;
             };
             assert!(record.state.is_final(), "it never ended: {record:?}");
-            let ends = ends(&self.faults, *id);
+            let ends = ends(&self.faults, id);
             assert_eq!(ends, record.run, "one end for each run: {record:?}");
             self.check_attempts(&record);
             self.check_state(&record);
@@ -165,7 +165,7 @@ impl World {
 
     /// Each attempt of a run begins at most once, and their number stays within the retry limit.
     fn check_attempts(&self, record: &crate::tasks::record::TaskRecord) {
-        let begun = self.begun(record.id);
+        let begun = self.begun(&record.id);
         let mut counts: HashMap<u32, u32> = HashMap::new();
         for (attempt, _) in &begun {
             *counts.entry(*attempt).or_default() += 1;
@@ -178,7 +178,7 @@ impl World {
     }
 
     fn check_state(&self, record: &crate::tasks::record::TaskRecord) {
-        let begun = self.begun(record.id);
+        let begun = self.begun(&record.id);
         let kind = record.error.as_ref().map(|error| error.kind.as_str());
         match record.state {
             State::Completed => {
@@ -213,22 +213,22 @@ impl World {
     /// are accepted too.
     fn check_keys(&self) {
         for key in 0..2u8 {
-            let id = Uuid::from_u128(key.into());
+            let id = TaskId::from(Uuid::from_u128(key.into()));
             let accepted = self.accepted.iter().filter(|task| task.id == id);
             let mut tags: Vec<u8> = accepted.map(|task| task.script.tag).collect();
-            tags.extend(self.begun(id).iter().map(|(_, script)| script.tag));
+            tags.extend(self.begun(&id).iter().map(|(_, script)| script.tag));
             tags.dedup();
             assert!(tags.len() <= 1, "two tasks of one key: {tags:?}");
         }
     }
 
-    async fn record(&self, id: Uuid) -> Option<crate::tasks::record::TaskRecord> {
+    async fn record(&self, id: &TaskId) -> Option<crate::tasks::record::TaskRecord> {
         self.store(&Gate::default()).get(id).await.unwrap()
     }
 
-    fn begun(&self, id: Uuid) -> Vec<(u32, Script)> {
+    fn begun(&self, id: &TaskId) -> Vec<(u32, Script)> {
         let begun = self.begun.lock().unwrap();
-        let of_task = begun.iter().filter(|(task, ..)| *task == id);
+        let of_task = begun.iter().filter(|(task, ..)| *task == *id);
         of_task
             .map(|(_, attempt, script)| (*attempt, script.clone()))
             .collect()

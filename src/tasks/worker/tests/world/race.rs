@@ -11,8 +11,8 @@ enum Racer {
     /// A worker that receives these messages.
     Worker(Vec<Delivery>),
     Submitter(Submission),
-    Canceller(Uuid),
-    Retrier(Uuid),
+    Canceller(TaskId),
+    Retrier(TaskId),
     /// A step of the clock by so many milliseconds.
     Clock(u64),
 }
@@ -21,7 +21,7 @@ enum Racer {
 enum Outcome {
     Worked(Batch),
     Submitted(Submitted),
-    Cancelled(Uuid, Cancelled),
+    Cancelled(TaskId, Cancelled),
     Nothing,
 }
 
@@ -60,11 +60,12 @@ impl World {
             Racer::Canceller(id) => {
                 let store = self.store(gate);
                 spawn_local(async move {
-                    Outcome::Cancelled(id, store.cancel(&Viewer::Everyone, id).await.unwrap())
+                    let cancelled = store.cancel(&Viewer::Everyone, &id).await.unwrap();
+                    Outcome::Cancelled(id, cancelled)
                 })
             }
             Racer::Retrier(id) => {
-                let running = self.start_retry(id, gate);
+                let running = self.start_retry(&id, gate);
                 spawn_local(async move {
                     running.await.unwrap();
                     Outcome::Nothing
@@ -84,7 +85,7 @@ impl World {
         match outcome {
             Outcome::Worked(batch) => self.delivered(batch),
             Outcome::Submitted((submission, result)) => self.submitted(submission, result),
-            Outcome::Cancelled(id, cancelled) => self.note_cancel(id, 1, cancelled),
+            Outcome::Cancelled(id, cancelled) => self.note_cancel(&id, 1, cancelled),
             Outcome::Nothing => {}
         }
     }
@@ -154,11 +155,13 @@ fn every_order(
     })
 }
 
-const ID: Uuid = Uuid::from_u128(5_000);
+fn id() -> TaskId {
+    TaskId::from(Uuid::from_u128(5_000))
+}
 
 fn submission(outcomes: &str) -> Submission {
     Submission {
-        id: ID,
+        id: id(),
         key: None,
         script: Script {
             outcomes: outcomes.to_owned(),
@@ -175,7 +178,7 @@ fn twice(world: &World) -> [Racer; 2] {
 
 async fn state_of(world: &World) -> State {
     let store = world.store(&Gate::default());
-    store.get(ID).await.unwrap().unwrap().state
+    store.get(&id()).await.unwrap().unwrap().state
 }
 
 fn attempts(world: &World) -> usize {
@@ -239,10 +242,10 @@ fn an_accepted_cancellation_is_kept_and_a_late_cancellation_is_refused() {
             async |world| {
                 world.submit(submission(outcomes), Gate::default()).await;
                 let records = world.queue.receive(0, 1, true);
-                vec![Racer::Worker(records), Racer::Canceller(ID)]
+                vec![Racer::Worker(records), Racer::Canceller(id())]
             },
             async |world| {
-                let cancelled = world.cancelled.contains_key(&ID);
+                let cancelled = world.cancelled.contains_key(&id());
                 let state = state_of(world).await;
                 assert_eq!(state == State::Cancelled, cancelled, "{state}");
             },
@@ -258,12 +261,12 @@ fn cancel_among(workers: usize) -> usize {
         async |world| {
             world.submit(submission("oo"), Gate::default()).await;
             let mut racers: Vec<Racer> = twice(world).into_iter().take(workers).collect();
-            racers.push(Racer::Canceller(ID));
+            racers.push(Racer::Canceller(id()));
             racers.push(Racer::Clock(LEASE.as_millis() as u64 + 1));
             racers
         },
         async |world| {
-            let cancelled = world.cancelled.contains_key(&ID);
+            let cancelled = world.cancelled.contains_key(&id());
             assert_eq!(state_of(world).await == State::Cancelled, cancelled);
         },
     )
@@ -304,7 +307,7 @@ fn a_submitter_and_a_faster_worker_make_one_record() {
 #[test]
 fn submissions_that_share_a_key_make_one_task() {
     let of = |tag: u8, outcomes: &str| Submission {
-        id: Uuid::from_u128(0),
+        id: TaskId::from(Uuid::from_u128(0)),
         key: Some(0),
         script: Script {
             outcomes: outcomes.to_owned(),
@@ -337,7 +340,7 @@ fn two_concurrent_restarts_of_a_task_make_one_run() {
             world.submit(submission("p"), Gate::default()).await;
             world.deliver(0, 1, false, Gate::default()).await;
             assert_eq!(state_of(world).await, State::Failed);
-            vec![Racer::Retrier(ID), Racer::Retrier(ID)]
+            vec![Racer::Retrier(id()), Racer::Retrier(id())]
         },
         async |world| assert_eq!(attempts(world), 2),
     );
