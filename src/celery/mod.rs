@@ -9,8 +9,10 @@ pub mod compression;
 mod envelope;
 pub mod headers;
 pub mod message;
+pub mod python;
 pub mod queue_name;
 pub mod refused;
+pub mod result;
 #[cfg(test)]
 mod testing;
 pub mod time;
