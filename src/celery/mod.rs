@@ -5,6 +5,7 @@
 //! formats have no document, so the tests compare with messages and items that Celery itself wrote
 //! (`tests/celery/vectors/`).
 
+pub mod arguments;
 pub mod compression;
 mod envelope;
 pub mod headers;
