@@ -1,0 +1,24 @@
+//! Celery's formats, without any call to AWS: the messages of its clients and workers, the items of its
+//! DynamoDB table of results, and what a task's end sends on.
+//!
+//! The reference is Celery 5.7 with kombu 5.7; messages of Celery 5.2 and later are read. The
+//! formats have no document, so the tests compare with messages and items that Celery itself wrote
+//! (`tests/celery/vectors/`).
+
+pub mod arguments;
+pub mod compression;
+mod envelope;
+pub mod headers;
+pub mod message;
+pub mod python;
+pub mod queue_name;
+pub mod refused;
+pub mod result;
+#[cfg(test)]
+mod testing;
+pub mod time;
+pub mod typed;
+
+pub use headers::Headers;
+pub use message::{Embed, Message, decode};
+pub use refused::{Kind, Refused};
