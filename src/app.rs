@@ -111,8 +111,7 @@ impl App {
 
     /// The client that cancels tasks.
     pub fn canceller(&self) -> Result<Canceller, ConfigError> {
-        self.metrics();
-        Ok(Canceller::new(self.tasks()?, self.delays()?))
+        Ok(Canceller::new(self.tasks()?, self.delays()?, self.queue()?))
     }
 
     /// The consumer of the task queues.
@@ -128,6 +127,8 @@ impl App {
             runner: Runner::start()?.into(),
             lease: self.config.lease()?,
             name: self.config.worker_name(),
+            formats: Vec::new(),
+            delays: None,
         })
     }
 
@@ -138,6 +139,7 @@ impl App {
         Ok(DeadLetterHandler {
             tasks: self.tasks()?,
             dead_letters: self.dead_letters()?,
+            formats: Vec::new(),
         })
     }
 

@@ -29,6 +29,7 @@ const ENGINE: &[&[&str]] = &[
     &["delay"],
     &["retry", "job", "context"],
     &["registry"],
+    &["format"],
     &["client", "worker"],
 ];
 
