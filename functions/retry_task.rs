@@ -41,6 +41,7 @@ pub async fn retry_task(
             return Ok(answer::json(StatusCode::ACCEPTED, &accepted).at(&path));
         }
         RetryOutcome::Refused(state) => format!("The task is {state}"),
+        RetryOutcome::EffectsLeft => "What the task's end sets off is not done yet".to_owned(),
         RetryOutcome::WithoutInput => "The task's input is not known".to_owned(),
         RetryOutcome::Overtaken => "The task was run again already".to_owned(),
         RetryOutcome::Unknown => return Err(unknown_task()),

@@ -119,8 +119,7 @@ impl App {
 
     /// The client that cancels tasks.
     pub fn canceller(&self) -> Result<Canceller, ConfigError> {
-        self.metrics();
-        Ok(Canceller::new(self.tasks()?, self.delays()?))
+        Ok(Canceller::new(self.tasks()?, self.delays()?, self.queue()?))
     }
 
     /// The consumer of the task queues.
@@ -136,6 +135,8 @@ impl App {
             runner: Runner::start()?.into(),
             lease: self.config.lease()?,
             name: self.config.worker_name(),
+            formats: Vec::new(),
+            delays: None,
         })
     }
 
@@ -146,6 +147,7 @@ impl App {
         Ok(DeadLetterHandler {
             tasks: self.tasks()?,
             dead_letters: self.dead_letters()?,
+            formats: Vec::new(),
         })
     }
 

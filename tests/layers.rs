@@ -30,6 +30,7 @@ const ENGINE: &[&[&str]] = &[
     &["delay"],
     &["retry", "job", "context"],
     &["registry"],
+    &["format"],
     &["client", "worker"],
 ];
 

@@ -7,13 +7,15 @@
 //! * Jobs: [`job`] is the trait, [`registry`] finds jobs by name, [`retry`] is the backoff, [`context`] is
 //!   a job's view of its task.
 //! * Transport and storage: [`store`] is the table, [`queue`] the queues, [`delay`] the one-time
-//!   schedules of tasks that are due later, [`wire`] the format of a message.
+//!   schedules of tasks that are due later, [`wire`] the format of a message, [`format`](mod@format) the
+//!   place for other formats.
 //! * Operations: [`client`] submits, finds, lists, cancels and retries tasks; [`worker`] runs the tasks
 //!   of the queues; [`metrics`] counts them.
 
 pub mod client;
 pub mod context;
 pub mod delay;
+pub mod format;
 pub mod id;
 pub mod job;
 pub mod metrics;

@@ -12,6 +12,10 @@ use super::wire::VERSION;
 pub const MAX_CALLER: usize = 1024;
 /// The longest name of another wire format, in bytes.
 pub const MAX_FORMAT: usize = 16;
+/// The most effects of a task's end, and the longest name of an effect in bytes.
+pub const MAX_EFFECTS: usize = 16;
+/// See [`MAX_EFFECTS`].
+pub const MAX_EFFECT: usize = 32;
 /// The most retries that a submission may set.
 pub const MAX_RETRIES: u32 = 100;
 /// The longest time limit of an attempt, in seconds: Lambda's longest time-out.
@@ -63,6 +67,10 @@ pub struct Task {
 pub struct Origin {
     /// The name of the format, such as `celery`; at most [`MAX_FORMAT`] bytes.
     pub format: String,
+    /// The names of what the task's end sets off, such as `result`; at most [`MAX_EFFECTS`], each of at most
+    /// [`MAX_EFFECT`] bytes. Empty for a task whose end concerns nobody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<String>,
     /// JSON text of the format's own; `None` if the data is stored in chunks.
     #[serde(
         default,
@@ -135,6 +143,12 @@ impl Task {
         self.input.as_deref()
     }
 
+    /// Whether the task's end sets off anything.
+    pub fn has_effects(&self) -> bool {
+        let origin = self.origin.as_ref();
+        origin.is_some_and(|origin| !origin.effects.is_empty())
+    }
+
     /// Removes the input, which is stored in this many chunks.
     pub fn without_input(&mut self, chunks: u32) {
         self.input = None;
@@ -160,19 +174,21 @@ impl Task {
 }
 
 impl Origin {
-    /// The origin of a task that came in this format.
-    pub fn new(format: &str, data: Box<RawValue>) -> Origin {
+    /// The origin of a task that came in this format, and whose end sets off these effects.
+    pub fn new(format: &str, effects: Vec<String>, data: Box<RawValue>) -> Origin {
         Origin {
             format: format.to_owned(),
+            effects,
             data: Some(data),
             chunks: 0,
         }
     }
 
     /// An origin whose data is stored in so many chunks.
-    pub fn stored(format: &str, chunks: u32) -> Origin {
+    pub fn stored(format: &str, effects: Vec<String>, chunks: u32) -> Origin {
         Origin {
             format: format.to_owned(),
+            effects,
             data: None,
             chunks,
         }

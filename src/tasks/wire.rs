@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use super::id::TaskId;
 use super::task::{
-    MAX_CALLER, MAX_FORMAT, MAX_RETRIES, MAX_TIME_LIMIT, MAX_WAIT, Options, Origin, Task,
+    MAX_CALLER, MAX_EFFECT, MAX_EFFECTS, MAX_FORMAT, MAX_RETRIES, MAX_TIME_LIMIT, MAX_WAIT,
+    Options, Origin, Task,
 };
 
 /// The version of the format.
@@ -103,7 +104,12 @@ fn out_of_bounds(task: &Task, now: u64) -> Option<&'static str> {
 
 fn is_out_of_bounds(origin: &Origin) -> bool {
     let has_data = origin.data().is_some() || origin.chunks > 0;
-    !has_data || origin.chunks > MAX_CHUNKS || !(1..=MAX_FORMAT).contains(&origin.format.len())
+    let is_name_wrong = |name: &String| !(1..=MAX_EFFECT).contains(&name.len());
+    !has_data
+        || origin.effects.len() > MAX_EFFECTS
+        || origin.effects.iter().any(is_name_wrong)
+        || origin.chunks > MAX_CHUNKS
+        || !(1..=MAX_FORMAT).contains(&origin.format.len())
 }
 
 /// As [`out_of_bounds`], for a task's options.
@@ -196,14 +202,15 @@ mod tests {
     fn an_origin_comes_back_with_its_data_or_its_chunks() {
         let mut sent = task("1");
         let data = RawValue::from_string(r#"{"b":1.0,"a":null}"#.to_owned()).unwrap();
-        sent.origin = Some(Origin::new("celery", data));
+        sent.origin = Some(Origin::new("celery", vec!["result".to_owned()], data));
         let received = decode(&encode(&sent).unwrap()).unwrap().origin.unwrap();
         let data = received.data().unwrap();
+        assert_eq!(received.effects, ["result"]);
         assert_eq!(
             (received.format.as_str(), data.get()),
             ("celery", r#"{"b":1.0,"a":null}"#)
         );
-        sent.origin = Some(Origin::stored("celery", 3));
+        sent.origin = Some(Origin::stored("celery", Vec::new(), 3));
         let received = decode(&encode(&sent).unwrap()).unwrap().origin.unwrap();
         assert!(received.data().is_none() && received.chunks == 3);
     }
@@ -265,13 +272,25 @@ mod tests {
         assert!(wrong(|task| task.without_input(0)));
         assert!(wrong(|task| task.without_input(u32::MAX)));
         assert!(wrong(|task| task.run = 0));
-        assert!(wrong(|task| task.origin = Some(Origin::stored("celery", 0))));
         assert!(wrong(
-            |task| task.origin = Some(Origin::stored("celery", 1_001))
+            |task| task.origin = Some(Origin::stored("celery", Vec::new(), 0))
         ));
-        assert!(wrong(|task| task.origin = Some(Origin::stored("", 1))));
         assert!(wrong(
-            |task| task.origin = Some(Origin::stored(&"f".repeat(17), 1))
+            |task| task.origin = Some(Origin::stored("celery", Vec::new(), 1_001))
+        ));
+        assert!(wrong(|task| {
+            let effects = vec!["e".to_owned(); 17];
+            task.origin = Some(Origin::stored("celery", effects, 1));
+        }));
+        assert!(wrong(|task| {
+            let effects = vec!["e".repeat(33)];
+            task.origin = Some(Origin::stored("celery", effects, 1));
+        }));
+        assert!(wrong(
+            |task| task.origin = Some(Origin::stored("", Vec::new(), 1))
+        ));
+        assert!(wrong(
+            |task| task.origin = Some(Origin::stored(&"f".repeat(17), Vec::new(), 1))
         ));
         assert!(wrong(|task| task.submitted_at = u64::MAX));
         assert!(wrong(|task| task.options.eta = Some(u64::MAX)));

@@ -43,6 +43,8 @@ pub enum RetryOutcome {
     Accepted(Accepted),
     /// A task in this state cannot run again.
     Refused(State),
+    /// What the task's end sets off is not done yet; another run begins after it.
+    EffectsLeft,
     /// The record does not hold the task's input.
     WithoutInput,
     /// Another request has run the task again since this request read the record.
@@ -139,6 +141,7 @@ impl Submitter {
         let task = match self.tasks.next_run(viewer, id).await? {
             NextRun::Ready(task) => *task,
             NextRun::Refused(state) => return Ok(RetryOutcome::Refused(state)),
+            NextRun::EffectsLeft => return Ok(RetryOutcome::EffectsLeft),
             NextRun::WithoutInput => return Ok(RetryOutcome::WithoutInput),
             NextRun::Unknown => return Ok(RetryOutcome::Unknown),
         };

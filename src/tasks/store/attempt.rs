@@ -152,7 +152,9 @@ impl TaskStore {
         let Err(row) = update.send().await? else {
             return Ok(Fenced::Written);
         };
-        Ok(refusal(held, &row, event.target()))
+        // Under a lease, an event that keeps the state keeps the task running.
+        let to = event.target().unwrap_or(State::Running);
+        Ok(refusal(held, &row, to))
     }
 }
 

@@ -28,9 +28,31 @@ impl TaskStore {
     /// Cancels a task that `viewer` may see: at once if no worker holds the task, else by a request
     /// in the record. The worker reads the request at its next heartbeat.
     pub async fn cancel(&self, viewer: &Viewer, id: &TaskId) -> Result<Cancelled, StoreError> {
+        self.cancel_by(Event::Cancel, viewer, id).await
+    }
+
+    /// As [`TaskStore::cancel`], for a task whose message may still be on its way: an id without a record
+    /// gets a record of a cancelled task, so that the message does not run. The record is kept for the
+    /// retention.
+    pub async fn revoke(&self, id: &TaskId) -> Result<Cancelled, StoreError> {
+        self.cancel_by(Event::Revoke, &Viewer::Everyone, id).await
+    }
+
+    async fn cancel_by(
+        &self,
+        event: Event,
+        viewer: &Viewer,
+        id: &TaskId,
+    ) -> Result<Cancelled, StoreError> {
         // The state may change between the two writes, so try a few times.
         for _ in 0..3 {
-            let cancel = self.event(id, Event::Cancel).remove(NEXT_AT);
+            let cancel = self.event(id, event).remove(NEXT_AT);
+            let cancel = match event.creates() {
+                true => cancel
+                    .describe_id(id, now_ms())
+                    .set_once(ATTEMPTS, number(0)),
+                false => cancel,
+            };
             let cancel = when_visible_to(self.with_end(cancel), viewer);
             let Err(row) = cancel.send().await? else {
                 return Ok(Cancelled::Now);

@@ -20,7 +20,7 @@ use crate::clock::now_ms;
 use crate::dynamodb::row::{self, EXPIRES_AT, ID, Row, number, text};
 use crate::dynamodb::{StoreError, call_error, condition_held};
 use crate::tasks::id::TaskId;
-use crate::tasks::state::Event;
+use crate::tasks::state::State;
 
 /// The largest result in bytes of JSON. A function's answer has at most 6 MB, and each quote of the
 /// JSON takes two bytes there; so most stored results fit an answer.
@@ -115,7 +115,7 @@ impl TaskStore {
             .condition_expression("#state = :running AND #token = :token")
             .expression_attribute_names("#state", STATE)
             .expression_attribute_names("#token", LEASE_TOKEN)
-            .expression_attribute_values(":running", text(Event::Extend.target().as_str()))
+            .expression_attribute_values(":running", text(State::Running.as_str()))
             .expression_attribute_values(":token", text(&held.token));
         let mut row = chunk_row(&held.id, part, &data, expires);
         row.insert(OWNER.to_owned(), text(held.created_at.to_string()));

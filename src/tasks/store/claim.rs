@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use uuid::Uuid;
 
+use super::effects::{Unfinished, unfinished};
 use super::names::*;
 use super::{TaskStore, millis, state};
 use crate::clock::now_ms;
@@ -16,7 +17,7 @@ use crate::tasks::state::{Event, State, next};
 use crate::tasks::task::Task;
 
 /// The outcome of a claim.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum ClaimOutcome {
     /// The claimer holds the task under this lease.
     Claimed(Lease),
@@ -27,6 +28,8 @@ pub enum ClaimOutcome {
     },
     /// The task has ended, or the message belongs to another run: there is nothing to do.
     Ended,
+    /// The task has ended, and what its end sets off is not done.
+    EffectsLeft(Box<Unfinished>),
 }
 
 /// One attempt's right to write to a task's record. Each write checks the fencing token, so a worker
@@ -179,7 +182,10 @@ pub(super) fn obstacle(
             Ok(_) => return Ok(Obstacle::EarlierRun),
             Err(_) => ClaimOutcome::Ended,
         },
-        _ if state.is_final() => ClaimOutcome::Ended,
+        _ if state.is_final() => match unfinished(task, row)? {
+            Some(left) => ClaimOutcome::EffectsLeft(Box::new(left)),
+            None => ClaimOutcome::Ended,
+        },
         // The writer's own claim: its answer was lost, and the SDK repeated the call.
         _ if row::find_text(row, LEASE_TOKEN).as_deref() == Some(token) => {
             ClaimOutcome::Claimed(lease_of(&task.id, row, token.to_owned())?)

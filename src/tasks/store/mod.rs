@@ -8,6 +8,7 @@ mod attempt;
 mod cancel;
 mod chunks;
 mod claim;
+mod effects;
 mod large;
 mod list;
 mod read;
@@ -21,6 +22,7 @@ pub use attempt::{Fenced, TaskFailure};
 pub use cancel::Cancelled;
 pub use chunks::{MAX_RESULT, Saved};
 pub use claim::{ClaimOutcome, Lease};
+pub use effects::Unfinished;
 pub use large::{MAX_INPUT, StoredInput};
 pub use list::{ListQuery, TaskPosition};
 pub use reject::Rejected;
@@ -63,6 +65,10 @@ mod names {
     pub const ORIGIN: &str = "origin";
     pub const ORIGIN_DATA: &str = "origin_data";
     pub const ORIGIN_CHUNKS: &str = "origin_chunks";
+    /// The names of what the task's end sets off.
+    pub const EFFECTS: &str = "effects";
+    /// The number of the last run whose effects are done.
+    pub const EFFECTS_DONE: &str = "effects_done";
     pub const STARTED_AT: &str = "started_at";
     pub const FINISHED_AT: &str = "finished_at";
     pub const NEXT_AT: &str = "next_at";
@@ -160,6 +166,10 @@ fn origin_description(origin: &Origin) -> Vec<(&'static str, AttributeValue)> {
     described.extend(large::record_origin(origin).map(|data| (ORIGIN_DATA, text(data))));
     if origin.chunks > 0 {
         described.push((ORIGIN_CHUNKS, number(origin.chunks)));
+    }
+    if !origin.effects.is_empty() {
+        let effects = origin.effects.iter().map(text).collect();
+        described.push((EFFECTS, AttributeValue::L(effects)));
     }
     described
 }

@@ -3,6 +3,7 @@
 use super::row::{Found, RecordRow};
 use super::{RECORD, TaskStore, key};
 use crate::clock::now_ms;
+use crate::dynamodb::row::Row;
 use crate::dynamodb::{StoreError, call_error};
 use crate::tasks::id::TaskId;
 use crate::tasks::record::TaskRecord;
@@ -25,17 +26,21 @@ impl TaskStore {
         viewer: &Viewer,
         id: &TaskId,
     ) -> Result<Option<RecordRow>, StoreError> {
+        let row = self.get_row(id).await?;
+        let row = row.map(RecordRow::read).transpose()?;
+        let is_visible =
+            |row: &RecordRow| !row.is_expired(now_ms()) && viewer.may_see(row.caller.as_deref());
+        Ok(row.filter(is_visible))
+    }
+
+    pub(super) async fn get_row(&self, id: &TaskId) -> Result<Option<Row>, StoreError> {
         let get = self
             .client
             .get_item()
             .table_name(&self.table)
             .consistent_read(true)
             .set_key(Some(key(id, RECORD)));
-        let row = get.send().await.map_err(call_error)?.item;
-        let row = row.map(RecordRow::read).transpose()?;
-        let is_visible =
-            |row: &RecordRow| !row.is_expired(now_ms()) && viewer.may_see(row.caller.as_deref());
-        Ok(row.filter(is_visible))
+        Ok(get.send().await.map_err(call_error)?.item)
     }
 
     /// The record with its result. A result in chunks is read from the table.

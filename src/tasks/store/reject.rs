@@ -6,7 +6,7 @@ use super::attempt::with_error;
 use super::claim::{ClaimOutcome, obstacle};
 use super::names::*;
 use super::update::Update;
-use super::{TaskStore, list, state};
+use super::{TaskStore, state};
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::dynamodb::row::{self, Row, number};
@@ -58,12 +58,7 @@ impl TaskStore {
     /// neither job nor input.
     pub async fn reject_id(&self, id: &TaskId, error: &TaskError) -> Result<Rejected, StoreError> {
         let now = now_ms();
-        let reject = self
-            .rejecting(id, error, now)
-            .set_once(CREATED_AT, number(now))
-            .set_once(LIST_SHARD, number(list::shard(id)))
-            .set_once(LIST_KEY, list::list_key(id, now))
-            .set_once(RUN, number(1));
+        let reject = self.rejecting(id, error, now).describe_id(id, now);
         let Err(row) = reject.send().await? else {
             return Ok(Rejected::Written);
         };

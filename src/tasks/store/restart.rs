@@ -46,6 +46,8 @@ pub enum NextRun {
     Ready(Box<Task>),
     /// A task in this state cannot run again.
     Refused(State),
+    /// What the run's end sets off is not done yet.
+    EffectsLeft,
     /// The record does not hold the task's input.
     WithoutInput,
     /// The viewer sees no such task.
@@ -63,6 +65,9 @@ impl TaskStore {
         if state::next(Some(state), Event::Restart).is_err() {
             return Ok(NextRun::Refused(state));
         }
+        if row.has_effects_left() {
+            return Ok(NextRun::EffectsLeft);
+        }
         let task = row.next_run(id, now_ms())?;
         Ok(task.map_or(NextRun::WithoutInput, |task| NextRun::Ready(Box::new(task))))
     }
@@ -76,6 +81,8 @@ impl TaskStore {
         let restart = self
             .event(&task.id, Event::Restart)
             .when_is(RUN, number(task.run.saturating_sub(1)))
+            // Only the message of the ended run leads to the run's effects.
+            .when_effects_done(task.run.saturating_sub(1))
             .set(RUN, number(task.run))
             .set(ATTEMPTS, number(0))
             .set(HISTORY, AttributeValue::L(Vec::new()))

@@ -29,6 +29,9 @@ pub(super) struct RecordRow {
     origin: Option<String>,
     origin_data: Option<String>,
     origin_chunks: Option<u32>,
+    #[serde(default)]
+    effects: Vec<String>,
+    effects_done: Option<u32>,
     created_at: u64,
     started_at: Option<u64>,
     finished_at: Option<u64>,
@@ -104,6 +107,8 @@ impl RecordRow {
             caller: self.caller,
             fingerprint: self.fingerprint,
             origin: self.origin,
+            are_effects_done: self.state.is_final() && self.effects_done == Some(self.run),
+            effects: self.effects,
             created_at: self.created_at,
             started_at: self.started_at,
             finished_at: self.finished_at,
@@ -121,12 +126,32 @@ impl RecordRow {
         })
     }
 
+    /// Whether the run has ended, and what its end sets off is not done.
+    pub fn has_effects_left(&self) -> bool {
+        let is_done = self.effects_done == Some(self.run);
+        self.state.is_final() && !self.effects.is_empty() && !is_done
+    }
+
     /// The next run of the task `id`, due at once and without an expiry; `None` if the record does
     /// not hold the job, the input or the origin's data.
     ///
     /// # Errors
     /// When the input or the origin's data is not JSON.
     pub fn next_run(self, id: &TaskId, now: u64) -> Result<Option<Task>, StoreError> {
+        let run = self.run.saturating_add(1);
+        let mut task = self.message(id, now)?;
+        if let Some(task) = &mut task {
+            task.run = run;
+        }
+        Ok(task)
+    }
+
+    /// The message of the task's present run, due at once and without an expiry; `None` as for
+    /// [`RecordRow::next_run`].
+    ///
+    /// # Errors
+    /// When the input or the origin's data is not JSON.
+    pub fn message(self, id: &TaskId, now: u64) -> Result<Option<Task>, StoreError> {
         let options = Options {
             eta: None,
             expires: None,
@@ -139,15 +164,19 @@ impl RecordRow {
         };
         let origin = match (self.origin, self.origin_data, self.origin_chunks) {
             (None, ..) => None,
-            (Some(format), Some(data), _) => Some(Origin::new(&format, chunks::json(data)?)),
-            (Some(format), None, Some(chunks)) => Some(Origin::stored(&format, chunks)),
+            (Some(format), Some(data), _) => {
+                Some(Origin::new(&format, self.effects, chunks::json(data)?))
+            }
+            (Some(format), None, Some(chunks)) => {
+                Some(Origin::stored(&format, self.effects, chunks))
+            }
             (Some(_), None, None) => return Ok(None),
         };
         let Some(job) = self.job else {
             return Ok(None);
         };
         let mut task = Task::new(id.clone(), &job, input, now).with_options(options);
-        task.run = self.run.saturating_add(1);
+        task.run = self.run;
         task.submitted_at = self.created_at;
         task.caller = self.caller;
         task.fingerprint = self.fingerprint;

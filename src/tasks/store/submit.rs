@@ -3,12 +3,12 @@
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 
 use super::names::*;
-use super::{RECORD, TaskStore, description, key, list, state};
+use super::{RECORD, TaskStore, description, key, list};
 use crate::clock::now_ms;
 use crate::dynamodb::row::{self, EXPIRES_AT, Row, number, text};
 use crate::dynamodb::{StoreError, condition_held, refused_by};
 use crate::tasks::id::TaskId;
-use crate::tasks::state::Event;
+use crate::tasks::state::{self, Event, State};
 use crate::tasks::task::Task;
 
 /// The outcome of writing the record of an accepted task.
@@ -27,7 +27,7 @@ impl TaskStore {
             let Err(row) = self.put_record(task).await? else {
                 return Ok(Submitted::Recorded);
             };
-            if state(&row)?.is_final() && row::is_expired(&row, now_ms())? {
+            if super::state(&row)?.is_final() && row::is_expired(&row, now_ms())? {
                 self.delete_expired(&task.id, &row).await?;
             } else if row::find_text(&row, FINGERPRINT) == task.fingerprint {
                 return Ok(Submitted::Recorded);
@@ -42,7 +42,7 @@ impl TaskStore {
             Some(_) => Event::Schedule,
             None => Event::Submit,
         };
-        let state = event.target();
+        let state = state::next(None, event).unwrap_or(State::Pending);
         let mut row = key(&task.id, RECORD);
         row.extend(
             description(task)

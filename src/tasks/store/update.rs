@@ -67,9 +67,9 @@ impl TaskStore {
             update.value(&["is_", state.as_str()], text(state.as_str()));
         }
         update.conditions.push(')');
-        match event.keeps_state() {
-            true => update,
-            false => update.set_state(id, event.target()),
+        match event.target() {
+            Some(state) => update.set_state(id, state),
+            None => update,
         }
     }
 }
@@ -98,6 +98,21 @@ impl Update {
     /// The event that the update writes.
     pub fn written_event(&self) -> Event {
         self.event
+    }
+
+    /// Adds the condition that what the end of run number `run` sets off is done.
+    pub fn when_effects_done(mut self, run: u32) -> Update {
+        self.name(EFFECTS);
+        self.name(EFFECTS_DONE);
+        self.value(&["ended"], number(run));
+        let (effects, done) = (EFFECTS, EFFECTS_DONE);
+        self.when(&[
+            "(attribute_not_exists(#",
+            effects,
+            ") OR #",
+            done,
+            " = :ended)",
+        ])
     }
 
     /// Adds the condition that an attribute exists.
@@ -165,6 +180,14 @@ impl Update {
             .into_iter()
             .fold(self, |update, (name, value)| update.set_once(name, value));
         described.set_once(RUN, number(task.run))
+    }
+
+    /// Sets the absent attributes of a record of which only the id is known.
+    pub fn describe_id(self, id: &TaskId, now: u64) -> Update {
+        self.set_once(CREATED_AT, number(now))
+            .set_once(LIST_SHARD, number(list::shard(id)))
+            .set_once(LIST_KEY, list::list_key(id, now))
+            .set_once(RUN, number(1))
     }
 
     /// Appends an entry to the list of attempts.

@@ -68,6 +68,10 @@ impl Worker {
             }
             Err(error) => return Outcome::StoreFailed(error),
         };
+        let input = match self.job_input(task, job.as_ref(), input) {
+            Ok(input) => input,
+            Err(error) => return Outcome::Finished(Err(error)),
+        };
         let (context, mut channels) = TaskContext::connect(task.id.clone(), lease.attempt, saved);
         let mut running = self.runner.spawn(job.run(input, context));
         let outcome = tokio::select! {
@@ -103,6 +107,19 @@ impl Worker {
             false => Saved::new(),
         };
         Ok((input, saved))
+    }
+
+    /// The job's input. Another format's input is not the job's own form.
+    fn job_input(
+        &self,
+        task: &Task,
+        job: &dyn AnyJob,
+        input: Box<RawValue>,
+    ) -> Result<Box<RawValue>, JobError> {
+        match self.origins().format_of(task) {
+            Some(format) => format.input(task, job, input),
+            None => Ok(input),
+        }
     }
 
     /// Sends heartbeats until the lease is lost or the task is cancelled, and writes the job's

@@ -15,6 +15,8 @@ fn record(state: State) -> TaskRecord {
         caller: None,
         fingerprint: None,
         origin: None,
+        effects: Vec::new(),
+        are_effects_done: false,
         created_at: NOW - 5_000,
         started_at: None,
         finished_at: None,

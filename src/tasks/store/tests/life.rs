@@ -20,7 +20,7 @@ async fn a_task_without_a_worker_is_cancelled_at_once() {
     );
     assert_eq!(record(&store, &task).await.state, State::Cancelled);
     let claim = store.claim(&task, LEASE, WORKER).await.unwrap();
-    assert_eq!(claim, ClaimOutcome::Ended);
+    assert!(matches!(claim, ClaimOutcome::Ended));
     let again = store.cancel(&Viewer::Everyone, &task.id).await.unwrap();
     assert_eq!(again, Cancelled::Ended(State::Cancelled));
     let unknown = store
@@ -64,7 +64,7 @@ async fn a_cancelled_task_whose_worker_died_is_not_run_again() {
     store.cancel(&Viewer::Everyone, &task.id).await.unwrap();
     next_millisecond().await;
     let claim = store.claim(&task, LEASE, WORKER).await.unwrap();
-    assert_eq!(claim, ClaimOutcome::Ended);
+    assert!(matches!(claim, ClaimOutcome::Ended));
     assert_eq!(record(&store, &task).await.state, State::Cancelled);
 }
 
@@ -101,7 +101,10 @@ async fn a_task_that_ended_without_a_result_runs_again() {
     assert!(fresh.finished_at.is_none());
 
     let stale = store.claim(&task, LEASE, WORKER).await.unwrap();
-    assert_eq!(stale, ClaimOutcome::Ended, "a message of an earlier run");
+    assert!(
+        matches!(stale, ClaimOutcome::Ended),
+        "a message of an earlier run"
+    );
     let lease = claimed(&store, &next, LEASE).await;
     assert_eq!((lease.attempt, lease.counted), (1, 1));
     store.complete(&lease, "1").await.unwrap();
@@ -111,9 +114,8 @@ async fn a_task_that_ended_without_a_result_runs_again() {
     third.run = 3;
     assert_eq!(store.restart(&third).await.unwrap(), Restarted::Refused);
     let claim = store.claim(&third, LEASE, WORKER).await.unwrap();
-    assert_eq!(
-        claim,
-        ClaimOutcome::Ended,
+    assert!(
+        matches!(claim, ClaimOutcome::Ended),
         "a completed task never restarts"
     );
 }
@@ -214,9 +216,8 @@ async fn of_two_submissions_with_one_key_the_first_record_counts() {
     assert_eq!(store.submitted(&one).await.unwrap(), Submitted::Recorded);
     assert_eq!(store.submitted(&other).await.unwrap(), Submitted::Different);
     let claim = store.claim(&other, LEASE, WORKER).await.unwrap();
-    assert_eq!(
-        claim,
-        ClaimOutcome::Ended,
+    assert!(
+        matches!(claim, ClaimOutcome::Ended),
         "the other submission's message has no effect"
     );
     claimed(&store, &one, LEASE).await;
@@ -266,7 +267,7 @@ async fn an_origin_is_kept_for_another_run() {
     for data in [json!({"chain": [1.0]}), json!({"chain": large})] {
         let mut task = task();
         let text = RawValue::from_string(data.to_string()).unwrap();
-        task.origin = Some(Origin::new("celery", text));
+        task.origin = Some(Origin::new("celery", Vec::new(), text));
         store.put_large(&mut task).await.unwrap();
         task.without_stored_over(60_000);
         let mut received = task.clone();
@@ -280,7 +281,7 @@ async fn an_origin_is_kept_for_another_run() {
         assert!(store.read_origin(&mut next).await.unwrap());
         let origin = next.origin.unwrap();
         assert_eq!(origin.format, "celery");
-        assert!(origin.data().unwrap().get() == *data.to_string());
+        assert!(origin.data().unwrap().get() == data.to_string().as_str());
     }
 }
 

@@ -138,6 +138,8 @@ pub(super) fn fixture(lease: Duration) -> Fixture {
             .with(Endless)
             .with(Large),
         lease,
+        formats: Vec::new(),
+        delays: None,
     };
     Fixture {
         worker,

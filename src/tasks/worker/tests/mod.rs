@@ -30,6 +30,7 @@ use crate::tasks::state::State;
 use crate::tasks::store::Fenced;
 use crate::tasks::store::testing::{ends, steal};
 use crate::tasks::viewer::Viewer;
+use crate::tasks::wire;
 use fixture::*;
 
 const LEASE: Duration = Duration::from_secs(60);

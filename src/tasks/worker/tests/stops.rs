@@ -228,6 +228,7 @@ async fn a_submission_may_set_its_own_number_of_retries() {
 async fn the_visibility_of_a_high_priority_message_is_changed_in_its_own_queue() {
     let fixture = fixture(LEASE);
     let message = Delivery {
+        deliveries: 1,
         id: "a".to_owned(),
         receipt: "receipt-a".to_owned(),
         source: "arn:aws:sqs:eu-central-1:1:high".to_owned(),

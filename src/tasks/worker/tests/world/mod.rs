@@ -137,6 +137,8 @@ impl World {
             runner: Arc::clone(&self.runner),
             lease: LEASE,
             name: "worker".to_owned(),
+            formats: Vec::new(),
+            delays: None,
         }
     }
 

@@ -116,6 +116,7 @@ impl Queue {
 impl Sent {
     fn record(&self, at: usize) -> Delivery {
         Delivery {
+            deliveries: self.receipt,
             id: at.to_string(),
             source: String::new(),
             receipt: format!("{at}:{}", self.receipt),
