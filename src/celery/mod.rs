@@ -6,7 +6,9 @@
 //! (`tests/celery/vectors/`).
 
 pub mod arguments;
+pub mod canvas;
 pub mod compression;
+pub mod encode;
 mod envelope;
 pub mod headers;
 pub mod message;
@@ -14,6 +16,7 @@ pub mod python;
 pub mod queue_name;
 pub mod refused;
 pub mod result;
+pub mod signature;
 #[cfg(test)]
 mod testing;
 pub mod time;

@@ -148,7 +148,7 @@ pub fn task_result(facts: &Facts, outcome: &Outcome, now: u64) -> String {
 
 /// The JSON of a group's item: the group's id and the [tuples](task_tuple) of its members, in order.
 pub fn group_result(id: &str, members: &[Json]) -> String {
-    let tuple = group_tuple(id, members);
+    let tuple = group_tuple(id, None, members);
     Json::object([("result", tuple)]).to_string()
 }
 
@@ -159,9 +159,9 @@ pub fn task_tuple(id: &str, parent: Option<Json>) -> Json {
     Json::array([head, Json::Null])
 }
 
-/// A group in a list of children or members: `[[id, null], members]`.
-pub fn group_tuple(id: &str, members: &[Json]) -> Json {
-    let head = Json::array([Json::from(id), Json::Null]);
+/// A group in a list of children or members: `[[id, parent], members]`, as [`task_tuple`].
+pub fn group_tuple(id: &str, parent: Option<Json>, members: &[Json]) -> Json {
+    let head = Json::array([Json::from(id), parent.into()]);
     Json::array([head, members.to_vec().into()])
 }
 
