@@ -3,6 +3,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{LocalBoxFuture, join_all};
@@ -11,6 +12,11 @@ use crate::auth::AuthMode;
 use crate::auth::authorizer::Authorizer;
 use crate::auth::store::ApiKeyStore;
 use crate::aws::Aws;
+use crate::celery::builtins::with_builtins;
+use crate::celery::ends::Ends;
+use crate::celery::format::CeleryFormat;
+use crate::celery::outbox::Outbox;
+use crate::celery::store::ResultStore;
 use crate::config::{Config, ConfigError};
 use crate::consumer;
 use crate::dynamodb;
@@ -22,7 +28,9 @@ use crate::jobs;
 use crate::log;
 use crate::tasks::client::{Canceller, Reader, Submitter};
 use crate::tasks::delay::{Delays, Targets};
+use crate::tasks::format::Format;
 use crate::tasks::queue::{DeadLetters, TaskQueue};
+use crate::tasks::registry::Registry;
 use crate::tasks::store::TaskStore;
 use crate::tasks::worker::{DeadLetterHandler, Delivery, Runner, Worker};
 use crate::users::{Upstream, UserStore, Users};
@@ -127,27 +135,68 @@ impl App {
     /// # Errors
     /// When a variable is not set, or the system gives no thread for jobs.
     pub fn worker(&self) -> Result<Worker, lambda_runtime::Error> {
+        self.worker_of(jobs::registry(&self.fetcher()?))
+    }
+
+    /// As [`App::worker`], for other jobs.
+    ///
+    /// # Errors
+    /// As [`App::worker`].
+    pub fn worker_of(&self, jobs: Registry) -> Result<Worker, lambda_runtime::Error> {
+        let (mut jobs, mut queue) = (jobs, self.queue()?);
+        let mut formats: Vec<Arc<dyn Format>> = Vec::new();
+        if let Some(ends) = self.celery_ends()? {
+            jobs = with_builtins(jobs);
+            queue = queue.receiving_from(ends.outbox.urls().map(str::to_owned));
+            let track_started = self.config.celery_track_started()?;
+            formats.push(Arc::new(CeleryFormat::new(ends, track_started)));
+        }
+        let delays = match self.delays()? {
+            Some(delays) => Some((delays, self.delay_targets()?)),
+            None => None,
+        };
         Ok(Worker {
             tasks: self.tasks()?,
-            queue: self.queue()?,
+            queue,
             dead_letters: self.dead_letters()?,
-            jobs: jobs::registry(&self.fetcher()?),
+            jobs,
             runner: Runner::start()?.into(),
             lease: self.config.lease()?,
             name: self.config.worker_name(),
-            formats: Vec::new(),
-            delays: None,
+            formats,
+            delays,
         })
+    }
+
+    /// What the ends of Celery's tasks need, if Celery's clients may submit tasks.
+    fn celery_ends(&self) -> Result<Option<Ends>, ConfigError> {
+        let Some(table) = self.config.celery_results_table() else {
+            return Ok(None);
+        };
+        let (sqs, routes) = (self.sqs()?, self.config.celery_routes());
+        let queues = self.config.celery_queues();
+        let outbox = queues.parse_by(|queues| Outbox::new(sqs, queues, &routes))?;
+        let outbox = outbox.ok_or(ConfigError::Missing("CELERY_QUEUES"))?;
+        let time = self.config.celery_result_time()?;
+        Ok(Some(Ends {
+            results: ResultStore::new(self.dynamodb()?, table, time),
+            outbox,
+            extended: self.config.celery_result_extended()?,
+        }))
     }
 
     /// The consumer of undelivered messages: moved out of the task queues after too many receives, or not
     /// sent by EventBridge Scheduler.
     pub fn dead_letter_handler(&self) -> Result<DeadLetterHandler, ConfigError> {
         self.metrics();
+        let mut formats: Vec<Arc<dyn Format>> = Vec::new();
+        if let Some(ends) = self.celery_ends()? {
+            formats.push(Arc::new(CeleryFormat::new(ends, false)));
+        }
         Ok(DeadLetterHandler {
             tasks: self.tasks()?,
             dead_letters: self.dead_letters()?,
-            formats: Vec::new(),
+            formats,
         })
     }
 

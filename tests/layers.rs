@@ -28,7 +28,7 @@ const ENGINE: &[&[&str]] = &[
     &["record", "metrics"],
     &["store", "queue"],
     &["delay"],
-    &["retry", "job", "context"],
+    &["fields", "retry", "job", "context"],
     &["registry"],
     &["format"],
     &["client", "worker"],

@@ -111,7 +111,9 @@ impl Builtin {
             };
             let input = to_input(&task, job.fields(), args, Object::new());
             let input = input.map_err(|error| invalid(&error.to_string()))?;
-            let text = input.to_text().map_err(|error| invalid(&error.to_string()))?;
+            let text = input
+                .to_text()
+                .map_err(|error| invalid(&error.to_string()))?;
             let input = RawValue::from_string(text).map_err(|error| invalid(&error.to_string()))?;
             results.push(Arc::clone(&job).run(input, context.share()).await?);
         }

@@ -115,7 +115,9 @@ impl Format for CeleryFormat {
         let Arguments { args, kwargs } = Arguments::read(&input).ok_or_else(unreadable)?;
         let input = to_input(&task.job, job.fields(), args, kwargs);
         let input = input.map_err(|error| invalid(error.to_string()))?;
-        let text = input.to_text().map_err(|error| invalid(error.to_string()))?;
+        let text = input
+            .to_text()
+            .map_err(|error| invalid(error.to_string()))?;
         RawValue::from_string(text).map_err(|error| invalid(error.to_string()))
     }
 
@@ -175,7 +177,9 @@ impl Format for CeleryFormat {
 }
 
 fn decoded_refusal(refused: Refused, at: u64) -> Decoded {
-    let task = refused.headers.and_then(|headers| task_of_headers(*headers, at));
+    let task = refused
+        .headers
+        .and_then(|headers| task_of_headers(*headers, at));
     match task {
         Some(task) => Decoded::Refused {
             task: Box::new(task),

@@ -123,7 +123,7 @@ fn read_kwargs(kwargs: Json) -> Result<Object, &'static str> {
     }
 }
 
-fn read_embed(mut embed: Object) -> Result<Embed, &'static str> {
+pub(super) fn read_embed(mut embed: Object) -> Result<Embed, &'static str> {
     let mut list = |name| signatures(take(&mut embed, name));
     let [callbacks, errbacks, chain] = ["callbacks", "errbacks", "chain"].map(&mut list);
     let chord = match take(&mut embed, "chord") {

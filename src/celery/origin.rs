@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::headers::{self, Headers};
 use super::message::{Embed, Message, Properties, read_embed};
 use super::time;
+use super::unlock::CHORD_UNLOCK;
 use crate::json::{Json, Object, parse_str};
 use crate::tasks::id::TaskId;
 use crate::tasks::task::{MAX_TIME_LIMIT, Options, Origin, Task};
@@ -76,6 +77,7 @@ impl Source {
             ("errbacks", !self.embed.errbacks.is_empty()),
             ("chain", !self.embed.chain.is_empty()),
             ("chord", self.embed.chord.is_some()),
+            ("unlock", self.headers.task == CHORD_UNLOCK),
         ];
         let effects = effects.into_iter().filter(|(_, is_set)| *is_set);
         effects.map(|(name, _)| name.to_owned()).collect()
@@ -99,10 +101,7 @@ impl Source {
         let mut data = Object::new();
         data.insert("headers", to_object(self.headers));
         data.insert("embed", parts);
-        for (name, text) in [
-            ("queue", self.queue),
-            ("message_group", self.message_group),
-        ] {
+        for (name, text) in [("queue", self.queue), ("message_group", self.message_group)] {
             if let Some(text) = text {
                 data.insert(name, text);
             }
@@ -119,7 +118,13 @@ pub fn task_of(message: Message, submitted_at: u64) -> Option<Task> {
         ("kwargs", message.kwargs.into()),
     ]);
     let input = write(&arguments);
-    task(message.headers, message.embed, &message.properties, input, submitted_at)
+    task(
+        message.headers,
+        message.embed,
+        &message.properties,
+        input,
+        submitted_at,
+    )
 }
 
 /// As [`task_of`], for a message whose headers alone could be read.
@@ -198,7 +203,10 @@ fn to_object(headers: Headers) -> Object {
         ("root_id", headers.root_id.into()),
         ("parent_id", headers.parent_id.into()),
         ("ignore_result", headers.ignore_result.into()),
-        ("replaced_task_nesting", count(headers.replaced_task_nesting)),
+        (
+            "replaced_task_nesting",
+            count(headers.replaced_task_nesting),
+        ),
         ("stamped_headers", stamped),
         ("stamps", stamps),
     ];

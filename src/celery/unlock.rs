@@ -60,9 +60,8 @@ impl Unlock {
             result.is_some_and(|stored| stored.is_end())
         };
         if !results.iter().all(has_ended) {
-            let waited = Duration::from_millis(
-                crate::clock::now_ms().saturating_sub(task.submitted_at),
-            );
+            let waited =
+                Duration::from_millis(crate::clock::now_ms().saturating_sub(task.submitted_at));
             return Err(EffectError::Later((waited / 10).clamp(SHORTEST, LONGEST)));
         }
         let sender = ends.sender(task.id.as_str(), &self.source, &self.group, end);

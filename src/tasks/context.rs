@@ -71,6 +71,17 @@ impl TaskContext {
         TaskContext::connect(id, 1, Saved::new()).0
     }
 
+    /// Another view of the same task, for a job that calls other jobs.
+    pub fn share(&self) -> TaskContext {
+        TaskContext {
+            id: self.id.clone(),
+            attempt: self.attempt,
+            saved: self.saved.clone(),
+            progress: self.progress.clone(),
+            checkpoints: self.checkpoints.clone(),
+        }
+    }
+
     /// Reports progress; readers of the task's record see the last report. Cheap to call often: the
     /// worker writes the record about once a second at most.
     pub fn progress(&self, done: u64, total: Option<u64>, message: impl Into<String>) {

@@ -32,6 +32,14 @@ pub trait Format: Send + Sync {
         input: Box<RawValue>,
     ) -> Result<Box<RawValue>, JobError>;
 
+    /// Checks a job's output before the run ends with it.
+    ///
+    /// # Errors
+    /// When what the end sets off is impossible with this output: the attempt has failed with this error.
+    fn check_output(&self, _task: &Task, _output: &str) -> Result<(), JobError> {
+        Ok(())
+    }
+
     /// Performs what the end of a run sets off: all of the effects that the task's origin names. The call is
     /// repeated until it succeeds, and may be repeated after it has succeeded, even after a later run has
     /// ended. So the ids of what it sends are derived from the task's id and the run, and it writes nothing
@@ -103,6 +111,8 @@ pub enum Entered<'a> {
 pub enum EffectError {
     /// A later try may succeed: the message is delivered again after a backoff.
     Transient(Box<dyn Error + Send + Sync>),
+    /// It is not time yet: the message is delivered again after this time.
+    Later(Duration),
     /// No try succeeds: the message is dead-lettered with this reason, and the effects count as done. The
     /// reason does not quote the message.
     Permanent(String),

@@ -15,6 +15,7 @@
 pub mod client;
 pub mod context;
 pub mod delay;
+mod fields;
 pub mod format;
 pub mod id;
 pub mod job;

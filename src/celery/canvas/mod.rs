@@ -74,6 +74,8 @@ pub struct Chord {
 pub struct Outgoing {
     /// The queue in Celery; `None` for the default queue.
     pub queue: Option<String>,
+    /// The name of the task.
+    pub task: String,
     /// The task's id.
     pub id: String,
     /// The body of the SQS message.

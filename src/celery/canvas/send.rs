@@ -38,6 +38,7 @@ impl Canvas<'_> {
             ..Content::default()
         };
         let headers = self.headers(&mut signature, &id, expires);
+        let task = signature.task;
         content.args = signature.args;
         content.kwargs = signature.kwargs;
         let body = encode(headers, content, properties)?;
@@ -47,6 +48,7 @@ impl Canvas<'_> {
         }
         self.sent.messages.push(Outgoing {
             queue,
+            task,
             id: id.clone(),
             body,
             message_group,

@@ -196,7 +196,7 @@ impl DeadLetterHandler {
             DeadLettered::Done if task.has_effects() => {
                 match origins.perform_if_left(&task, body).await {
                     Effects::Done => DeadLettered::Done,
-                    Effects::Left => DeadLettered::Failed,
+                    Effects::Left | Effects::Later(_) => DeadLettered::Failed,
                 }
             }
             handled => handled,

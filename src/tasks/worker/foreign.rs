@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use super::attempt::Outcome;
 use super::dead_letter::Owner;
 use super::message::{Disposition, Message};
 use super::origin::{Effects, Origins, backoff};
@@ -80,6 +81,17 @@ impl Worker {
         match self.dead_letter(message, Owner::Task(task), error).await {
             Disposition::Acknowledge => self.perform_if_left(task, message, until).await,
             disposition => disposition,
+        }
+    }
+
+    /// The outcome of an attempt; a failure if the task's format cannot report the output.
+    pub(super) fn checked(&self, task: &Task, outcome: Outcome) -> Outcome {
+        match (self.origins().format_of(task), outcome) {
+            (Some(format), Outcome::Finished(Ok(output))) => {
+                let checked = format.check_output(task, &output);
+                Outcome::Finished(checked.map(|()| output))
+            }
+            (_, outcome) => outcome,
         }
     }
 
@@ -168,5 +180,6 @@ async fn within(
     match performed.unwrap_or(Effects::Left) {
         Effects::Done => Disposition::Acknowledge,
         Effects::Left => Disposition::Redeliver(backoff(message.delivery.deliveries)),
+        Effects::Later(delay) => Disposition::Redeliver(delay),
     }
 }

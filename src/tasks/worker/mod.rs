@@ -213,6 +213,7 @@ impl Worker {
             .retry_policy()
             .with_max_retries(task.options.max_retries);
         let outcome = self.attempt(task, job, policy, &lease, until).await;
+        let outcome = self.checked(task, outcome);
         let took = started.elapsed();
         let settled = self.settle(policy, &lease, outcome).await;
         metrics::attempted(task, lease.attempt, began, took, settled.state);

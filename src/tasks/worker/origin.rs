@@ -42,6 +42,8 @@ pub(super) enum Effects {
     Done,
     /// The message must be delivered again.
     Left,
+    /// The message must be delivered again after this time.
+    Later(Duration),
 }
 
 impl<'a> Origins<'a> {
@@ -96,6 +98,7 @@ impl<'a> Origins<'a> {
         match performed {
             Ok(()) => self.finish(task, end).await,
             Err(EffectError::Permanent(reason)) => self.give_up(task, end, body, &reason).await,
+            Err(EffectError::Later(delay)) => Effects::Later(delay),
             Err(EffectError::Transient(error)) => {
                 let error = Chain(&*error);
                 tracing::warn!(task_id = %task.id, %error, "a task's effects are left");
