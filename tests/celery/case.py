@@ -132,6 +132,8 @@ def plain(value: Any) -> Any:
         return plain(raised(value))
     if isinstance(value, ResultBase):
         return value.id
+    if isinstance(value, bytes):
+        return {"bytes": value.hex()}
     if isinstance(value, (datetime, date, time_of_day)):
         return {type(value).__name__: value.isoformat()}
     if value is None or isinstance(value, (str, bool, int, float)):

@@ -52,8 +52,8 @@ def arguments() -> argparse.Namespace:
 def run(broker: str, version: str, worker: str, only: str) -> Path:
     """Runs the suite with this version of the client, and returns the file of the outcomes."""
     client, server = environments.python(version), environments.python(worker)
-    path = TARGET / f"{broker}-{version}.jsonl"
     brokers = {"redis": redis, "sqs": sqs}
+    path = TARGET / f"{broker}-{version}.jsonl"
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         environment = stack.enter_context(brokers[broker](folder, path.with_suffix(".broker.log")))
@@ -131,7 +131,8 @@ def redis(folder: Path, log: Path) -> Iterator[dict[str, str]]:
 def sqs(folder: Path, log: Path) -> Iterator[dict[str, str]]:
     """SQS, SNS and DynamoDB on this machine; the environment of their clients.
 
-    The host is `localhost` because Celery reads another one as a Region before version 5.5.
+    The URLs are those of real AWS: a URL with a host and keys has the worker open a connection to DynamoDB before it
+    forks, which its processes then share.
     """
     port = free_port()
     settings = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "SERVICES": "sqs,sns,dynamodb"}
@@ -142,8 +143,8 @@ def sqs(folder: Path, log: Path) -> Iterator[dict[str, str]]:
         options = {"region": "us-east-1", "wait_time_seconds": 1, "polling_interval": 0.1, "supports_fanout": True}
         environment = {
             **base,
-            "BROKER_URL": f"sqs://test:test@localhost:{port}",
-            "RESULT_BACKEND": f"dynamodb://test:test@localhost:{port}/celery_results",
+            "BROKER_URL": "sqs://",
+            "RESULT_BACKEND": "dynamodb://@us-east-1/celery_results",
             "TRANSPORT_OPTIONS": json.dumps(options),
         }
         create = [environments.python(NEWEST), "-B", "resources.py"]

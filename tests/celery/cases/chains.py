@@ -16,10 +16,15 @@ def with_id(signature: Any) -> tuple[Any, Any]:
 
 
 def lineage(result: Any) -> list[Any]:
-    """What each task of a chain ended with, from the last to the first."""
+    """What each task of a chain ended with, from the last to the first.
+
+    `get` of a link raises its parent's error, so the results are read by their ids.
+    """
     ends = []
     while result is not None:
-        ends.append({**got(result, 5), "state": result.state})
+        fresh = app.AsyncResult(result.id)
+        until(fresh.ready, 2)
+        ends.append({"state": fresh.state, "result": plain(fresh.result)})
         result = result.parent
     return ends
 
@@ -35,8 +40,8 @@ def link() -> Any:
 def several_links() -> Any:
     (first, one), (second, two) = with_id(add.s(10)), with_id(mul.s(10))
     parent = add.apply_async((2, 3), link=[first, second])
-    ends = [seen(parent), seen(one), seen(two)]
-    return {"ends": ends, "children": sorted(c.get(timeout=5, interval=0.1) for c in app.AsyncResult(parent.id).children)}
+    until(lambda: one.ready() and two.ready())
+    return {"ends": [seen(parent), seen(one), seen(two)], "collected": collected(parent, 4)}
 
 
 @case()
@@ -57,11 +62,15 @@ def link_of_a_failed_task() -> Any:
 def link_to_a_chain() -> Any:
     parent = add.apply_async((2, 3), link=chain(add.s(10), mul.s(2)))
     got(parent)
-    return attempt_collect(parent, 3)
+    return collected(parent, 3)
 
 
-def attempt_collect(result: Any, count: int) -> Any:
-    """The values of a task and what followed from it, when all of them have come."""
+def collected(result: Any, count: int) -> Any:
+    """The values of a task and what followed from it, when so many of them have come.
+
+    Celery collects the callbacks of a task as a group, which comes before its members.
+    """
+
     def values() -> list[Any]:
         return [plain(value) for _, value in app.AsyncResult(result.id).collect(timeout=5, interval=0.1, propagate=False)]
 
@@ -85,9 +94,17 @@ def several_link_errors() -> Any:
 
 @case()
 def immutable_link_error() -> Any:
-    callback, result = with_id(add.si(1, 1))
+    callback, result = with_id(nothing.si())
     fail.apply_async(("ValueError", "no"), link_error=callback)
     return seen(result)
+
+
+@case()
+def link_error_with_several_parameters() -> Any:
+    """Celery calls it where the task failed, as no task of its own."""
+    callback, result = with_id(add.si(1, 1))
+    failing = fail.apply_async(("ValueError", "no"), link_error=callback)
+    return {"task": seen(failing), "never": never(result)}
 
 
 @case()
@@ -158,20 +175,19 @@ def chain_failing_at(place: int) -> Any:
     links = [add.s(1, 2), add.s(3), add.s(4)]
     links[place] = fail.si("ValueError", f"at {place}")
     result = chain(*links).apply_async()
-    end = seen(result)
-    return {"end": end, "lineage": lineage(result)}
+    return {"end": got(result), "lineage": lineage(result)}
 
 
 @case()
 def chain_with_an_unknown_task() -> Any:
     result = chain(add.s(1, 2), app.signature("no.such.task"), add.s(4)).apply_async()
-    return {"end": got(result, 3), "parent": got(result.parent, 1)}
+    return lineage(result)
 
 
 @case()
 def chain_with_an_expired_link() -> Any:
     result = chain(add.s(1, 2), add.s(3).set(expires=-10), add.s(4)).apply_async()
-    return {"end": got(result, 3), "parent": got(result.parent, 1)}
+    return lineage(result)
 
 
 @case()
@@ -222,7 +238,7 @@ def chain_ids() -> Any:
 def chain_children() -> Any:
     first = chain(add.s(1, 2), add.s(3)).apply_async().parent
     until(lambda: app.AsyncResult(first.id).children)
-    return attempt_collect(first, 2)
+    return collected(first, 2)
 
 
 @case()

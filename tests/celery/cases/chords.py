@@ -5,7 +5,7 @@ from typing import Any
 from celery import chain, chord, group
 
 from app import add, app, echo, fail, mul, report, sleep, xsum
-from case import case, got, never, plain, seen
+from case import case, got, never, plain, seen, until
 
 
 def numbers(count: int = 3) -> list[Any]:
@@ -62,8 +62,14 @@ def chord_parent() -> Any:
 
 
 def failed_chord(result: Any) -> Any:
-    """What the client sees of a chord with a failed header."""
-    return {**got(result), "state": result.state, "body": plain(app.AsyncResult(result.id).result)}
+    """What the client sees of a chord with a failed header.
+
+    `get` raises the header's error or the body's, whichever the client reads first.
+    """
+    outcome = got(result, 5)
+    body = app.AsyncResult(result.id)
+    until(body.ready, 3)
+    return {"raises": "raises" in outcome, "state": body.state, "body": plain(body.result)}
 
 
 @case()
@@ -73,20 +79,17 @@ def chord_with_a_failing_header() -> Any:
 
 @case()
 def chord_whose_headers_all_fail() -> Any:
-    outcome = failed_chord(chord([fail.s("ValueError", "no"), fail.s("ValueError", "no")])(xsum.s()))
-    return outcome
+    return failed_chord(chord([fail.s("ValueError", "no"), fail.s("ValueError", "no")])(xsum.s()))
 
 
 @case()
 def chord_with_an_unknown_header() -> Any:
-    result = chord([add.s(1, 1), app.signature("no.such.task")])(xsum.s())
-    return {"get": got(result, 3), "state": result.state}
+    return failed_chord(chord([add.s(1, 1), app.signature("no.such.task")])(xsum.s()))
 
 
 @case()
 def chord_with_an_expired_header() -> Any:
-    result = chord([add.s(1, 1), add.s(2, 2).set(expires=-10)])(xsum.s())
-    return {"get": got(result, 3), "state": result.state}
+    return failed_chord(chord([add.s(1, 1), add.s(2, 2).set(expires=-10)])(xsum.s()))
 
 
 @case()
@@ -100,7 +103,7 @@ def chord_on_error() -> Any:
     told = callback.freeze()
     body = xsum.s().on_error(callback)
     result = chord([add.s(1, 1), fail.s("ValueError", "no")])(body)
-    return {"body": got(result), "told": got(told, 5), "of the body": told.result == result.id}
+    return {**failed_chord(result), "told": got(told, 5), "of the body": told.result == result.id}
 
 
 @case()
@@ -108,7 +111,7 @@ def chord_on_error_of_the_whole() -> Any:
     callback = report.s()
     told = callback.freeze()
     result = chord([add.s(1, 1), fail.s("ValueError", "no")], xsum.s()).on_error(callback).delay()
-    return {"body": got(result), "told": got(told, 5), "of the body": told.result == result.id}
+    return {**failed_chord(result), "told": got(told, 5), "of the body": told.result == result.id}
 
 
 @case()
@@ -135,8 +138,7 @@ def chord_with_chains_in_the_header() -> Any:
 @case()
 def chord_with_a_failing_chain_in_the_header() -> Any:
     header = [chain(add.s(1, 1), fail.si("ValueError", "no"), add.s(1)), add.s(2, 2)]
-    result = chord(header)(xsum.s())
-    return {"get": got(result, 5), "state": result.state}
+    return failed_chord(chord(header)(xsum.s()))
 
 
 @case()
@@ -183,14 +185,13 @@ def group_at_the_end_of_a_chain() -> Any:
 @case()
 def failing_link_before_a_chord() -> Any:
     result = chain(fail.si("ValueError", "no"), group(add.s(10), mul.s(10)), xsum.s()).apply_async()
-    return {"get": got(result, 5), "state": result.state}
+    return failed_chord(result)
 
 
 @case()
 def failing_header_in_a_chain() -> Any:
     headers = group(fail.si("ValueError", "no"), mul.s(10))
-    result = chain(add.s(1, 1), headers, xsum.s(), add.s(1)).apply_async()
-    return {"get": got(result, 5), "state": result.state}
+    return failed_chord(chain(add.s(1, 1), headers, xsum.s(), add.s(1)).apply_async())
 
 
 @case()

@@ -1,6 +1,6 @@
 """The interface of `AsyncResult`."""
 
-import time
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from celery.result import allow_join_result, result_from_tuple
@@ -38,12 +38,11 @@ def extended_result() -> Any:
 
 @case()
 def date_done() -> Any:
-    before = time.time()
+    before = datetime.now(timezone.utc) - timedelta(seconds=1)
     result = add.delay(2, 3)
     got(result)
-    done = result.date_done
-    seconds = done.timestamp() if done.tzinfo else done.replace(tzinfo=__import__("datetime").timezone.utc).timestamp()
-    return {"type": type(done).__name__, "now": before - 1 < seconds < time.time() + 1}
+    done = result.date_done.replace(tzinfo=result.date_done.tzinfo or timezone.utc)
+    return before < done < datetime.now(timezone.utc) + timedelta(seconds=1)
 
 
 @case()
