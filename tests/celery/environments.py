@@ -13,6 +13,8 @@ HERE = Path(__file__).parent
 TARGET = HERE.parents[1] / "target" / "celery"
 # Every version of Celery that the suite supports, oldest first.
 VERSIONS = ("5.2.7", "5.3.6", "5.4.0", "5.5.3", "5.6.2", "5.7.0")
+# The versions that a test run tries: the oldest and the newest.
+TESTED = (VERSIONS[0], VERSIONS[-1])
 # The program of the local AWS endpoints; its version is the one of the local stack.
 EMULATOR = "ministack"
 STACK_PINS = HERE.parents[1] / "infra" / "local" / "requirements.txt"

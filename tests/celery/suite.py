@@ -9,18 +9,18 @@ import argparse
 import json
 import os
 import sys
-import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError as Late
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as Late
 
 import celery
 import kombu
 
-from case import CASES, VERSION, Case, outcome_text, plain, raised
-from cases import calls, chains, chords, control, failures, groups, results, states, values, wire
+from case import CASES, Case, outcome_text, plain, raised
+from cases import calls, chains, chords, control, failures, groups, results, settings, states, values, wire
 
 # Imported for the cases that they register.
-MODULES = (calls, values, wire, failures, results, states, chains, groups, chords, control)
+MODULES = (calls, settings, values, wire, failures, results, states, chains, groups, chords, control)
 
 
 def main() -> None:
@@ -74,5 +74,4 @@ def finished(case: Case, future: "Future[tuple[str, float]]") -> tuple[str, floa
 
 
 if __name__ == "__main__":
-    threading.current_thread().name = f"suite of Celery {VERSION}"
     main()

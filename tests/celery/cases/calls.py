@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from app import add, app, echo, identify, length, nothing, now, sleep
@@ -78,7 +78,7 @@ def countdown() -> Any:
 
 @case()
 def eta() -> Any:
-    due = datetime.now(timezone.utc) + timedelta(seconds=2)
+    due = datetime.now(UTC) + timedelta(seconds=2)
     return punctual(lambda: now.apply_async(eta=due), 2)
 
 
@@ -91,18 +91,24 @@ def eta_with_offset() -> Any:
 @case()
 def naive_eta() -> Any:
     """Celery reads a time without an offset as UTC, the application's time zone."""
-    due = datetime.now(timezone.utc).replace(tzinfo=None) + timedelta(seconds=2)
+    due = datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=2)
     return punctual(lambda: now.apply_async(eta=due), 2)
 
 
 @case()
+def countdown_of_an_hour() -> Any:
+    result = add.apply_async((2, 3), countdown=3600)
+    return {"never": never(result, 1), "state": result.state}
+
+
+@case()
 def eta_in_the_past() -> Any:
-    return seen(add.apply_async((2, 3), eta=datetime.now(timezone.utc) - timedelta(hours=1)))
+    return seen(add.apply_async((2, 3), eta=datetime.now(UTC) - timedelta(hours=1)))
 
 
 @case()
 def expired() -> Any:
-    past = datetime.now(timezone.utc) - timedelta(seconds=10)
+    past = datetime.now(UTC) - timedelta(seconds=10)
     return seen(add.apply_async((2, 3), expires=past))
 
 
@@ -157,17 +163,6 @@ def shadow() -> Any:
 def retry_policy() -> Any:
     policy = {"max_retries": 2, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.2}
     return seen(add.apply_async((2, 3), retry=True, retry_policy=policy))
-
-
-@case()
-def protocol_1() -> Any:
-    """The old form of the message, which old producers send."""
-    message = app.amqp.as_task_v1("unused-id", "add", (2, 3), {})
-    ident = str(uuid.uuid4())
-    body = {**message.body, "id": ident}
-    with app.producer_or_acquire() as producer:
-        producer.publish(body, routing_key="celery", serializer="json", headers=message.headers)
-    return seen(app.AsyncResult(ident))
 
 
 @case(limit=40)

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from celery import chain
+from celery import chain, group
 
 from app import add, app, echo, fail, mul, nothing, report, sleep
 from case import case, got, never, plain, seen, until
@@ -72,7 +72,9 @@ def collected(result: Any, count: int) -> Any:
     """
 
     def values() -> list[Any]:
-        return [plain(value) for _, value in app.AsyncResult(result.id).collect(timeout=5, interval=0.1, propagate=False)]
+        return [
+            plain(value) for _, value in app.AsyncResult(result.id).collect(timeout=5, interval=0.1, propagate=False)
+        ]
 
     until(lambda: len(values()) >= count, 5)
     return values()
@@ -251,3 +253,27 @@ def chain_with_stamps() -> Any:
     canvas = chain(add.s(1, 2), add.s(3))
     canvas.stamp(tenant="one")
     return lineage(canvas.apply_async())
+
+
+@case()
+def link_to_a_group() -> Any:
+    parent = add.apply_async((2, 3), link=group(add.s(10), mul.s(10)))
+    return collected(parent, 4)
+
+
+@case()
+def both_callbacks_of_a_success() -> Any:
+    (then, result), (otherwise, told) = with_id(add.s(10)), with_id(report.s())
+    add.apply_async((2, 3), link=then, link_error=otherwise)
+    return {"link": got(result), "link error never": never(told, 1)}
+
+
+@case()
+def partial_signatures() -> Any:
+    parts = [add.s(2).delay(3), add.s(y=3).delay(2), add.s(3).clone((2,)).delay(), add.signature((2, 3)).delay()]
+    return [got(result) for result in parts]
+
+
+@case()
+def options_of_a_signature() -> Any:
+    return got(add.s(2, 3).set(countdown=1, expires=60, priority=3, queue="other.queue").delay())

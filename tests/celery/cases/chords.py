@@ -219,3 +219,55 @@ def chord_with_a_retried_header() -> Any:
 @case()
 def chord_to_another_queue() -> Any:
     return got(chord([add.s(1, 1).set(queue="other.queue"), add.s(2, 2)])(xsum.s().set(queue="other.queue")))
+
+
+@case()
+def two_groups_in_a_chain() -> Any:
+    return got(chain(group(numbers()), group(xsum.s(), echo.s())).apply_async())
+
+
+@case()
+def chord_in_a_group() -> Any:
+    return got(group(chord(numbers(), xsum.s()), add.s(1, 1)).apply_async())
+
+
+@case()
+def chain_of_chains() -> Any:
+    return got(chain(chain(add.s(1, 1), mul.s(2)), chain(add.s(1), mul.s(3))).apply_async())
+
+
+@case()
+def group_of_chains_between_links() -> Any:
+    members = group(chain(add.s(1), mul.s(2)), chain(add.s(2), mul.s(3)))
+    return got(chain(add.s(1, 1), members, xsum.s(), add.s(1)).apply_async())
+
+
+@case()
+def failing_member_of_a_nested_group() -> Any:
+    header = [group(add.s(1, 1), fail.s("ValueError", "no")), add.s(2, 2)]
+    return failed_chord(chord(header)(xsum.s()))
+
+
+@case()
+def failing_header_before_a_chain() -> Any:
+    """The error reaches each task of the body's chain."""
+    result = chord([add.s(1, 1), fail.s("ValueError", "no")])(chain(xsum.s(), mul.s(10), add.s(1)))
+    return failed_chord(result)
+
+
+@case()
+def failing_header_before_a_group() -> Any:
+    result = chord([add.s(1, 1), fail.s("ValueError", "no")], group(xsum.s(), echo.s())).apply_async()
+    return [failed_chord(member) for member in result.children]
+
+
+@case()
+def failing_inner_chord() -> Any:
+    inner = chord([add.s(1, 1), fail.s("ValueError", "no")], xsum.s())
+    return failed_chord(chord([inner, add.s(3, 3)])(xsum.s()))
+
+
+@case()
+def failing_body_between_links() -> Any:
+    body = fail.si("ValueError", "no")
+    return failed_chord(chain(group(numbers()), body, add.s(1)).apply_async())

@@ -54,7 +54,9 @@ def ping_of_an_unknown_worker() -> Any:
 @case(control=True)
 def registered() -> Any:
     answer = replies(inspect().registered())
-    return answer and [sorted(name.split(" ")[0] for name in names if not name.startswith("celery.")) for names in answer]
+    return answer and [
+        sorted(name.split(" ")[0] for name in names if not name.startswith("celery.")) for names in answer
+    ]
 
 
 @case(control=True)
@@ -148,7 +150,6 @@ def revoked_with_reply() -> Any:
 
 @case(control=True)
 def revoked_group() -> Any:
-    from celery import group
 
     result = group(add.s(1, 1), add.s(2, 2)).apply_async(countdown=3)
     result.revoke()

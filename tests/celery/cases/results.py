@@ -1,9 +1,11 @@
 """The interface of `AsyncResult`."""
 
-from datetime import datetime, timedelta, timezone
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from celery.result import allow_join_result, result_from_tuple
+from celery.result import ResultSet, allow_join_result, result_from_tuple
 
 from app import add, app, fail, sleep
 from case import attempt, case, got, plain, until
@@ -38,11 +40,11 @@ def extended_result() -> Any:
 
 @case()
 def date_done() -> Any:
-    before = datetime.now(timezone.utc) - timedelta(seconds=1)
+    before = datetime.now(UTC) - timedelta(seconds=1)
     result = add.delay(2, 3)
     got(result)
-    done = result.date_done.replace(tzinfo=result.date_done.tzinfo or timezone.utc)
-    return before < done < datetime.now(timezone.utc) + timedelta(seconds=1)
+    done = result.date_done.replace(tzinfo=result.date_done.tzinfo or UTC)
+    return before < done < datetime.now(UTC) + timedelta(seconds=1)
 
 
 @case()
@@ -105,3 +107,28 @@ def still_running() -> Any:
     until(lambda: result.state == "STARTED", 5)
     outcome = {"ready": result.ready(), "successful": result.successful(), "failed": result.failed()}
     return {**outcome, "afterwards": got(result)}
+
+
+@case()
+def set_of_results() -> Any:
+    results = ResultSet([add.delay(n, 1) for n in range(3)])
+    values = got(results)
+    return {
+        **values,
+        "waiting": results.waiting(),
+        "successful": results.successful(),
+        "count": results.completed_count(),
+    }
+
+
+@case(limit=60)
+def command_line() -> Any:
+    """`celery call` and `celery result`."""
+    ident = command("call", "add", "--args", "[2, 3]")
+    value = got(app.AsyncResult(ident))
+    return {**value, "celery result": command("result", ident)}
+
+
+def command(*words: str) -> str:
+    run = [sys.executable, "-B", "-m", "celery", "-A", "app", *words]
+    return subprocess.run(run, capture_output=True, text=True, check=True, timeout=30).stdout.strip()

@@ -1,7 +1,7 @@
 """Values on their way to a task and back."""
 
 import uuid
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -27,7 +27,7 @@ PLAIN = {
 }
 
 TYPED = {
-    "datetime": datetime(2024, 1, 2, 3, 4, 5, 678901, tzinfo=timezone.utc),
+    "datetime": datetime(2024, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
     "datetime with offset": datetime(2024, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=-7))),
     "naive datetime": datetime(2024, 1, 2, 3, 4, 5),
     "date": date(2024, 2, 29),

@@ -3,9 +3,10 @@
 import importlib.util
 from typing import Any
 
+from kombu import compression
+
 from app import echo, length
 from case import attempt, case, got, never
-from kombu import compression
 
 
 @case("gzip", "zlib", "bzip2", "bzip", "lzma", "xz", "brotli", "zstd", "zstandard")
