@@ -46,7 +46,15 @@ def ready(name: str, wanted: list[str]) -> Path:
         return folder
     print(f"  installing {folder.name} …", file=sys.stderr, flush=True)
     subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-    pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+    pip: list[str | Path] = [
+        folder / "bin" / "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+    ]
     subprocess.run([*pip, *wanted], check=True)
     stamp.write_text(text)
     return folder

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import environments
@@ -69,7 +69,7 @@ def run(broker: str, version: str, worker: str, only: str) -> Path:
 
 def suite(client: Path, environment: dict[str, str], path: Path, only: str = "") -> None:
     """Runs the suite and writes the outcomes to the path, and how long each case took beside it."""
-    command = [client, "-B", "suite.py", "--times", "--only", only]
+    command: list[str | Path] = [client, "-B", "suite.py", "--times", "--only", only]
     with path.open("w") as outcomes, path.with_suffix(".suite.log").open("w") as errors:
         subprocess.run(command, cwd=HERE, env=environment, stdout=outcomes, stderr=errors, check=True, timeout=600)
 
@@ -96,7 +96,7 @@ def stop(process: subprocess.Popen) -> None:
         process.wait()
 
 
-def wait(what: str, condition: object, process: subprocess.Popen) -> None:
+def wait(what: str, condition: Callable[[], bool], process: subprocess.Popen) -> None:
     """Waits until the condition is true, as long as the program runs."""
     end = time.monotonic() + START
     while not condition():
@@ -160,7 +160,7 @@ def sqs(folder: Path, log: Path) -> Iterator[dict[str, str]]:
     environment = aws_client(f"http://localhost:{port}")
     with program([environments.ministack()], {**environment, **settings, **ports}, folder, log) as process:
         wait("ministack", lambda: answers(port), process)
-        create = [environments.python(NEWEST), "-B", "resources.py"]
+        create: list[str | Path] = [environments.python(NEWEST), "-B", "resources.py"]
         subprocess.run(create, cwd=HERE, env=environment, check=True)
         yield environment
 
