@@ -340,7 +340,8 @@ impl App {
         Ok(dynamodb::client(&aws.config))
     }
 
-    fn sqs(&self) -> Result<aws_sdk_sqs::Client, ConfigError> {
+    /// The client of SQS.
+    pub fn sqs(&self) -> Result<aws_sdk_sqs::Client, ConfigError> {
         let aws = self.aws_for("sqs")?;
         Ok(aws_sdk_sqs::Client::new(&aws.config))
     }
