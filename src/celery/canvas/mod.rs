@@ -96,7 +96,7 @@ pub enum Unsendable {
     /// A signature is malformed.
     #[error(transparent)]
     NotASignature(#[from] NotASignature),
-    /// Signatures contain each other more than [`MAX_DEPTH`] deep.
+    /// Signatures contain each other too deep.
     #[error("signatures are nested more than {MAX_DEPTH} deep")]
     TooDeep,
 }
