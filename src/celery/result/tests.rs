@@ -120,11 +120,18 @@ fn each_failure_is_the_exception_that_a_worker_stores() {
         Exception::revoked(Revoked::Terminated),
         of("REVOKED_terminated")
     );
-    assert_eq!(Exception::of_error("ValueError", "boom"), of("FAILURE"));
-    let own = Exception::of_error("SourceFailed", "no answer");
+    assert_eq!(
+        Exception::of_error("t", "ValueError", "boom"),
+        of("FAILURE")
+    );
+    let own = Exception::of_error("t", "SourceFailed", "no answer");
     assert_eq!(own.repr(), "RuntimeError('SourceFailed: no answer')");
-    let input = Exception::of_error("InvalidInput", "f() got x");
+    let input = Exception::of_error("t", "InvalidInput", "f() got x");
     assert_eq!(input.repr(), "TypeError('f() got x')");
+    let unknown = Exception::of_error("no.such.task", "UnknownJob", "no job has this name");
+    assert_eq!(unknown, of("FAILURE_not_registered"));
+    let late = Exception::of_error("t", "TimeLimitExceeded", "10 s");
+    assert_eq!(late.exc_module, of("FAILURE_time_limit").exc_module);
     let refused = Refused::new(Kind::ContentDisallowed, "pickle");
     assert_eq!(
         Exception::of_refusal(&refused).exc_type,
@@ -138,7 +145,7 @@ fn each_failure_is_the_exception_that_a_worker_stores() {
 
 #[test]
 fn a_traceback_has_the_form_of_python() {
-    let own = Exception::of_error("Boom", "two\nlines");
+    let own = Exception::of_error("t", "Boom", "two\nlines");
     assert_eq!(
         own.traceback("tasks.\"add\"\n"),
         "Traceback (most recent call last):\n  File \"tasks.?add??\", line 1, in run\n\
