@@ -87,28 +87,12 @@ impl Canvas<'_> {
             ..Place::default()
         };
         while let Some(step) = steps.pop_back() {
-            let is_first = steps.is_empty();
-            let mut task = group::unrolled(step)?;
-            let shape = task.shape()?;
-            let is_group = shape == Shape::Group;
-            if is_group && group::is_empty(&task) && !(is_first && tasks.is_empty()) {
+            let Some(mut task) = ready(step, &mut steps, call, is_last)? else {
                 continue;
-            }
-            if call.is_some() && shape == Shape::Chord && is_led_by_task(&task)? {
-                steps.extend(split_body(task)?);
-                continue;
-            }
-            if shape == Shape::Chain {
-                steps.extend(task.take_tasks()?);
-                continue;
-            }
-            if let Some(call) = call
-                && is_first
-                && !is_group
+            };
+            if task.shape()? == Shape::Group
+                && let Some(body) = tasks.pop()
             {
-                task = with_call(task, call, shape);
-            }
-            if is_group && let Some(body) = tasks.pop() {
                 results.pop();
                 task = Signature::chord(task, body);
             }
@@ -123,6 +107,36 @@ impl Canvas<'_> {
         }
         Ok((tasks, one_after_the_other(results)))
     }
+}
+
+/// A step as a task of its own, with the arguments if it is the first. `None` for a step that is left out,
+/// or whose parts are steps now. `steps` are the steps before it.
+fn ready(
+    step: Signature,
+    steps: &mut VecDeque<Signature>,
+    call: Option<&Call>,
+    is_last: bool,
+) -> Result<Option<Signature>, Unsendable> {
+    let is_first = steps.is_empty();
+    let mut task = group::unrolled(step)?;
+    let shape = task.shape()?;
+    match shape {
+        Shape::Group if group::is_empty(&task) && !(is_first && is_last) => return Ok(None),
+        Shape::Chord if call.is_some() && is_led_by_task(&task)? => {
+            steps.extend(split_body(task)?);
+            return Ok(None);
+        }
+        Shape::Chain => {
+            steps.extend(task.take_tasks()?);
+            return Ok(None);
+        }
+        _ => {}
+    }
+    Ok(Some(match call {
+        // Celery loses the arguments of a group here.
+        Some(call) if is_first && shape != Shape::Group => with_call(task, call, shape),
+        _ => task,
+    }))
 }
 
 /// The result of a chain of these results, the last first.

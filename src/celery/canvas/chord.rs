@@ -14,31 +14,11 @@ impl Canvas<'_> {
         call: &Call,
         is_child: bool,
     ) -> Result<Option<Pending>, Unsendable> {
-        let (header, header_pending, body, mut pending) = {
-            let mut header = header_of(&mut chord)?;
-            let mut body = read_body(&mut chord)?;
-            chord.options.extend(call.options.clone());
-            let body_id = chord.options.remove("task_id");
-            give_body_options(&mut body, &mut chord.options)?;
-            let group = match header.option("task_id") {
-                Some(id) => id.to_owned(),
-                None => self.new_id(),
-            };
-            header.options.insert("task_id", group.as_str());
-            let of_header = Place {
-                group: Some(group),
-                root: body.option("root_id").map(str::to_owned),
-                ..Place::default()
-            };
-            let of_body = Place {
-                id: body_id.and_then(|id| id.as_str().map(str::to_owned)),
-                ..of_header.clone()
-            };
-            let pending = self.freeze(&mut body, &of_body)?;
-            let pending = pending.ok_or(NotASignature("the body of a chord is empty"))?;
-            let header_pending = self.freeze_group(&mut header, &of_header)?;
-            (header, header_pending, body, pending)
-        };
+        let mut header = header_of(&mut chord)?;
+        let mut body = read_body(&mut chord)?;
+        chord.options.extend(call.options.clone());
+        let (header_pending, mut pending) =
+            self.freeze_parts(&mut header, &mut body, &mut chord.options)?;
         let members = header_pending.members.as_deref().unwrap_or_default();
         if members.is_empty() {
             // No member will end, so the body is sent at once.
@@ -52,6 +32,35 @@ impl Canvas<'_> {
         self.apply_group(header, &of_header_call(chord, call, body), is_child)?;
         pending.set_first_parent(header_pending);
         Ok(Some(pending))
+    }
+
+    /// Makes both parts of a chord with these options ready to be sent. Returns the results of the header
+    /// and of the body.
+    fn freeze_parts(
+        &mut self,
+        header: &mut Signature,
+        body: &mut Signature,
+        options: &mut Object,
+    ) -> Result<(Pending, Pending), Unsendable> {
+        let body_id = options.remove("task_id");
+        give_body_options(body, options)?;
+        let group = match header.option("task_id") {
+            Some(id) => id.to_owned(),
+            None => self.new_id(),
+        };
+        header.options.insert("task_id", group.as_str());
+        let of_header = Place {
+            group: Some(group),
+            root: body.option("root_id").map(str::to_owned),
+            ..Place::default()
+        };
+        let of_body = Place {
+            id: body_id.and_then(|id| id.as_str().map(str::to_owned)),
+            ..of_header.clone()
+        };
+        let body = self.freeze(body, &of_body)?;
+        let body = body.ok_or(NotASignature("the body of a chord is empty"))?;
+        Ok((self.freeze_group(header, &of_header)?, body))
     }
 }
 

@@ -44,18 +44,19 @@ impl Canvas<'_> {
                 members.push(pending);
             }
         }
-        // A group of one that is a group again stands for that group.
-        let pending = match <[Pending; 1]>::try_from(members) {
-            Ok([only]) if only.members.is_some() => only,
-            Ok([only]) => Pending::group(id, vec![only]),
-            Err(members) => Pending::group(id, members),
-        };
-        let is_sent = pending
-            .members
-            .as_ref()
-            .is_some_and(|members| !members.is_empty());
+        let is_sent = !members.is_empty();
+        let pending = of_members(id, members);
         self.keep(&pending, is_child && is_sent);
         Ok(pending)
+    }
+}
+
+/// The result of a group. A group of one that is a group again stands for that group.
+fn of_members(id: String, members: Vec<Pending>) -> Pending {
+    match <[Pending; 1]>::try_from(members) {
+        Ok([only]) if only.members.is_some() => only,
+        Ok([only]) => Pending::group(id, vec![only]),
+        Err(members) => Pending::group(id, members),
     }
 }
 

@@ -80,9 +80,10 @@ pub struct Outgoing {
     pub id: String,
     /// The body of the SQS message.
     pub body: String,
-    /// `MessageGroupId`, if the signature has one.
+    /// `MessageGroupId`, if the signature has one. A FIFO queue needs one; kombu takes `default`.
     pub message_group: Option<String>,
-    /// `MessageDeduplicationId`, if the signature has one.
+    /// `MessageDeduplicationId`, if the signature has one. A FIFO queue needs one; kombu takes a random one,
+    /// and the body's hash is as good, since a repeated call makes the same body.
     pub deduplication: Option<String>,
 }
 
@@ -98,7 +99,7 @@ pub enum Unsendable {
     /// A signature is malformed.
     #[error(transparent)]
     NotASignature(#[from] NotASignature),
-    /// Signatures contain each other more than [`MAX_DEPTH`] deep.
+    /// Signatures contain each other too deep.
     #[error("signatures are nested more than {MAX_DEPTH} deep")]
     TooDeep,
 }

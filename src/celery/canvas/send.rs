@@ -24,19 +24,7 @@ impl Canvas<'_> {
         let options = &mut signature.options;
         let expires = self.instant(options, "expires");
         let properties = self.properties(options, &id, queue.as_deref(), expires);
-        let callbacks = links(options.remove("link"));
-        let errbacks = links(options.remove("link_error"));
-        let or_null = |links: Vec<Json>| match links.is_empty() {
-            true => Json::Null,
-            false => links.into(),
-        };
-        let mut content = Content {
-            callbacks: or_null(callbacks),
-            errbacks: or_null(errbacks),
-            chain: options.remove("chain").unwrap_or_default(),
-            chord: options.remove("chord").unwrap_or_default(),
-            ..Content::default()
-        };
+        let mut content = take_embed(options);
         let headers = self.headers(&mut signature, &id, expires);
         let task = signature.task;
         content.args = signature.args;
@@ -138,6 +126,21 @@ impl Canvas<'_> {
             Json::Object(typed) => time::parse(typed.get("__value__")?.as_str()?),
             seconds => after(self.sender.now, seconds),
         }
+    }
+}
+
+/// What the end of the task sets off, removed from the options.
+fn take_embed(options: &mut Object) -> Content {
+    let mut list = |name| match links(options.remove(name)) {
+        links if links.is_empty() => Json::Null,
+        links => links.into(),
+    };
+    Content {
+        callbacks: list("link"),
+        errbacks: list("link_error"),
+        chain: options.remove("chain").unwrap_or_default(),
+        chord: options.remove("chord").unwrap_or_default(),
+        ..Content::default()
     }
 }
 

@@ -1,8 +1,9 @@
 //! A decoder for bzip2.
 //!
-//! The decoders on crates.io either have a licence of their own or panic on broken input, and the
-//! format is small. A stream is a header, blocks, and an end mark. A block is text that went through
-//! run lengths, the Burrows-Wheeler transform, move-to-front, and up to six Huffman codes.
+//! The decoders that were looked at have a licence of their own, or assertions about their input and no
+//! check of a stream's checksum, and the format is small. A stream is a header, blocks, and an end mark. A
+//! block is text that went through run lengths, the Burrows-Wheeler transform, move-to-front, and up to six
+//! Huffman codes.
 
 use super::DecompressError;
 

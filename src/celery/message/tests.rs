@@ -67,34 +67,38 @@ fn every_message_of_celery_is_read() {
             properties.all,
             *one.get("properties").unwrap().as_object().unwrap()
         );
-        assert_eq!(headers.task, text(says, "task"), "{case}");
-        assert_eq!(headers.id, text(says, "id"), "{case}");
-        for (mine, name) in [
-            (&headers.group, "group"),
-            (&headers.root_id, "root_id"),
-            (&headers.parent_id, "parent_id"),
-            (&headers.shadow, "shadow"),
-        ] {
-            let theirs = member(says, name);
-            assert_eq!(mine.as_deref(), theirs.as_str(), "{case}: {name}");
-        }
-        for (mine, name) in [(headers.eta, "eta"), (headers.expires, "expires")] {
-            let theirs = member(says, name)
-                .as_str()
-                .map(|text| time::parse(text).unwrap());
-            assert_eq!(mine, theirs, "{case}: {name}");
-        }
-        let ignore = member(says, "ignore_result").as_bool();
-        assert_eq!(headers.ignore_result, ignore, "{case}");
-        let index = member(says, "group_index").as_i64();
-        assert_eq!(
-            headers.group_index,
-            index.map(|index| index as u64),
-            "{case}"
-        );
-        let retries = member(says, "retries").as_i64();
-        assert_eq!(Some(i64::from(headers.retries)), retries, "{case}");
+        assert_headers(&headers, says, case);
     }
+}
+
+fn assert_headers(headers: &Headers, says: &Json, case: &str) {
+    assert_eq!(headers.task, text(says, "task"), "{case}");
+    assert_eq!(headers.id, text(says, "id"), "{case}");
+    for (mine, name) in [
+        (&headers.group, "group"),
+        (&headers.root_id, "root_id"),
+        (&headers.parent_id, "parent_id"),
+        (&headers.shadow, "shadow"),
+    ] {
+        let theirs = member(says, name);
+        assert_eq!(mine.as_deref(), theirs.as_str(), "{case}: {name}");
+    }
+    for (mine, name) in [(headers.eta, "eta"), (headers.expires, "expires")] {
+        let theirs = member(says, name)
+            .as_str()
+            .map(|text| time::parse(text).unwrap());
+        assert_eq!(mine, theirs, "{case}: {name}");
+    }
+    let ignore = member(says, "ignore_result").as_bool();
+    assert_eq!(headers.ignore_result, ignore, "{case}");
+    let index = member(says, "group_index").as_i64();
+    assert_eq!(
+        headers.group_index,
+        index.map(|index| index as u64),
+        "{case}"
+    );
+    let retries = member(says, "retries").as_i64();
+    assert_eq!(Some(i64::from(headers.retries)), retries, "{case}");
 }
 
 #[test]

@@ -62,15 +62,20 @@ impl Exception {
         }
     }
 
-    /// The exception of a Rust job's error.
+    /// The exception of an error of this service: of a job of its own, or of the engine. `task` is the name of
+    /// the task. For a time limit that is known, see [`Exception::time_limit`].
     ///
     /// A job that takes over a task of Python gives its errors the names of Python's own exceptions
     /// (`ValueError`), and callers catch them as before. Every other kind becomes a `RuntimeError` of
     /// `Kind: message`: clients have this class, so the exception can be caught, made from one
     /// argument and pickled. A class named after the kind exists in no module, so each client would
     /// invent its own.
-    pub fn of_error(kind: &str, message: &str) -> Exception {
+    pub fn of_error(task: &str, kind: &str, message: &str) -> Exception {
         match kind {
+            "UnknownJob" => Exception::not_registered(task),
+            "TimeLimitExceeded" => {
+                Exception::new("billiard.exceptions", "TimeLimitExceeded", message)
+            }
             // As Python says that the arguments do not fit.
             "InvalidInput" => Exception::new("builtins", "TypeError", message),
             kind if BUILTINS.contains(&kind) => Exception::new("builtins", kind, message),

@@ -84,11 +84,17 @@ pub fn read_group(bytes: &[u8]) -> Result<Group, Unreadable> {
     let group = tuple.and_then(|tuple| match tuple {
         [head, Json::Array(members)] => Some(Group {
             id: id(head)?.to_owned(),
-            members: members.iter().map(member).collect::<Option<_>>()?,
+            members: member_ids(members)?,
         }),
         _ => None,
     });
     group.ok_or(Unreadable::NotAResult)
+}
+
+/// The ids of tuples, as of the members of a group. The argument `result` of `celery.chord_unlock`, which
+/// clients before 5.4 send, is such a list too. `None` for what is no list of tuples.
+pub fn member_ids(tuples: &[Json]) -> Option<Vec<String>> {
+    tuples.iter().map(member).collect()
 }
 
 /// The id of a member: of `[[id, parent], children]`.

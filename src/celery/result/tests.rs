@@ -1,7 +1,7 @@
 use super::*;
 use crate::celery::compression::DecompressError;
-use crate::celery::testing::{items, read as vectors, state, text};
-use crate::celery::{Kind, Refused};
+use crate::celery::testing::{items, messages, read as vectors, state, text};
+use crate::celery::{Kind, Refused, decode};
 use crate::json::{Object, parse, parse_str};
 
 #[test]
@@ -120,11 +120,18 @@ fn each_failure_is_the_exception_that_a_worker_stores() {
         Exception::revoked(Revoked::Terminated),
         of("REVOKED_terminated")
     );
-    assert_eq!(Exception::of_error("ValueError", "boom"), of("FAILURE"));
-    let own = Exception::of_error("SourceFailed", "no answer");
+    assert_eq!(
+        Exception::of_error("t", "ValueError", "boom"),
+        of("FAILURE")
+    );
+    let own = Exception::of_error("t", "SourceFailed", "no answer");
     assert_eq!(own.repr(), "RuntimeError('SourceFailed: no answer')");
-    let input = Exception::of_error("InvalidInput", "f() got x");
+    let input = Exception::of_error("t", "InvalidInput", "f() got x");
     assert_eq!(input.repr(), "TypeError('f() got x')");
+    let unknown = Exception::of_error("no.such.task", "UnknownJob", "no job has this name");
+    assert_eq!(unknown, of("FAILURE_not_registered"));
+    let late = Exception::of_error("t", "TimeLimitExceeded", "10 s");
+    assert_eq!(late.exc_module, of("FAILURE_time_limit").exc_module);
     let refused = Refused::new(Kind::ContentDisallowed, "pickle");
     assert_eq!(
         Exception::of_refusal(&refused).exc_type,
@@ -138,7 +145,7 @@ fn each_failure_is_the_exception_that_a_worker_stores() {
 
 #[test]
 fn a_traceback_has_the_form_of_python() {
-    let own = Exception::of_error("Boom", "two\nlines");
+    let own = Exception::of_error("t", "Boom", "two\nlines");
     assert_eq!(
         own.traceback("tasks.\"add\"\n"),
         "Traceback (most recent call last):\n  File \"tasks.?add??\", line 1, in run\n\
@@ -197,5 +204,42 @@ fn what_is_no_result_is_refused() {
         br#"{"result":[[],[]]}"#,
     ] {
         assert_eq!(read_group(bytes), Err(Unreadable::NotAResult));
+    }
+}
+
+/// The message of a chord by a client before 5.4.
+#[test]
+fn the_members_of_an_old_chord_are_read() {
+    let is_unlock = |one: &&Json| {
+        let message = decode(text(one, "message")).unwrap();
+        message.headers.task == "celery.chord_unlock"
+    };
+    let old: Vec<&Json> = messages().iter().filter(is_unlock).collect();
+    assert_eq!(old.len(), 2);
+    for one in old {
+        let kwargs = decode(text(one, "message")).unwrap().kwargs;
+        let tuples = kwargs.get("result").unwrap().as_array().unwrap();
+        assert_eq!(member_ids(tuples).unwrap().len(), 2);
+    }
+}
+
+/// Items with bytes exchanged: an error or a result, but no panic.
+#[test]
+fn no_changed_item_panics() {
+    let mut random = fastrand::Rng::with_seed(9);
+    let items = items();
+    for _ in 0..3_000 {
+        let (_, mut bytes) = random.choice(&items).unwrap().clone();
+        for _ in 0..random.usize(1..5) {
+            let at = random.usize(..bytes.len());
+            bytes[at] = random.u8(..);
+        }
+        bytes.truncate(random.usize(..bytes.len() * 3));
+        if let Ok(stored) = read(&bytes)
+            && let Some(exception) = stored.exception()
+        {
+            let _ = (exception.repr(), exception.traceback("t"));
+        }
+        let _ = read_group(&bytes);
     }
 }
