@@ -83,7 +83,7 @@ impl Ends {
         }
         let seed = format!("{}/{}", task.id, end.run);
         let sender = self.sender(task.id.as_str(), &source, &seed, end);
-        let ending = Ending::of(task, end);
+        let ending = Ending::of(&source, end);
         let sent = match &ending {
             Ending::Success(value) => on_success(&sender, &source.embed, &read(value))?,
             _ => on_failure(&sender, &source.embed.errbacks)?,
@@ -263,13 +263,13 @@ impl Ends {
 }
 
 impl Ending<'_> {
-    fn of<'a>(task: &Task, end: &'a End) -> Ending<'a> {
+    fn of<'a>(source: &Source, end: &'a End) -> Ending<'a> {
         match (end.state, &end.result) {
             (State::Completed, Some(value)) => Ending::Success(value.get()),
             (State::Expired, _) => Ending::Revoked(Revoked::Expired),
             (State::Cancelled, _) if end.attempt == 0 => Ending::Revoked(Revoked::BeforeStart),
             (State::Cancelled, _) => Ending::Revoked(Revoked::Terminated),
-            _ => Ending::Failure(exception(task, end.error.as_ref())),
+            _ => Ending::Failure(exception(source, end.attempt, end.error.as_ref())),
         }
     }
 
@@ -283,18 +283,38 @@ impl Ending<'_> {
     }
 }
 
-/// The exception of a failed task or attempt.
-pub fn exception(task: &Task, error: Option<&TaskError>) -> Exception {
-    let Some(error) = error else {
-        return Exception::of_error("RuntimeError", "the task failed");
+/// The exception of a failed task or attempt. A task without an attempt was refused.
+pub fn exception(source: &Source, attempt: u32, error: Option<&TaskError>) -> Exception {
+    let name = &source.headers.task;
+    let Some(TaskError { kind, message }) = error else {
+        return Exception::of_error(name, "RuntimeError", "the task failed");
     };
-    match error.kind.as_str() {
-        "UnknownJob" => Exception::not_registered(&task.job),
-        "TimeLimitExceeded" => {
-            let seconds = task.options.time_limit.unwrap_or_default();
-            Exception::time_limit(seconds as f64)
+    match kind.as_str() {
+        "TimeLimitExceeded" => match (source.headers.time_limit, source.headers.soft_time_limit) {
+            (hard, Some(soft)) if hard.is_none_or(|hard| soft < hard) => {
+                Exception::soft_time_limit()
+            }
+            (Some(hard), _) => Exception::time_limit(hard),
+            (None, _) => Exception::of_error(name, kind, message),
+        },
+        "InvalidInput" => Exception::of_error(name, kind, &in_words_of_python(name, message)),
+        kind if attempt == 0 => {
+            let refused = Exception::of_refusal(kind, message);
+            refused.unwrap_or_else(|| Exception::of_error(name, kind, message))
         }
-        kind => Exception::of_error(kind, &error.message),
+        kind => Exception::of_error(name, kind, message),
+    }
+}
+
+/// Why arguments do not fit, worded as in Python where Python has a word for it: for a missing argument.
+fn in_words_of_python(task: &str, message: &str) -> String {
+    let missing = message.strip_prefix("missing field `");
+    match missing.and_then(|rest| rest.split_once('`')) {
+        Some((field, _)) => {
+            let function = task.rsplit('.').next().unwrap_or_default();
+            format!("{function}() missing 1 required positional argument: '{field}'")
+        }
+        None => message.to_owned(),
     }
 }
 
@@ -303,7 +323,10 @@ pub fn exception(task: &Task, error: Option<&TaskError>) -> Exception {
 fn first_failure(members: &[String], results: &[Option<Stored>]) -> Option<Exception> {
     let pairs = members.iter().zip(results);
     let failed = pairs.filter_map(|(id, result)| match result {
-        None => Some((0, id, Exception::of_error("RuntimeError", "no result"))),
+        None => {
+            let missing = Exception::of_error("", "RuntimeError", "the result is missing");
+            Some((0, id, missing))
+        }
         Some(stored) => {
             let exception = stored.exception()?;
             Some((stored.date_done.unwrap_or(u64::MAX), id, exception))

@@ -15,10 +15,10 @@ use super::refused::{Kind, Refused};
 use super::result::{Facts, Outcome, task_result};
 use super::store::MAX_RESULT;
 use crate::error::Chain;
-use crate::json::parse_str;
+use crate::json::{Json, Object, parse_str};
 use crate::tasks::format::{Decoded, EffectError, Entered, Format, Incoming};
 use crate::tasks::job::JobError;
-use crate::tasks::record::{End, TaskError};
+use crate::tasks::record::{End, Progress, TaskError};
 use crate::tasks::registry::AnyJob;
 use crate::tasks::task::{MAX_WAIT, Task};
 
@@ -52,6 +52,14 @@ impl CeleryFormat {
         };
         let now = crate::clock::now_ms();
         let (step, attempt, json) = match entered {
+            Entered::Progress { attempt, progress } => {
+                let meta = meta(progress);
+                let custom = Outcome::Custom {
+                    state: "PROGRESS",
+                    meta: &meta,
+                };
+                (0, attempt, task_result(&facts, &custom, now))
+            }
             Entered::Running { attempt, worker } => {
                 let started = Outcome::Started {
                     pid: std::process::id(),
@@ -60,7 +68,7 @@ impl CeleryFormat {
                 (0, attempt, task_result(&facts, &started, now))
             }
             Entered::Retrying { attempt, error, .. } => {
-                let exception = exception(task, Some(error));
+                let exception = exception(source, attempt, Some(error));
                 let traceback = exception.traceback(&headers.task);
                 let retry = Outcome::Retry(&exception, Some(&traceback));
                 (1, attempt, task_result(&facts, &retry, now))
@@ -174,6 +182,19 @@ impl Format for CeleryFormat {
             }
         })
     }
+}
+
+/// Progress as most tasks of Celery report it.
+fn meta(progress: &Progress) -> String {
+    let mut meta = Object::new();
+    meta.insert("current", progress.done);
+    if let Some(total) = progress.total {
+        meta.insert("total", total);
+    }
+    if let Some(message) = &progress.message {
+        meta.insert("message", message.as_str());
+    }
+    Json::from(meta).to_string()
 }
 
 fn decoded_refusal(refused: Refused, at: u64) -> Decoded {

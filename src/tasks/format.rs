@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 
 use super::job::JobError;
-use super::record::{End, TaskError};
+use super::record::{End, Progress, TaskError};
 use super::registry::AnyJob;
 use super::task::Task;
 
@@ -94,6 +94,13 @@ pub enum Entered<'a> {
         attempt: u32,
         /// The worker's name.
         worker: &'a str,
+    },
+    /// The job reported its progress.
+    Progress {
+        /// The number of the attempt, from 1.
+        attempt: u32,
+        /// The report.
+        progress: &'a Progress,
     },
     /// The attempt failed, and another attempt follows.
     Retrying {

@@ -111,15 +111,25 @@ impl Exception {
         Exception::new("celery.exceptions", "TaskRevokedError", reason)
     }
 
-    /// The message cannot be run, such as for its content type.
-    pub fn of_refusal(refused: &crate::celery::Refused) -> Exception {
-        use crate::celery::Kind;
-        let (module, class) = match refused.kind {
-            Kind::ContentDisallowed => ("kombu.exceptions", "ContentDisallowed"),
-            Kind::DecodeError | Kind::TooLarge => ("kombu.exceptions", "DecodeError"),
-            Kind::Malformed | Kind::NotCelery => ("celery.exceptions", "InvalidTaskError"),
+    /// The attempt took longer than its soft time limit.
+    pub fn soft_time_limit() -> Exception {
+        Exception {
+            exc_type: "SoftTimeLimitExceeded".to_owned(),
+            exc_message: Vec::new(),
+            exc_module: Some("billiard.exceptions".to_owned()),
+        }
+    }
+
+    /// The message cannot be run, such as for its content type; `None` if `kind` is not the name of a
+    /// [`Kind`](crate::celery::Kind).
+    pub fn of_refusal(kind: &str, reason: &str) -> Option<Exception> {
+        let (module, class) = match kind {
+            "ContentDisallowed" => ("kombu.exceptions", "ContentDisallowed"),
+            "DecodeError" | "TooLarge" => ("kombu.exceptions", "DecodeError"),
+            "Malformed" | "NotCelery" => ("celery.exceptions", "InvalidTaskError"),
+            _ => return None,
         };
-        Exception::new(module, class, refused.reason.as_str())
+        Some(Exception::new(module, class, reason))
     }
 
     /// A member of a chord failed, so the body cannot run.

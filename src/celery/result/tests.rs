@@ -134,7 +134,9 @@ fn each_failure_is_the_exception_that_a_worker_stores() {
     assert_eq!(late.exc_module, of("FAILURE_time_limit").exc_module);
     let refused = Refused::new(Kind::ContentDisallowed, "pickle");
     assert_eq!(
-        Exception::of_refusal(&refused).exc_type,
+        Exception::of_refusal(refused.kind.as_str(), &refused.reason)
+            .unwrap()
+            .exc_type,
         "ContentDisallowed"
     );
     let chord = Exception::chord("a-b", &of("FAILURE_custom_exception"));

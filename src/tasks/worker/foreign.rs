@@ -12,6 +12,7 @@ use super::{Worker, store_failed};
 use crate::clock::now_ms;
 use crate::error::Chain;
 use crate::tasks::client::Submitter;
+use crate::tasks::context::Channels;
 use crate::tasks::format::{Decoded, Entered};
 use crate::tasks::queue::MAX_SQS_DELAY;
 use crate::tasks::record::TaskError;
@@ -101,6 +102,20 @@ impl Worker {
             let (attempt, worker) = (lease.attempt, self.name.as_str());
             format
                 .entered(task, Entered::Running { attempt, worker })
+                .await;
+        }
+    }
+
+    /// Tells a task's format the progress that the record has.
+    pub(super) async fn progressed(&self, task: &Task, lease: &Lease, channels: &Channels) {
+        let Some(format) = self.origins().format_of(task) else {
+            return;
+        };
+        let progress = channels.progress.borrow().clone();
+        if let Some(progress) = &progress {
+            let attempt = lease.attempt;
+            format
+                .entered(task, Entered::Progress { attempt, progress })
                 .await;
         }
     }
