@@ -78,6 +78,7 @@ impl Format for Testing {
 
     fn entered<'a>(&'a self, _: &'a Task, entered: Entered<'a>) -> BoxFuture<'a, ()> {
         self.note(match entered {
+            Entered::Progress { attempt, .. } => format!("progress {attempt}"),
             Entered::Running { attempt, .. } => format!("running {attempt}"),
             Entered::Retrying { attempt, error, .. } => {
                 format!("retrying {attempt} {}", error.kind)
