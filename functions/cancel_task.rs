@@ -34,7 +34,7 @@ pub async fn cancel_task(
     request: Request,
 ) -> Result<Response<Body>, HttpError> {
     let id = task_id(&request)?;
-    let (status, record) = match canceller.cancel(request.viewer(), id).await? {
+    let (status, record) = match canceller.cancel(request.viewer(), &id).await? {
         CancelOutcome::Done(record) => (StatusCode::OK, record),
         CancelOutcome::Requested(record) => (StatusCode::ACCEPTED, record),
         CancelOutcome::Refused(state) => {

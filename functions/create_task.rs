@@ -5,7 +5,7 @@ use async_service::jobs::CATALOG;
 use async_service::tasks::client::Submitter;
 use async_service::web::openapi::{InvalidBody, Unavailable};
 use async_service::web::submission::{NewTaskSchema, Submission, SubmissionIds};
-use async_service::web::task_view::AcceptedTask;
+use async_service::web::task_view::{AcceptedTask, task_path};
 use async_service::web::{
     Body, Extract, HttpError, Request, Response, ResponseExt, StatusCode, all, answer,
 };
@@ -39,6 +39,6 @@ pub async fn create_task(
     let (submission,) = all((Submission::read(&request, CATALOG, now),))?;
     let task = submission.task(*ids, request.caller(), now);
     let accepted = AcceptedTask::from(submitter.submit(task).await?);
-    let path = format!("{}/tasks/{}", request.prefix(), accepted.task_id);
+    let path = task_path(&request, &accepted.task_id);
     Ok(answer::json(StatusCode::ACCEPTED, &accepted).at(&path))
 }

@@ -35,7 +35,7 @@ pub async fn read_task(tasks: &Reader, request: Request) -> Result<Response<Body
     let (wait,) = all((request.query_int_within("wait", 0, 0..=MAX_WAIT),))?;
     let id = task_id(&request)?;
     let wait = Duration::from_secs(wait.unsigned_abs());
-    let record = tasks.wait(request.viewer(), id, wait).await?;
+    let record = tasks.wait(request.viewer(), &id, wait).await?;
     let record = record.ok_or_else(unknown_task)?;
     Ok(answer::ok(&TaskView::new(record, now_ms())))
 }

@@ -54,7 +54,7 @@ async fn main() -> Result<(), Error> {
         Invalid, TooLargeAnswer, Unavailable),
 )]
 pub async fn result(tasks: &Reader, request: Request) -> Result<Response<Body>, HttpError> {
-    let record = tasks.find(request.viewer(), task_id(&request)?).await?;
+    let record = tasks.find(request.viewer(), &task_id(&request)?).await?;
     let record = record.ok_or_else(unknown_task)?;
     Ok(answer::ok(&TaskResult::from(record)))
 }

@@ -2,7 +2,7 @@
 
 use async_service::tasks::client::{RetryOutcome, Submitter};
 use async_service::web::openapi::{ErrorDetail, Invalid, Unavailable};
-use async_service::web::task_view::{AcceptedTask, task_id, unknown_task};
+use async_service::web::task_view::{AcceptedTask, task_id, task_path, unknown_task};
 use async_service::web::{
     Body, Extract, HttpError, Request, Response, ResponseExt, StatusCode, answer,
 };
@@ -25,7 +25,7 @@ async fn main() -> Result<(), Error> {
         headers(("Location" = String, description = "The path of the task"))),
         (status = 404, body = ErrorDetail, description = "The id was never issued",
             example = json!({"detail": "Task not found"})),
-        (status = 409, body = ErrorDetail, description = "The task has not ended, or is completed",
+        (status = 409, body = ErrorDetail, description = "The task has not ended, is completed, or has effects left",
             example = json!({"detail": "The task is running"})),
         Invalid, Unavailable),
 )]
@@ -34,13 +34,14 @@ pub async fn retry_task(
     request: Request,
 ) -> Result<Response<Body>, HttpError> {
     let id = task_id(&request)?;
-    let refusal = match submitter.retry(request.viewer(), id).await? {
+    let refusal = match submitter.retry(request.viewer(), &id).await? {
         RetryOutcome::Accepted(accepted) => {
-            let path = format!("{}/tasks/{id}", request.prefix());
+            let path = task_path(&request, &accepted.id);
             let accepted = AcceptedTask::from(accepted);
             return Ok(answer::json(StatusCode::ACCEPTED, &accepted).at(&path));
         }
         RetryOutcome::Refused(state) => format!("The task is {state}"),
+        RetryOutcome::EffectsLeft => "What the task's end sets off is not done yet".to_owned(),
         RetryOutcome::WithoutInput => "The task's input is not known".to_owned(),
         RetryOutcome::Overtaken => "The task was run again already".to_owned(),
         RetryOutcome::Unknown => return Err(unknown_task()),

@@ -3,6 +3,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{LocalBoxFuture, join_all};
@@ -11,6 +12,11 @@ use crate::auth::AuthMode;
 use crate::auth::authorizer::Authorizer;
 use crate::auth::store::ApiKeyStore;
 use crate::aws::Aws;
+use crate::celery::builtins::with_builtins;
+use crate::celery::ends::Ends;
+use crate::celery::format::CeleryFormat;
+use crate::celery::outbox::Outbox;
+use crate::celery::store::ResultStore;
 use crate::config::{Config, ConfigError};
 use crate::consumer;
 use crate::dynamodb;
@@ -22,7 +28,9 @@ use crate::jobs;
 use crate::log;
 use crate::tasks::client::{Canceller, Reader, Submitter};
 use crate::tasks::delay::{Delays, Targets};
+use crate::tasks::format::Format;
 use crate::tasks::queue::{DeadLetters, TaskQueue};
+use crate::tasks::registry::Registry;
 use crate::tasks::store::TaskStore;
 use crate::tasks::worker::{DeadLetterHandler, Delivery, Runner, Worker};
 use crate::users::{Upstream, UserStore, Users};
@@ -103,13 +111,8 @@ impl App {
 
     /// The client that submits tasks, with any delay.
     pub fn delaying_submitter(&self) -> Result<Submitter, ConfigError> {
-        let delays = self.delays()?;
-        let delays = delays.map(|delays| Ok((delays, self.delay_targets()?)));
-        Ok(Submitter::new(
-            self.queue()?,
-            self.tasks()?,
-            delays.transpose()?,
-        ))
+        let delays = self.delays_with_targets()?;
+        Ok(Submitter::new(self.queue()?, self.tasks()?, delays))
     }
 
     /// The ids of submissions with an idempotency key.
@@ -119,8 +122,7 @@ impl App {
 
     /// The client that cancels tasks.
     pub fn canceller(&self) -> Result<Canceller, ConfigError> {
-        self.metrics();
-        Ok(Canceller::new(self.tasks()?, self.delays()?))
+        Ok(Canceller::new(self.tasks()?, self.delays()?, self.queue()?))
     }
 
     /// The consumer of the task queues.
@@ -128,24 +130,68 @@ impl App {
     /// # Errors
     /// When a variable is not set, or the system gives no thread for jobs.
     pub fn worker(&self) -> Result<Worker, lambda_runtime::Error> {
+        self.worker_of(jobs::registry(&self.fetcher()?))
+    }
+
+    /// As [`App::worker`], for other jobs.
+    ///
+    /// # Errors
+    /// As [`App::worker`].
+    pub fn worker_of(&self, jobs: Registry) -> Result<Worker, lambda_runtime::Error> {
+        let (mut jobs, mut queue) = (jobs, self.queue()?);
+        let mut formats: Vec<Arc<dyn Format>> = Vec::new();
+        if let Some(ends) = self.celery_ends()? {
+            jobs = with_builtins(jobs);
+            queue = queue.receiving_from(ends.outbox.urls().map(str::to_owned));
+            let track_started = self.config.celery_track_started()?;
+            formats.push(Arc::new(CeleryFormat::new(ends, track_started)));
+        }
+        let delays = match self.delays()? {
+            Some(delays) => Some((delays, self.delay_targets()?)),
+            None => None,
+        };
         Ok(Worker {
             tasks: self.tasks()?,
-            queue: self.queue()?,
+            queue,
             dead_letters: self.dead_letters()?,
-            jobs: jobs::registry(&self.fetcher()?),
+            jobs,
             runner: Runner::start()?.into(),
             lease: self.config.lease()?,
             name: self.config.worker_name(),
+            formats,
+            delays,
         })
+    }
+
+    /// What the ends of Celery's tasks need, if Celery's clients may submit tasks.
+    fn celery_ends(&self) -> Result<Option<Ends>, ConfigError> {
+        let Some(table) = self.config.celery_results_table() else {
+            return Ok(None);
+        };
+        let (sqs, routes) = (self.sqs()?, self.config.celery_routes());
+        let queues = self.config.celery_queues();
+        let outbox = queues.parse_by(|queues| Outbox::new(sqs, queues, &routes))?;
+        let outbox = outbox.ok_or(ConfigError::Missing("CELERY_QUEUES"))?;
+        let time = self.config.celery_result_time()?;
+        Ok(Some(Ends {
+            results: ResultStore::new(self.dynamodb()?, table, time),
+            outbox,
+            extended: self.config.celery_result_extended()?,
+        }))
     }
 
     /// The consumer of undelivered messages: moved out of the task queues after too many receives, or not
     /// sent by EventBridge Scheduler.
     pub fn dead_letter_handler(&self) -> Result<DeadLetterHandler, ConfigError> {
         self.metrics();
+        let mut formats: Vec<Arc<dyn Format>> = Vec::new();
+        if let Some(ends) = self.celery_ends()? {
+            formats.push(Arc::new(CeleryFormat::new(ends, false)));
+        }
         Ok(DeadLetterHandler {
             tasks: self.tasks()?,
             dead_letters: self.dead_letters()?,
+            formats,
         })
     }
 
@@ -275,6 +321,13 @@ impl App {
         Ok(Some(Delays::new(client, group)))
     }
 
+    /// The one-time schedules of tasks with their targets, if their group is configured.
+    fn delays_with_targets(&self) -> Result<Option<(Delays, Targets)>, ConfigError> {
+        let delays = self.delays()?;
+        let delays = delays.map(|delays| Ok((delays, self.delay_targets()?)));
+        delays.transpose()
+    }
+
     fn delay_targets(&self) -> Result<Targets, ConfigError> {
         Ok(Targets {
             role: self.config.schedule_role_arn()?,
@@ -289,7 +342,8 @@ impl App {
         Ok(dynamodb::client(&aws.config))
     }
 
-    fn sqs(&self) -> Result<aws_sdk_sqs::Client, ConfigError> {
+    /// The client of SQS.
+    pub fn sqs(&self) -> Result<aws_sdk_sqs::Client, ConfigError> {
         let aws = self.aws_for("sqs")?;
         Ok(aws_sdk_sqs::Client::new(&aws.config))
     }

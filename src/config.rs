@@ -166,6 +166,38 @@ impl Config {
         self.optional("AWS_ENDPOINT_URL_LAMBDA")
     }
 
+    /// The table of Celery's results. Without a table, Celery's messages are not read.
+    pub fn celery_results_table(&self) -> Option<String> {
+        self.optional("CELERY_RESULTS_TABLE").map(str::to_owned)
+    }
+
+    /// How long a result is kept in the table of Celery's results (default 1 day, as in Celery).
+    pub fn celery_result_time(&self) -> Result<Duration, ConfigError> {
+        self.seconds("CELERY_RESULT_SECONDS", 24 * 3600)
+    }
+
+    /// Whether the state `STARTED` is stored for Celery's clients (default false, as in Celery).
+    pub fn celery_track_started(&self) -> Result<bool, ConfigError> {
+        self.flag("CELERY_TRACK_STARTED", false)
+    }
+
+    /// Whether results for Celery's clients have the name, the arguments, the worker and the queue of their
+    /// task (default false, as in Celery).
+    pub fn celery_result_extended(&self) -> Result<bool, ConfigError> {
+        self.flag("CELERY_RESULT_EXTENDED", false)
+    }
+
+    /// The queues of Celery's tasks, as `name=URL` joined by commas. The first is the default queue.
+    pub fn celery_queues(&self) -> Variable<'_> {
+        self.variable("CELERY_QUEUES")
+    }
+
+    /// The queues of the tasks that a workflow sends, as `task=queue` joined by commas.
+    pub fn celery_routes(&self) -> String {
+        let routes = self.optional("CELERY_ROUTES");
+        routes.unwrap_or_default().to_owned()
+    }
+
     /// The authentication of callers.
     pub fn auth_mode(&self) -> Variable<'_> {
         self.variable("AUTH_MODE")

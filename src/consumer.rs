@@ -31,8 +31,10 @@ where
 
 fn delivery(record: SqsMessage) -> Delivery {
     let sent_at = record.attributes.get("SentTimestamp");
+    let deliveries = record.attributes.get("ApproximateReceiveCount");
     Delivery {
         sent_at: sent_at.and_then(|time| time.parse().ok()),
+        deliveries: deliveries.and_then(|count| count.parse().ok()).unwrap_or(0),
         id: record.message_id.unwrap_or_default(),
         source: record.event_source_arn.unwrap_or_default(),
         receipt: record.receipt_handle.unwrap_or_default(),

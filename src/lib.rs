@@ -11,6 +11,7 @@
 //!   Lambda functions, [`profile`] computes statistics of records.
 //! * [`tasks`]: the engine. The types of tasks and jobs, their table and queues, the operations on a
 //!   task (`tasks::client`), the worker, and the formats of messages (`tasks::wire`).
+//! * [`celery`]: Celery's messages, results and workflows, without calls to AWS.
 //! * [`jobs`]: one file for each job, and the list of jobs.
 //! * The domain: [`documents`] stores JSON documents in a table, [`items`] and [`users`] are two such
 //!   tables.
@@ -23,8 +24,9 @@
 //!
 //! Where additions go:
 //!
-//! * A Celery message: a module `celery` between [`tasks`] and [`jobs`] makes a task of the message. The
-//!   worker reads the message through `tasks::wire`.
+//! * Another wire format: a module beside [`celery`] implements `tasks::format::Format`, which makes a task
+//!   of a message and performs what the task's end sets off. [`app`] gives the format to the worker and to
+//!   the consumer of undelivered messages.
 //! * A cron rule (recurring schedule): a module `schedules` above [`tasks`] holds the rules and submits a
 //!   task at each due time through `tasks::client`. `tasks::delay` is for one-time delays only.
 //! * A dashboard number: `tasks::worker` counts the number beside `tasks::metrics`, `tasks::store` stores
@@ -33,6 +35,7 @@
 pub mod app;
 pub mod auth;
 pub mod aws;
+pub mod celery;
 pub mod clock;
 pub mod config;
 pub mod consumer;

@@ -11,6 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["dynamodb"],
     &["fetch", "invoke", "profile"],
     &["tasks"],
+    &["celery"],
     &["jobs"],
     &["documents"],
     &["items", "users"],
@@ -21,14 +22,15 @@ const LAYERS: &[&[&str]] = &[
 
 /// The modules of `src/tasks/`, from the ground up.
 const ENGINE: &[&[&str]] = &[
-    &["state", "viewer"],
+    &["id", "state", "viewer"],
     // A message is a serialized task, so `wire` reads a `Task`, and a `Task` has the version of `wire`.
     &["task", "wire"],
     &["record", "metrics"],
     &["store", "queue"],
     &["delay"],
-    &["retry", "job", "context"],
+    &["fields", "retry", "job", "context"],
     &["registry"],
+    &["format"],
     &["client", "worker"],
 ];
 

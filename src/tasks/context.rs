@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot, watch};
-use uuid::Uuid;
 
+use super::id::TaskId;
 use super::job::JobError;
 use super::record::Progress;
 use super::store::Saved;
@@ -18,7 +18,7 @@ const WAITING_CHECKPOINTS: usize = 1;
 pub struct TaskContext {
     /// The task's id. All attempts have the same id, so it can serve as the idempotency key of calls
     /// to other services.
-    pub id: Uuid,
+    pub id: TaskId,
     /// The attempt's number, from 1.
     pub attempt: u32,
     saved: Saved,
@@ -47,7 +47,7 @@ pub(super) struct Checkpoint {
 
 impl TaskContext {
     /// A context and the worker's end of it; `saved` holds the checkpoints of earlier attempts.
-    pub(super) fn connect(id: Uuid, attempt: u32, saved: Saved) -> (TaskContext, Channels) {
+    pub(super) fn connect(id: TaskId, attempt: u32, saved: Saved) -> (TaskContext, Channels) {
         let (progress, progress_end) = watch::channel(None);
         let (checkpoints, checkpoints_end) = mpsc::channel(WAITING_CHECKPOINTS);
         let context = TaskContext {
@@ -67,8 +67,19 @@ impl TaskContext {
     }
 
     /// For tests: the context of a first attempt, without a worker at the other end.
-    pub fn detached(id: Uuid) -> TaskContext {
+    pub fn detached(id: TaskId) -> TaskContext {
         TaskContext::connect(id, 1, Saved::new()).0
+    }
+
+    /// Another view of the same task, for a job that calls other jobs.
+    pub fn share(&self) -> TaskContext {
+        TaskContext {
+            id: self.id.clone(),
+            attempt: self.attempt,
+            saved: self.saved.clone(),
+            progress: self.progress.clone(),
+            checkpoints: self.checkpoints.clone(),
+        }
     }
 
     /// Reports progress; readers of the task's record see the last report. Cheap to call often: the

@@ -12,8 +12,8 @@ use aws_sdk_scheduler::types::{
     ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
 };
 use jiff::Timestamp;
-use uuid::Uuid;
 
+use super::id::TaskId;
 use super::queue::{QueueError, encode};
 use super::task::{Priority, Task};
 
@@ -49,7 +49,7 @@ impl Delays {
     }
 
     /// Creates the one-time schedule that sends a task's message shortly before `eta`, in milliseconds
-    /// since the Unix epoch. A repeated call is harmless: the schedule's name is the task's id.
+    /// since the Unix epoch. A repeated call is harmless: the schedule's name is made of the task's id.
     ///
     /// # Errors
     /// When the scheduler does not answer. The schedule may exist in spite of the error.
@@ -68,7 +68,7 @@ impl Delays {
     ///
     /// # Errors
     /// When the scheduler does not answer.
-    pub async fn delete(&self, id: Uuid, fingerprint: Option<&str>) -> Result<(), QueueError> {
+    pub async fn delete(&self, id: &TaskId, fingerprint: Option<&str>) -> Result<(), QueueError> {
         let delete = self
             .client
             .delete_schedule()
@@ -106,7 +106,7 @@ impl Delays {
             .client
             .create_schedule()
             .group_name(&self.group)
-            .name(name(task.id, task.fingerprint.as_deref()))
+            .name(name(&task.id, task.fingerprint.as_deref()))
             .schedule_expression(expression(eta))
             .flexible_time_window(at_the_time.build().map_err(invalid)?)
             .action_after_completion(ActionAfterCompletion::Delete)
@@ -117,7 +117,8 @@ impl Delays {
 /// A schedule's name: at most 64 letters, digits, `-`, `_` and `.`. Two different submissions with one
 /// idempotency key have two schedules, so both messages are sent; the task whose record is written
 /// first runs.
-fn name(id: Uuid, fingerprint: Option<&str>) -> String {
+fn name(id: &TaskId, fingerprint: Option<&str>) -> String {
+    let id = id.uuid();
     match fingerprint {
         Some(fingerprint) => {
             let start: String = fingerprint.chars().take(16).collect();
@@ -147,6 +148,7 @@ mod tests {
     use serde_json::Value;
     use serde_json::value::RawValue;
     use std::sync::{Arc, Mutex};
+    use uuid::Uuid;
 
     use super::*;
 
@@ -231,7 +233,7 @@ mod tests {
             crate::tasks::wire::decode(sent, 1_899_000_000_000)
                 .unwrap()
                 .id,
-            Uuid::nil()
+            Uuid::nil().into()
         );
     }
 
@@ -243,7 +245,7 @@ mod tests {
             .await
             .unwrap();
         let deleted = delays(&answers(404, "ResourceNotFoundException"));
-        deleted.delete(Uuid::nil(), None).await.unwrap();
+        deleted.delete(&Uuid::nil().into(), None).await.unwrap();
         let refused = delays(&answers(400, "ValidationException"));
         assert!(
             refused
@@ -251,12 +253,12 @@ mod tests {
                 .await
                 .is_err()
         );
-        assert!(refused.delete(Uuid::nil(), None).await.is_err());
+        assert!(refused.delete(&Uuid::nil().into(), None).await.is_err());
     }
 
     #[test]
     fn submissions_that_share_a_key_have_schedules_of_their_own() {
-        let id = Uuid::nil();
+        let id = &TaskId::from(Uuid::nil());
         let names = [
             name(id, Some(&"a".repeat(64))),
             name(id, Some(&"b".repeat(64))),
@@ -264,5 +266,14 @@ mod tests {
         ];
         assert!(names.iter().all(|name| name.len() <= 64), "{names:?}");
         assert!(names[0] != names[1] && names[1] != names[2]);
+    }
+
+    #[test]
+    fn an_id_of_any_text_has_a_schedule() {
+        for text in ["ä/b\n", &"i".repeat(255)] {
+            let name = name(&TaskId::parse(text).unwrap(), Some(&"a".repeat(64)));
+            let is_taken = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            assert!(name.len() <= 64 && name.chars().all(is_taken), "{name}");
+        }
     }
 }

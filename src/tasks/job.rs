@@ -17,6 +17,8 @@ use super::retry::RetryPolicy;
 pub trait Job: Send + Sync + 'static {
     /// The name that submissions use.
     const NAME: &'static str;
+    /// Other names of the job, such as the name of the Celery task that the job replaces.
+    const ALIASES: &'static [&'static str] = &[];
     /// The input of a task, read from the submission's JSON.
     type Input: DeserializeOwned + Send;
     /// The result of a task, stored as JSON.

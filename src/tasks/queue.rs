@@ -55,6 +55,8 @@ pub struct TaskQueue {
     client: Client,
     normal: String,
     high: String,
+    /// The queues of other wire formats, whose messages this worker receives.
+    others: Vec<String>,
 }
 
 impl TaskQueue {
@@ -64,7 +66,14 @@ impl TaskQueue {
             client,
             normal,
             high,
+            others: Vec::new(),
         }
+    }
+
+    /// Also receives from the queues of other wire formats at these URLs.
+    pub fn receiving_from(mut self, urls: impl Iterator<Item = String>) -> TaskQueue {
+        self.others.extend(urls);
+        self
     }
 
     /// Sends a task's message, with a delay of at most [`MAX_SQS_DELAY`]. A repeated call is harmless:
@@ -97,13 +106,25 @@ impl TaskQueue {
         &self,
         messages: Vec<(&str, &str, Duration)>,
     ) -> Result<(), QueueError> {
-        let (high, normal): (Vec<_>, Vec<_>) = messages
-            .into_iter()
-            .partition(|(source, ..)| is_arn_of(source, &self.high));
-        for (url, messages) in [(&self.normal, normal), (&self.high, high)] {
-            for batch in messages.chunks(BATCH) {
-                self.change_batch(url, batch).await?;
-            }
+        let mut rest = messages;
+        let queues = [&self.high].into_iter().chain(&self.others);
+        for url in queues {
+            let (of_queue, others): (Vec<_>, Vec<_>) = rest
+                .into_iter()
+                .partition(|(source, ..)| is_arn_of(source, url));
+            self.change_all(url, &of_queue).await?;
+            rest = others;
+        }
+        self.change_all(&self.normal, &rest).await
+    }
+
+    async fn change_all(
+        &self,
+        url: &str,
+        messages: &[(&str, &str, Duration)],
+    ) -> Result<(), QueueError> {
+        for batch in messages.chunks(BATCH) {
+            self.change_batch(url, batch).await?;
         }
         Ok(())
     }

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use uuid::Uuid;
 
+use super::id::TaskId;
 use super::state::State;
 use super::task::Options;
 
@@ -11,7 +11,7 @@ use super::task::Options;
 #[derive(Debug)]
 pub struct TaskRecord {
     /// The task.
-    pub id: Uuid,
+    pub id: TaskId,
     /// The name of the task's job; `None` if the task's message was unreadable.
     pub job: Option<String>,
     /// The task's state.
@@ -24,6 +24,12 @@ pub struct TaskRecord {
     pub caller: Option<String>,
     /// A hash of the submission, if the submission had an idempotency key.
     pub fingerprint: Option<String>,
+    /// The name of the wire format that the task came in; `None` for the service's own.
+    pub origin: Option<String>,
+    /// The names of what the end of a run sets off.
+    pub effects: Vec<String>,
+    /// Whether what the end of this run sets off is done.
+    pub are_effects_done: bool,
     /// When the task was accepted.
     pub created_at: u64,
     /// When the first attempt of this run began.
@@ -70,6 +76,25 @@ pub struct Attempt {
     pub worker: Option<String>,
     /// Why the attempt failed.
     pub error: Option<TaskError>,
+}
+
+/// The end of a run, for what the end sets off.
+#[derive(Debug)]
+pub struct End {
+    /// The final state.
+    pub state: State,
+    /// The number of the run, from 1.
+    pub run: u32,
+    /// The number of the run's last attempt; 0 if no attempt began.
+    pub attempt: u32,
+    /// The worker of the last attempt.
+    pub worker: Option<String>,
+    /// The job's output, if the task is completed.
+    pub result: Option<Box<RawValue>>,
+    /// Why the last attempt failed, or why the task could not run.
+    pub error: Option<TaskError>,
+    /// When the run ended, in milliseconds since the Unix epoch.
+    pub finished_at: u64,
 }
 
 /// Why a task or an attempt failed.

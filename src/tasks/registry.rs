@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 
 use super::context::TaskContext;
+use super::fields;
 use super::job::{Job, JobError};
 use super::retry::RetryPolicy;
 
@@ -17,6 +18,8 @@ pub trait AnyJob: Send + Sync {
     fn retry_policy(&self) -> RetryPolicy;
     /// The longest time of one attempt.
     fn time_limit(&self) -> Option<Duration>;
+    /// The names of the fields of the input, in order; empty for an input that is not a structure.
+    fn fields(&self) -> &'static [&'static str];
     /// One attempt: JSON in, JSON out.
     fn run(
         self: Arc<Self>,
@@ -32,6 +35,10 @@ impl<J: Job> AnyJob for J {
 
     fn time_limit(&self) -> Option<Duration> {
         Job::time_limit(self)
+    }
+
+    fn fields(&self) -> &'static [&'static str] {
+        fields::of::<J::Input>()
     }
 
     fn run(
@@ -50,17 +57,27 @@ impl<J: Job> AnyJob for J {
 }
 
 /// The jobs that a worker runs.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Registry(BTreeMap<&'static str, Arc<dyn AnyJob>>);
 
 impl Registry {
-    /// Adds a job under its name.
+    /// Adds a job under its name, and under its names in other formats.
     ///
     /// # Panics
     /// When two jobs have the same name: a mistake in the list of jobs.
-    pub fn with<J: Job>(mut self, job: J) -> Registry {
-        let taken = self.0.insert(J::NAME, Arc::new(job)).is_some();
-        assert!(!taken, "two jobs are named {}", J::NAME);
+    pub fn with<J: Job>(self, job: J) -> Registry {
+        let job: Arc<dyn AnyJob> = Arc::new(job);
+        let names = J::ALIASES.iter().copied().chain([J::NAME]);
+        names.fold(self, |jobs, name| jobs.with_any(name, Arc::clone(&job)))
+    }
+
+    /// Adds a job under a name.
+    ///
+    /// # Panics
+    /// As [`Registry::with`].
+    pub fn with_any(mut self, name: &'static str, job: Arc<dyn AnyJob>) -> Registry {
+        let taken = self.0.insert(name, job).is_some();
+        assert!(!taken, "two jobs are named {name}");
         self
     }
 

@@ -8,9 +8,10 @@
 //!   eta       ▼           │  └── its time is over ───│────────────────────────────▶ expired
 //!          scheduled ─────┘                          └── the lease is lost: claim again ─▶ running
 //!
-//!   cancel: scheduled, pending, retrying ─▶ cancelled at once
+//!   cancel, revoke: scheduled, pending, retrying ─▶ cancelled at once; revoke: also (none) ─▶ cancelled
 //!   request to cancel: running ─▶ running, and ─ stop ─▶ cancelled when its job has stopped
 //!   extend: running ─▶ running
+//!   finish effects: completed, failed, cancelled, expired ─▶ the same state
 //!   restart: failed, cancelled, expired ─▶ pending, as the task's next run
 //! ```
 //!
@@ -27,22 +28,22 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Accepted for a later time. Entered by schedule; left by claim, reject, expire, cancel.
+    /// Accepted for a later time. Entered by schedule; left by claim, reject, expire, cancel, revoke.
     Scheduled,
     /// Waiting for a worker. Entered by submit, hand back and restart; left by claim, reject,
-    /// expire, cancel.
+    /// expire, cancel, revoke.
     Pending,
     /// A worker holds the task under a lease. Entered by claim; left by complete, fail, retry, hand
     /// back and stop or, when the lease is lost, by the next claim, or by reject.
     Running,
     /// An attempt failed, and another attempt follows. Entered by retry; left by claim, reject, expire,
-    /// cancel.
+    /// cancel, revoke.
     Retrying,
     /// Done, with a result. Entered by complete; never left.
     Completed,
     /// Ended with an error. Entered by fail and reject; left by restart alone.
     Failed,
-    /// Stopped by its caller. Entered by cancel and stop; left by restart alone.
+    /// Stopped by its caller. Entered by cancel, revoke and stop; left by restart alone.
     Cancelled,
     /// Its expiry passed before the next attempt began. Entered by expire; left by restart alone.
     Expired,
@@ -70,6 +71,8 @@ pub enum Event {
     HandBack,
     /// The caller cancels a task that no worker holds.
     Cancel,
+    /// As cancel, and the task may still be on its way: a message that comes later does not run.
+    Revoke,
     /// The caller cancels a task that a worker holds: the worker must stop.
     RequestCancel,
     /// The worker of a cancelled task has stopped, or is dead.
@@ -78,6 +81,8 @@ pub enum Event {
     Expire,
     /// The task's message can never be processed.
     Reject,
+    /// What the run's end sets off is done.
+    FinishEffects,
     /// The caller runs the task again.
     Restart,
 }
@@ -110,7 +115,8 @@ pub fn next(from: Option<State>, event: Event) -> Result<State, Refused> {
         from: Place(from),
         event,
     };
-    allowed.then(|| event.target()).ok_or_else(refused)
+    let to = allowed.then(|| event.target().or(from)).flatten();
+    to.ok_or_else(refused)
 }
 
 impl State {
@@ -160,7 +166,7 @@ impl fmt::Display for State {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Event; 14] = [
+    pub const ALL: [Event; 16] = [
         Event::Submit,
         Event::Schedule,
         Event::Claim,
@@ -170,10 +176,12 @@ impl Event {
         Event::Retry,
         Event::HandBack,
         Event::Cancel,
+        Event::Revoke,
         Event::RequestCancel,
         Event::Stop,
         Event::Expire,
         Event::Reject,
+        Event::FinishEffects,
         Event::Restart,
     ];
 
@@ -191,35 +199,33 @@ impl Event {
             | Event::HandBack
             | Event::RequestCancel
             | Event::Stop => &[Running],
-            Event::Cancel | Event::Expire => &[Scheduled, Pending, Retrying],
+            Event::Cancel | Event::Revoke | Event::Expire => &[Scheduled, Pending, Retrying],
+            Event::FinishEffects => &[Completed, Failed, Cancelled, Expired],
             Event::Restart => &[Failed, Cancelled, Expired],
         }
     }
 
     /// Whether this event may create the record. A worker may receive the message before the
-    /// submitter has written the record, or the submitter may have died after it sent the message.
+    /// submitter has written the record, or the submitter may have died after it sent the message. A task
+    /// may be revoked before its message is received.
     pub const fn creates(self) -> bool {
         use Event::*;
-        matches!(self, Submit | Schedule | Claim | Expire | Reject)
+        matches!(self, Submit | Schedule | Claim | Revoke | Expire | Reject)
     }
 
-    /// The state after this event.
-    pub const fn target(self) -> State {
-        match self {
+    /// The state after this event; `None` if the event leaves the task in its state.
+    pub const fn target(self) -> Option<State> {
+        Some(match self {
+            Event::Extend | Event::RequestCancel | Event::FinishEffects => return None,
             Event::Submit | Event::HandBack | Event::Restart => State::Pending,
             Event::Schedule => State::Scheduled,
-            Event::Claim | Event::Extend | Event::RequestCancel => State::Running,
+            Event::Claim => State::Running,
             Event::Complete => State::Completed,
             Event::Fail | Event::Reject => State::Failed,
             Event::Retry => State::Retrying,
-            Event::Cancel | Event::Stop => State::Cancelled,
+            Event::Cancel | Event::Revoke | Event::Stop => State::Cancelled,
             Event::Expire => State::Expired,
-        }
-    }
-
-    /// Whether this event leaves the task in its state.
-    pub const fn keeps_state(self) -> bool {
-        matches!(self, Event::Extend | Event::RequestCancel)
+        })
     }
 }
 
@@ -232,8 +238,9 @@ mod tests {
         for state in State::ALL.into_iter().filter(|state| state.is_final()) {
             for event in Event::ALL {
                 let restarts = event == Event::Restart && state != State::Completed;
-                let allowed = next(Some(state), event).is_ok();
-                assert_eq!(allowed, restarts, "{state} {event:?}");
+                let after = next(Some(state), event);
+                let leaves = after.is_ok_and(|after| after != state);
+                assert_eq!(leaves, restarts, "{state} {event:?}");
             }
         }
     }
@@ -281,10 +288,15 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_keeps_the_state_has_no_other_target() {
-        for event in Event::ALL {
-            let keeps = !event.creates() && event.sources() == [event.target()];
-            assert_eq!(event.keeps_state(), keeps, "{event:?}");
+    fn an_event_without_a_target_keeps_every_state_that_allows_it() {
+        for event in Event::ALL
+            .into_iter()
+            .filter(|event| event.target().is_none())
+        {
+            assert!(!event.creates(), "{event:?}");
+            for state in event.sources() {
+                assert_eq!(next(Some(*state), event), Ok(*state), "{event:?}");
+            }
         }
     }
 

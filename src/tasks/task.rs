@@ -1,15 +1,21 @@
-//! A task in its message: the job, the input, the caller and the options.
+//! A task in its message: the job, the input, the caller, the options and the origin.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
-use uuid::Uuid;
 
+use super::id::TaskId;
 use super::wire::VERSION;
 
 /// The longest name of a caller, in bytes.
 pub const MAX_CALLER: usize = 1024;
+/// The longest name of another wire format, in bytes.
+pub const MAX_FORMAT: usize = 16;
+/// The most effects of a task's end, and the longest name of an effect in bytes.
+pub const MAX_EFFECTS: usize = 16;
+/// See [`MAX_EFFECTS`].
+pub const MAX_EFFECT: usize = 32;
 /// The most retries that a submission may set.
 pub const MAX_RETRIES: u32 = 100;
 /// The longest time limit of an attempt, in seconds: Lambda's longest time-out.
@@ -23,7 +29,7 @@ pub struct Task {
     /// The version of the message's format.
     pub(super) v: u8,
     /// The task's id.
-    pub id: Uuid,
+    pub id: TaskId,
     /// The name of the task's job.
     pub job: String,
     /// The number of the run, from 1. An ended task may run again under its id.
@@ -51,6 +57,30 @@ pub struct Task {
     /// The number of the input's chunks in the table; 0 if the input is not stored in chunks.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub input_chunks: u32,
+    /// The other wire format that the task came in; `None` for a task in the service's own format.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// What another wire format needs of a task's message at the task's end. The engine never reads the data.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Origin {
+    /// The name of the format, such as `celery`; at most [`MAX_FORMAT`] bytes.
+    pub format: String,
+    /// The names of what the task's end sets off, such as `result`; at most [`MAX_EFFECTS`], each of at most
+    /// [`MAX_EFFECT`] bytes. Empty for a task whose end concerns nobody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<String>,
+    /// JSON text of the format's own; `None` if the data is stored in chunks.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    data: Option<Box<RawValue>>,
+    /// The number of the data's chunks in the table; 0 if the data is not stored in chunks.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub chunks: u32,
 }
 
 /// The options of a task.
@@ -86,10 +116,10 @@ pub enum Priority {
 
 impl Task {
     /// The first run of a task, with the input in the message.
-    pub fn new(id: Uuid, job: &str, input: Box<RawValue>, submitted_at: u64) -> Task {
+    pub fn new(id: impl Into<TaskId>, job: &str, input: Box<RawValue>, submitted_at: u64) -> Task {
         Task {
             v: VERSION,
-            id,
+            id: id.into(),
             job: job.to_owned(),
             run: first_run(),
             submitted_at,
@@ -98,6 +128,7 @@ impl Task {
             fingerprint: None,
             input: Some(input),
             input_chunks: 0,
+            origin: None,
         }
     }
 
@@ -112,10 +143,66 @@ impl Task {
         self.input.as_deref()
     }
 
+    /// Whether the task's end sets off anything.
+    pub fn has_effects(&self) -> bool {
+        let origin = self.origin.as_ref();
+        origin.is_some_and(|origin| !origin.effects.is_empty())
+    }
+
     /// Removes the input, which is stored in this many chunks.
     pub fn without_input(&mut self, chunks: u32) {
         self.input = None;
         self.input_chunks = chunks;
+    }
+
+    /// Removes an input and an origin's data of more than `most` bytes, if they are stored in chunks.
+    pub fn without_stored_over(&mut self, most: usize) {
+        let is_large = |json: &Option<Box<RawValue>>| {
+            let json = json.as_ref();
+            json.is_some_and(|json| json.get().len() > most)
+        };
+        if self.input_chunks > 0 && is_large(&self.input) {
+            self.input = None;
+        }
+        if let Some(origin) = &mut self.origin
+            && origin.chunks > 0
+            && is_large(&origin.data)
+        {
+            origin.data = None;
+        }
+    }
+}
+
+impl Origin {
+    /// The origin of a task that came in this format, and whose end sets off these effects.
+    pub fn new(format: &str, effects: Vec<String>, data: Box<RawValue>) -> Origin {
+        Origin {
+            format: format.to_owned(),
+            effects,
+            data: Some(data),
+            chunks: 0,
+        }
+    }
+
+    /// An origin whose data is stored in so many chunks.
+    pub fn stored(format: &str, effects: Vec<String>, chunks: u32) -> Origin {
+        Origin {
+            format: format.to_owned(),
+            effects,
+            data: None,
+            chunks,
+        }
+    }
+
+    /// The data; `None` if the data is stored in chunks and was not read. A format gets every origin with
+    /// its data.
+    pub fn data(&self) -> Option<&RawValue> {
+        self.data.as_deref()
+    }
+
+    /// Sets the data that was read from its chunks.
+    pub fn set_data(&mut self, data: Box<RawValue>) {
+        self.data = Some(data);
     }
 }
 
@@ -165,7 +252,7 @@ fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
-/// Reads `null` as an input. By default, serde would read `null` as a missing input.
+/// Reads `null` as a value. By default, serde would read `null` as a missing value.
 fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>, D::Error> {
     Box::deserialize(from).map(Some)
 }

@@ -1,12 +1,15 @@
 //! The format of a task's message: JSON of the whole [`Task`], with a version.
 //!
-//! Only this module depends on the format. Another format gets a module of its own, which converts a
-//! message into a [`Task`].
+//! Only this module depends on the format. Another format is a [`Format`](super::format::Format), which
+//! makes a [`Task`] of a message.
 
 use serde::Deserialize;
-use uuid::Uuid;
 
-use super::task::{MAX_CALLER, MAX_RETRIES, MAX_TIME_LIMIT, MAX_WAIT, Options, Task};
+use super::id::TaskId;
+use super::task::{
+    MAX_CALLER, MAX_EFFECT, MAX_EFFECTS, MAX_FORMAT, MAX_RETRIES, MAX_TIME_LIMIT, MAX_WAIT,
+    Options, Origin, Task,
+};
 
 /// The version of the format.
 pub(super) const VERSION: u8 = 1;
@@ -81,6 +84,7 @@ fn out_of_bounds(task: &Task, now: u64) -> Option<&'static str> {
     let is_caller_long = is_long(&task.caller, MAX_CALLER);
     let is_fingerprint_long = is_long(&task.fingerprint, MAX_NAME);
     let has_many_chunks = task.input_chunks > MAX_CHUNKS;
+    let is_origin_wrong = task.origin.as_ref().is_some_and(is_out_of_bounds);
     let is_time_wrong = task.submitted_at > MAX_TIME;
     let checks = [
         (task.job.len() > MAX_NAME, "the job's name is too long"),
@@ -88,6 +92,7 @@ fn out_of_bounds(task: &Task, now: u64) -> Option<&'static str> {
         (is_fingerprint_long, "the fingerprint is too long"),
         (!has_input, "there is no input"),
         (has_many_chunks, "the input has too many chunks"),
+        (is_origin_wrong, "the origin is out of range"),
         (task.run == 0, "the run is 0"),
         (is_time_wrong, "the time of submission is out of range"),
     ];
@@ -95,6 +100,16 @@ fn out_of_bounds(task: &Task, now: u64) -> Option<&'static str> {
     wrong
         .map(|(_, reason)| reason)
         .or_else(|| options_out_of_bounds(&task.options, now))
+}
+
+fn is_out_of_bounds(origin: &Origin) -> bool {
+    let has_data = origin.data().is_some() || origin.chunks > 0;
+    let is_name_wrong = |name: &String| !(1..=MAX_EFFECT).contains(&name.len());
+    !has_data
+        || origin.effects.len() > MAX_EFFECTS
+        || origin.effects.iter().any(is_name_wrong)
+        || origin.chunks > MAX_CHUNKS
+        || !(1..=MAX_FORMAT).contains(&origin.format.len())
 }
 
 /// As [`out_of_bounds`], for a task's options.
@@ -124,10 +139,10 @@ fn options_out_of_bounds(options: &Options, now: u64) -> Option<&'static str> {
 }
 
 /// The id in a body that is not a task of this version, if the body has an id.
-pub fn find_id(body: &str) -> Option<Uuid> {
+pub fn find_id(body: &str) -> Option<TaskId> {
     #[derive(Deserialize)]
     struct HasId {
-        id: Uuid,
+        id: TaskId,
     }
     let found = serde_json::from_str::<HasId>(body);
     found.ok().map(|found| found.id)
@@ -152,6 +167,7 @@ pub fn encode(task: &Task) -> serde_json::Result<String> {
 #[cfg(test)]
 mod tests {
     use serde_json::value::RawValue;
+    use uuid::Uuid;
 
     use super::*;
     use crate::tasks::task::Priority;
@@ -178,8 +194,25 @@ mod tests {
         let received = decode(&encode(&sent).unwrap()).unwrap();
         assert_eq!(received.input().unwrap().get(), input);
         assert_eq!(received.options, sent.options);
-        assert_eq!((received.id, received.run), (Uuid::nil(), 3));
+        assert_eq!((received.id, received.run), (Uuid::nil().into(), 3));
         assert_eq!(received.caller.as_deref(), Some("someone"));
+    }
+
+    #[test]
+    fn an_origin_comes_back_with_its_data_or_its_chunks() {
+        let mut sent = task("1");
+        let data = RawValue::from_string(r#"{"b":1.0,"a":null}"#.to_owned()).unwrap();
+        sent.origin = Some(Origin::new("celery", vec!["result".to_owned()], data));
+        let received = decode(&encode(&sent).unwrap()).unwrap().origin.unwrap();
+        let data = received.data().unwrap();
+        assert_eq!(received.effects, ["result"]);
+        assert_eq!(
+            (received.format.as_str(), data.get()),
+            ("celery", r#"{"b":1.0,"a":null}"#)
+        );
+        sent.origin = Some(Origin::stored("celery", Vec::new(), 3));
+        let received = decode(&encode(&sent).unwrap()).unwrap().origin.unwrap();
+        assert!(received.data().is_none() && received.chunks == 3);
     }
 
     #[test]
@@ -220,7 +253,7 @@ mod tests {
         }
         let newer = encode(&task("1")).unwrap().replace("\"v\":1", "\"v\":9");
         assert!(matches!(decode(&newer), Err(NotATask::Version(9))));
-        assert_eq!(find_id(&newer), Some(Uuid::nil()));
+        assert_eq!(find_id(&newer), Some(Uuid::nil().into()));
         assert_eq!(find_id("{}"), None);
     }
 
@@ -239,6 +272,26 @@ mod tests {
         assert!(wrong(|task| task.without_input(0)));
         assert!(wrong(|task| task.without_input(u32::MAX)));
         assert!(wrong(|task| task.run = 0));
+        assert!(wrong(
+            |task| task.origin = Some(Origin::stored("celery", Vec::new(), 0))
+        ));
+        assert!(wrong(
+            |task| task.origin = Some(Origin::stored("celery", Vec::new(), 1_001))
+        ));
+        assert!(wrong(|task| {
+            let effects = vec!["e".to_owned(); 17];
+            task.origin = Some(Origin::stored("celery", effects, 1));
+        }));
+        assert!(wrong(|task| {
+            let effects = vec!["e".repeat(33)];
+            task.origin = Some(Origin::stored("celery", effects, 1));
+        }));
+        assert!(wrong(
+            |task| task.origin = Some(Origin::stored("", Vec::new(), 1))
+        ));
+        assert!(wrong(
+            |task| task.origin = Some(Origin::stored(&"f".repeat(17), Vec::new(), 1))
+        ));
         assert!(wrong(|task| task.submitted_at = u64::MAX));
         assert!(wrong(|task| task.options.eta = Some(u64::MAX)));
         assert!(wrong(|task| task.options.expires = Some(u64::MAX)));

@@ -4,9 +4,9 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use crate::jobs::TaskErrorSchema;
+use crate::tasks::id::TaskId;
 use crate::tasks::record::{TaskError, TaskRecord};
 use crate::tasks::state::State;
 
@@ -48,7 +48,7 @@ pub enum ResultStatus {
 pub struct Accepted {
     /// The id of the task.
     #[schema(value_type = String, format = "uuid")]
-    pub task_id: Uuid,
+    pub task_id: TaskId,
 }
 
 impl From<TaskRecord> for TaskResult {

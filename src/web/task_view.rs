@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 use lambda_http::Request;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::checks::{Checked, gather, pydantic};
 use super::cursor::Cursor;
@@ -14,6 +14,7 @@ use super::extract::Extract;
 use super::page::foreign_cursor;
 use crate::jobs::TaskErrorSchema;
 use crate::tasks::client::Accepted;
+use crate::tasks::id::TaskId;
 use crate::tasks::record::{Attempt, Progress, TaskError, TaskRecord};
 use crate::tasks::state::State;
 use crate::tasks::store::{ListQuery, TaskPosition};
@@ -21,18 +22,24 @@ use crate::tasks::store::{ListQuery, TaskPosition};
 /// The most tasks of one page. A larger `limit` gives this number of tasks and a link to the next page.
 const MAX_LIMIT: i64 = 100;
 
-/// The id of a task in the path of a request. Issued ids are UUIDs in lower case with hyphens.
+/// The characters that are escaped in a path: all but those of RFC 3986 that never need it.
+#[rustfmt::skip]
+const NOT_IN_IDS: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The id of a task in the path of a request. This service issues UUIDs in lower case with hyphens; a
+/// client of another wire format chooses any text.
 ///
 /// # Errors
-/// 404 for any other text, which was never issued as an id.
-pub fn task_id(request: &Request) -> Result<Uuid, HttpError> {
-    let text = request.path_text("task_id");
-    let id = Uuid::parse_str(text).ok();
-    let is_issued = |id: &Uuid| {
-        let mut form = Uuid::encode_buffer();
-        id.as_hyphenated().encode_lower(&mut form) == text
-    };
-    id.filter(is_issued).ok_or_else(unknown_task)
+/// 404 for a text that cannot be an id.
+pub fn task_id(request: &Request) -> Result<TaskId, HttpError> {
+    TaskId::parse(request.path_text("task_id")).ok_or_else(unknown_task)
+}
+
+/// The path of a task.
+pub fn task_path(request: &Request, id: &TaskId) -> String {
+    let id = utf8_percent_encode(id.as_str(), NOT_IN_IDS);
+    format!("{}/tasks/{id}", request.prefix())
 }
 
 /// 404: the task does not exist, or the caller may not see the task.
@@ -88,8 +95,8 @@ fn after(request: &Request, cursors: &Cursor) -> Checked<Option<TaskPosition>> {
 }))]
 pub struct AcceptedTask {
     /// The id of the task.
-    #[schema(value_type = String, format = "uuid")]
-    pub task_id: Uuid,
+    #[schema(value_type = String)]
+    pub task_id: TaskId,
     /// The name of the job.
     pub job: String,
     /// `pending`, or `scheduled` for a delayed task.
@@ -134,8 +141,8 @@ pub enum TaskState {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TaskView {
     /// The id of the task.
-    #[schema(value_type = String, format = "uuid")]
-    task_id: Uuid,
+    #[schema(value_type = String)]
+    task_id: TaskId,
     /// The name of the job. Absent if the task's message was unreadable.
     #[serde(skip_serializing_if = "Option::is_none")]
     job: Option<String>,
@@ -198,6 +205,15 @@ pub struct TaskView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<TaskErrorSchema>)]
     error: Option<TaskError>,
+    /// The wire format that the task came in. Absent for a task that came by this service's routes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
+    /// What the end of the task's run sets off. Absent if the end sets off nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effects: Option<Vec<String>>,
+    /// Whether what the end of the run sets off is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effects_done: Option<bool>,
 }
 
 /// The progress of a task, reported by its job.
@@ -256,7 +272,7 @@ impl TaskView {
         let ready = record.options.eta.unwrap_or(record.created_at);
         let wait = |started: u64| started.saturating_sub(ready);
         TaskView {
-            task_id: record.id,
+            task_id: record.id.clone(),
             state,
             run: record.run,
             priority: record.options.priority.as_str(),
@@ -277,6 +293,9 @@ impl TaskView {
             caller: record.caller,
             result: record.result.filter(|_| state == State::Completed),
             error: record.error,
+            origin: record.origin,
+            effects_done: (!record.effects.is_empty()).then_some(record.are_effects_done),
+            effects: Some(record.effects).filter(|effects| !effects.is_empty()),
         }
     }
 

@@ -35,8 +35,7 @@ def main(path):
     wrong = []
     for name, properties in roles.items():
         for policy in properties.get("ManagedPolicyArns", []):
-            is_own = isinstance(policy, dict) and policy.get("Ref") in own
-            if not is_own and str(policy).rpartition("/")[2] not in EXPECTED:
+            if not is_own(policy, own) and str(policy).rpartition("/")[2] not in EXPECTED:
                 wrong.append(f"{name} has {policy}")
     for name, properties in (roles | own).items():
         for policy in [*properties.get("Policies", []), properties]:
@@ -44,6 +43,15 @@ def main(path):
                 if "*" in (statement.get("Resource"), statement.get("Action")):
                     wrong.append(f"{name} may do {statement}")
     return wrong
+
+
+def is_own(policy, own):
+    """Whether a policy, or each policy of a condition, is one of the template's."""
+    if not isinstance(policy, dict):
+        return False
+    if "Fn::If" in policy:
+        return all(is_own(choice, own) for choice in policy["Fn::If"][1:])
+    return policy.get("Ref") in {*own, "AWS::NoValue"}
 
 
 def of_type(template, kind):

@@ -60,7 +60,7 @@ fn a_source_may_be_described() {
 #[tokio::test]
 async fn a_posted_object_is_profiled() {
     let fetcher = Fetcher::public(Default::default(), Default::default());
-    let context = TaskContext::detached(uuid::Uuid::nil());
+    let context = TaskContext::detached(uuid::Uuid::nil().into());
     let input = json::parse(br#"{"values":[1,2,3]}"#).unwrap();
     let output = ProcessData::new(fetcher)
         .run(Input(input), &context)
@@ -101,7 +101,7 @@ async fn profiled(path: &str, headers: &str, file: &[u8], more: &str) -> Result<
         let _ = stream.write_all(rest).await;
     });
     let fetcher = Fetcher::public(Default::default(), host.parse().unwrap());
-    let context = TaskContext::detached(uuid::Uuid::nil());
+    let context = TaskContext::detached(uuid::Uuid::nil().into());
     let input = format!(r#"{{"source_url":"http://{host}{path}"{more}}}"#);
     let input = Input(json::parse(input.as_bytes()).unwrap());
     let output = ProcessData::new(fetcher).run(input, &context).await;

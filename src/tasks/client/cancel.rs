@@ -1,11 +1,15 @@
 //! Cancelling tasks.
 
-use uuid::Uuid;
+use std::time::Duration;
 
+use super::submit::SubmitError;
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
+use crate::error::Chain;
 use crate::tasks::delay::Delays;
+use crate::tasks::id::TaskId;
 use crate::tasks::metrics;
+use crate::tasks::queue::TaskQueue;
 use crate::tasks::record::TaskRecord;
 use crate::tasks::state::State;
 use crate::tasks::store::{Cancelled, TaskStore};
@@ -16,6 +20,7 @@ use crate::tasks::viewer::Viewer;
 pub struct Canceller {
     tasks: TaskStore,
     delays: Option<Delays>,
+    queue: TaskQueue,
 }
 
 /// The outcome of a cancellation.
@@ -32,17 +37,42 @@ pub enum CancelOutcome {
 }
 
 impl Canceller {
-    /// Cancels the tasks in `tasks`, and deletes their one-time schedules in `delays`.
-    pub fn new(tasks: TaskStore, delays: Option<Delays>) -> Canceller {
-        Canceller { tasks, delays }
+    /// Cancels the tasks in `tasks`, and deletes their one-time schedules in `delays`. A cancelled task with
+    /// effects is sent to `queue`, so that a worker performs them.
+    pub fn new(tasks: TaskStore, delays: Option<Delays>, queue: TaskQueue) -> Canceller {
+        Canceller {
+            tasks,
+            delays,
+            queue,
+        }
     }
 
     /// Cancels a task that `viewer` may see. A cancelled task never completes.
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn cancel(&self, viewer: &Viewer, id: Uuid) -> Result<CancelOutcome, StoreError> {
+    pub async fn cancel(&self, viewer: &Viewer, id: &TaskId) -> Result<CancelOutcome, StoreError> {
         let cancelled = self.tasks.cancel(viewer, id).await?;
+        self.cancelled(viewer, id, cancelled).await
+    }
+
+    /// As [`Canceller::cancel`] for every viewer, and also for a task whose message is still on its way: the
+    /// task gets a record in the state cancelled, and the message does not run when it comes.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn revoke(&self, id: &TaskId) -> Result<CancelOutcome, StoreError> {
+        let cancelled = self.tasks.revoke(id).await?;
+        self.cancelled(&Viewer::Everyone, id, cancelled).await
+    }
+
+    /// What follows from a cancellation. A repeated request does it again after a crash.
+    async fn cancelled(
+        &self,
+        viewer: &Viewer,
+        id: &TaskId,
+        cancelled: Cancelled,
+    ) -> Result<CancelOutcome, StoreError> {
         match cancelled {
             Cancelled::Unknown => return Ok(CancelOutcome::Unknown),
             Cancelled::Ended(State::Cancelled) | Cancelled::Now | Cancelled::Requested => {}
@@ -52,7 +82,9 @@ impl Canceller {
             return Ok(CancelOutcome::Unknown);
         };
         let record = found.record;
-        self.delete_schedule(&record).await;
+        if self.send_for_effects(viewer, &record).await {
+            self.delete_schedule(&record).await;
+        }
         if cancelled == Cancelled::Now {
             let job = record.job.as_deref().unwrap_or("unknown");
             metrics::reached(job, State::Cancelled);
@@ -63,6 +95,28 @@ impl Canceller {
         })
     }
 
+    /// Sends the message of a cancelled task again if the task has effects left, because the task's own
+    /// message may come late. `false` after a failure: the task's own message then leads to the effects.
+    async fn send_for_effects(&self, viewer: &Viewer, record: &TaskRecord) -> bool {
+        let has_ended = record.state.is_final();
+        if record.effects.is_empty() || record.are_effects_done || !has_ended {
+            return true;
+        }
+        let sent = async {
+            let task = self.tasks.effects_message(viewer, &record.id).await?;
+            if let Some(task) = task {
+                self.queue.send(&task, Duration::ZERO).await?;
+            }
+            Ok::<(), SubmitError>(())
+        };
+        let sent = sent.await;
+        if let Err(error) = &sent {
+            let error = Chain(error);
+            tracing::warn!(task_id = %record.id, %error, "a cancelled task was not sent again");
+        }
+        sent.is_ok()
+    }
+
     /// Deletes the one-time schedule of a cancelled task. After a failure the schedule sends the
     /// task's message, and the worker drops the message.
     async fn delete_schedule(&self, record: &TaskRecord) {
@@ -70,7 +124,7 @@ impl Canceller {
         let Some(delays) = self.delays.as_ref().filter(|_| is_delayed) else {
             return;
         };
-        let deleted = delays.delete(record.id, record.fingerprint.as_deref());
+        let deleted = delays.delete(&record.id, record.fingerprint.as_deref());
         if let Err(error) = deleted.await {
             tracing::warn!(task_id = %record.id, %error, "a one-time schedule was not deleted");
         }

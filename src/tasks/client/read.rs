@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use uuid::Uuid;
-
 use crate::dynamodb::StoreError;
+use crate::tasks::id::TaskId;
 use crate::tasks::record::TaskRecord;
 use crate::tasks::store::{ListQuery, TaskPosition, TaskStore};
 use crate::tasks::viewer::Viewer;
@@ -30,7 +29,11 @@ impl Reader {
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn find(&self, viewer: &Viewer, id: Uuid) -> Result<Option<TaskRecord>, StoreError> {
+    pub async fn find(
+        &self,
+        viewer: &Viewer,
+        id: &TaskId,
+    ) -> Result<Option<TaskRecord>, StoreError> {
         self.wait(viewer, id, Duration::ZERO).await
     }
 
@@ -41,7 +44,7 @@ impl Reader {
     pub async fn wait(
         &self,
         viewer: &Viewer,
-        id: Uuid,
+        id: &TaskId,
         time: Duration,
     ) -> Result<Option<TaskRecord>, StoreError> {
         let until = Instant::now() + time;

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::tasks::delay::{Delays, Targets};
+use crate::tasks::id::TaskId;
 use crate::tasks::metrics;
 use crate::tasks::queue::{MAX_SQS_DELAY, QueueError, TaskQueue};
 use crate::tasks::state::State;
@@ -30,7 +29,7 @@ pub struct Submitter {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
     /// The task.
-    pub id: Uuid,
+    pub id: TaskId,
     /// The name of the task's job.
     pub job: String,
     /// The earliest start of the task, in milliseconds since the Unix epoch; `None` for at once.
@@ -44,6 +43,8 @@ pub enum RetryOutcome {
     Accepted(Accepted),
     /// A task in this state cannot run again.
     Refused(State),
+    /// What the task's end sets off is not done yet; another run begins after it.
+    EffectsLeft,
     /// The record does not hold the task's input.
     WithoutInput,
     /// Another request has run the task again since this request read the record.
@@ -103,7 +104,7 @@ impl Submitter {
     /// Submits a task without a look-up of an earlier submission.
     pub(in crate::tasks) async fn accept(&self, mut task: Task) -> Result<Accepted, SubmitError> {
         let accepted = Accepted {
-            id: task.id,
+            id: task.id.clone(),
             job: task.job.clone(),
             eta: task.options.eta,
         };
@@ -111,9 +112,8 @@ impl Submitter {
         if size > MAX_INPUT {
             return Err(SubmitError::TooLarge);
         }
-        match self.tasks.put_input(&task).await? {
-            StoredInput::Chunks(count) => task.input_chunks = count,
-            StoredInput::Different => return Err(SubmitError::Different),
+        if self.tasks.put_large(&mut task).await? == StoredInput::Different {
+            return Err(SubmitError::Different);
         }
         self.send(task).await?;
         Ok(accepted)
@@ -123,7 +123,7 @@ impl Submitter {
     /// if there is no earlier submission.
     async fn earlier_submission(&self, task: &Task) -> Result<Option<Option<u64>>, SubmitError> {
         // The id is derived from the caller's name and the key, so the task is the caller's own.
-        match self.tasks.find(&Viewer::Everyone, task.id).await? {
+        match self.tasks.find(&Viewer::Everyone, &task.id).await? {
             None => Ok(None),
             Some(found) if found.record.fingerprint == task.fingerprint => {
                 Ok(Some(found.record.options.eta))
@@ -137,16 +137,17 @@ impl Submitter {
     ///
     /// # Errors
     /// As [`Submitter::submit`].
-    pub async fn retry(&self, viewer: &Viewer, id: Uuid) -> Result<RetryOutcome, SubmitError> {
+    pub async fn retry(&self, viewer: &Viewer, id: &TaskId) -> Result<RetryOutcome, SubmitError> {
         let task = match self.tasks.next_run(viewer, id).await? {
             NextRun::Ready(task) => *task,
             NextRun::Refused(state) => return Ok(RetryOutcome::Refused(state)),
+            NextRun::EffectsLeft => return Ok(RetryOutcome::EffectsLeft),
             NextRun::WithoutInput => return Ok(RetryOutcome::WithoutInput),
             NextRun::Unknown => return Ok(RetryOutcome::Unknown),
         };
         match self.run_again(&task).await? {
             Restarted::Written => Ok(RetryOutcome::Accepted(Accepted {
-                id,
+                id: task.id,
                 job: task.job,
                 eta: None,
             })),
@@ -156,7 +157,7 @@ impl Submitter {
 
     /// Sends the message of a task's next run, then sets the record to pending.
     async fn run_again(&self, task: &Task) -> Result<Restarted, SubmitError> {
-        self.tasks.keep_input(task).await?;
+        self.tasks.keep_chunks(task).await?;
         self.queue.send(task, Duration::ZERO).await?;
         let restarted = self.tasks.restart(task).await?;
         if matches!(restarted, Restarted::Written) {
@@ -166,11 +167,7 @@ impl Submitter {
     }
 
     async fn send(&self, mut task: Task) -> Result<(), SubmitError> {
-        let size = task.input().map_or(0, |input| input.get().len());
-        if size > MAX_CARRIED_INPUT && task.input_chunks > 0 {
-            let chunks = task.input_chunks;
-            task.without_input(chunks);
-        }
+        task.without_stored_over(MAX_CARRIED_INPUT);
         let wait = task.options.wait(now_ms()).unwrap_or_default();
         match (&self.delays, task.options.eta) {
             (Some((delays, targets)), Some(eta)) if wait > MAX_SQS_DELAY => {

@@ -10,6 +10,7 @@ use super::{Lease, MAX_ERROR, MAX_PAST_ERROR, TaskStore, chunks, millis};
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::dynamodb::row::{self, EXPIRES_AT, Row, number, text};
+use crate::tasks::id::TaskId;
 use crate::tasks::record::{Progress, TaskError};
 use crate::tasks::state::{Event, State};
 
@@ -110,7 +111,7 @@ impl TaskStore {
     }
 
     /// Ends a cancelled task whose worker died. `false` if the task is not in that situation any more.
-    pub(super) async fn stop_orphan(&self, id: uuid::Uuid, now: u64) -> Result<bool, StoreError> {
+    pub(super) async fn stop_orphan(&self, id: &TaskId, now: u64) -> Result<bool, StoreError> {
         let stop = self
             .event(id, Event::Stop)
             .when_free(now)
@@ -120,7 +121,7 @@ impl TaskStore {
 
     /// An update under a lease.
     fn fenced(&self, held: &Lease, event: Event) -> Update {
-        self.event(held.id, event)
+        self.event(&held.id, event)
             .when_is(LEASE_TOKEN, text(&held.token))
     }
 
@@ -151,7 +152,9 @@ impl TaskStore {
         let Err(row) = update.send().await? else {
             return Ok(Fenced::Written);
         };
-        Ok(refusal(held, &row, event.target()))
+        // Under a lease, an event that keeps the state keeps the task running.
+        let to = event.target().unwrap_or(State::Running);
+        Ok(refusal(held, &row, to))
     }
 }
 

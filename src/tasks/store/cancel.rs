@@ -1,13 +1,12 @@
 //! Cancellation and expiry of tasks.
 
-use uuid::Uuid;
-
 use super::names::*;
 use super::update::Update;
 use super::{TaskStore, state};
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::dynamodb::row::{self, number, text};
+use crate::tasks::id::TaskId;
 use crate::tasks::state::{Event, State};
 use crate::tasks::task::Task;
 use crate::tasks::viewer::Viewer;
@@ -28,10 +27,32 @@ pub enum Cancelled {
 impl TaskStore {
     /// Cancels a task that `viewer` may see: at once if no worker holds the task, else by a request
     /// in the record. The worker reads the request at its next heartbeat.
-    pub async fn cancel(&self, viewer: &Viewer, id: Uuid) -> Result<Cancelled, StoreError> {
+    pub async fn cancel(&self, viewer: &Viewer, id: &TaskId) -> Result<Cancelled, StoreError> {
+        self.cancel_by(Event::Cancel, viewer, id).await
+    }
+
+    /// As [`TaskStore::cancel`], for a task whose message may still be on its way: an id without a record
+    /// gets a record of a cancelled task, so that the message does not run. The record is kept for the
+    /// retention.
+    pub async fn revoke(&self, id: &TaskId) -> Result<Cancelled, StoreError> {
+        self.cancel_by(Event::Revoke, &Viewer::Everyone, id).await
+    }
+
+    async fn cancel_by(
+        &self,
+        event: Event,
+        viewer: &Viewer,
+        id: &TaskId,
+    ) -> Result<Cancelled, StoreError> {
         // The state may change between the two writes, so try a few times.
         for _ in 0..3 {
-            let cancel = self.event(id, Event::Cancel).remove(NEXT_AT);
+            let cancel = self.event(id, event).remove(NEXT_AT);
+            let cancel = match event.creates() {
+                true => cancel
+                    .describe_id(id, now_ms())
+                    .set_once(ATTEMPTS, number(0)),
+                false => cancel,
+            };
             let cancel = when_visible_to(self.with_end(cancel), viewer);
             let Err(row) = cancel.send().await? else {
                 return Ok(Cancelled::Now);
@@ -53,7 +74,7 @@ impl TaskStore {
     }
 
     /// Asks the worker of a running task to stop. A repeated request changes nothing.
-    async fn request_cancel(&self, viewer: &Viewer, id: Uuid) -> Result<bool, StoreError> {
+    async fn request_cancel(&self, viewer: &Viewer, id: &TaskId) -> Result<bool, StoreError> {
         let request = self
             .event(id, Event::RequestCancel)
             .set_once(CANCEL_REQUESTED_AT, number(now_ms()));
@@ -64,7 +85,7 @@ impl TaskStore {
     /// has ended.
     pub async fn expire(&self, task: &Task) -> Result<bool, StoreError> {
         let expire = self
-            .event(task.id, Event::Expire)
+            .event(&task.id, Event::Expire)
             .when_is(RUN, number(task.run))
             .when_same_submission(task)
             .describe(task)

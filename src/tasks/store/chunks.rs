@@ -1,4 +1,4 @@
-//! Rows beside the record: chunks of large inputs and results, and checkpoints of jobs.
+//! Rows beside the record: chunks of large texts, and checkpoints of jobs.
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -13,35 +13,29 @@ use flate2::write::GzEncoder;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::large::INPUT_PARTS;
 use super::names::*;
 use super::{Fenced, Lease, PART, RECORD, TaskStore, key};
 use crate::clock::now_ms;
 use crate::dynamodb::row::{self, EXPIRES_AT, ID, Row, number, text};
 use crate::dynamodb::{StoreError, call_error, condition_held};
-use crate::tasks::state::Event;
-use crate::tasks::task::Task;
+use crate::tasks::id::TaskId;
+use crate::tasks::state::State;
 
-/// The largest input in bytes of JSON. A function's event has at most 6 MB, and the body is a part of
-/// the event.
-pub const MAX_INPUT: usize = 5 * 1024 * 1024;
 /// The largest result in bytes of JSON. A function's answer has at most 6 MB, and each quote of the
 /// JSON takes two bytes there; so most stored results fit an answer.
 pub const MAX_RESULT: usize = 5 * 1024 * 1024;
 
-/// The largest input in the record itself: each write to a record costs one unit for each KB of the
-/// whole record.
-const MAX_RECORD_INPUT: usize = 512;
 /// The largest result in the record itself. Only the last write of a record includes the result.
 const MAX_RECORD_RESULT: usize = 16 * 1024;
 /// Bytes of one chunk. DynamoDB takes 400 KB for a row with its names.
 const CHUNK: usize = 390 * 1024;
 /// How long an input's chunks are kept after the task's eta, in addition to the retention: as long as
 /// SQS keeps a message.
-const LONGEST_WAIT: Duration = Duration::from_secs(14 * 24 * 3600);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// The first parts of the input's chunks, of the results' chunks (`PARTS_OF_RESULT` for each lease), and
-/// of the checkpoints.
-const INPUT_PARTS: u32 = 1;
+/// The first parts of the results' chunks (`PARTS_OF_RESULT` for each lease), and of the checkpoints. The
+/// parts below hold the task's description.
 const RESULT_PARTS: u32 = 1_000;
 const PARTS_OF_RESULT: u32 = 32;
 const SAVED_PARTS: u32 = 1_000_000_000;
@@ -60,86 +54,20 @@ const OWNER: &str = "owner";
 /// The checkpoints of a task: number and JSON text of each.
 pub type Saved = Vec<(u32, String)>;
 
-/// The outcome of storing a submission's input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoredInput {
-    /// The input is stored in so many chunks; 0 if the record and the message hold the input.
-    Chunks(u32),
-    /// The chunks under this id belong to another submission with the same idempotency key.
-    Different,
-}
-
 impl TaskStore {
-    /// Stores an input that is too large for the record, in chunks. Call this before the message is
-    /// sent: a crash then leaves chunks without a task, which expire.
-    ///
-    /// If two submissions use one idempotency key for different inputs, the first submission to write
-    /// its first chunk owns the chunks; the other submission is refused before it sends its message.
-    pub async fn put_input(&self, task: &Task) -> Result<StoredInput, StoreError> {
-        let Some(input) = task
-            .input()
-            .filter(|input| input.get().len() > MAX_RECORD_INPUT)
-        else {
-            return Ok(StoredInput::Chunks(task.input_chunks));
-        };
-        let start = task.options.eta.unwrap_or(task.submitted_at) / 1000;
-        self.put_input_for(task, input.get(), start).await
-    }
-
-    /// Stores an input. `start` is the task's earliest start in seconds since the Unix epoch; the
-    /// chunks expire [`LONGEST_WAIT`] and the retention later.
-    async fn put_input_for(
-        &self,
-        task: &Task,
-        input: &str,
-        start: u64,
-    ) -> Result<StoredInput, StoreError> {
-        let chunks = Chunks {
-            id: task.id,
-            first: INPUT_PARTS,
-            owner: task.fingerprint.as_deref(),
-            expires: start + LONGEST_WAIT.as_secs() + self.retention.as_secs(),
-        };
-        let stored = self.put_chunks(chunks, input).await?;
-        Ok(stored.map_or(StoredInput::Different, StoredInput::Chunks))
-    }
-
     /// Stores the body of a message that is too large for the dead-letter queue, compressed in parts
     /// from `INPUT_PARTS` on. Returns the id of the partition, which is derived from the body so that
     /// a repeated call writes the same rows, and the number of parts.
-    pub async fn put_body(&self, body: &str) -> Result<(Uuid, u32), StoreError> {
-        let id = Uuid::new_v5(&BODIES, body.as_bytes());
+    pub async fn put_body(&self, body: &str) -> Result<(TaskId, u32), StoreError> {
+        let id = TaskId::from(Uuid::new_v5(&BODIES, body.as_bytes()));
         let chunks = Chunks {
-            id,
+            id: &id,
             first: INPUT_PARTS,
             owner: None,
             expires: now_ms() / 1000 + LONGEST_WAIT.as_secs() + self.retention.as_secs(),
         };
         let parts = self.put_chunks(chunks, body).await?;
         Ok((id, parts.unwrap_or_default()))
-    }
-
-    /// The input from its chunks; `None` if a chunk is missing.
-    pub async fn stored_input(&self, task: &Task) -> Result<Option<Box<RawValue>>, StoreError> {
-        let chunks = self.chunks(task.id, INPUT_PARTS, task.input_chunks, MAX_INPUT);
-        match chunks.await? {
-            Some(text) => json(text).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// Extends the expiry of a stored input, for another run.
-    pub async fn keep_input(&self, task: &Task) -> Result<(), StoreError> {
-        if task.input_chunks == 0 {
-            return Ok(());
-        }
-        match self.stored_input(task).await? {
-            Some(input) => {
-                let put = self.put_input_for(task, input.get(), now_ms() / 1000);
-                put.await.map(drop)
-            }
-            None => Ok(()),
-        }
     }
 
     /// Stores a result in chunks. Returns the part of the first chunk, and the number of chunks.
@@ -152,7 +80,7 @@ impl TaskStore {
             return Err(StoreError::TooLarge);
         }
         let chunks = Chunks {
-            id: held.id,
+            id: &held.id,
             first: result_parts(held),
             owner: None,
             expires: now_ms() / 1000 + self.retention.as_secs(),
@@ -164,7 +92,7 @@ impl TaskStore {
 
     pub(super) async fn stored_result(
         &self,
-        id: Uuid,
+        id: &TaskId,
         first: u32,
         count: u32,
     ) -> Result<Box<RawValue>, StoreError> {
@@ -183,13 +111,13 @@ impl TaskStore {
         }
         let holds_lease = ConditionCheck::builder()
             .table_name(&self.table)
-            .set_key(Some(key(held.id, RECORD)))
+            .set_key(Some(key(&held.id, RECORD)))
             .condition_expression("#state = :running AND #token = :token")
             .expression_attribute_names("#state", STATE)
             .expression_attribute_names("#token", LEASE_TOKEN)
-            .expression_attribute_values(":running", text(Event::Extend.target().as_str()))
+            .expression_attribute_values(":running", text(State::Running.as_str()))
             .expression_attribute_values(":token", text(&held.token));
-        let mut row = chunk_row(held.id, part, &data, expires);
+        let mut row = chunk_row(&held.id, part, &data, expires);
         row.insert(OWNER.to_owned(), text(held.created_at.to_string()));
         let put = Put::builder().table_name(&self.table).set_item(Some(row));
         let invalid = |error| StoreError::Call(Box::new(error));
@@ -236,7 +164,11 @@ impl TaskStore {
     }
 
     /// Writes chunks, and returns their number; `None` if another owner has written the chunks.
-    async fn put_chunks(&self, chunks: Chunks<'_>, text: &str) -> Result<Option<u32>, StoreError> {
+    pub(super) async fn put_chunks(
+        &self,
+        chunks: Chunks<'_>,
+        text: &str,
+    ) -> Result<Option<u32>, StoreError> {
         let compressed = compress(text)?;
         let mut part = chunks.first;
         for data in compressed.chunks(CHUNK) {
@@ -274,9 +206,9 @@ impl TaskStore {
         condition_held(put.send().await)
     }
 
-    async fn chunks(
+    pub(super) async fn chunks(
         &self,
-        id: Uuid,
+        id: &TaskId,
         first: u32,
         count: u32,
         most: usize,
@@ -299,19 +231,13 @@ impl TaskStore {
 }
 
 /// The place, the owner and the expiry of chunks.
-struct Chunks<'a> {
-    id: Uuid,
-    first: u32,
+pub(super) struct Chunks<'a> {
+    pub id: &'a TaskId,
+    pub first: u32,
     /// Other owners' chunks are not overwritten. `None` for a place that only one owner uses.
-    owner: Option<&'a str>,
+    pub owner: Option<&'a str>,
     /// In seconds since the Unix epoch.
-    expires: u64,
-}
-
-/// The input, if the record itself holds the input.
-pub(super) fn record_input(task: &Task) -> Option<&str> {
-    let input = task.input()?.get();
-    (task.input_chunks == 0 && input.len() <= MAX_RECORD_INPUT).then_some(input)
+    pub expires: u64,
 }
 
 /// Whether the record itself can hold a result.
@@ -333,7 +259,7 @@ fn result_parts(held: &Lease) -> u32 {
     RESULT_PARTS + place * PARTS_OF_RESULT
 }
 
-fn chunk_row(id: Uuid, part: u32, data: &[u8], expires: u64) -> Row {
+fn chunk_row(id: &TaskId, part: u32, data: &[u8], expires: u64) -> Row {
     let mut row = key(id, part);
     row.insert(DATA.to_owned(), AttributeValue::B(Blob::new(data)));
     row.insert(EXPIRES_AT.to_owned(), number(expires));

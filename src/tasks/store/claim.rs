@@ -6,16 +6,18 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use uuid::Uuid;
 
+use super::effects::{Unfinished, unfinished};
 use super::names::*;
 use super::{TaskStore, millis, state};
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::dynamodb::row::{self, Row, number, text};
+use crate::tasks::id::TaskId;
 use crate::tasks::state::{Event, State, next};
 use crate::tasks::task::Task;
 
 /// The outcome of a claim.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum ClaimOutcome {
     /// The claimer holds the task under this lease.
     Claimed(Lease),
@@ -26,6 +28,8 @@ pub enum ClaimOutcome {
     },
     /// The task has ended, or the message belongs to another run: there is nothing to do.
     Ended,
+    /// The task has ended, and what its end sets off is not done.
+    EffectsLeft(Box<Unfinished>),
 }
 
 /// One attempt's right to write to a task's record. Each write checks the fencing token, so a worker
@@ -33,7 +37,7 @@ pub enum ClaimOutcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// The task.
-    pub id: Uuid,
+    pub id: TaskId,
     /// The attempt's number, from 1.
     pub attempt: u32,
     /// The number of attempts up to this attempt that count against the retry limit. An attempt that
@@ -83,7 +87,7 @@ impl TaskStore {
             let token = Uuid::new_v4().to_string();
             let claim = self.claiming(task, lease, worker, &token, now);
             let refused = match claim.send_and_read().await? {
-                Ok(row) => return Ok(ClaimOutcome::Claimed(lease_of(task.id, &row, token)?)),
+                Ok(row) => return Ok(ClaimOutcome::Claimed(lease_of(&task.id, &row, token)?)),
                 Err(row) => row,
             };
             let obstacle = obstacle(task, &refused, &token, now)?;
@@ -105,8 +109,8 @@ impl TaskStore {
         match obstacle {
             Obstacle::Outcome(outcome) => return Ok(Some(outcome)),
             Obstacle::EarlierRun => drop(self.restart_at(task, now).await?),
-            Obstacle::Orphan => drop(self.stop_orphan(task.id, now).await?),
-            Obstacle::Expired => self.delete_expired(task.id, row).await?,
+            Obstacle::Orphan => drop(self.stop_orphan(&task.id, now).await?),
+            Obstacle::Expired => self.delete_expired(&task.id, row).await?,
         }
         Ok(None)
     }
@@ -124,7 +128,7 @@ impl TaskStore {
             (WORKER.to_owned(), text(worker)),
         ]);
         let claim = self
-            .event(task.id, Event::Claim)
+            .event(&task.id, Event::Claim)
             .when_is(RUN, number(task.run))
             .when_none(CANCEL_REQUESTED_AT)
             .when_free(now)
@@ -141,11 +145,11 @@ impl TaskStore {
     }
 }
 
-fn lease_of(id: Uuid, row: &Row, token: String) -> Result<Lease, StoreError> {
+fn lease_of(id: &TaskId, row: &Row, token: String) -> Result<Lease, StoreError> {
     let attempt: u32 = row::get_number(row, ATTEMPTS)?;
     let continued: u32 = row::find_number(row, CONTINUATIONS)?.unwrap_or(0);
     Ok(Lease {
-        id,
+        id: id.clone(),
         attempt,
         counted: attempt.saturating_sub(continued),
         created_at: row::get_number(row, CREATED_AT)?,
@@ -178,10 +182,13 @@ pub(super) fn obstacle(
             Ok(_) => return Ok(Obstacle::EarlierRun),
             Err(_) => ClaimOutcome::Ended,
         },
-        _ if state.is_final() => ClaimOutcome::Ended,
+        _ if state.is_final() => match unfinished(task, row)? {
+            Some(left) => ClaimOutcome::EffectsLeft(Box::new(left)),
+            None => ClaimOutcome::Ended,
+        },
         // The writer's own claim: its answer was lost, and the SDK repeated the call.
         _ if row::find_text(row, LEASE_TOKEN).as_deref() == Some(token) => {
-            ClaimOutcome::Claimed(lease_of(task.id, row, token.to_owned())?)
+            ClaimOutcome::Claimed(lease_of(&task.id, row, token.to_owned())?)
         }
         State::Running if until < now => return Ok(Obstacle::Orphan),
         State::Running => held(until, now),

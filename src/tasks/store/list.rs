@@ -15,7 +15,6 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::TryStreamExt;
 use futures_util::stream::FuturesUnordered;
-use uuid::Uuid;
 
 use super::names::*;
 use super::row::RecordRow;
@@ -23,6 +22,7 @@ use super::{RECORD, TaskStore, key};
 use crate::clock::now_ms;
 use crate::dynamodb::row::{self, ID, Row, number, text};
 use crate::dynamodb::{BATCH_KEYS, StoreError, batch_get, call_error};
+use crate::tasks::id::TaskId;
 use crate::tasks::record::TaskRecord;
 use crate::tasks::state::State;
 use crate::tasks::viewer::Viewer;
@@ -49,7 +49,7 @@ impl TaskPosition {
     pub fn parse(text: &str) -> Option<TaskPosition> {
         let (time, id) = text.split_once('-')?;
         let is_time = time.len() == 13 && time.bytes().all(|byte| byte.is_ascii_digit());
-        let is_id = Uuid::parse_str(id).is_ok();
+        let is_id = TaskId::parse(id).is_some();
         (is_time && is_id).then(|| TaskPosition(text.to_owned()))
     }
 }
@@ -77,7 +77,7 @@ fn is_filtered(viewer: &Viewer, query: &ListQuery<'_>) -> bool {
 /// The entries of one round over all partitions.
 struct Round {
     /// The tasks, newest first.
-    ids: Vec<(TaskPosition, Uuid)>,
+    ids: Vec<(TaskPosition, TaskId)>,
     /// The position up to which all partitions were read; `None` if they were read to their end.
     read_to: Option<TaskPosition>,
 }
@@ -155,7 +155,7 @@ impl TaskStore {
         query: &ListQuery<'_>,
         shard: u8,
         after: Option<&TaskPosition>,
-    ) -> Result<(Vec<(TaskPosition, Uuid)>, Option<TaskPosition>), StoreError> {
+    ) -> Result<(Vec<(TaskPosition, TaskId)>, Option<TaskPosition>), StoreError> {
         let (index, attribute, partition) = partition(viewer, query, shard);
         let mut request = self
             .client
@@ -189,15 +189,16 @@ impl TaskStore {
     /// The existing records of these tasks.
     async fn batch(
         &self,
-        ids: &[(TaskPosition, Uuid)],
-    ) -> Result<HashMap<Uuid, TaskRecord>, StoreError> {
-        let keys = ids.iter().map(|(_, id)| key(*id, RECORD)).collect();
+        ids: &[(TaskPosition, TaskId)],
+    ) -> Result<HashMap<TaskId, TaskRecord>, StoreError> {
+        let keys = ids.iter().map(|(_, id)| key(id, RECORD)).collect();
         let mut records = HashMap::with_capacity(ids.len());
         for row in batch_get(&self.client, &self.table, keys, false).await? {
             let id = id_of(&row)?;
             let row = RecordRow::read(row)?;
             if !row.is_expired(now_ms()) {
-                records.insert(id, row.into_found(id)?.record);
+                let record = row.into_found(&id)?.record;
+                records.insert(id, record);
             }
         }
         Ok(records)
@@ -227,10 +228,10 @@ fn entry_limit(viewer: &Viewer, query: &ListQuery<'_>) -> i32 {
     }
 }
 
-/// The partition of a task in the index of all tasks. The first byte of an id is random, or a byte of a
-/// hash.
-pub(super) fn shard(id: Uuid) -> u8 {
-    id.as_bytes()[0] % SHARDS
+/// The partition of a task in the index of all tasks. The first byte of an id's UUID is random, or a byte
+/// of a hash.
+pub(super) fn shard(id: &TaskId) -> u8 {
+    id.uuid().as_bytes()[0] % SHARDS
 }
 
 /// A partition of a caller's tasks in the index by caller.
@@ -239,12 +240,12 @@ pub(super) fn caller_shard(caller: &str, shard: u8) -> String {
 }
 
 /// A task's key in the lists.
-pub(super) fn list_key(id: Uuid, created_at: u64) -> AttributeValue {
+pub(super) fn list_key(id: &TaskId, created_at: u64) -> AttributeValue {
     text(format!("{created_at:013}-{id}"))
 }
 
 /// The partition of a task in the index by state; `None` if the index leaves the state out.
-pub(super) fn state_shard(id: Uuid, state: State) -> Option<String> {
+pub(super) fn state_shard(id: &TaskId, state: State) -> Option<String> {
     has_list(state).then(|| format!("{state}#{}", shard(id)))
 }
 
@@ -261,7 +262,7 @@ fn fits(record: &TaskRecord, viewer: &Viewer, query: &ListQuery<'_>) -> bool {
         && viewer.may_see(record.caller.as_deref())
 }
 
-fn entry(row: &Row) -> Result<(TaskPosition, Uuid), StoreError> {
+fn entry(row: &Row) -> Result<(TaskPosition, TaskId), StoreError> {
     Ok((position(row)?, id_of(row)?))
 }
 
@@ -269,8 +270,7 @@ fn position(row: &Row) -> Result<TaskPosition, StoreError> {
     row::get_text(row, LIST_KEY).map(TaskPosition)
 }
 
-fn id_of(row: &Row) -> Result<Uuid, StoreError> {
+fn id_of(row: &Row) -> Result<TaskId, StoreError> {
     let id = row::get_text(row, ID)?;
-    id.parse()
-        .map_err(|_| StoreError::Corrupt(format!("an id {id:?}")))
+    TaskId::parse(&id).ok_or_else(|| StoreError::Corrupt(format!("an id {id:?}")))
 }

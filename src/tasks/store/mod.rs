@@ -8,6 +8,8 @@ mod attempt;
 mod cancel;
 mod chunks;
 mod claim;
+mod effects;
+mod large;
 mod list;
 mod read;
 mod reject;
@@ -18,8 +20,10 @@ mod update;
 
 pub use attempt::{Fenced, TaskFailure};
 pub use cancel::Cancelled;
-pub use chunks::{MAX_INPUT, MAX_RESULT, Saved, StoredInput};
+pub use chunks::{MAX_RESULT, Saved};
 pub use claim::{ClaimOutcome, Lease};
+pub use effects::Unfinished;
+pub use large::{MAX_INPUT, StoredInput};
 pub use list::{ListQuery, TaskPosition};
 pub use reject::Rejected;
 pub use restart::{NextRun, Restarted};
@@ -30,12 +34,12 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use uuid::Uuid;
 
 use crate::dynamodb::StoreError;
 use crate::dynamodb::row::{ID, Row, get_text, number, text};
+use crate::tasks::id::TaskId;
 use crate::tasks::state::State;
-use crate::tasks::task::Task;
+use crate::tasks::task::{Origin, Task};
 
 /// The names of a record's attributes.
 mod names {
@@ -57,6 +61,14 @@ mod names {
     pub const FINGERPRINT: &str = "fingerprint";
     pub const INPUT: &str = "input";
     pub const INPUT_CHUNKS: &str = "input_chunks";
+    /// The name of the wire format that the task came in, and the format's data.
+    pub const ORIGIN: &str = "origin";
+    pub const ORIGIN_DATA: &str = "origin_data";
+    pub const ORIGIN_CHUNKS: &str = "origin_chunks";
+    /// The names of what the task's end sets off.
+    pub const EFFECTS: &str = "effects";
+    /// The number of the last run whose effects are done.
+    pub const EFFECTS_DONE: &str = "effects_done";
     pub const STARTED_AT: &str = "started_at";
     pub const FINISHED_AT: &str = "finished_at";
     pub const NEXT_AT: &str = "next_at";
@@ -122,12 +134,12 @@ fn description(task: &Task) -> Vec<(&'static str, AttributeValue)> {
         (
             CALLER_SHARD,
             task.caller.as_ref().map(|caller| {
-                let shard = list::shard(task.id);
+                let shard = list::shard(&task.id);
                 text(list::caller_shard(caller, shard))
             }),
         ),
         (FINGERPRINT, task.fingerprint.as_ref().map(text)),
-        (INPUT, chunks::record_input(task).map(text)),
+        (INPUT, large::record_input(task).map(text)),
         (
             INPUT_CHUNKS,
             (task.input_chunks > 0).then(|| number(task.input_chunks)),
@@ -137,18 +149,34 @@ fn description(task: &Task) -> Vec<(&'static str, AttributeValue)> {
         (JOB, text(&task.job)),
         (CREATED_AT, number(task.submitted_at)),
         (PRIORITY, text(options.priority.as_str())),
-        (LIST_SHARD, number(list::shard(task.id))),
-        (LIST_KEY, list::list_key(task.id, task.submitted_at)),
+        (LIST_SHARD, number(list::shard(&task.id))),
+        (LIST_KEY, list::list_key(&task.id, task.submitted_at)),
     ];
     let given = optional
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)));
-    always.into_iter().chain(given).collect()
+    let origin = task.origin.iter().flat_map(origin_description);
+    always.into_iter().chain(given).chain(origin).collect()
 }
 
-fn key(id: Uuid, part: u32) -> Row {
+/// The attributes that describe the task's origin.
+fn origin_description(origin: &Origin) -> Vec<(&'static str, AttributeValue)> {
+    use names::*;
+    let mut described = vec![(ORIGIN, text(&origin.format))];
+    described.extend(large::record_origin(origin).map(|data| (ORIGIN_DATA, text(data))));
+    if origin.chunks > 0 {
+        described.push((ORIGIN_CHUNKS, number(origin.chunks)));
+    }
+    if !origin.effects.is_empty() {
+        let effects = origin.effects.iter().map(text).collect();
+        described.push((EFFECTS, AttributeValue::L(effects)));
+    }
+    described
+}
+
+fn key(id: &TaskId, part: u32) -> Row {
     Row::from([
-        (ID.to_owned(), text(id.to_string())),
+        (ID.to_owned(), text(id.as_str())),
         (PART.to_owned(), number(part)),
     ])
 }

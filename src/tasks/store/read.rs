@@ -1,11 +1,11 @@
 //! Reading one record.
 
-use uuid::Uuid;
-
 use super::row::{Found, RecordRow};
 use super::{RECORD, TaskStore, key};
 use crate::clock::now_ms;
+use crate::dynamodb::row::Row;
 use crate::dynamodb::{StoreError, call_error};
+use crate::tasks::id::TaskId;
 use crate::tasks::record::TaskRecord;
 use crate::tasks::viewer::Viewer;
 
@@ -13,7 +13,7 @@ impl TaskStore {
     /// A task's record, or `None` if no record exists, the record has expired, or `viewer` may not see
     /// the task. Each case costs one consistent `GetItem`: the time of an answer reveals nothing about
     /// other callers' tasks, and a task is found as soon as its submission is answered.
-    pub async fn find(&self, viewer: &Viewer, id: Uuid) -> Result<Option<Found>, StoreError> {
+    pub async fn find(&self, viewer: &Viewer, id: &TaskId) -> Result<Option<Found>, StoreError> {
         match self.row(viewer, id).await? {
             Some(row) => row.into_found(id).map(Some),
             None => Ok(None),
@@ -24,19 +24,23 @@ impl TaskStore {
     pub(super) async fn row(
         &self,
         viewer: &Viewer,
-        id: Uuid,
+        id: &TaskId,
     ) -> Result<Option<RecordRow>, StoreError> {
+        let row = self.get_row(id).await?;
+        let row = row.map(RecordRow::read).transpose()?;
+        let is_visible =
+            |row: &RecordRow| !row.is_expired(now_ms()) && viewer.may_see(row.caller.as_deref());
+        Ok(row.filter(is_visible))
+    }
+
+    pub(super) async fn get_row(&self, id: &TaskId) -> Result<Option<Row>, StoreError> {
         let get = self
             .client
             .get_item()
             .table_name(&self.table)
             .consistent_read(true)
             .set_key(Some(key(id, RECORD)));
-        let row = get.send().await.map_err(call_error)?.item;
-        let row = row.map(RecordRow::read).transpose()?;
-        let is_visible =
-            |row: &RecordRow| !row.is_expired(now_ms()) && viewer.may_see(row.caller.as_deref());
-        Ok(row.filter(is_visible))
+        Ok(get.send().await.map_err(call_error)?.item)
     }
 
     /// The record with its result. A result in chunks is read from the table.
@@ -49,7 +53,7 @@ impl TaskStore {
             result_chunks,
         } = found;
         if let Some((first, count)) = result_chunks {
-            record.result = Some(self.stored_result(record.id, first, count).await?);
+            record.result = Some(self.stored_result(&record.id, first, count).await?);
         }
         Ok(record)
     }

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use super::attempt::with_error;
 use super::claim::{ClaimOutcome, obstacle};
 use super::names::*;
 use super::update::Update;
-use super::{TaskStore, list, state};
+use super::{TaskStore, state};
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::dynamodb::row::{self, Row, number};
+use crate::tasks::id::TaskId;
 use crate::tasks::record::TaskError;
 use crate::tasks::state::{Event, State};
 use crate::tasks::task::Task;
@@ -38,7 +37,7 @@ impl TaskStore {
         for _ in 0..3 {
             let now = now_ms();
             let reject = self
-                .rejecting(task.id, error, now)
+                .rejecting(&task.id, error, now)
                 .when_is(RUN, number(task.run))
                 .when_same_submission(task)
                 .describe(task);
@@ -57,14 +56,9 @@ impl TaskStore {
 
     /// Fails a task of whose message only the id is readable. A record that this write creates has
     /// neither job nor input.
-    pub async fn reject_id(&self, id: Uuid, error: &TaskError) -> Result<Rejected, StoreError> {
+    pub async fn reject_id(&self, id: &TaskId, error: &TaskError) -> Result<Rejected, StoreError> {
         let now = now_ms();
-        let reject = self
-            .rejecting(id, error, now)
-            .set_once(CREATED_AT, number(now))
-            .set_once(LIST_SHARD, number(list::shard(id)))
-            .set_once(LIST_KEY, list::list_key(id, now))
-            .set_once(RUN, number(1));
+        let reject = self.rejecting(id, error, now).describe_id(id, now);
         let Err(row) = reject.send().await? else {
             return Ok(Rejected::Written);
         };
@@ -79,7 +73,7 @@ impl TaskStore {
         Ok(Rejected::Held { ends_in })
     }
 
-    fn rejecting(&self, id: Uuid, error: &TaskError, now: u64) -> Update {
+    fn rejecting(&self, id: &TaskId, error: &TaskError, now: u64) -> Update {
         let reject = self
             .event(id, Event::Reject)
             .when_free(now)

@@ -1,7 +1,6 @@
 //! Restarts: the next run of an ended task.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use uuid::Uuid;
 
 use super::TaskStore;
 use super::names::*;
@@ -9,6 +8,7 @@ use super::update::Update;
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::dynamodb::row::{self, EXPIRES_AT, number};
+use crate::tasks::id::TaskId;
 use crate::tasks::state::{self, Event, State};
 use crate::tasks::task::Task;
 use crate::tasks::viewer::Viewer;
@@ -46,6 +46,8 @@ pub enum NextRun {
     Ready(Box<Task>),
     /// A task in this state cannot run again.
     Refused(State),
+    /// What the run's end sets off is not done yet.
+    EffectsLeft,
     /// The record does not hold the task's input.
     WithoutInput,
     /// The viewer sees no such task.
@@ -55,13 +57,16 @@ pub enum NextRun {
 impl TaskStore {
     /// The next run of an ended task. State, run and input come from one read, so two callers at the
     /// same time get the same run.
-    pub async fn next_run(&self, viewer: &Viewer, id: Uuid) -> Result<NextRun, StoreError> {
+    pub async fn next_run(&self, viewer: &Viewer, id: &TaskId) -> Result<NextRun, StoreError> {
         let Some(row) = self.row(viewer, id).await? else {
             return Ok(NextRun::Unknown);
         };
         let state = row.state;
         if state::next(Some(state), Event::Restart).is_err() {
             return Ok(NextRun::Refused(state));
+        }
+        if row.has_effects_left() {
+            return Ok(NextRun::EffectsLeft);
         }
         let task = row.next_run(id, now_ms())?;
         Ok(task.map_or(NextRun::WithoutInput, |task| NextRun::Ready(Box::new(task))))
@@ -74,8 +79,10 @@ impl TaskStore {
 
     pub(super) async fn restart_at(&self, task: &Task, now: u64) -> Result<Restarted, StoreError> {
         let restart = self
-            .event(task.id, Event::Restart)
+            .event(&task.id, Event::Restart)
             .when_is(RUN, number(task.run.saturating_sub(1)))
+            // Only the message of the ended run leads to the run's effects.
+            .when_effects_done(task.run.saturating_sub(1))
             .set(RUN, number(task.run))
             .set(ATTEMPTS, number(0))
             .set(HISTORY, AttributeValue::L(Vec::new()))

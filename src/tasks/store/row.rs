@@ -2,13 +2,13 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use uuid::Uuid;
 
 use super::chunks;
 use crate::dynamodb::{Row, StoreError};
+use crate::tasks::id::TaskId;
 use crate::tasks::record::{Attempt, Progress, TaskError, TaskRecord};
 use crate::tasks::state::State;
-use crate::tasks::task::{Options, Priority, Task};
+use crate::tasks::task::{Options, Origin, Priority, Task};
 
 /// The attributes of a record, by the names of [`super::names`].
 #[derive(Debug, Deserialize)]
@@ -26,6 +26,12 @@ pub(super) struct RecordRow {
     fingerprint: Option<String>,
     input: Option<String>,
     input_chunks: Option<u32>,
+    origin: Option<String>,
+    origin_data: Option<String>,
+    origin_chunks: Option<u32>,
+    #[serde(default)]
+    effects: Vec<String>,
+    effects_done: Option<u32>,
     created_at: u64,
     started_at: Option<u64>,
     finished_at: Option<u64>,
@@ -82,7 +88,7 @@ impl RecordRow {
     ///
     /// # Errors
     /// When the result is not JSON.
-    pub fn into_found(self, id: Uuid) -> Result<Found, StoreError> {
+    pub fn into_found(self, id: &TaskId) -> Result<Found, StoreError> {
         let options = self.options();
         let chunks = self
             .result_chunks
@@ -93,13 +99,16 @@ impl RecordRow {
             (None, _) => None,
         };
         let record = TaskRecord {
-            id,
+            id: id.clone(),
             job: self.job,
             state: self.state,
             run: self.run,
             options,
             caller: self.caller,
             fingerprint: self.fingerprint,
+            origin: self.origin,
+            are_effects_done: self.state.is_final() && self.effects_done == Some(self.run),
+            effects: self.effects,
             created_at: self.created_at,
             started_at: self.started_at,
             finished_at: self.finished_at,
@@ -117,12 +126,32 @@ impl RecordRow {
         })
     }
 
+    /// Whether the run has ended, and what its end sets off is not done.
+    pub fn has_effects_left(&self) -> bool {
+        let is_done = self.effects_done == Some(self.run);
+        self.state.is_final() && !self.effects.is_empty() && !is_done
+    }
+
     /// The next run of the task `id`, due at once and without an expiry; `None` if the record does
-    /// not hold the job or the input.
+    /// not hold the job, the input or the origin's data.
     ///
     /// # Errors
-    /// When the input is not JSON.
-    pub fn next_run(self, id: Uuid, now: u64) -> Result<Option<Task>, StoreError> {
+    /// When the input or the origin's data is not JSON.
+    pub fn next_run(self, id: &TaskId, now: u64) -> Result<Option<Task>, StoreError> {
+        let run = self.run.saturating_add(1);
+        let mut task = self.message(id, now)?;
+        if let Some(task) = &mut task {
+            task.run = run;
+        }
+        Ok(task)
+    }
+
+    /// The message of the task's present run, due at once and without an expiry; `None` as for
+    /// [`RecordRow::next_run`].
+    ///
+    /// # Errors
+    /// When the input or the origin's data is not JSON.
+    pub fn message(self, id: &TaskId, now: u64) -> Result<Option<Task>, StoreError> {
         let options = Options {
             eta: None,
             expires: None,
@@ -133,14 +162,25 @@ impl RecordRow {
             (None, Some(_)) => RawValue::NULL.to_owned(),
             (None, None) => return Ok(None),
         };
+        let origin = match (self.origin, self.origin_data, self.origin_chunks) {
+            (None, ..) => None,
+            (Some(format), Some(data), _) => {
+                Some(Origin::new(&format, self.effects, chunks::json(data)?))
+            }
+            (Some(format), None, Some(chunks)) => {
+                Some(Origin::stored(&format, self.effects, chunks))
+            }
+            (Some(_), None, None) => return Ok(None),
+        };
         let Some(job) = self.job else {
             return Ok(None);
         };
-        let mut task = Task::new(id, &job, input, now).with_options(options);
-        task.run = self.run.saturating_add(1);
+        let mut task = Task::new(id.clone(), &job, input, now).with_options(options);
+        task.run = self.run;
         task.submitted_at = self.created_at;
         task.caller = self.caller;
         task.fingerprint = self.fingerprint;
+        task.origin = origin;
         if let Some(chunks) = self.input_chunks {
             task.without_input(chunks);
         }

@@ -1,14 +1,14 @@
 //! The record of an accepted task.
 
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
-use uuid::Uuid;
 
 use super::names::*;
-use super::{RECORD, TaskStore, description, key, list, state};
+use super::{RECORD, TaskStore, description, key, list};
 use crate::clock::now_ms;
 use crate::dynamodb::row::{self, EXPIRES_AT, Row, number, text};
 use crate::dynamodb::{StoreError, condition_held, refused_by};
-use crate::tasks::state::Event;
+use crate::tasks::id::TaskId;
+use crate::tasks::state::{self, Event, State};
 use crate::tasks::task::Task;
 
 /// The outcome of writing the record of an accepted task.
@@ -27,8 +27,8 @@ impl TaskStore {
             let Err(row) = self.put_record(task).await? else {
                 return Ok(Submitted::Recorded);
             };
-            if state(&row)?.is_final() && row::is_expired(&row, now_ms())? {
-                self.delete_expired(task.id, &row).await?;
+            if super::state(&row)?.is_final() && row::is_expired(&row, now_ms())? {
+                self.delete_expired(&task.id, &row).await?;
             } else if row::find_text(&row, FINGERPRINT) == task.fingerprint {
                 return Ok(Submitted::Recorded);
             } else {
@@ -42,8 +42,8 @@ impl TaskStore {
             Some(_) => Event::Schedule,
             None => Event::Submit,
         };
-        let state = event.target();
-        let mut row = key(task.id, RECORD);
+        let state = state::next(None, event).unwrap_or(State::Pending);
+        let mut row = key(&task.id, RECORD);
         row.extend(
             description(task)
                 .into_iter()
@@ -54,7 +54,7 @@ impl TaskStore {
             (RUN.to_owned(), number(task.run)),
             (ATTEMPTS.to_owned(), number(0)),
         ]);
-        if let Some(shard) = list::state_shard(task.id, state) {
+        if let Some(shard) = list::state_shard(&task.id, state) {
             row.insert(STATE_SHARD.to_owned(), text(shard));
         }
         let put = self
@@ -71,7 +71,7 @@ impl TaskStore {
     }
 
     /// Deletes an expired row, so that its id may be used again.
-    pub(super) async fn delete_expired(&self, id: Uuid, row: &Row) -> Result<(), StoreError> {
+    pub(super) async fn delete_expired(&self, id: &TaskId, row: &Row) -> Result<(), StoreError> {
         let seconds: u64 = row::get_number(row, EXPIRES_AT)?;
         let delete = self
             .client

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use super::{ClaimOutcome, Lease, TaskStore};
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::dynamodb::testing::Faults;
+use crate::tasks::id::TaskId;
 use crate::tasks::record::TaskRecord;
 use crate::tasks::state::State;
 use crate::tasks::task::Task;
@@ -15,7 +14,7 @@ use crate::tasks::viewer::Viewer;
 
 impl TaskStore {
     /// A record with its result.
-    pub async fn get(&self, id: Uuid) -> Result<Option<TaskRecord>, StoreError> {
+    pub async fn get(&self, id: &TaskId) -> Result<Option<TaskRecord>, StoreError> {
         match self.find(&Viewer::Everyone, id).await? {
             Some(found) => self.with_result(found).await.map(Some),
             None => Ok(None),
@@ -33,7 +32,7 @@ pub async fn steal(tasks: &TaskStore, task: &Task) -> Lease {
 }
 
 /// The number of writes that ended a task.
-pub fn ends(faults: &Faults, id: Uuid) -> u32 {
+pub fn ends(faults: &Faults, id: &TaskId) -> u32 {
     let states = faults.states(&id.to_string());
     let states = states.iter().filter_map(|name| State::from_name(name));
     states.filter(|state| state.is_final()).count() as u32

@@ -7,12 +7,12 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::ReturnValue;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
-use uuid::Uuid;
 
 use super::names::*;
 use super::{RECORD, TaskStore, description, key, list};
 use crate::dynamodb::row::{ID, Row, number, text};
 use crate::dynamodb::{StoreError, refused_by};
+use crate::tasks::id::TaskId;
 use crate::tasks::state::{Event, State};
 use crate::tasks::task::Task;
 
@@ -40,7 +40,7 @@ impl TaskStore {
     /// An event on a task's record. The condition is that the record's state allows the event; the
     /// update sets the event's target state. An event that may create the record also allows an
     /// absent record.
-    pub(super) fn event(&self, id: Uuid, event: Event) -> Update {
+    pub(super) fn event(&self, id: &TaskId, event: Event) -> Update {
         let builder = self
             .client
             .update_item()
@@ -67,9 +67,9 @@ impl TaskStore {
             update.value(&["is_", state.as_str()], text(state.as_str()));
         }
         update.conditions.push(')');
-        match event.keeps_state() {
-            true => update,
-            false => update.set_state(id, event.target()),
+        match event.target() {
+            Some(state) => update.set_state(id, state),
+            None => update,
         }
     }
 }
@@ -98,6 +98,21 @@ impl Update {
     /// The event that the update writes.
     pub fn written_event(&self) -> Event {
         self.event
+    }
+
+    /// Adds the condition that what the end of run number `run` sets off is done.
+    pub fn when_effects_done(mut self, run: u32) -> Update {
+        self.name(EFFECTS);
+        self.name(EFFECTS_DONE);
+        self.value(&["ended"], number(run));
+        let (effects, done) = (EFFECTS, EFFECTS_DONE);
+        self.when(&[
+            "(attribute_not_exists(#",
+            effects,
+            ") OR #",
+            done,
+            " = :ended)",
+        ])
     }
 
     /// Adds the condition that an attribute exists.
@@ -132,7 +147,7 @@ impl Update {
     }
 
     /// Sets the state, and the partition of the state's list.
-    fn set_state(self, id: Uuid, state: State) -> Update {
+    fn set_state(self, id: &TaskId, state: State) -> Update {
         let update = self.set(STATE, text(state.as_str()));
         match list::state_shard(id, state) {
             Some(shard) => update.set(STATE_SHARD, text(shard)),
@@ -165,6 +180,14 @@ impl Update {
             .into_iter()
             .fold(self, |update, (name, value)| update.set_once(name, value));
         described.set_once(RUN, number(task.run))
+    }
+
+    /// Sets the absent attributes of a record of which only the id is known.
+    pub fn describe_id(self, id: &TaskId, now: u64) -> Update {
+        self.set_once(CREATED_AT, number(now))
+            .set_once(LIST_SHARD, number(list::shard(id)))
+            .set_once(LIST_KEY, list::list_key(id, now))
+            .set_once(RUN, number(1))
     }
 
     /// Appends an entry to the list of attempts.

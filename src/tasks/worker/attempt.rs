@@ -68,7 +68,11 @@ impl Worker {
             }
             Err(error) => return Outcome::StoreFailed(error),
         };
-        let (context, mut channels) = TaskContext::connect(task.id, lease.attempt, saved);
+        let input = match self.job_input(task, job.as_ref(), input) {
+            Ok(input) => input,
+            Err(error) => return Outcome::Finished(Err(error)),
+        };
+        let (context, mut channels) = TaskContext::connect(task.id.clone(), lease.attempt, saved);
         let mut running = self.runner.spawn(job.run(input, context));
         let outcome = tokio::select! {
             ended = &mut running => {
@@ -76,7 +80,7 @@ impl Worker {
                 let panicked = |_| Err(JobError::permanent("Panicked", "the job panicked"));
                 return Outcome::Finished(ended.unwrap_or_else(panicked));
             }
-            outcome = self.heartbeat(lease, &mut channels) => outcome,
+            outcome = self.heartbeat(task, lease, &mut channels) => outcome,
             () = tokio::time::sleep(limit) => Outcome::Finished(Err(time_limit_exceeded(limit))),
             () = tokio::time::sleep_until(until.into()) => Outcome::OutOfTime { has_saved: false },
         };
@@ -105,9 +109,22 @@ impl Worker {
         Ok((input, saved))
     }
 
+    /// The job's input. Another format's input is not the job's own form.
+    fn job_input(
+        &self,
+        task: &Task,
+        job: &dyn AnyJob,
+        input: Box<RawValue>,
+    ) -> Result<Box<RawValue>, JobError> {
+        match self.origins().format_of(task) {
+            Some(format) => format.input(task, job, input),
+            None => Ok(input),
+        }
+    }
+
     /// Sends heartbeats until the lease is lost or the task is cancelled, and writes the job's
     /// progress and checkpoints.
-    async fn heartbeat(&self, lease: &Lease, channels: &mut Channels) -> Outcome {
+    async fn heartbeat(&self, task: &Task, lease: &Lease, channels: &mut Channels) -> Outcome {
         let every = self.lease / HEARTBEATS_PER_LEASE;
         let mut tick = tokio::time::interval(every.min(PROGRESS_EVERY));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -124,7 +141,11 @@ impl Worker {
                         continue;
                     }
                     extended = Instant::now();
-                    self.extend(lease, channels).await
+                    let fenced = self.extend(lease, channels).await;
+                    if has_progress && matches!(fenced, Fenced::Written) {
+                        self.progressed(task, lease, channels).await;
+                    }
+                    fenced
                 }
             };
             match fenced {

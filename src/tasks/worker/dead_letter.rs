@@ -2,17 +2,19 @@
 //! dead-letter queue with the reason, and then the message is acknowledged. Each step may be repeated.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
 use serde_json::json;
-use uuid::Uuid;
 
 use super::message::Delivery;
-use crate::clock::now_ms;
+use super::origin::{Effects, Origins, Read};
 use crate::dynamodb::StoreError;
 use crate::error::Chain;
+use crate::tasks::format::{Decoded, Format};
+use crate::tasks::id::TaskId;
 use crate::tasks::metrics;
 use crate::tasks::queue::{DeadLetters, room_for_reason};
 use crate::tasks::record::TaskError;
@@ -22,12 +24,12 @@ use crate::tasks::task::Task;
 use crate::tasks::wire;
 
 /// The task that a message belongs to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Owner<'a> {
     /// A readable task. Its record keeps the input, so that the task can run again.
     Task(&'a Task),
     /// A task whose message has only a readable id.
-    Id(Uuid),
+    Id(TaskId),
     /// No task: the message has no readable id.
     Unknown,
 }
@@ -53,7 +55,7 @@ pub(super) async fn dead_letter(
     owner: Owner<'_>,
     error: &TaskError,
 ) -> DeadLettered {
-    let task_id = owner.id();
+    let task_id = owner.id().cloned();
     tracing::warn!(
         ?task_id,
         reason = error.message,
@@ -70,20 +72,32 @@ pub(super) async fn dead_letter(
             return DeadLettered::Failed;
         }
     }
+    match put(tasks, dead_letters, body, task_id.as_ref(), &error.message).await {
+        true => DeadLettered::Done,
+        false => DeadLettered::Failed,
+    }
+}
+
+/// Sends a message to the dead-letter queue with the reason. `false` if AWS did not answer.
+pub(super) async fn put(
+    tasks: &TaskStore,
+    dead_letters: &DeadLetters,
+    body: &str,
+    task_id: Option<&TaskId>,
+    reason: &str,
+) -> bool {
     let body = match with_room(tasks, body, task_id).await {
         Ok(body) => body,
         Err(error) => {
             tracing::error!(?task_id, error = %Chain(&error), "a large message was not stored");
-            return DeadLettered::Failed;
+            return false;
         }
     };
-    match dead_letters.put(&body, &error.message).await {
-        Ok(()) => DeadLettered::Done,
-        Err(error) => {
-            tracing::error!(?task_id, error = %Chain(&error), "a message was not dead-lettered");
-            DeadLettered::Failed
-        }
+    let put = dead_letters.put(&body, reason).await;
+    if let Err(error) = &put {
+        tracing::error!(?task_id, error = %Chain(error), "a message was not dead-lettered");
     }
+    put.is_ok()
 }
 
 /// The body of the dead letter: the message's body, or a reference if the body leaves no room for the
@@ -91,7 +105,7 @@ pub(super) async fn dead_letter(
 async fn with_room<'a>(
     tasks: &TaskStore,
     body: &'a str,
-    task_id: Option<Uuid>,
+    task_id: Option<&TaskId>,
 ) -> Result<Cow<'a, str>, StoreError> {
     if room_for_reason(body).is_some() {
         return Ok(body.into());
@@ -110,15 +124,15 @@ async fn reject(
 ) -> Result<Rejected, StoreError> {
     match owner {
         Owner::Task(task) => tasks.reject(task, error).await,
-        Owner::Id(id) => tasks.reject_id(id, error).await,
+        Owner::Id(id) => tasks.reject_id(&id, error).await,
         Owner::Unknown => Ok(Rejected::Written),
     }
 }
 
 impl Owner<'_> {
-    fn id(self) -> Option<Uuid> {
+    fn id(&self) -> Option<&TaskId> {
         match self {
-            Owner::Task(task) => Some(task.id),
+            Owner::Task(task) => Some(&task.id),
             Owner::Id(id) => Some(id),
             Owner::Unknown => None,
         }
@@ -133,33 +147,59 @@ impl Owner<'_> {
 /// The consumer of the queue of undelivered messages: no worker acknowledged them within their allowed
 /// deliveries, or EventBridge Scheduler could not send them. Their tasks fail with this reason, so that
 /// no task waits for a message that never comes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct DeadLetterHandler {
     /// The tasks' records.
     pub tasks: TaskStore,
     /// The dead-letter queue.
     pub dead_letters: DeadLetters,
+    /// The wire formats beside the service's own.
+    pub formats: Vec<Arc<dyn Format>>,
 }
 
 impl DeadLetterHandler {
     /// Fails the tasks of a batch and dead-letters their messages. Returns the ids of the messages to
     /// deliver again, because a worker holds their task or AWS did not answer.
     pub async fn run_batch(&self, batch: Vec<Delivery>) -> Vec<String> {
-        let handled = batch.iter().map(|delivery| self.handle(&delivery.body));
+        let handled = batch.iter().map(|delivery| self.handle(delivery));
         let handled: Vec<DeadLettered> = handled.collect::<FuturesOrdered<_>>().collect().await;
         let again = batch.into_iter().zip(handled);
         let again = again.filter(|(_, handled)| *handled != DeadLettered::Done);
         again.map(|(delivery, _)| delivery.id).collect()
     }
 
-    async fn handle(&self, body: &str) -> DeadLettered {
+    async fn handle(&self, delivery: &Delivery) -> DeadLettered {
+        let origins = Origins {
+            tasks: &self.tasks,
+            dead_letters: &self.dead_letters,
+            formats: &self.formats,
+        };
+        let body = &delivery.body;
         let message = "the queue gave its message up: no worker has acknowledged it";
         let error = TaskError::new("DeadLettered", message);
-        let task = wire::decode(body, now_ms());
-        let owner = match &task {
-            Ok(task) => Owner::Task(task),
-            Err(_) => Owner::of_unreadable(body),
+        let mut task = match origins.read(delivery) {
+            Read::Own(task)
+            | Read::Foreign(Decoded::Task(task) | Decoded::Refused { task, .. }) => task,
+            Read::Foreign(Decoded::Malformed(_)) | Read::Unreadable(_) => {
+                let owner = Owner::of_unreadable(body);
+                return dead_letter(&self.tasks, &self.dead_letters, body, owner, &error).await;
+            }
         };
-        dead_letter(&self.tasks, &self.dead_letters, body, owner, &error).await
+        // What is lost of the task changes nothing here: the task fails.
+        if let Err(error) = origins.prepare(&mut task).await {
+            tracing::error!(task_id = %task.id, error = %Chain(&error), "a task was not prepared");
+            return DeadLettered::Failed;
+        }
+        let owner = Owner::Task(&task);
+        let handled = dead_letter(&self.tasks, &self.dead_letters, body, owner, &error).await;
+        match handled {
+            DeadLettered::Done if task.has_effects() => {
+                match origins.perform_if_left(&task, body).await {
+                    Effects::Done => DeadLettered::Done,
+                    Effects::Left | Effects::Later(_) => DeadLettered::Failed,
+                }
+            }
+            handled => handled,
+        }
     }
 }

@@ -16,6 +16,8 @@ pub struct Delivery {
     pub body: String,
     /// When the message was sent, in milliseconds since the Unix epoch.
     pub sent_at: Option<u64>,
+    /// The number of deliveries of the message, this delivery included; 0 if unknown.
+    pub deliveries: u32,
 }
 
 /// The outcome of a delivery for its message.

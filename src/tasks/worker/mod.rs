@@ -5,7 +5,9 @@
 
 mod attempt;
 mod dead_letter;
+mod foreign;
 mod message;
+mod origin;
 mod runner;
 mod settle;
 
@@ -14,8 +16,10 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
-use uuid::Uuid;
 
+use super::delay::{Delays, Targets};
+use super::format::Format;
+use super::id::TaskId;
 use super::metrics;
 use super::queue::{DeadLetters, TaskQueue};
 use super::record::TaskError;
@@ -23,12 +27,12 @@ use super::registry::{AnyJob, Registry};
 use super::state::State;
 use super::store::{ClaimOutcome, TaskStore};
 use super::task::Task;
-use super::wire;
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::error::Chain;
 use dead_letter::{DeadLettered, Owner, dead_letter};
 use message::{Disposition, Message};
+use origin::Read;
 
 pub use dead_letter::DeadLetterHandler;
 pub use message::Delivery;
@@ -63,6 +67,11 @@ pub struct Worker {
     pub lease: Duration,
     /// This worker's name in the records.
     pub name: String,
+    /// The wire formats beside the service's own.
+    pub formats: Vec<Arc<dyn Format>>,
+    /// The one-time schedules of other formats' tasks that are due later than SQS can delay a message;
+    /// without them, such a message waits in its queue.
+    pub delays: Option<(Delays, Targets)>,
 }
 
 impl Worker {
@@ -89,13 +98,13 @@ impl Worker {
 
     /// One message, from its body to its disposition.
     async fn deliver(&self, message: &Message, until: Instant) -> Disposition {
-        let body = &message.delivery.body;
-        let disposition = match wire::decode(body, now_ms()) {
-            Ok(task) => self.take(&task, message, until).await,
-            Err(error) => {
-                let owner = Owner::of_unreadable(body);
-                self.dead_letter(message, owner, "Malformed", error.to_string())
-                    .await
+        let disposition = match self.origins().read(&message.delivery) {
+            Read::Own(task) => self.take(task, message, until).await,
+            Read::Foreign(decoded) => self.take_foreign(decoded, message, until).await,
+            Read::Unreadable(error) => {
+                let owner = Owner::of_unreadable(&message.delivery.body);
+                let error = TaskError::new("Malformed", error.to_string());
+                self.dead_letter(message, owner, &error).await
             }
         };
         message.settle(disposition);
@@ -107,18 +116,23 @@ impl Worker {
 
     /// One message of a task. The message of an unknown job is dead-lettered, since another delivery
     /// would change nothing.
-    async fn take(&self, task: &Task, message: &Message, until: Instant) -> Disposition {
+    async fn take(&self, mut task: Box<Task>, message: &Message, until: Instant) -> Disposition {
+        match self.origins().prepare(&mut task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(lost)) => return self.refuse(&task, &lost, message, until).await,
+            Err(error) => return store_failed(&task.id, &error),
+        }
         let disposition = match self.jobs.find(&task.job) {
-            Some(job) => self.work(task, job, message, until).await,
+            Some(job) => self.work(&task, job, message, until).await,
             None => {
                 let reason = format!("there is no job named {:?}", task.job);
-                self.dead_letter(message, Owner::Task(task), "UnknownJob", reason)
-                    .await
+                let error = TaskError::new("UnknownJob", reason);
+                self.refuse(&task, &error, message, until).await
             }
         };
         match disposition {
             Disposition::Redeliver(delay) if message.would_be_lost(now_ms(), delay) => {
-                self.renew(task, delay).await
+                self.renew(&task, delay).await
             }
             disposition => disposition,
         }
@@ -140,12 +154,10 @@ impl Worker {
         &self,
         message: &Message,
         owner: Owner<'_>,
-        kind: &str,
-        reason: String,
+        error: &TaskError,
     ) -> Disposition {
-        let error = TaskError::new(kind, reason);
         let body = &message.delivery.body;
-        let put = dead_letter(&self.tasks, &self.dead_letters, body, owner, &error);
+        let put = dead_letter(&self.tasks, &self.dead_letters, body, owner, error);
         match put.await {
             DeadLettered::Done => Disposition::Acknowledge,
             DeadLettered::Held(ends_in) => Disposition::Redeliver(ends_in),
@@ -154,7 +166,12 @@ impl Worker {
     }
 
     /// The disposition of a message whose task is not due or has expired; `None` for a task to claim.
-    async fn check_times(&self, task: &Task) -> Option<Disposition> {
+    async fn check_times(
+        &self,
+        task: &Task,
+        message: &Message,
+        until: Instant,
+    ) -> Option<Disposition> {
         let now = now_ms();
         if !task.options.have_expired(now) {
             return task.options.wait(now).map(Disposition::Redeliver);
@@ -162,11 +179,11 @@ impl Worker {
         match self.tasks.expire(task).await {
             Ok(true) => {
                 metrics::reached(&task.job, State::Expired);
-                Some(Disposition::Acknowledge)
+                Some(self.perform_if_left(task, message, until).await)
             }
             // The task began before its expiry and its worker may have died, or the task has ended.
             Ok(false) => None,
-            Err(error) => Some(store_failed(task.id, &error)),
+            Err(error) => Some(store_failed(&task.id, &error)),
         }
     }
 
@@ -178,33 +195,38 @@ impl Worker {
         message: &Message,
         until: Instant,
     ) -> Disposition {
-        if let Some(disposition) = self.check_times(task).await {
+        if let Some(disposition) = self.check_times(task, message, until).await {
             return disposition;
         }
         let lease = match self.tasks.claim(task, self.lease, &self.name).await {
             Ok(ClaimOutcome::Claimed(lease)) => lease,
             Ok(ClaimOutcome::Ended) => return Disposition::Acknowledge,
+            Ok(ClaimOutcome::EffectsLeft(left)) => {
+                return self.perform_left(task, *left, message, until).await;
+            }
             Ok(ClaimOutcome::Held { ends_in }) => return Disposition::Redeliver(ends_in),
-            Err(error) => return store_failed(task.id, &error),
+            Err(error) => return store_failed(&task.id, &error),
         };
         let (began, started) = (now_ms(), Instant::now());
+        self.began(task, &lease).await;
         let policy = job
             .retry_policy()
             .with_max_retries(task.options.max_retries);
         let outcome = self.attempt(task, job, policy, &lease, until).await;
+        let outcome = self.checked(task, outcome);
         let took = started.elapsed();
-        let (disposition, state) = self.settle(policy, &lease, outcome).await;
-        metrics::attempted(task, lease.attempt, began, took, state);
+        let settled = self.settle(policy, &lease, outcome).await;
+        metrics::attempted(task, lease.attempt, began, took, settled.state);
         tracing::info!(
             task_id = %task.id,
             job = task.job,
             attempt = lease.attempt,
             message_id = message.delivery.id,
             milliseconds = started.elapsed().as_millis() as u64,
-            ?disposition,
+            disposition = ?settled.disposition,
             "attempted"
         );
-        disposition
+        self.after(task, &lease, settled, message, until).await
     }
 
     /// Sends heartbeats for the messages of a batch while any task of the batch runs. Finished messages
@@ -245,7 +267,7 @@ fn working_time(deadline: u64, now: u64) -> Duration {
     left - (left / 10).min(WRAP_UP)
 }
 
-fn store_failed(task_id: Uuid, error: &StoreError) -> Disposition {
+fn store_failed(task_id: &TaskId, error: &StoreError) -> Disposition {
     tracing::error!(%task_id, error = %Chain(error), "a task's record could not be written");
     Disposition::Leave
 }

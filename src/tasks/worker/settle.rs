@@ -2,15 +2,48 @@
 
 use std::time::Duration;
 
+use serde_json::value::RawValue;
+
 use super::attempt::Outcome;
 use super::message::Disposition;
 use super::{Worker, store_failed};
+use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::tasks::job::JobError;
-use crate::tasks::record::TaskError;
+use crate::tasks::record::{End, TaskError};
 use crate::tasks::retry::RetryPolicy;
 use crate::tasks::state::State;
 use crate::tasks::store::{Fenced, Lease, TaskFailure};
+
+/// What an attempt has led to.
+#[derive(Debug)]
+pub(super) struct Settled {
+    /// The message's disposition.
+    pub disposition: Disposition,
+    /// The task's new state, if the attempt still held the lease.
+    pub state: Option<State>,
+    /// The job's output.
+    result: Option<String>,
+    /// Why the attempt failed.
+    pub error: Option<TaskError>,
+}
+
+impl Settled {
+    /// The end of the run, if the attempt has ended the run; `worker` is the worker's name.
+    pub fn end(self, run: u32, lease: &Lease, worker: &str) -> Option<End> {
+        let state = self.state.filter(|state| state.is_final())?;
+        let result = self.result.filter(|_| state == State::Completed);
+        Some(End {
+            state,
+            run,
+            attempt: lease.attempt,
+            worker: Some(worker.to_owned()),
+            result: result.and_then(|text| RawValue::from_string(text).ok()),
+            error: self.error.filter(|_| state == State::Failed),
+            finished_at: now_ms(),
+        })
+    }
+}
 
 /// The outcome of a cancelled attempt.
 const CANCELLED: (Fenced, State, Disposition) = (
@@ -20,20 +53,23 @@ const CANCELLED: (Fenced, State, Disposition) = (
 );
 
 impl Worker {
-    /// Writes the outcome of an attempt to the record. Returns the message's disposition, and the
-    /// task's new state if the attempt still held the lease.
+    /// Writes the outcome of an attempt to the record.
     pub(super) async fn settle(
         &self,
         policy: RetryPolicy,
         lease: &Lease,
         outcome: Outcome,
-    ) -> (Disposition, Option<State>) {
+    ) -> Settled {
+        let (mut result, mut error) = (None, None);
         let written = match outcome {
-            Outcome::Finished(Ok(result)) => self.complete(lease, &result).await,
-            Outcome::Finished(Err(error)) => self.fail(policy, lease, &error).await,
+            Outcome::Finished(Ok(text)) => {
+                let text = result.insert(text);
+                self.complete(lease, text, &mut error).await
+            }
+            Outcome::Finished(Err(failure)) => self.fail(policy, lease, &failure, &mut error).await,
             Outcome::OutOfTime { has_saved: true } => self.hand_back(lease).await,
             Outcome::OutOfTime { has_saved: false } => {
-                self.fail(policy, lease, &out_of_time()).await
+                self.fail(policy, lease, &out_of_time(), &mut error).await
             }
             Outcome::Cancelled => Ok(CANCELLED),
             Outcome::LeaseLost => Ok((Fenced::Lost, State::Running, Disposition::Leave)),
@@ -48,7 +84,7 @@ impl Worker {
             }
             written => written,
         };
-        match written {
+        let (disposition, state) = match written {
             Ok((Fenced::Written, state, disposition)) => (disposition, Some(state)),
             Ok(_) => {
                 // The worker that holds the task now may have received the same message. If that
@@ -56,7 +92,13 @@ impl Worker {
                 tracing::warn!(task_id = %lease.id, attempt = lease.attempt, "the lease was lost");
                 (Disposition::Leave, None)
             }
-            Err(error) => (store_failed(lease.id, &error), None),
+            Err(error) => (store_failed(&lease.id, &error), None),
+        };
+        Settled {
+            disposition,
+            state,
+            result,
+            error,
         }
     }
 
@@ -64,13 +106,13 @@ impl Worker {
         &self,
         lease: &Lease,
         result: &str,
+        reason: &mut Option<TaskError>,
     ) -> Result<(Fenced, State, Disposition), StoreError> {
         let (written, state) = match self.tasks.complete(lease, result).await {
             Err(StoreError::TooLarge) => {
                 let message = format!("the result has {} bytes, which is too large", result.len());
-                let error = TaskError::new("ResultTooLarge", message);
                 let failure = TaskFailure {
-                    error: &error,
+                    error: reason.insert(TaskError::new("ResultTooLarge", message)),
                     retry_in: None,
                 };
                 (self.tasks.fail(lease, failure).await?, State::Failed)
@@ -85,11 +127,11 @@ impl Worker {
         policy: RetryPolicy,
         lease: &Lease,
         error: &JobError,
+        reason: &mut Option<TaskError>,
     ) -> Result<(Fenced, State, Disposition), StoreError> {
-        let task_error = TaskError::new(error.kind(), error.message());
         let retry_in = policy.delay(lease.counted, error, fastrand::f64());
         let failure = TaskFailure {
-            error: &task_error,
+            error: reason.insert(TaskError::new(error.kind(), error.message())),
             retry_in,
         };
         let written = self.tasks.fail(lease, failure).await?;

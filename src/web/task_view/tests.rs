@@ -7,13 +7,16 @@ const NOW: u64 = 1_900_000_000_000;
 
 fn record(state: State) -> TaskRecord {
     TaskRecord {
-        id: Uuid::nil(),
+        id: uuid::Uuid::nil().into(),
         job: Some("process_data".to_owned()),
         state,
         run: 1,
         options: Options::default(),
         caller: None,
         fingerprint: None,
+        origin: None,
+        effects: Vec::new(),
+        are_effects_done: false,
         created_at: NOW - 5_000,
         started_at: None,
         finished_at: None,
@@ -46,6 +49,17 @@ fn the_next_action_of_a_new_task_is_an_attempt() {
             "next": {"action": "attempt"},
         })
     );
+}
+
+#[test]
+fn a_task_of_another_format_shows_its_origin_and_its_effects() {
+    let mut ended = record(State::Failed);
+    ended.origin = Some("celery".to_owned());
+    ended.effects = vec!["result".to_owned(), "callbacks".to_owned()];
+    let seen = view(ended);
+    assert_eq!(seen["origin"], "celery");
+    assert_eq!(seen["effects"], json!(["result", "callbacks"]));
+    assert_eq!(seen["effects_done"], false);
 }
 
 #[test]

@@ -75,7 +75,7 @@ async fn a_cancel_that_meets_a_save_is_repeated() {
     for _ in 0..2 {
         faults.refuse("UpdateItem", write_refusal());
     }
-    let cancelled = store.cancel(&Viewer::Everyone, task.id).await.unwrap();
+    let cancelled = store.cancel(&Viewer::Everyone, &task.id).await.unwrap();
     assert_eq!(cancelled, Cancelled::Requested);
 }
 
@@ -85,7 +85,7 @@ async fn a_put_that_meets_a_transaction_is_repeated() {
     let (store, task) = (faulty(&faults), task());
     faults.refuse("PutItem", write_refusal());
     assert_eq!(store.submitted(&task).await.unwrap(), Submitted::Recorded);
-    let record = store.get(task.id).await.unwrap().unwrap();
+    let record = store.get(&task.id).await.unwrap().unwrap();
     assert_eq!(record.state, State::Pending);
     assert_eq!(faults.calls("PutItem"), 2);
 }

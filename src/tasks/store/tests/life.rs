@@ -1,10 +1,13 @@
 //! Cancellation, expiry, restarts, handed-back attempts, and large inputs.
 
+use serde_json::json;
+
 use super::*;
 use crate::tasks::task::Options;
+use crate::tasks::task::Origin;
 
 async fn record(store: &TaskStore, task: &Task) -> TaskRecord {
-    store.get(task.id).await.unwrap().unwrap()
+    store.get(&task.id).await.unwrap().unwrap()
 }
 
 #[tokio::test]
@@ -12,16 +15,16 @@ async fn a_task_without_a_worker_is_cancelled_at_once() {
     let (store, task) = (store(), task());
     store.submitted(&task).await.unwrap();
     assert_eq!(
-        store.cancel(&Viewer::Everyone, task.id).await.unwrap(),
+        store.cancel(&Viewer::Everyone, &task.id).await.unwrap(),
         Cancelled::Now
     );
     assert_eq!(record(&store, &task).await.state, State::Cancelled);
     let claim = store.claim(&task, LEASE, WORKER).await.unwrap();
-    assert_eq!(claim, ClaimOutcome::Ended);
-    let again = store.cancel(&Viewer::Everyone, task.id).await.unwrap();
+    assert!(matches!(claim, ClaimOutcome::Ended));
+    let again = store.cancel(&Viewer::Everyone, &task.id).await.unwrap();
     assert_eq!(again, Cancelled::Ended(State::Cancelled));
     let unknown = store
-        .cancel(&Viewer::Everyone, Uuid::new_v4())
+        .cancel(&Viewer::Everyone, &TaskId::from(Uuid::new_v4()))
         .await
         .unwrap();
     assert_eq!(unknown, Cancelled::Unknown);
@@ -32,11 +35,11 @@ async fn a_task_with_a_requested_cancellation_accepts_no_result() {
     let (store, task) = (store(), task());
     let lease = claimed(&store, &task, LEASE).await;
     assert_eq!(
-        store.cancel(&Viewer::Everyone, task.id).await.unwrap(),
+        store.cancel(&Viewer::Everyone, &task.id).await.unwrap(),
         Cancelled::Requested
     );
     assert_eq!(
-        store.cancel(&Viewer::Everyone, task.id).await.unwrap(),
+        store.cancel(&Viewer::Everyone, &task.id).await.unwrap(),
         Cancelled::Requested
     );
     for fenced in [
@@ -58,10 +61,10 @@ async fn a_task_with_a_requested_cancellation_accepts_no_result() {
 async fn a_cancelled_task_whose_worker_died_is_not_run_again() {
     let (store, task) = (store(), task());
     claimed(&store, &task, NO_LEASE).await;
-    store.cancel(&Viewer::Everyone, task.id).await.unwrap();
+    store.cancel(&Viewer::Everyone, &task.id).await.unwrap();
     next_millisecond().await;
     let claim = store.claim(&task, LEASE, WORKER).await.unwrap();
-    assert_eq!(claim, ClaimOutcome::Ended);
+    assert!(matches!(claim, ClaimOutcome::Ended));
     assert_eq!(record(&store, &task).await.state, State::Cancelled);
 }
 
@@ -88,7 +91,7 @@ async fn a_task_that_ended_without_a_result_runs_again() {
     let (store, task) = (store(), task());
     let lease = claimed(&store, &task, LEASE).await;
     store.fail(&lease, failed(&error())).await.unwrap();
-    let next = next_run(&store, task.id).await;
+    let next = next_run(&store, &task.id).await;
     assert_eq!((next.run, next.input().unwrap().get()), (2, "{}"));
     assert_eq!(store.restart(&next).await.unwrap(), Restarted::Written);
     assert_eq!(store.restart(&next).await.unwrap(), Restarted::Written);
@@ -98,19 +101,21 @@ async fn a_task_that_ended_without_a_result_runs_again() {
     assert!(fresh.finished_at.is_none());
 
     let stale = store.claim(&task, LEASE, WORKER).await.unwrap();
-    assert_eq!(stale, ClaimOutcome::Ended, "a message of an earlier run");
+    assert!(
+        matches!(stale, ClaimOutcome::Ended),
+        "a message of an earlier run"
+    );
     let lease = claimed(&store, &next, LEASE).await;
     assert_eq!((lease.attempt, lease.counted), (1, 1));
     store.complete(&lease, "1").await.unwrap();
-    let over = store.next_run(&Viewer::Everyone, task.id).await.unwrap();
+    let over = store.next_run(&Viewer::Everyone, &task.id).await.unwrap();
     assert!(matches!(over, NextRun::Refused(State::Completed)));
     let mut third = next;
     third.run = 3;
     assert_eq!(store.restart(&third).await.unwrap(), Restarted::Refused);
     let claim = store.claim(&third, LEASE, WORKER).await.unwrap();
-    assert_eq!(
-        claim,
-        ClaimOutcome::Ended,
+    assert!(
+        matches!(claim, ClaimOutcome::Ended),
         "a completed task never restarts"
     );
 }
@@ -119,8 +124,8 @@ async fn a_task_that_ended_without_a_result_runs_again() {
 async fn the_message_of_a_restart_may_arrive_before_the_record_is_written() {
     let (store, task) = (store(), task());
     store.submitted(&task).await.unwrap();
-    store.cancel(&Viewer::Everyone, task.id).await.unwrap();
-    let next = next_run(&store, task.id).await;
+    store.cancel(&Viewer::Everyone, &task.id).await.unwrap();
+    let next = next_run(&store, &task.id).await;
     let lease = claimed(&store, &next, LEASE).await;
     assert_eq!(store.restart(&next).await.unwrap(), Restarted::Written);
     assert_eq!(record(&store, &task).await.state, State::Running);
@@ -202,7 +207,7 @@ fn check_attempts(record: &TaskRecord) {
 #[tokio::test]
 async fn of_two_submissions_with_one_key_the_first_record_counts() {
     let store = store();
-    let (mut one, id) = (task(), Uuid::new_v4());
+    let (mut one, id) = (task(), TaskId::from(Uuid::new_v4()));
     one.id = id;
     one.fingerprint = Some("one".to_owned());
     let mut other = one.clone();
@@ -211,9 +216,8 @@ async fn of_two_submissions_with_one_key_the_first_record_counts() {
     assert_eq!(store.submitted(&one).await.unwrap(), Submitted::Recorded);
     assert_eq!(store.submitted(&other).await.unwrap(), Submitted::Different);
     let claim = store.claim(&other, LEASE, WORKER).await.unwrap();
-    assert_eq!(
-        claim,
-        ClaimOutcome::Ended,
+    assert!(
+        matches!(claim, ClaimOutcome::Ended),
         "the other submission's message has no effect"
     );
     claimed(&store, &one, LEASE).await;
@@ -235,10 +239,10 @@ async fn an_id_may_be_used_again_after_its_record_has_expired() {
 
 #[tokio::test]
 async fn a_large_input_is_kept_for_another_run() {
-    let (store, id) = (store(), Uuid::new_v4());
+    let (store, id) = (store(), TaskId::from(Uuid::new_v4()));
     let text = format!("[{}]", vec!["1234567"; 100_000].join(","));
     let input = RawValue::from_string(text.clone()).unwrap();
-    let mut task = Task::new(id, "process_data", input, now_ms());
+    let mut task = Task::new(id.clone(), "process_data", input, now_ms());
     let StoredInput::Chunks(chunks @ 1..) = store.put_input(&task).await.unwrap() else {
         panic!("the input was not stored in chunks");
     };
@@ -246,11 +250,39 @@ async fn a_large_input_is_kept_for_another_run() {
     store.submitted(&task).await.unwrap();
     let read = store.stored_input(&task).await.unwrap().unwrap();
     assert!(read.get() == text);
-    store.cancel(&Viewer::Everyone, id).await.unwrap();
-    let next = next_run(&store, id).await;
+    store.cancel(&Viewer::Everyone, &id).await.unwrap();
+    let next = next_run(&store, &id).await;
     assert!(next.input().is_none());
-    store.keep_input(&next).await.unwrap();
+    store.keep_chunks(&next).await.unwrap();
     assert!(store.stored_input(&next).await.unwrap().unwrap().get() == text);
+}
+
+#[tokio::test]
+async fn an_origin_is_kept_for_another_run() {
+    let store = store();
+    // Random digits, so that the large origin does not fit the record even when compressed.
+    let large: Vec<u64> = std::iter::repeat_with(|| fastrand::u64(..))
+        .take(50_000)
+        .collect();
+    for data in [json!({"chain": [1.0]}), json!({"chain": large})] {
+        let mut task = task();
+        let text = RawValue::from_string(data.to_string()).unwrap();
+        task.origin = Some(Origin::new("celery", Vec::new(), text));
+        store.put_large(&mut task).await.unwrap();
+        task.without_stored_over(60_000);
+        let mut received = task.clone();
+        assert!(store.read_origin(&mut received).await.unwrap());
+        let lease = claimed(&store, &received, LEASE).await;
+        store.fail(&lease, failed(&error())).await.unwrap();
+        let record = store.get(&task.id).await.unwrap().unwrap();
+        assert_eq!(record.origin.as_deref(), Some("celery"));
+        let mut next = next_run(&store, &task.id).await;
+        store.keep_chunks(&next).await.unwrap();
+        assert!(store.read_origin(&mut next).await.unwrap());
+        let origin = next.origin.unwrap();
+        assert_eq!(origin.format, "celery");
+        assert!(origin.data().unwrap().get() == data.to_string().as_str());
+    }
 }
 
 #[tokio::test]

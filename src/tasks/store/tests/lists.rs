@@ -13,6 +13,9 @@ async fn submitted(store: &TaskStore, count: u64) -> Vec<Task> {
         if age % 3 == 0 {
             task.job = "other".to_owned();
         }
+        if age % 4 == 0 {
+            task.id = TaskId::parse(&format!("ä-{age}-{}/\n", task.id)).unwrap();
+        }
         store.submitted(&task).await.unwrap();
         tasks.push(task);
     }
@@ -21,12 +24,12 @@ async fn submitted(store: &TaskStore, count: u64) -> Vec<Task> {
 }
 
 /// All pages of a list, one after the other.
-async fn pages(store: &TaskStore, mut query: ListQuery<'_>) -> Vec<Uuid> {
+async fn pages(store: &TaskStore, mut query: ListQuery<'_>) -> Vec<TaskId> {
     let mut ids = Vec::new();
     loop {
         let (records, next) = store.list(&Viewer::Everyone, &query).await.unwrap();
         assert!(records.len() <= query.limit);
-        ids.extend(records.iter().map(|record| record.id));
+        ids.extend(records.iter().map(|record| record.id.clone()));
         match next {
             Some(next) => query.after = Some(next),
             None => return ids,
@@ -34,8 +37,8 @@ async fn pages(store: &TaskStore, mut query: ListQuery<'_>) -> Vec<Uuid> {
     }
 }
 
-fn ids<'a>(tasks: impl IntoIterator<Item = &'a Task>) -> Vec<Uuid> {
-    tasks.into_iter().map(|task| task.id).collect()
+fn ids<'a>(tasks: impl IntoIterator<Item = &'a Task>) -> Vec<TaskId> {
+    tasks.into_iter().map(|task| task.id.clone()).collect()
 }
 
 #[tokio::test]
@@ -56,7 +59,7 @@ async fn tasks_are_listed_by_job_and_by_state() {
     let store = store();
     let tasks = submitted(&store, 30).await;
     for task in tasks.iter().step_by(5) {
-        store.cancel(&Viewer::Everyone, task.id).await.unwrap();
+        store.cancel(&Viewer::Everyone, &task.id).await.unwrap();
     }
     for task in tasks.iter().skip(1).step_by(5) {
         let lease = claimed(&store, task, LEASE).await;
@@ -93,8 +96,8 @@ async fn tasks_are_listed_by_job_and_by_state() {
 async fn a_restarted_task_leaves_the_list_of_its_end() {
     let (store, task) = (store(), task());
     store.submitted(&task).await.unwrap();
-    store.cancel(&Viewer::Everyone, task.id).await.unwrap();
-    let next = next_run(&store, task.id).await;
+    store.cancel(&Viewer::Everyone, &task.id).await.unwrap();
+    let next = next_run(&store, &task.id).await;
     store.restart(&next).await.unwrap();
     let query = ListQuery {
         state: Some(State::Cancelled),
@@ -157,18 +160,18 @@ async fn another_callers_task_costs_the_same_reads_as_an_unknown_id() {
         Viewer::Caller("grace".to_owned()),
     );
     for (viewer, id, found) in [
-        (&grace, task.id, false),
-        (&grace, Uuid::new_v4(), false),
-        (&ada, task.id, true),
+        (&grace, task.id.clone(), false),
+        (&grace, TaskId::from(Uuid::new_v4()), false),
+        (&ada, task.id.clone(), true),
     ] {
         let before = reads();
-        let task = store.find(viewer, id).await.unwrap();
+        let task = store.find(viewer, &id).await.unwrap();
         assert_eq!(task.is_some(), found);
         assert_eq!(reads(), [before[0] + 1, before[1], before[2]]);
     }
-    let refused = store.cancel(&grace, task.id).await.unwrap();
+    let refused = store.cancel(&grace, &task.id).await.unwrap();
     assert_eq!(refused, Cancelled::Unknown, "although the task has ended");
-    let next = store.next_run(&grace, task.id).await.unwrap();
+    let next = store.next_run(&grace, &task.id).await.unwrap();
     assert!(matches!(next, NextRun::Unknown));
 }
 

@@ -50,8 +50,8 @@ async fn a_message_of_another_submission_does_not_change_the_first_task() {
         Rejected::Ended
     );
     let claim = store.claim(&other, LEASE, WORKER).await.unwrap();
-    assert_eq!(claim, ClaimOutcome::Ended);
-    let record = store.get(first.id).await.unwrap().unwrap();
+    assert!(matches!(claim, ClaimOutcome::Ended));
+    let record = store.get(&first.id).await.unwrap().unwrap();
     assert_eq!(record.state, State::Pending);
 }
 
@@ -67,7 +67,7 @@ async fn a_late_result_is_not_mixed_into_the_result_of_another_run() {
     next_millisecond().await;
     let second = claimed(&store, &task, LEASE).await;
     store.fail(&second, failed(&error())).await.unwrap();
-    let again = next_run(&store, task.id).await;
+    let again = next_run(&store, &task.id).await;
     store.restart(&again).await.unwrap();
     // Both attempts are the first attempt of their run.
     let lease = claimed(&store, &again, LEASE).await;
@@ -75,7 +75,7 @@ async fn a_late_result_is_not_mixed_into_the_result_of_another_run() {
     store.complete(&lease, &large("a")).await.unwrap();
     let late = store.complete(&zombie, &large("b")).await.unwrap();
     assert_eq!(late, Fenced::Lost);
-    let record = store.get(task.id).await.unwrap().unwrap();
+    let record = store.get(&task.id).await.unwrap().unwrap();
     assert!(record.result.unwrap().get() == large("a"));
 }
 
@@ -91,7 +91,7 @@ async fn a_later_task_with_the_same_id_does_not_read_old_checkpoints() {
     let client = &store.client;
     let delete = client.delete_item().table_name(testing::TASKS);
     delete
-        .set_key(Some(key(first.id, RECORD)))
+        .set_key(Some(key(&first.id, RECORD)))
         .send()
         .await
         .unwrap();

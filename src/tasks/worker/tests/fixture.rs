@@ -138,6 +138,8 @@ pub(super) fn fixture(lease: Duration) -> Fixture {
             .with(Endless)
             .with(Large),
         lease,
+        formats: Vec::new(),
+        delays: None,
     };
     Fixture {
         worker,
@@ -159,17 +161,17 @@ impl Fixture {
         self.worker.run_batch(records.collect(), deadline).await
     }
 
-    pub(super) async fn ended(&self, id: Uuid) -> (State, Option<String>) {
+    pub(super) async fn ended(&self, id: &TaskId) -> (State, Option<String>) {
         let record = self.worker.tasks.get(id).await.unwrap().unwrap();
         (record.state, record.error.map(|error| error.kind))
     }
 }
 
-pub(super) fn task(job: &str, input: Value) -> (Uuid, String) {
-    let id = Uuid::new_v4();
+pub(super) fn task(job: &str, input: Value) -> (TaskId, String) {
+    let id = TaskId::from(Uuid::new_v4());
     let input = RawValue::from_string(input.to_string()).unwrap();
     (
-        id,
+        id.clone(),
         wire::encode(&Task::new(id, job, input, now_ms())).unwrap(),
     )
 }

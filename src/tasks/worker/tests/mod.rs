@@ -1,5 +1,6 @@
 //! Batches of messages, from the delivery to the records.
 
+mod effects;
 mod fixture;
 mod poison;
 mod queue;
@@ -16,6 +17,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::*;
 use crate::clock::stopped;
@@ -29,6 +31,7 @@ use crate::tasks::state::State;
 use crate::tasks::store::Fenced;
 use crate::tasks::store::testing::{ends, steal};
 use crate::tasks::viewer::Viewer;
+use crate::tasks::wire;
 use fixture::*;
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -56,7 +59,7 @@ async fn a_batch_reports_exactly_the_messages_to_deliver_again() {
     }
     assert_eq!(fixture.run(&batch, LEASE).await, ["transient"]);
     for (id, end) in ends {
-        assert_eq!(fixture.ended(id).await, end);
+        assert_eq!(fixture.ended(&id).await, end);
     }
     let receipts = ["receipt-transient", "receipt-good"];
     let timeouts = receipts.map(|receipt| fixture.calls.visibility_timeout(receipt));
@@ -85,7 +88,7 @@ async fn a_duplicate_message_of_an_ended_task_is_acknowledged() {
             .is_empty()
     );
     assert_eq!(fixture.runs.load(Ordering::Relaxed), 1);
-    assert_eq!(fixture.ended(id).await.0, State::Completed);
+    assert_eq!(fixture.ended(&id).await.0, State::Completed);
 }
 
 #[tokio::test]
@@ -122,7 +125,7 @@ async fn a_task_whose_workers_die_fails_after_its_last_attempt() {
     }
     assert!(fixture.run(&[("a", body)], LEASE).await.is_empty());
     assert_eq!(
-        fixture.ended(id).await,
+        fixture.ended(&id).await,
         (State::Failed, Some("WorkerLost".to_owned()))
     );
 }
@@ -138,9 +141,9 @@ async fn only_tasks_that_are_unfinished_at_the_deadline_are_delivered_again() {
         .await;
     assert_eq!(again, ["u"]);
     assert_eq!(fixture.calls.visibility_timeout("receipt-u"), Some(0));
-    assert_eq!(fixture.ended(finished).await.0, State::Completed);
+    assert_eq!(fixture.ended(&finished).await.0, State::Completed);
     assert_eq!(
-        fixture.ended(unfinished).await,
+        fixture.ended(&unfinished).await,
         (State::Retrying, Some("OutOfTime".to_owned()))
     );
 }
@@ -181,7 +184,7 @@ async fn a_worker_that_lost_its_lease_stops_and_leaves_the_message() {
     };
     let (again, thief) = tokio::join!(running, thief);
     assert_eq!(again, ["a"]);
-    assert_eq!(fixture.ended(id).await.0, State::Running);
+    assert_eq!(fixture.ended(&id).await.0, State::Running);
     assert_eq!(
         fixture.worker.tasks.complete(&thief, "1").await.unwrap(),
         Fenced::Written
@@ -205,7 +208,7 @@ async fn a_result_that_cannot_be_stored_fails_its_task_with_the_reason() {
     let (id, body) = task("large", json!(6_000_000));
     assert!(fixture.run(&[("a", body)], LEASE).await.is_empty());
     assert_eq!(
-        fixture.ended(id).await,
+        fixture.ended(&id).await,
         (State::Failed, Some("ResultTooLarge".to_owned()))
     );
 }

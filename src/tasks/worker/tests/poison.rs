@@ -109,7 +109,7 @@ async fn check(body: String) {
     assert!(reason.is_none_or(|length| (1..=1024).contains(&length)));
     let ended = match wire::find_id(&body) {
         Some(id) => {
-            let record = fixture.worker.tasks.get(id).await.unwrap();
+            let record = fixture.worker.tasks.get(&id).await.unwrap();
             record.map(|record| record.state.is_final())
         }
         None => None,
@@ -145,5 +145,5 @@ async fn a_body_without_room_for_a_reason_is_stored_in_the_table() {
     let parts = sent["stored_body"]["parts"].as_u64().unwrap();
     assert!((1..10).contains(&parts));
     let expected = (State::Failed, Some("UnknownJob".to_owned()));
-    assert_eq!(fixture.ended(id).await, expected);
+    assert_eq!(fixture.ended(&id).await, expected);
 }

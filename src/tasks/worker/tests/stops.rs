@@ -5,16 +5,16 @@ use super::*;
 use crate::tasks::store::Cancelled;
 use crate::tasks::task::Options;
 
-fn task_with(job: &str, input: Value, options: Options) -> (Uuid, String) {
-    let id = Uuid::new_v4();
+fn task_with(job: &str, input: Value, options: Options) -> (TaskId, String) {
+    let id = TaskId::from(Uuid::new_v4());
     let input = RawValue::from_string(input.to_string()).unwrap();
-    let task = Task::new(id, job, input, now_ms()).with_options(options);
+    let task = Task::new(id.clone(), job, input, now_ms()).with_options(options);
     (id, wire::encode(&task).unwrap())
 }
 
 impl Fixture {
     /// Waits until a task is in this state.
-    async fn until(&self, id: Uuid, state: State) {
+    async fn until(&self, id: &TaskId, state: State) {
         loop {
             let record = self.worker.tasks.get(id).await.unwrap();
             if record.is_some_and(|record| record.state == state) {
@@ -32,18 +32,18 @@ async fn a_cancelled_job_stops_within_a_heartbeat() {
     let batch = [("a", body)];
     let running = fixture.run(&batch, Duration::from_secs(3600));
     let cancel = async {
-        fixture.until(id, State::Running).await;
+        fixture.until(&id, State::Running).await;
         fixture
             .worker
             .tasks
-            .cancel(&Viewer::Everyone, id)
+            .cancel(&Viewer::Everyone, &id)
             .await
             .unwrap()
     };
     let (again, cancelled) = tokio::join!(running, cancel);
     assert_eq!(cancelled, Cancelled::Requested);
     assert!(again.is_empty(), "its message is acknowledged");
-    assert_eq!(fixture.ended(id).await.0, State::Cancelled);
+    assert_eq!(fixture.ended(&id).await.0, State::Cancelled);
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn a_job_over_its_time_limit_fails_its_task() {
     let (id, body) = task_with("endless", Value::Null, limit);
     assert!(fixture.run(&[("a", body)], LEASE).await.is_empty());
     let expected = (State::Failed, Some("TimeLimitExceeded".to_owned()));
-    assert_eq!(fixture.ended(id).await, expected);
+    assert_eq!(fixture.ended(&id).await, expected);
 }
 
 /// Blocks its thread until a message arrives on the channel.
@@ -81,7 +81,7 @@ async fn a_job_that_blocks_its_thread_keeps_its_lease() {
     let batch = [("a", body)];
     let running = fixture.run(&batch, Duration::from_secs(3600));
     let other = async {
-        fixture.until(id, State::Running).await;
+        fixture.until(&id, State::Running).await;
         tokio::time::sleep(SHORT_LEASE * 3).await;
         let claim = fixture.worker.tasks.claim(&message, LEASE, "another").await;
         free.send(()).unwrap();
@@ -90,7 +90,7 @@ async fn a_job_that_blocks_its_thread_keeps_its_lease() {
     let (again, claim) = tokio::join!(running, other);
     assert!(matches!(claim, ClaimOutcome::Held { .. }), "{claim:?}");
     assert!(again.is_empty());
-    assert_eq!(fixture.ended(id).await.0, State::Completed);
+    assert_eq!(fixture.ended(&id).await.0, State::Completed);
 }
 
 #[tokio::test]
@@ -107,10 +107,10 @@ async fn a_job_that_blocks_its_thread_for_ever_fails_only_its_own_task() {
     };
     let (stuck, body) = task_with("blocks", Value::Null, limit);
     assert!(fixture.run(&[("a", body)], LEASE).await.is_empty());
-    assert_eq!(fixture.ended(stuck).await.0, State::Failed);
+    assert_eq!(fixture.ended(&stuck).await.0, State::Failed);
     let (id, body) = task("echo", json!(1));
     assert!(fixture.run(&[("b", body)], LEASE).await.is_empty());
-    assert_eq!(fixture.ended(id).await.0, State::Completed);
+    assert_eq!(fixture.ended(&id).await.0, State::Completed);
 }
 
 /// Executes its steps one by one, saves a checkpoint after each step, and records the executed steps.
@@ -150,12 +150,12 @@ async fn a_job_with_checkpoints_continues_over_several_invocations() {
     // Long enough for a checkpoint also on a busy machine.
     let short = Duration::from_millis(400);
     while fixture.run(&[("a", body.clone())], short).await == ["a"] {
-        assert_eq!(fixture.ended(id).await.0, State::Pending);
+        assert_eq!(fixture.ended(&id).await.0, State::Pending);
         assert_eq!(fixture.calls.visibility_timeout("receipt-a"), Some(0));
         invocations += 1;
     }
     assert!(invocations > 1, "the job was too fast for this test");
-    let record = fixture.worker.tasks.get(id).await.unwrap().unwrap();
+    let record = fixture.worker.tasks.get(&id).await.unwrap().unwrap();
     assert_eq!(record.state, State::Completed);
     let squares = record.result.unwrap().get().to_owned();
     assert_eq!(squares, "[0,1,4,9,16,25,36,49]");
@@ -172,12 +172,12 @@ async fn progress_can_be_read_while_the_job_runs() {
     let running = fixture.run(&batch, Duration::from_secs(3600));
     let reader = async {
         loop {
-            let record = fixture.worker.tasks.get(id).await.unwrap();
+            let record = fixture.worker.tasks.get(&id).await.unwrap();
             if let Some(progress) = record.and_then(|record| record.progress) {
                 fixture
                     .worker
                     .tasks
-                    .cancel(&Viewer::Everyone, id)
+                    .cancel(&Viewer::Everyone, &id)
                     .await
                     .unwrap();
                 return progress;
@@ -207,7 +207,7 @@ async fn a_task_waits_before_its_eta_and_expires_after_its_expiry() {
     };
     let (id, body) = task_with("echo", json!(1), over);
     assert!(fixture.run(&[("b", body)], LEASE).await.is_empty());
-    assert_eq!(fixture.ended(id).await.0, State::Expired);
+    assert_eq!(fixture.ended(&id).await.0, State::Expired);
     assert_eq!(fixture.runs.load(Ordering::Relaxed), 0);
 }
 
@@ -221,13 +221,14 @@ async fn a_submission_may_set_its_own_number_of_retries() {
     let (id, body) = task_with("fails", json!("transient"), none);
     assert!(fixture.run(&[("a", body)], LEASE).await.is_empty());
     let expected = (State::Failed, Some("Busy".to_owned()));
-    assert_eq!(fixture.ended(id).await, expected);
+    assert_eq!(fixture.ended(&id).await, expected);
 }
 
 #[tokio::test]
 async fn the_visibility_of_a_high_priority_message_is_changed_in_its_own_queue() {
     let fixture = fixture(LEASE);
     let message = Delivery {
+        deliveries: 1,
         id: "a".to_owned(),
         receipt: "receipt-a".to_owned(),
         source: "arn:aws:sqs:eu-central-1:1:high".to_owned(),

@@ -9,6 +9,7 @@ use proptest::test_runner::TestCaseResult;
 use super::*;
 use crate::clock::stopped;
 use crate::tasks::state::{Event, next};
+use crate::tasks::task::Origin;
 use reference::{Model, Outcome};
 
 const START: u64 = 1_900_000_000_000;
@@ -27,6 +28,8 @@ enum Op {
     HandBack(usize),
     Stop(usize),
     Cancel,
+    Revoke,
+    FinishEffects { earlier_run: bool },
     Expire { earlier_run: bool },
     Reject { earlier_run: bool },
     Restart { again: bool },
@@ -46,6 +49,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => lease.clone().prop_map(Op::HandBack),
         2 => lease.prop_map(Op::Stop),
         1 => Just(Op::Cancel),
+        1 => Just(Op::Revoke),
+        4 => earlier.prop_map(|earlier_run| Op::FinishEffects { earlier_run }),
         1 => earlier.prop_map(|earlier_run| Op::Expire { earlier_run }),
         1 => earlier.prop_map(|earlier_run| Op::Reject { earlier_run }),
         3 => prop::bool::weighted(0.2).prop_map(|again| Op::Restart { again }),
@@ -61,14 +66,19 @@ struct Fixture {
 }
 
 impl Fixture {
-    fn new() -> Fixture {
+    fn new(has_effects: bool) -> Fixture {
         stopped::set(START);
+        let mut task = task();
+        let effects = has_effects.then(|| vec!["result".to_owned()]);
+        task.origin =
+            effects.map(|effects| Origin::new("test", effects, RawValue::NULL.to_owned()));
         let (client, retention) = (testing::client(), Duration::from_millis(RETENTION));
         Fixture {
             store: TaskStore::new(client, testing::TASKS.to_owned(), retention),
-            task: task(),
+            task,
             model: Model {
                 now: START,
+                has_effects,
                 ..Model::default()
             },
             leases: Vec::new(),
@@ -102,6 +112,8 @@ impl Fixture {
             Op::Submit => self.submit().await?,
             Op::Claim { earlier_run } => self.claim(*earlier_run).await?,
             Op::Cancel => self.cancel().await?,
+            Op::Revoke => self.revoke().await?,
+            Op::FinishEffects { earlier_run } => self.finish_effects(*earlier_run).await?,
             Op::Expire { earlier_run } => self.expire(*earlier_run).await?,
             Op::Reject { earlier_run } => self.reject(*earlier_run).await?,
             Op::Restart { again } => self.restart(*again).await?,
@@ -131,6 +143,10 @@ impl Fixture {
             }
             ClaimOutcome::Held { ends_in } => Outcome::Held(millis(ends_in)),
             ClaimOutcome::Ended => Outcome::Ended,
+            ClaimOutcome::EffectsLeft(left) => {
+                let (end, _) = self.store.read_end(&message, *left).await.unwrap();
+                Outcome::EffectsLeft(end.state)
+            }
         };
         prop_assert_eq!(seen, self.model.claim(message.run));
         Ok(())
@@ -139,7 +155,7 @@ impl Fixture {
     async fn cancel(&mut self) -> TestCaseResult {
         let seen = self
             .store
-            .cancel(&Viewer::Everyone, self.task.id)
+            .cancel(&Viewer::Everyone, &self.task.id)
             .await
             .unwrap();
         let state = self.model.visible().map(|record| record.state);
@@ -157,6 +173,47 @@ impl Fixture {
             _ => {}
         }
         prop_assert_eq!(seen, expected);
+        Ok(())
+    }
+
+    async fn revoke(&mut self) -> TestCaseResult {
+        let seen = self.store.revoke(&self.task.id).await.unwrap();
+        let visible = self.model.visible().is_some();
+        let expected = match self.model.state() {
+            Some(_) if !visible => Cancelled::Unknown,
+            Some(State::Running) => Cancelled::Requested,
+            Some(state) if state.is_final() => Cancelled::Ended(state),
+            _ => Cancelled::Now,
+        };
+        match expected {
+            Cancelled::Now => drop(self.model.go(Event::Revoke)),
+            Cancelled::Requested => {
+                self.model.go(Event::RequestCancel).cancel_requested = true;
+            }
+            _ => {}
+        }
+        prop_assert_eq!(seen, expected);
+        Ok(())
+    }
+
+    /// As a worker does after it has performed the effects of an ended run.
+    async fn finish_effects(&mut self, earlier: bool) -> TestCaseResult {
+        let message = self.message(earlier);
+        let left = self.store.unfinished(&message).await.unwrap();
+        prop_assert_eq!(left.is_some(), self.model.has_effects_left(message.run));
+        let Some(left) = left else {
+            return Ok(());
+        };
+        let (end, _) = self.store.read_end(&message, left).await.unwrap();
+        let record = self.model.record.as_ref().unwrap();
+        prop_assert_eq!(
+            (end.state, end.run, end.attempt),
+            (record.state, record.run, record.attempts)
+        );
+        let has_result = end.result.is_some();
+        prop_assert_eq!(has_result, end.state == State::Completed);
+        self.store.finish_effects(&message, &end).await.unwrap();
+        self.model.finish_effects(message.run);
         Ok(())
     }
 
@@ -209,7 +266,10 @@ impl Fixture {
         let mut message = self.message(false);
         message.run = if again { record.run } else { record.run + 1 };
         let seen = self.store.restart(&message).await.unwrap();
-        let allowed = !again && next(Some(record.state), Event::Restart).is_ok();
+        let blocks = self.model.has_effects && record.is_described;
+        let is_done = record.effects_done == Some(record.run);
+        let allowed =
+            !again && next(Some(record.state), Event::Restart).is_ok() && (is_done || !blocks);
         if allowed {
             self.model.restart(message.run);
         }
@@ -293,7 +353,7 @@ impl Fixture {
 
     /// Compares the record with the model.
     async fn compare(&self) -> TestCaseResult {
-        let seen = self.store.get(self.task.id).await.unwrap();
+        let seen = self.store.get(&self.task.id).await.unwrap();
         let expected = self.model.visible();
         prop_assert_eq!(seen.is_some(), expected.is_some());
         let (Some(seen), Some(expected)) = (seen, expected) else {
@@ -309,6 +369,10 @@ impl Fixture {
             expected.cancel_requested
         );
         prop_assert_eq!(seen.finished_at.is_some(), expected.state.is_final());
+        let has_effects = self.model.has_effects && expected.is_described;
+        prop_assert_eq!(!seen.effects.is_empty(), has_effects);
+        let is_done = expected.state.is_final() && expected.effects_done == Some(expected.run);
+        prop_assert_eq!(seen.are_effects_done, is_done);
         let result = seen.result.is_some();
         prop_assert_eq!(result, expected.state == State::Completed);
         if expected.state == State::Running {
@@ -322,10 +386,13 @@ proptest! {
     #![proptest_config(testing::cases(60))]
 
     #[test]
-    fn a_record_follows_the_reference_model(ops in prop::collection::vec(op(), 1..40)) {
+    fn a_record_follows_the_reference_model(
+        ops in prop::collection::vec(op(), 1..40),
+        has_effects in any::<bool>(),
+    ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let mut fixture = Fixture::new();
+            let mut fixture = Fixture::new(has_effects);
             for op in &ops {
                 fixture.step(op).await?;
             }

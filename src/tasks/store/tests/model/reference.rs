@@ -15,6 +15,10 @@ pub struct Record {
     pub next_at: Option<u64>,
     pub cancel_requested: bool,
     pub rejected: bool,
+    /// Whether the record has the task's description. Only a revocation creates a record without it.
+    pub is_described: bool,
+    /// The last run whose effects are done.
+    pub effects_done: Option<u32>,
     pub gone_at: Option<u64>,
 }
 
@@ -30,6 +34,8 @@ impl Record {
             next_at: None,
             cancel_requested: false,
             rejected: false,
+            is_described: false,
+            effects_done: None,
             gone_at: None,
         }
     }
@@ -41,6 +47,8 @@ pub struct Model {
     pub now: u64,
     pub record: Option<Record>,
     pub leases: usize,
+    /// Whether the task's end sets off anything.
+    pub has_effects: bool,
 }
 
 impl Model {
@@ -69,6 +77,10 @@ impl Model {
         let to = next(self.state(), event).expect("an event that the state allows");
         let record = self.record.get_or_insert(Record::new(to, 1));
         record.state = to;
+        record.is_described |= matches!(
+            event,
+            Event::Submit | Event::Claim | Event::Expire | Event::Reject
+        );
         record.next_at = None;
         record.gone_at = to.is_final().then_some(self.now + RETENTION);
         record
@@ -102,13 +114,22 @@ impl Model {
     }
 
     pub fn restart(&mut self, run: u32) {
-        self.go(Event::Restart);
-        self.record = Some(Record::new(State::Pending, run));
+        let before = self.go(Event::Restart).clone();
+        self.record = Some(Record {
+            is_described: before.is_described,
+            effects_done: before.effects_done,
+            ..Record::new(State::Pending, run)
+        });
     }
 
     pub fn claim(&mut self, run: u32) -> Outcome {
         if let Some(outcome) = self.obstacle(run) {
-            return outcome;
+            return match outcome {
+                Outcome::Ended if self.has_effects_left(run) => {
+                    Outcome::EffectsLeft(self.state().unwrap_or(State::Pending))
+                }
+                outcome => outcome,
+            };
         }
         let (lease, until) = (self.leases, self.now + millis(LEASE));
         self.leases += 1;
@@ -121,6 +142,23 @@ impl Model {
             attempt: record.attempts,
             counted: record.attempts - record.continued,
         }
+    }
+
+    /// Whether a message of `run` finds effects to perform.
+    pub fn has_effects_left(&self, run: u32) -> bool {
+        let is_left = |record: &Record| {
+            let is_done = record.effects_done == Some(run);
+            record.state.is_final() && record.run == run && !is_done
+        };
+        self.has_effects && self.record.as_ref().is_some_and(is_left)
+    }
+
+    pub fn finish_effects(&mut self, run: u32) {
+        let gone_at = self.record.as_ref().and_then(|record| record.gone_at);
+        let record = self.go(Event::FinishEffects);
+        record.effects_done = Some(run);
+        record.is_described |= record.attempts == 0;
+        record.gone_at = gone_at;
     }
 
     pub fn reject(&mut self, run: u32) -> Outcome {
@@ -146,7 +184,7 @@ impl Model {
         }
         if record.state != State::Running {
             // A repetition of the same write counts as written.
-            let again = record.state == event.target();
+            let again = record.state == event.target().unwrap_or(State::Running);
             return if again { Fenced::Written } else { Fenced::Lost };
         }
         if record.cancel_requested && event != Event::Stop {
@@ -173,5 +211,6 @@ pub enum Outcome {
     Claimed { attempt: u32, counted: u32 },
     Held(u64),
     Ended,
+    EffectsLeft(State),
     Done,
 }

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::foreign::Published;
 use super::*;
 
 #[derive(Debug, Clone)]
@@ -22,7 +23,17 @@ enum Op {
         who: usize,
         dies: bool,
     },
-    Cancel(usize),
+    Publish {
+        script: Script,
+        options: Plan,
+        is_large: bool,
+        twice: bool,
+    },
+    Cancel {
+        which: usize,
+        revokes: bool,
+        stop: Stop,
+    },
     Retry(usize, Stop),
     Pass(u64),
 }
@@ -40,7 +51,7 @@ struct Plan {
 }
 
 fn stop(often: f64) -> impl Strategy<Value = Stop> {
-    prop::option::weighted(often, (0u32..7, any::<bool>()))
+    prop::option::weighted(often, (0u32..9, any::<bool>()))
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
@@ -69,7 +80,13 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(from, count, twice, stop)| Op::Deliver { from, count, twice, stop }),
         3 => (0usize..8, prop::bool::weighted(0.4))
             .prop_map(|(who, dies)| Op::Resume { who, dies }),
-        1 => (0usize..8).prop_map(Op::Cancel),
+        3 => ("[ottp]{0,3}|x", 0u8..2, plan(), any::<bool>(), prop::bool::weighted(0.2))
+            .prop_map(|(outcomes, tag, options, is_large, twice)| {
+                let script = Script { outcomes, tag };
+                Op::Publish { script, options, is_large, twice }
+            }),
+        2 => (0usize..8, any::<bool>(), stop(0.4))
+            .prop_map(|(which, revokes, stop)| Op::Cancel { which, revokes, stop }),
         1 => ((0usize..8), stop(0.3)).prop_map(|(id, stop)| Op::Retry(id, stop)),
         4 => (1u64..130_000).prop_map(Op::Pass),
     ]
@@ -84,7 +101,7 @@ fn gate(stop: &Stop) -> Gate {
 /// A submission. A fingerprint covers the whole submission, so submissions with the same key and tag
 /// must be equal.
 fn submission_of(
-    id: Uuid,
+    id: &TaskId,
     key: Option<u8>,
     mut script: Script,
     mut options: Options,
@@ -94,7 +111,7 @@ fn submission_of(
         options = Options::default();
     }
     Submission {
-        id,
+        id: id.clone(),
         key,
         script,
         options,
@@ -111,9 +128,9 @@ impl World {
                 stop,
             } => {
                 let own = 1_000 + number as u128;
-                let id = Uuid::from_u128(key.map_or(own, u128::from));
+                let id = TaskId::from(Uuid::from_u128(key.map_or(own, u128::from)));
                 let options = options.at(now_ms());
-                let submission = submission_of(id, key, script, options);
+                let submission = submission_of(&id, key, script, options);
                 self.submit(submission, gate(&stop)).await;
             }
             Op::Deliver {
@@ -123,49 +140,69 @@ impl World {
                 stop,
             } => self.deliver(from, count, twice, gate(&stop)).await,
             Op::Resume { who, dies } => self.resume(who, dies).await,
-            Op::Cancel(which) => {
+            Op::Publish {
+                script,
+                options,
+                is_large,
+                twice,
+            } => {
+                let published = Published {
+                    id: TaskId::parse(&format!("test/{number}")).unwrap(),
+                    script,
+                    options: options.at(now_ms()),
+                    is_large,
+                };
+                (0..1 + usize::from(twice)).for_each(|_| self.publish(&published));
+            }
+            Op::Cancel {
+                which,
+                revokes,
+                stop,
+            } => {
                 if let Some(id) = self.choose(which) {
-                    self.cancel(id).await;
+                    let is_own = id.as_str() != id.uuid().to_string();
+                    self.cancel(&id, revokes && is_own, gate(&stop)).await;
                 }
             }
             Op::Retry(which, stop) => {
                 if let Some(id) = self.choose(which) {
-                    self.retry(id, gate(&stop)).await;
+                    self.retry(&id, gate(&stop)).await;
                 }
             }
             Op::Pass(time) => stopped::set(now_ms() + time),
         }
     }
 
-    fn choose(&self, which: usize) -> Option<Uuid> {
+    fn choose(&self, which: usize) -> Option<TaskId> {
         let at = which.checked_rem(self.ids.len())?;
-        Some(self.ids[at])
+        Some(self.ids[at].clone())
     }
 
     /// Checks the invariants at the end.
     pub(super) async fn check(&self) {
         for submission in &self.accepted {
-            let record = self.record(submission.id).await;
+            let record = self.record(&submission.id).await;
             assert!(record.is_some(), "lost: {submission:?}");
         }
         for id in &self.ids {
-            let Some(record) = self.record(*id).await else {
+            let Some(record) = self.record(id).await else {
                 // Its submitter died before it sent the message.
-                assert!(self.begun(*id).is_empty(), "it ran and left no record");
+                assert!(self.begun(id).is_empty(), "it ran and left no record");
                 continue;
             };
             assert!(record.state.is_final(), "it never ended: {record:?}");
-            let ends = ends(&self.faults, *id);
+            let ends = ends(&self.faults, id);
             assert_eq!(ends, record.run, "one end for each run: {record:?}");
             self.check_attempts(&record);
             self.check_state(&record);
+            self.check_effects(&record);
         }
         self.check_keys();
     }
 
     /// Each attempt of a run begins at most once, and their number stays within the retry limit.
     fn check_attempts(&self, record: &crate::tasks::record::TaskRecord) {
-        let begun = self.begun(record.id);
+        let begun = self.begun(&record.id);
         let mut counts: HashMap<u32, u32> = HashMap::new();
         for (attempt, _) in &begun {
             *counts.entry(*attempt).or_default() += 1;
@@ -178,7 +215,7 @@ impl World {
     }
 
     fn check_state(&self, record: &crate::tasks::record::TaskRecord) {
-        let begun = self.begun(record.id);
+        let begun = self.begun(&record.id);
         let kind = record.error.as_ref().map(|error| error.kind.as_str());
         match record.state {
             State::Completed => {
@@ -193,11 +230,11 @@ impl World {
             }
             State::Failed => match kind {
                 Some("Permanent" | "Transient") => assert!(!begun.is_empty()),
-                Some("WorkerLost") => {}
+                Some("WorkerLost" | "UnknownJob") => {}
                 other => panic!("failed for {other:?}"),
             },
             State::Expired => assert!(record.options.expires.is_some()),
-            State::Cancelled => assert!(self.cancelled.contains_key(&record.id)),
+            State::Cancelled => assert!(self.cancelling.contains(&record.id)),
             state => panic!("{state} is not final"),
         }
         if self.cancelled.get(&record.id) == Some(&record.run) {
@@ -213,22 +250,22 @@ impl World {
     /// are accepted too.
     fn check_keys(&self) {
         for key in 0..2u8 {
-            let id = Uuid::from_u128(key.into());
+            let id = TaskId::from(Uuid::from_u128(key.into()));
             let accepted = self.accepted.iter().filter(|task| task.id == id);
             let mut tags: Vec<u8> = accepted.map(|task| task.script.tag).collect();
-            tags.extend(self.begun(id).iter().map(|(_, script)| script.tag));
+            tags.extend(self.begun(&id).iter().map(|(_, script)| script.tag));
             tags.dedup();
             assert!(tags.len() <= 1, "two tasks of one key: {tags:?}");
         }
     }
 
-    async fn record(&self, id: Uuid) -> Option<crate::tasks::record::TaskRecord> {
+    async fn record(&self, id: &TaskId) -> Option<crate::tasks::record::TaskRecord> {
         self.store(&Gate::default()).get(id).await.unwrap()
     }
 
-    fn begun(&self, id: Uuid) -> Vec<(u32, Script)> {
+    fn begun(&self, id: &TaskId) -> Vec<(u32, Script)> {
         let begun = self.begun.lock().unwrap();
-        let of_task = begun.iter().filter(|(task, ..)| *task == id);
+        let of_task = begun.iter().filter(|(task, ..)| *task == *id);
         of_task
             .map(|(_, attempt, script)| (*attempt, script.clone()))
             .collect()

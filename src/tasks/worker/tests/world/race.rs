@@ -7,12 +7,13 @@
 use super::*;
 
 /// A participant of a race.
-enum Racer {
+pub(super) enum Racer {
     /// A worker that receives these messages.
     Worker(Vec<Delivery>),
     Submitter(Submission),
-    Canceller(Uuid),
-    Retrier(Uuid),
+    Canceller(TaskId),
+    Revoker(TaskId),
+    Retrier(TaskId),
     /// A step of the clock by so many milliseconds.
     Clock(u64),
 }
@@ -21,7 +22,7 @@ enum Racer {
 enum Outcome {
     Worked(Batch),
     Submitted(Submitted),
-    Cancelled(Uuid, Cancelled),
+    Cancelled(Box<CancelOutcome>),
     Nothing,
 }
 
@@ -57,14 +58,10 @@ impl World {
                     Outcome::Submitted((submission, submitter.accept(task).await))
                 })
             }
-            Racer::Canceller(id) => {
-                let store = self.store(gate);
-                spawn_local(async move {
-                    Outcome::Cancelled(id, store.cancel(&Viewer::Everyone, id).await.unwrap())
-                })
-            }
+            Racer::Canceller(id) => self.start_canceller(&id, false, gate),
+            Racer::Revoker(id) => self.start_canceller(&id, true, gate),
             Racer::Retrier(id) => {
-                let running = self.start_retry(id, gate);
+                let running = self.start_retry(&id, gate);
                 spawn_local(async move {
                     running.await.unwrap();
                     Outcome::Nothing
@@ -80,11 +77,16 @@ impl World {
         }
     }
 
+    fn start_canceller(&mut self, id: &TaskId, revokes: bool, gate: &Gate) -> JoinHandle<Outcome> {
+        let running = self.start_cancel(id, revokes, gate);
+        spawn_local(async move { Outcome::Cancelled(running.await.unwrap().into()) })
+    }
+
     fn finish(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Worked(batch) => self.delivered(batch),
             Outcome::Submitted((submission, result)) => self.submitted(submission, result),
-            Outcome::Cancelled(id, cancelled) => self.note_cancel(id, 1, cancelled),
+            Outcome::Cancelled(outcome) => self.note_cancel(&outcome),
             Outcome::Nothing => {}
         }
     }
@@ -129,7 +131,7 @@ impl World {
 }
 
 /// Runs a race in every order, and returns the number of orders.
-fn every_order(
+pub(super) fn every_order(
     set_up: impl AsyncFn(&mut World) -> Vec<Racer>,
     check: impl AsyncFn(&World),
 ) -> usize {
@@ -154,11 +156,13 @@ fn every_order(
     })
 }
 
-const ID: Uuid = Uuid::from_u128(5_000);
+fn id() -> TaskId {
+    TaskId::from(Uuid::from_u128(5_000))
+}
 
 fn submission(outcomes: &str) -> Submission {
     Submission {
-        id: ID,
+        id: id(),
         key: None,
         script: Script {
             outcomes: outcomes.to_owned(),
@@ -175,7 +179,7 @@ fn twice(world: &World) -> [Racer; 2] {
 
 async fn state_of(world: &World) -> State {
     let store = world.store(&Gate::default());
-    store.get(ID).await.unwrap().unwrap().state
+    store.get(&id()).await.unwrap().unwrap().state
 }
 
 fn attempts(world: &World) -> usize {
@@ -239,10 +243,10 @@ fn an_accepted_cancellation_is_kept_and_a_late_cancellation_is_refused() {
             async |world| {
                 world.submit(submission(outcomes), Gate::default()).await;
                 let records = world.queue.receive(0, 1, true);
-                vec![Racer::Worker(records), Racer::Canceller(ID)]
+                vec![Racer::Worker(records), Racer::Canceller(id())]
             },
             async |world| {
-                let cancelled = world.cancelled.contains_key(&ID);
+                let cancelled = world.cancelled.contains_key(&id());
                 let state = state_of(world).await;
                 assert_eq!(state == State::Cancelled, cancelled, "{state}");
             },
@@ -258,12 +262,12 @@ fn cancel_among(workers: usize) -> usize {
         async |world| {
             world.submit(submission("oo"), Gate::default()).await;
             let mut racers: Vec<Racer> = twice(world).into_iter().take(workers).collect();
-            racers.push(Racer::Canceller(ID));
+            racers.push(Racer::Canceller(id()));
             racers.push(Racer::Clock(LEASE.as_millis() as u64 + 1));
             racers
         },
         async |world| {
-            let cancelled = world.cancelled.contains_key(&ID);
+            let cancelled = world.cancelled.contains_key(&id());
             assert_eq!(state_of(world).await == State::Cancelled, cancelled);
         },
     )
@@ -304,7 +308,7 @@ fn a_submitter_and_a_faster_worker_make_one_record() {
 #[test]
 fn submissions_that_share_a_key_make_one_task() {
     let of = |tag: u8, outcomes: &str| Submission {
-        id: Uuid::from_u128(0),
+        id: TaskId::from(Uuid::from_u128(0)),
         key: Some(0),
         script: Script {
             outcomes: outcomes.to_owned(),
@@ -337,7 +341,7 @@ fn two_concurrent_restarts_of_a_task_make_one_run() {
             world.submit(submission("p"), Gate::default()).await;
             world.deliver(0, 1, false, Gate::default()).await;
             assert_eq!(state_of(world).await, State::Failed);
-            vec![Racer::Retrier(ID), Racer::Retrier(ID)]
+            vec![Racer::Retrier(id()), Racer::Retrier(id())]
         },
         async |world| assert_eq!(attempts(world), 2),
     );

@@ -1,0 +1,138 @@
+//! The tasks that Celery itself brings, as jobs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde_json::value::RawValue;
+
+use super::arguments::to_input;
+use super::origin::Arguments;
+use super::unlock::CHORD_UNLOCK;
+use crate::json::{Json, Object};
+use crate::tasks::context::TaskContext;
+use crate::tasks::job::JobError;
+use crate::tasks::registry::{AnyJob, Registry};
+use crate::tasks::retry::RetryPolicy;
+
+const MAP: &str = "celery.map";
+const STARMAP: &str = "celery.starmap";
+const ACCUMULATE: &str = "celery.accumulate";
+const BACKEND_CLEANUP: &str = "celery.backend_cleanup";
+
+/// One of Celery's own tasks. Its input is the arguments as in the message.
+struct Builtin {
+    kind: Kind,
+    /// The jobs that a map calls.
+    jobs: Registry,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Calls a task with each element as the argument.
+    Map,
+    /// Calls a task with each element as the arguments.
+    Starmap,
+    /// Gives its arguments, or one of them.
+    Accumulate,
+    /// Does nothing: DynamoDB deletes old results, and a chord is joined as an effect of the task's end.
+    Nothing,
+}
+
+/// Whether a task is one of Celery's own.
+pub fn is_builtin(name: &str) -> bool {
+    [MAP, STARMAP, ACCUMULATE, BACKEND_CLEANUP, CHORD_UNLOCK].contains(&name)
+}
+
+/// The jobs with Celery's own tasks.
+pub fn with_builtins(jobs: Registry) -> Registry {
+    let all = [
+        (MAP, Kind::Map),
+        (STARMAP, Kind::Starmap),
+        (ACCUMULATE, Kind::Accumulate),
+        (BACKEND_CLEANUP, Kind::Nothing),
+        (CHORD_UNLOCK, Kind::Nothing),
+    ];
+    all.into_iter().fold(jobs.clone(), |all, (name, kind)| {
+        let jobs = jobs.clone();
+        all.with_any(name, Arc::new(Builtin { kind, jobs }))
+    })
+}
+
+impl AnyJob for Builtin {
+    fn retry_policy(&self) -> RetryPolicy {
+        RetryPolicy::default()
+    }
+
+    fn time_limit(&self) -> Option<Duration> {
+        None
+    }
+
+    fn fields(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn run(
+        self: Arc<Self>,
+        input: Box<RawValue>,
+        context: TaskContext,
+    ) -> BoxFuture<'static, Result<String, JobError>> {
+        Box::pin(async move {
+            let invalid = || JobError::permanent("TypeError", "the arguments are unreadable");
+            let arguments = Arguments::read(&input).ok_or_else(invalid)?;
+            match self.kind {
+                Kind::Map | Kind::Starmap => self.map(arguments, &context).await,
+                Kind::Accumulate => accumulate(arguments),
+                Kind::Nothing => Ok("null".to_owned()),
+            }
+        })
+    }
+}
+
+impl Builtin {
+    /// Calls a task with each element, one after the other.
+    async fn map(&self, arguments: Arguments, context: &TaskContext) -> Result<String, JobError> {
+        let invalid = |message: &str| JobError::permanent("TypeError", message);
+        let mut kwargs = arguments.kwargs;
+        let task = kwargs.get("task").and_then(|task| task.get("task"));
+        let task = task.and_then(Json::as_str);
+        let task = task.ok_or_else(|| invalid("the task of a map is missing"))?;
+        let task = task.to_owned();
+        let Some(Json::Array(elements)) = kwargs.remove("it") else {
+            return Err(invalid("the elements of a map are missing"));
+        };
+        let job = self.jobs.find(&task);
+        let job = job.ok_or_else(|| JobError::permanent("NotRegistered", task.clone()))?;
+        let mut results = Vec::with_capacity(elements.len());
+        for element in elements {
+            let args = match (self.kind, element) {
+                (Kind::Starmap, Json::Array(args)) => args,
+                (_, element) => vec![element],
+            };
+            let input = to_input(&task, job.fields(), args, Object::new());
+            let input = input.map_err(|error| invalid(&error.to_string()))?;
+            let text = input
+                .to_text()
+                .map_err(|error| invalid(&error.to_string()))?;
+            let input = RawValue::from_string(text).map_err(|error| invalid(&error.to_string()))?;
+            results.push(Arc::clone(&job).run(input, context.share()).await?);
+        }
+        Ok(format!("[{}]", results.join(",")))
+    }
+}
+
+/// The positional arguments, or the one that `index` names.
+fn accumulate(arguments: Arguments) -> Result<String, JobError> {
+    let index = arguments.kwargs.get("index").and_then(Json::as_i64);
+    let value = match index {
+        None => Json::Array(arguments.args),
+        Some(index) => {
+            let at = usize::try_from(index).ok();
+            let found = at.and_then(|at| arguments.args.into_iter().nth(at));
+            found.ok_or_else(|| JobError::permanent("IndexError", "tuple index out of range"))?
+        }
+    };
+    value
+        .to_text()
+        .map_err(|error| JobError::permanent("TypeError", error.to_string()))
+}

@@ -1,0 +1,98 @@
+//! What fails because a task has failed.
+
+use std::collections::VecDeque;
+
+use super::{Sender, Sent, Unsendable, group, on_failure};
+use crate::celery::signature::{NotASignature, Shape, Signature, links};
+use crate::json::Json;
+
+/// A task that will never run, because a task before it failed. The same failure is stored as its result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failed {
+    /// The task's id.
+    pub id: String,
+    /// The id of its group.
+    pub group: Option<String>,
+    /// The id of its parent.
+    pub parent_id: Option<String>,
+    /// The body of the chord that the task is a member of: it counts there, as failed.
+    pub chord: Option<Json>,
+}
+
+/// The tasks of the rest of a chain whose task failed, and of the bodies of the chords in it.
+pub fn failed_chain(chain: &[Json]) -> Vec<Failed> {
+    let mut waiting: VecDeque<&Json> = chain.iter().collect();
+    let mut failed = Vec::new();
+    while let Some(link) = waiting.pop_front() {
+        let option = |name| link.get("options").and_then(|options| options.get(name));
+        let text = |name| option(name).and_then(Json::as_str).map(str::to_owned);
+        if let Some(id) = text("task_id") {
+            failed.push(Failed {
+                id,
+                group: text("group_id"),
+                parent_id: text("parent_id"),
+                chord: option("chord").filter(|chord| !chord.is_null()).cloned(),
+            });
+        }
+        // Readers of a chord wait for its body, and readers of a chain for its tasks.
+        let kind = link.get("subtask_type").and_then(Json::as_str);
+        let parts = link.get("kwargs");
+        match kind {
+            Some("chord") => waiting.extend(parts.and_then(|parts| parts.get("body"))),
+            Some("chain" | "group") => {
+                let tasks = parts.and_then(|parts| parts.get("tasks"));
+                waiting.extend(tasks.and_then(Json::as_array).unwrap_or_default());
+            }
+            _ => {}
+        }
+    }
+    failed
+}
+
+/// What follows if a member of a chord failed: the error callbacks of the body, and the tasks that will
+/// never run. Their failure is [`Exception::chord`](crate::celery::result::Exception::chord).
+///
+/// # Errors
+/// If an error callback cannot be sent, or the body is no signature.
+pub fn failed_chord(sender: &Sender, body: &Json) -> Result<(Sent, Vec<Failed>), Unsendable> {
+    let mut failed = failed_chain(std::slice::from_ref(body));
+    let body = Signature::read(body.clone())?;
+    failed.extend(failed_chain(&links(body.options.get("chain").cloned())));
+    let mut seen = std::collections::HashSet::new();
+    failed.retain(|one| seen.insert(one.id.clone()));
+    let mut sent = Sent::default();
+    for (id, errbacks) in errbacks(body)? {
+        let seed = format!("{}/{id}", sender.seed);
+        let sender = Sender {
+            id: &id,
+            // As Celery, which does not know the workflow here.
+            root_id: None,
+            seed: &seed,
+            ..*sender
+        };
+        sent.messages
+            .extend(on_failure(&sender, &errbacks)?.messages);
+    }
+    Ok((sent, failed))
+}
+
+/// The error callbacks of a body, each list with the id of its task.
+fn errbacks(mut body: Signature) -> Result<Vec<(String, Vec<Json>)>, NotASignature> {
+    let own = links(body.options.remove("link_error"));
+    if body.shape()? != Shape::Group {
+        let id = body.option("task_id").unwrap_or_default();
+        return Ok(vec![(id.to_owned(), own)]);
+    }
+    let mut all = Vec::new();
+    for mut task in group::flat(body.take_tasks()?)? {
+        let mut errbacks = links(task.options.remove("link_error"));
+        for errback in &own {
+            if !errbacks.contains(errback) {
+                errbacks.push(errback.clone());
+            }
+        }
+        let id = task.option("task_id").unwrap_or_default();
+        all.push((id.to_owned(), errbacks));
+    }
+    Ok(all)
+}

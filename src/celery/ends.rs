@@ -1,0 +1,347 @@
+//! What the end of a Celery task sets off: the messages of its workflow, its result, and its place in a
+//! chord. Everything may be done again: ids are derived, results are placed in order, and a chord counts a
+//! member once.
+
+use futures_util::future::BoxFuture;
+
+use super::canvas::{
+    Failed, Sender, Sent, Unsendable, chord_body, failed_chain, failed_chord, on_failure,
+    on_success,
+};
+use super::origin::{Arguments, Source};
+use super::outbox::{Outbox, OutboxError};
+use super::result::{Exception, Extended, Facts, Outcome, Revoked, Stored, task_result};
+use super::store::{Counted, ResultStore};
+use super::unlock::Unlock;
+use crate::dynamodb::StoreError;
+use crate::json::{Json, parse_str};
+use crate::tasks::format::EffectError;
+use crate::tasks::record::{End, TaskError};
+use crate::tasks::state::State;
+use crate::tasks::task::Task;
+
+/// The place of the failure of a task that never runs: before every write of a task that runs.
+const NEVER_RAN: u64 = 0;
+
+/// How deep a failed chord may be the member of another chord.
+const MAX_DEPTH: u32 = 100;
+
+/// Performs what ends set off.
+#[derive(Debug, Clone)]
+pub struct Ends {
+    /// The table of results.
+    pub results: ResultStore,
+    /// The queues.
+    pub outbox: Outbox,
+    /// Whether results have the name, the arguments, the worker and the queue of their task
+    /// (`result_extended` in Celery).
+    pub extended: bool,
+}
+
+/// How a task ended, as Celery sees it.
+enum Ending<'a> {
+    Success(&'a str),
+    Failure(Exception),
+    Revoked(Revoked),
+}
+
+impl From<StoreError> for EffectError {
+    fn from(error: StoreError) -> EffectError {
+        match error {
+            StoreError::TooLarge => EffectError::Permanent("the result is too large".to_owned()),
+            StoreError::Corrupt(reason) => EffectError::Permanent(reason),
+            error => EffectError::Transient(Box::new(error)),
+        }
+    }
+}
+
+impl From<OutboxError> for EffectError {
+    fn from(error: OutboxError) -> EffectError {
+        match error {
+            OutboxError::UnknownQueue(_) => EffectError::Permanent(error.to_string()),
+            OutboxError::Queue(error) => EffectError::Transient(Box::new(error)),
+        }
+    }
+}
+
+impl From<Unsendable> for EffectError {
+    fn from(error: Unsendable) -> EffectError {
+        EffectError::Permanent(error.to_string())
+    }
+}
+
+impl Ends {
+    /// Performs all effects of a task's end.
+    ///
+    /// # Errors
+    /// When a call to AWS failed, or an effect can never be performed.
+    pub async fn perform(&self, task: &Task, end: &End) -> Result<(), EffectError> {
+        let unreadable = || EffectError::Permanent("the task's origin is unreadable".to_owned());
+        let source = Source::of(task).ok_or_else(unreadable)?;
+        if let Some(unlock) = Unlock::of(task, &source) {
+            return unlock.perform(self, task, end).await;
+        }
+        let seed = format!("{}/{}", task.id, end.run);
+        let sender = self.sender(task.id.as_str(), &source, &seed, end);
+        let ending = Ending::of(&source, end);
+        let sent = match &ending {
+            Ending::Success(value) => on_success(&sender, &source.embed, &read(value))?,
+            _ => on_failure(&sender, &source.embed.errbacks)?,
+        };
+        self.send(&sent).await?;
+        if let Some(exception) = ending.exception() {
+            for failed in failed_chain(&source.embed.chain) {
+                self.fail(&sender, failed, &exception, 0).await?;
+            }
+        }
+        if source.stores_result() {
+            let json = self.result(task, &source, end, &ending, &sent.children);
+            let place = place(end.run, end.attempt, 2);
+            self.results.put(task.id.as_str(), place, json).await?;
+        }
+        match (&source.embed.chord, &source.headers.group) {
+            (Some(body), Some(group)) => {
+                let id = task.id.as_str();
+                self.count(&sender, group, id, body, 0).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The sender of what follows from a task.
+    pub fn sender<'a>(
+        &'a self,
+        id: &'a str,
+        source: &'a Source,
+        seed: &'a str,
+        end: &'a End,
+    ) -> Sender<'a> {
+        Sender {
+            id,
+            root_id: source.headers.root_id.as_deref(),
+            seed,
+            now: end.finished_at,
+            default_queue: self.outbox.default_queue(),
+            origin: end.worker.as_deref().unwrap_or("async-service"),
+        }
+    }
+
+    async fn send(&self, sent: &Sent) -> Result<(), EffectError> {
+        for chord in &sent.chords {
+            self.results.begin_chord(chord).await?;
+        }
+        self.outbox.send(&sent.messages).await?;
+        Ok(())
+    }
+
+    fn result(
+        &self,
+        task: &Task,
+        source: &Source,
+        end: &End,
+        ending: &Ending<'_>,
+        children: &[Json],
+    ) -> String {
+        let headers = &source.headers;
+        let arguments = task.input().filter(|_| self.extended);
+        let arguments = arguments.and_then(Arguments::read).unwrap_or_default();
+        let extended = self.extended.then(|| Extended {
+            name: &headers.task,
+            args: &arguments.args,
+            kwargs: &arguments.kwargs,
+            worker: end.worker.as_deref().unwrap_or_default(),
+            retries: headers.retries + end.attempt.saturating_sub(1),
+            queue: source.queue.as_deref(),
+            stamped_headers: &headers.stamped_headers,
+            stamps: &headers.stamps,
+        });
+        let facts = Facts {
+            id: task.id.as_str(),
+            group: headers.group.as_deref(),
+            parent_id: headers.parent_id.as_deref(),
+            children,
+            extended,
+        };
+        match ending {
+            Ending::Success(value) => {
+                task_result(&facts, &Outcome::Success(value), end.finished_at)
+            }
+            Ending::Failure(exception) => {
+                let traceback = exception.traceback(&headers.task);
+                let outcome = Outcome::Failure(exception, Some(&traceback));
+                task_result(&facts, &outcome, end.finished_at)
+            }
+            Ending::Revoked(why) => task_result(&facts, &Outcome::Revoked(*why), end.finished_at),
+        }
+    }
+
+    /// Stores the failure of a task that never runs, and counts the task in its chord.
+    fn fail<'a>(
+        &'a self,
+        sender: &'a Sender<'a>,
+        failed: Failed,
+        exception: &'a Exception,
+        depth: u32,
+    ) -> BoxFuture<'a, Result<(), EffectError>> {
+        Box::pin(async move {
+            let facts = Facts {
+                id: &failed.id,
+                group: failed.group.as_deref(),
+                parent_id: failed.parent_id.as_deref(),
+                ..Facts::default()
+            };
+            let json = task_result(&facts, &Outcome::Failure(exception, None), sender.now);
+            self.results.put(&failed.id, NEVER_RAN, json).await?;
+            match (&failed.chord, &failed.group) {
+                (Some(body), Some(group)) if depth < MAX_DEPTH => {
+                    self.count(sender, group, &failed.id, body, depth + 1).await
+                }
+                _ => Ok(()),
+            }
+        })
+    }
+
+    /// Counts a member of a chord whose result is stored. The last member sends the body.
+    async fn count(
+        &self,
+        sender: &Sender<'_>,
+        group: &str,
+        member: &str,
+        body: &Json,
+        depth: u32,
+    ) -> Result<(), EffectError> {
+        let Counted::Last { count, size } = self.results.count(group, member).await? else {
+            return Ok(());
+        };
+        if size.is_some_and(|size| count < size) {
+            return Ok(());
+        }
+        let Some(found) = self.results.group(group).await? else {
+            return Ok(());
+        };
+        let size = found.members.len() as u64;
+        if count < size {
+            return Ok(self.results.note_size(group, size).await?);
+        }
+        let results = self.results.results(&found.members).await?;
+        if results.iter().flatten().any(|result| !result.is_end()) {
+            // A worker of Celery counts a member again when its message is delivered again.
+            return Err(EffectError::Transient("a member has not ended".into()));
+        }
+        self.join(sender, group, &found.members, results, body, depth)
+            .await?;
+        Ok(self.results.end_chord(group).await?)
+    }
+
+    /// Sends the body of a chord whose members have all ended; or fails the body, if a member failed.
+    pub async fn join(
+        &self,
+        sender: &Sender<'_>,
+        group: &str,
+        members: &[String],
+        results: Vec<Option<Stored>>,
+        body: &Json,
+        depth: u32,
+    ) -> Result<(), EffectError> {
+        // Any member may be the last, so the body's ids are derived from the chord's.
+        let sender = &Sender {
+            seed: group,
+            ..*sender
+        };
+        let Some(exception) = first_failure(members, &results) else {
+            let results = results.into_iter().flatten();
+            let values = results.map(|stored| stored.result).collect();
+            return self.send(&chord_body(sender, body, values)?).await;
+        };
+        let (sent, failed) = failed_chord(sender, body)?;
+        self.send(&sent).await?;
+        for failed in failed {
+            self.fail(sender, failed, &exception, depth).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Ending<'_> {
+    fn of<'a>(source: &Source, end: &'a End) -> Ending<'a> {
+        match (end.state, &end.result) {
+            (State::Completed, Some(value)) => Ending::Success(value.get()),
+            (State::Expired, _) => Ending::Revoked(Revoked::Expired),
+            (State::Cancelled, _) if end.attempt == 0 => Ending::Revoked(Revoked::BeforeStart),
+            (State::Cancelled, _) => Ending::Revoked(Revoked::Terminated),
+            _ => Ending::Failure(exception(source, end.attempt, end.error.as_ref())),
+        }
+    }
+
+    /// The exception that other tasks of the workflow get.
+    fn exception(&self) -> Option<Exception> {
+        match self {
+            Ending::Success(_) => None,
+            Ending::Failure(exception) => Some(exception.clone()),
+            Ending::Revoked(why) => Some(Exception::revoked(*why)),
+        }
+    }
+}
+
+/// The exception of a failed task or attempt. A task without an attempt was refused.
+pub fn exception(source: &Source, attempt: u32, error: Option<&TaskError>) -> Exception {
+    let name = &source.headers.task;
+    let Some(TaskError { kind, message }) = error else {
+        return Exception::of_error(name, "RuntimeError", "the task failed");
+    };
+    match kind.as_str() {
+        "TimeLimitExceeded" => match (source.headers.time_limit, source.headers.soft_time_limit) {
+            (hard, Some(soft)) if hard.is_none_or(|hard| soft < hard) => {
+                Exception::soft_time_limit()
+            }
+            (Some(hard), _) => Exception::time_limit(hard),
+            (None, _) => Exception::of_error(name, kind, message),
+        },
+        "InvalidInput" => Exception::of_error(name, kind, &in_words_of_python(name, message)),
+        kind if attempt == 0 => {
+            let refused = Exception::of_refusal(kind, message);
+            refused.unwrap_or_else(|| Exception::of_error(name, kind, message))
+        }
+        kind => Exception::of_error(name, kind, message),
+    }
+}
+
+/// Why arguments do not fit, worded as in Python where Python has a word for it: for a missing argument.
+fn in_words_of_python(task: &str, message: &str) -> String {
+    let missing = message.strip_prefix("missing field `");
+    match missing.and_then(|rest| rest.split_once('`')) {
+        Some((field, _)) => {
+            let function = task.rsplit('.').next().unwrap_or_default();
+            format!("{function}() missing 1 required positional argument: '{field}'")
+        }
+        None => message.to_owned(),
+    }
+}
+
+/// The error of a chord of which a member failed: the failure that was first in time. A member without a
+/// result ignores results, or its result has expired.
+fn first_failure(members: &[String], results: &[Option<Stored>]) -> Option<Exception> {
+    let pairs = members.iter().zip(results);
+    let failed = pairs.filter_map(|(id, result)| match result {
+        None => {
+            let missing = Exception::of_error("", "RuntimeError", "the result is missing");
+            Some((0, id, missing))
+        }
+        Some(stored) => {
+            let exception = stored.exception()?;
+            Some((stored.date_done.unwrap_or(u64::MAX), id, exception))
+        }
+    });
+    let first = failed.min_by_key(|(at, ..)| *at);
+    first.map(|(_, id, exception)| Exception::chord(id, &exception))
+}
+
+/// The order of a task's results: by run, attempt, and step within the attempt: 0 begun, 1 to be tried
+/// again, 2 ended.
+pub fn place(run: u32, attempt: u32, step: u64) -> u64 {
+    (u64::from(run) * 100_000 + u64::from(attempt.min(99_999))) * 10 + step
+}
+
+fn read(value: &str) -> Json {
+    parse_str(value).unwrap_or_default()
+}

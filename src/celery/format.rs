@@ -1,0 +1,218 @@
+//! The wire format of Celery's messages.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use serde_json::value::RawValue;
+
+use super::arguments::to_input;
+use super::builtins::is_builtin;
+use super::canvas::{Sender, on_success};
+use super::ends::{Ends, exception, place};
+use super::message::decode;
+use super::origin::{Arguments, CELERY, Source, task_of, task_of_headers};
+use super::refused::{Kind, Refused};
+use super::result::{Facts, Outcome, task_result};
+use super::store::MAX_RESULT;
+use crate::error::Chain;
+use crate::json::{Json, Object, parse_str};
+use crate::tasks::format::{Decoded, EffectError, Entered, Format, Incoming};
+use crate::tasks::job::JobError;
+use crate::tasks::record::{End, Progress, TaskError};
+use crate::tasks::registry::AnyJob;
+use crate::tasks::task::{MAX_WAIT, Task};
+
+/// The room in a result's item for what is not the value.
+const ROOM: usize = 4 * 1024;
+
+/// Celery's messages, results and workflows.
+#[derive(Debug, Clone)]
+pub struct CeleryFormat {
+    ends: Arc<Ends>,
+    /// Whether `STARTED` is stored (`task_track_started` in Celery).
+    track_started: bool,
+}
+
+impl CeleryFormat {
+    /// The format, with what its tasks' ends need.
+    pub fn new(ends: Ends, track_started: bool) -> CeleryFormat {
+        CeleryFormat {
+            ends: Arc::new(ends),
+            track_started,
+        }
+    }
+
+    async fn store_entered(&self, task: &Task, source: &Source, entered: Entered<'_>) {
+        let headers = &source.headers;
+        let facts = Facts {
+            id: task.id.as_str(),
+            group: headers.group.as_deref(),
+            parent_id: headers.parent_id.as_deref(),
+            ..Facts::default()
+        };
+        let now = crate::clock::now_ms();
+        let (step, attempt, json) = match entered {
+            Entered::Progress { attempt, progress } => {
+                let meta = meta(progress);
+                let custom = Outcome::Custom {
+                    state: "PROGRESS",
+                    meta: &meta,
+                };
+                (0, attempt, task_result(&facts, &custom, now))
+            }
+            Entered::Running { attempt, worker } => {
+                let started = Outcome::Started {
+                    pid: std::process::id(),
+                    hostname: worker,
+                };
+                (0, attempt, task_result(&facts, &started, now))
+            }
+            Entered::Retrying { attempt, error, .. } => {
+                let exception = exception(source, attempt, Some(error));
+                let traceback = exception.traceback(&headers.task);
+                let retry = Outcome::Retry(&exception, Some(&traceback));
+                (1, attempt, task_result(&facts, &retry, now))
+            }
+        };
+        let place = place(task.run, attempt, step);
+        let put = self.ends.results.put(task.id.as_str(), place, json);
+        if let Err(error) = put.await {
+            tracing::warn!(task_id = %task.id, error = %Chain(&error), "a state was not stored");
+        }
+    }
+}
+
+impl Format for CeleryFormat {
+    fn name(&self) -> &'static str {
+        CELERY
+    }
+
+    fn decode(&self, message: &Incoming<'_>) -> Option<Decoded> {
+        let at = message.sent_at.unwrap_or(message.now);
+        let no_id = || Decoded::Malformed("the task's id is empty or too long".to_owned());
+        match decode(message.body) {
+            Ok(decoded) => Some(task_of(decoded, at).map_or_else(no_id, |task| {
+                let task = Box::new(task);
+                match out_of_bounds(&task, message.now) {
+                    None => Decoded::Task(task),
+                    Some(reason) => Decoded::Refused {
+                        task,
+                        error: TaskError::new("Malformed", reason),
+                    },
+                }
+            })),
+            Err(Refused {
+                kind: Kind::NotCelery,
+                ..
+            }) => None,
+            Err(refused) => Some(decoded_refusal(refused, at)),
+        }
+    }
+
+    fn input(
+        &self,
+        task: &Task,
+        job: &dyn AnyJob,
+        input: Box<RawValue>,
+    ) -> Result<Box<RawValue>, JobError> {
+        if is_builtin(&task.job) {
+            return Ok(input);
+        }
+        let invalid = |message: String| JobError::permanent("TypeError", message);
+        let unreadable = || invalid("the arguments are unreadable".to_owned());
+        let Arguments { args, kwargs } = Arguments::read(&input).ok_or_else(unreadable)?;
+        let input = to_input(&task.job, job.fields(), args, kwargs);
+        let input = input.map_err(|error| invalid(error.to_string()))?;
+        let text = input
+            .to_text()
+            .map_err(|error| invalid(error.to_string()))?;
+        RawValue::from_string(text).map_err(|error| invalid(error.to_string()))
+    }
+
+    fn check_output(&self, task: &Task, output: &str) -> Result<(), JobError> {
+        let Some(source) = Source::of(task) else {
+            return Ok(());
+        };
+        let too_large = |message: String| JobError::permanent("ResultTooLarge", message);
+        if source.stores_result() && output.len() + ROOM > MAX_RESULT {
+            return Err(too_large(format!(
+                "the result has {} bytes, and an item of Celery's table takes {}",
+                output.len(),
+                MAX_RESULT - ROOM
+            )));
+        }
+        let embed = &source.embed;
+        if embed.callbacks.is_empty() && embed.chain.is_empty() {
+            return Ok(());
+        }
+        let seed = task.id.as_str();
+        let sender = Sender {
+            id: seed,
+            root_id: source.headers.root_id.as_deref(),
+            seed,
+            now: task.submitted_at,
+            default_queue: self.ends.outbox.default_queue(),
+            origin: "",
+        };
+        let value = parse_str(output).unwrap_or_default();
+        let sent = on_success(&sender, embed, &value);
+        let sent = sent.map_err(|error| JobError::permanent("Unsendable", error.to_string()))?;
+        for message in &sent.messages {
+            let url = self.ends.outbox.url(message);
+            url.map_err(|error| JobError::permanent("UnknownQueue", error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn perform<'a>(
+        &'a self,
+        task: &'a Task,
+        end: &'a End,
+    ) -> BoxFuture<'a, Result<(), EffectError>> {
+        Box::pin(self.ends.perform(task, end))
+    }
+
+    fn entered<'a>(&'a self, task: &'a Task, entered: Entered<'a>) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if matches!(entered, Entered::Running { .. }) && !self.track_started {
+                return;
+            }
+            if let Some(source) = Source::of(task).filter(Source::stores_result) {
+                self.store_entered(task, &source, entered).await;
+            }
+        })
+    }
+}
+
+/// Progress as most tasks of Celery report it.
+fn meta(progress: &Progress) -> String {
+    let mut meta = Object::new();
+    meta.insert("current", progress.done);
+    if let Some(total) = progress.total {
+        meta.insert("total", total);
+    }
+    if let Some(message) = &progress.message {
+        meta.insert("message", message.as_str());
+    }
+    Json::from(meta).to_string()
+}
+
+fn decoded_refusal(refused: Refused, at: u64) -> Decoded {
+    let task = refused
+        .headers
+        .and_then(|headers| task_of_headers(*headers, at));
+    match task {
+        Some(task) => Decoded::Refused {
+            task: Box::new(task),
+            error: TaskError::new(refused.kind.as_str(), refused.reason),
+        },
+        None => Decoded::Malformed(refused.reason),
+    }
+}
+
+/// Why a task is out of the bounds of the engine.
+fn out_of_bounds(task: &Task, now: u64) -> Option<&'static str> {
+    let latest = now.saturating_add(MAX_WAIT * 1000);
+    let is_late = task.options.eta.is_some_and(|eta| eta > latest);
+    is_late.then_some("the eta is more than a year ahead")
+}

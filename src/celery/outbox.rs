@@ -1,0 +1,188 @@
+//! The queues that a workflow's messages are sent to.
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry as Entry;
+
+use super::canvas::Outgoing;
+use crate::tasks::queue::{MAX_MESSAGE, QueueError};
+
+/// SQS' most messages of one batch.
+const BATCH: usize = 10;
+
+/// The queues by their names in Celery, and the routes of tasks to queues.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    client: Client,
+    queues: Vec<(String, String)>,
+    routes: Vec<(String, String)>,
+}
+
+/// Why messages are not sent.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboxError {
+    /// A queue is not configured.
+    #[error("the queue {0:?} is not configured")]
+    UnknownQueue(String),
+    /// SQS did not take a message.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+impl Outbox {
+    /// An outbox for `queues`, as `name=URL`, and `routes`, as `task=queue`. Entries are separated by
+    /// commas. The first queue is the default. `*` in a task's name stands for any text.
+    ///
+    /// # Errors
+    /// For an entry without `=`, and without any queue.
+    pub fn new(client: Client, queues: &str, routes: &str) -> Result<Outbox, String> {
+        let (queues, routes) = (pairs(queues)?, pairs(routes)?);
+        let is_known = |name: &String| queues.iter().any(|(queue, _)| queue == name);
+        if let Some((_, unknown)) = routes.iter().find(|(_, queue)| !is_known(queue)) {
+            return Err(format!("a route leads to the unknown queue {unknown:?}"));
+        }
+        match queues.is_empty() {
+            true => Err("there is no queue".to_owned()),
+            false => Ok(Outbox {
+                client,
+                queues,
+                routes,
+            }),
+        }
+    }
+
+    /// The name of the default queue.
+    pub fn default_queue(&self) -> &str {
+        self.queues.first().map_or("celery", |(name, _)| name)
+    }
+
+    /// The URLs of the queues.
+    pub fn urls(&self) -> impl Iterator<Item = &str> {
+        self.queues.iter().map(|(_, url)| url.as_str())
+    }
+
+    /// The URL of a message's queue: the queue of the message itself, else of the task's route, else the
+    /// default queue.
+    ///
+    /// # Errors
+    /// When the queue is not configured.
+    pub fn url(&self, message: &Outgoing) -> Result<&str, OutboxError> {
+        let route = || {
+            let mut routes = self.routes.iter();
+            let found = routes.find(|(pattern, _)| matches(pattern, &message.task));
+            found.map(|(_, queue)| queue.as_str())
+        };
+        let name = message.queue.as_deref().or_else(route);
+        let name = name.unwrap_or(self.default_queue());
+        let mut queues = self.queues.iter();
+        let found = queues.find(|(queue, _)| queue == name);
+        let unknown = || OutboxError::UnknownQueue(name.to_owned());
+        found.map(|(_, url)| url.as_str()).ok_or_else(unknown)
+    }
+
+    /// Sends messages in order. After a failure some may have been sent.
+    ///
+    /// # Errors
+    /// When a queue is not configured, or SQS does not take a message.
+    pub async fn send(&self, messages: &[Outgoing]) -> Result<(), OutboxError> {
+        let mut rest = messages;
+        while let Some(first) = rest.first() {
+            let url = self.url(first)?;
+            let mut room = MAX_MESSAGE;
+            let fits = rest.iter().take(BATCH).take_while(|message| {
+                let is_same_queue = self.url(message).is_ok_and(|other| other == url);
+                let left = room.checked_sub(message.body.len());
+                room = left.unwrap_or(0);
+                is_same_queue && left.is_some()
+            });
+            // A message over the limit is sent alone, for SQS to refuse.
+            let (batch, later) = rest.split_at(fits.count().max(1));
+            self.send_batch(url, batch).await?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    async fn send_batch(&self, url: &str, batch: &[Outgoing]) -> Result<(), OutboxError> {
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| QueueError::Call(error);
+        let entries = batch.iter().enumerate().map(|(at, message)| {
+            Entry::builder()
+                .id(at.to_string())
+                .message_body(&message.body)
+                .set_message_group_id(message.message_group.clone())
+                .set_message_deduplication_id(message.deduplication.clone())
+                .build()
+        });
+        let entries: Result<Vec<_>, _> = entries.collect();
+        let entries = entries.map_err(|error| failed(error.into()))?;
+        let send = self.client.send_message_batch().queue_url(url);
+        let sent = send.set_entries(Some(entries)).send().await;
+        let sent = sent.map_err(|error| failed(Box::new(error)))?;
+        match sent.failed().first() {
+            Some(refused) => {
+                let reason = format!("SQS refused a message: {}", refused.code());
+                Err(failed(reason.into()).into())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Pairs of texts, as `a=b,c=d`. A URL may contain `=`.
+fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
+    let entries = text.split(',').map(str::trim);
+    let entries = entries.filter(|entry| !entry.is_empty());
+    let pair = |entry: &str| {
+        let (name, value) = entry
+            .split_once('=')
+            .ok_or_else(|| format!("{entry:?} has no `=`"))?;
+        Ok((name.trim().to_owned(), value.trim().to_owned()))
+    };
+    entries.map(pair).collect()
+}
+
+/// Whether a name matches a pattern in which `*` stands for any text.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((start, rest)) => {
+            let Some(name) = name.strip_prefix(start) else {
+                return false;
+            };
+            let ends = name.char_indices().map(|(at, _)| at).chain([name.len()]);
+            let mut ends = ends;
+            ends.any(|at| matches(rest, &name[at..]))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, name) in [
+            ("a", "a"),
+            ("*", ""),
+            ("*", "a.b"),
+            ("a.*", "a.b"),
+            ("*.b", "a.b"),
+            ("a*c*e", "abcde"),
+            ("*ä*", "xäy"),
+        ] {
+            assert!(matches(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [("a", "ab"), ("a.*", "a"), ("*.b", "a.c"), ("", "a")] {
+            assert!(!matches(pattern, name), "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn queues_and_routes_are_pairs() {
+        let url = "http://a/?x=1";
+        let found = pairs(&format!("celery={url}, b = c,")).unwrap();
+        let expected = [("celery", url), ("b", "c")];
+        assert_eq!(found, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+        assert!(pairs("a").is_err());
+    }
+}

@@ -1,0 +1,71 @@
+//! `celery.chord_unlock`: how the clients before Celery 5.4 have a chord joined, without a counter.
+
+use std::time::Duration;
+
+use super::ends::Ends;
+use super::origin::{Arguments, Source};
+use crate::json::Json;
+use crate::tasks::format::EffectError;
+use crate::tasks::record::End;
+use crate::tasks::task::Task;
+
+/// The name of the task.
+pub const CHORD_UNLOCK: &str = "celery.chord_unlock";
+
+/// The shortest and the longest time between two looks at the members.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// A chord to join when all its members have ended.
+#[derive(Debug)]
+pub struct Unlock {
+    source: Source,
+    group: String,
+    body: Json,
+    members: Vec<String>,
+}
+
+impl Unlock {
+    /// The chord of a task; `None` if the task is another.
+    pub fn of(task: &Task, source: &Source) -> Option<Unlock> {
+        if source.headers.task != CHORD_UNLOCK {
+            return None;
+        }
+        let Arguments { args, mut kwargs } = Arguments::read(task.input()?)?;
+        let [group, body] = <[Json; 2]>::try_from(args).ok()?;
+        let members = match kwargs.remove("result")? {
+            Json::Array(members) => members,
+            _ => return None,
+        };
+        let id = |tuple: &Json| {
+            let head = tuple.as_array()?.first()?.as_array()?;
+            head.first()?.as_str().map(str::to_owned)
+        };
+        Some(Unlock {
+            source: source.clone(),
+            group: group.as_str()?.to_owned(),
+            body,
+            members: members.iter().map(id).collect::<Option<_>>()?,
+        })
+    }
+
+    /// Sends the body if all members have ended.
+    ///
+    /// # Errors
+    /// [`EffectError::Later`] if a member has not ended.
+    pub async fn perform(&self, ends: &Ends, task: &Task, end: &End) -> Result<(), EffectError> {
+        let results = ends.results.results(&self.members).await?;
+        let has_ended = |result: &Option<_>| {
+            let result: Option<&super::result::Stored> = result.as_ref();
+            result.is_some_and(|stored| stored.is_end())
+        };
+        if !results.iter().all(has_ended) {
+            let waited =
+                Duration::from_millis(crate::clock::now_ms().saturating_sub(task.submitted_at));
+            return Err(EffectError::Later((waited / 10).clamp(SHORTEST, LONGEST)));
+        }
+        let sender = ends.sender(task.id.as_str(), &self.source, &self.group, end);
+        ends.join(&sender, &self.group, &self.members, results, &self.body, 0)
+            .await
+    }
+}

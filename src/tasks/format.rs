@@ -1,0 +1,126 @@
+//! Wire formats beside the service's own. A format makes tasks of its messages, and performs what their
+//! ends set off. The engine knows no format: it stores a task's origin and gives the origin back.
+
+use std::error::Error;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde_json::value::RawValue;
+
+use super::job::JobError;
+use super::record::{End, Progress, TaskError};
+use super::registry::AnyJob;
+use super::task::Task;
+
+/// A wire format. All that it does may happen more than once, and on several workers at a time.
+pub trait Format: Send + Sync {
+    /// The name in the origins of the format's tasks: at most [`super::task::MAX_FORMAT`] bytes.
+    fn name(&self) -> &'static str;
+
+    /// Makes a task of a message; `None` for a message of another format. The task has an origin of this
+    /// format. Every delivery of a message gives the same task.
+    fn decode(&self, message: &Incoming<'_>) -> Option<Decoded>;
+
+    /// The job's input, made of the task's input as it came in the message.
+    ///
+    /// # Errors
+    /// When the input does not fit the job: the attempt has failed with this error.
+    fn input(
+        &self,
+        task: &Task,
+        job: &dyn AnyJob,
+        input: Box<RawValue>,
+    ) -> Result<Box<RawValue>, JobError>;
+
+    /// Checks a job's output before the run ends with it.
+    ///
+    /// # Errors
+    /// When what the end sets off is impossible with this output: the attempt has failed with this error.
+    fn check_output(&self, _task: &Task, _output: &str) -> Result<(), JobError> {
+        Ok(())
+    }
+
+    /// Performs what the end of a run sets off: all of the effects that the task's origin names. The call is
+    /// repeated until it succeeds, and may be repeated after it has succeeded, even after a later run has
+    /// ended. So the ids of what it sends are derived from the task's id and the run, and it writes nothing
+    /// over what a later run has written.
+    fn perform<'a>(
+        &'a self,
+        task: &'a Task,
+        end: &'a End,
+    ) -> BoxFuture<'a, Result<(), EffectError>>;
+
+    /// Tells the task's client that an attempt began, or that another attempt follows. Nobody repeats the
+    /// call, and the task goes on whether it succeeds or not.
+    fn entered<'a>(&'a self, _task: &'a Task, _entered: Entered<'a>) -> BoxFuture<'a, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// A message that is not of the service's own format.
+#[derive(Debug, Clone, Copy)]
+pub struct Incoming<'a> {
+    /// The body.
+    pub body: &'a str,
+    /// When the message was sent, in milliseconds since the Unix epoch.
+    pub sent_at: Option<u64>,
+    /// The present time, in milliseconds since the Unix epoch.
+    pub now: u64,
+}
+
+/// What a format reads in a message of its own.
+#[derive(Debug)]
+pub enum Decoded {
+    /// A task to run.
+    Task(Box<Task>),
+    /// A task that cannot run: it fails with this error, and its message is dead-lettered.
+    Refused {
+        /// The task.
+        task: Box<Task>,
+        /// Why the task cannot run.
+        error: TaskError,
+    },
+    /// A message without a readable id: it is dead-lettered with this reason. The reason does not quote the
+    /// message.
+    Malformed(String),
+}
+
+/// What a running task enters.
+#[derive(Debug, Clone, Copy)]
+pub enum Entered<'a> {
+    /// A worker begins an attempt.
+    Running {
+        /// The number of the attempt, from 1.
+        attempt: u32,
+        /// The worker's name.
+        worker: &'a str,
+    },
+    /// The job reported its progress.
+    Progress {
+        /// The number of the attempt, from 1.
+        attempt: u32,
+        /// The report.
+        progress: &'a Progress,
+    },
+    /// The attempt failed, and another attempt follows.
+    Retrying {
+        /// The number of the failed attempt, from 1.
+        attempt: u32,
+        /// Why the attempt failed.
+        error: &'a TaskError,
+        /// The time to the next attempt.
+        delay: Duration,
+    },
+}
+
+/// Why what an end sets off is not done.
+#[derive(Debug)]
+pub enum EffectError {
+    /// A later try may succeed: the message is delivered again after a backoff.
+    Transient(Box<dyn Error + Send + Sync>),
+    /// It is not time yet: the message is delivered again after this time.
+    Later(Duration),
+    /// No try succeeds: the message is dead-lettered with this reason, and the effects count as done. The
+    /// reason does not quote the message.
+    Permanent(String),
+}

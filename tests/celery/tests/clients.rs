@@ -1,0 +1,121 @@
+//! Runs the suite of Celery clients against the service's worker, with the local AWS endpoints in place of
+//! Redis. `check.py` compares what the clients see with a Celery worker on Redis.
+//!
+//! `cargo test -p celery-clients` tries the oldest and the newest version of Celery; versions as arguments
+//! (`-- 5.4.0 5.5.3`) try these.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use local_stack::emulator::{self, Emulator};
+use local_stack::process::{self, Log, Process};
+use local_stack::template::Template;
+use local_stack::{Error, Result, functions, project, resources, setup};
+
+/// The queues of the suite, and the names that Celery has for them.
+const QUEUES: [(&str, &str); 2] = [("celery", "celery"), ("other.queue", "other-queue")];
+/// The table of the suite.
+const TABLE: &str = "celery_results";
+const ACCOUNT: &str = "000000000000";
+const REGION: &str = "us-east-1";
+
+fn main() -> Result<()> {
+    let versions: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with('-'))
+        .collect();
+    let tools = setup::run_tools()?;
+    let runner = functions::build_runner()?;
+    let port = project::claim_port(0, "the AWS endpoints", "try again")?;
+    let scratch = project::scratch(port);
+    let log = Log::create(&scratch.join("ministack.log"), false)?;
+    let emulator = Emulator::start(
+        &emulator::Settings {
+            program: &tools.ministack,
+            runner: &runner,
+            port,
+            services: "cloudformation,dynamodb,sqs,sns,iam,sts,scheduler,lambda",
+            data: None,
+            environment: &[],
+        },
+        &log,
+    )?;
+    let template = Template::read(&project::root().join("template.yaml"))?;
+    resources::create_storage(&emulator.aws, &template)?;
+    let folder = project::root().join("tests/celery");
+    create(&folder, port)?;
+    let worker = Path::new(env!("CARGO_BIN_EXE_celery-worker"));
+    let log = Log::create(&scratch.join("worker.log"), false)?;
+    let mut command = process::tether(&runner, worker);
+    command.envs(environment(port)?);
+    let mut worker = Process::start("worker", command, &log, Duration::from_secs(5))?;
+    println!("logs: {}", scratch.display());
+    let mut check = Command::new("python3");
+    check.current_dir(&folder);
+    check.args(["-B", "check.py", &format!("http://localhost:{port}")]);
+    check.arg("async-service").args(versions);
+    let checked = check.status();
+    worker.check()?;
+    match checked {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Error::new(format!("check.py: {status}"))),
+        Err(error) => Err(Error::new(format!("python3: {error}"))),
+    }
+}
+
+/// Creates the suite's table and queues.
+fn create(folder: &Path, port: u16) -> Result<()> {
+    let environment = aws(port);
+    let mut command = Command::new("python3");
+    command.current_dir(folder).envs(environment);
+    command.args(["-B", "resources.py"]);
+    let created = command.status();
+    match created.is_ok_and(|status| status.success()) {
+        true => Ok(()),
+        false => Err(Error::new("the queues of the suite were not created")),
+    }
+}
+
+fn aws(port: u16) -> Vec<(String, String)> {
+    let endpoint = format!("http://127.0.0.1:{port}");
+    let variables = [
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+        ("AWS_REGION", REGION),
+        ("AWS_DEFAULT_REGION", REGION),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+    ];
+    variables
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+}
+
+/// The worker's variables: those of the local stack, with the suite's table and queues.
+fn environment(port: u16) -> Result<Vec<(String, String)>> {
+    let url = |queue: &str| format!("http://127.0.0.1:{port}/{ACCOUNT}/{queue}");
+    let arn = |queue: &str| format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}");
+    let path: PathBuf = project::root().join("infra/local/env");
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| Error::new(format!("{}: {error}", path.display())))?;
+    let text = text.replace(":4566", &format!(":{port}"));
+    let mut variables = functions::parse_env(&text);
+    variables.extend(aws(port));
+    let queues = QUEUES.map(|(name, queue)| format!("{name}={}", url(queue)));
+    let own = ["async-service-tasks", "async-service-tasks-high"];
+    let received = QUEUES.iter().map(|(_, queue)| *queue).chain(own);
+    let received: Vec<_> = received
+        .map(|queue| format!("{} {}", url(queue), arn(queue)))
+        .collect();
+    variables.extend(
+        [
+            ("CELERY_RESULTS_TABLE", TABLE.to_owned()),
+            ("CELERY_QUEUES", queues.join(",")),
+            ("CELERY_TRACK_STARTED", "true".to_owned()),
+            ("CELERY_RESULT_EXTENDED", "true".to_owned()),
+            ("QUEUES", received.join(",")),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    );
+    Ok(variables)
+}
