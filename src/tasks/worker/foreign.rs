@@ -8,7 +8,7 @@ use super::dead_letter::Owner;
 use super::message::{Disposition, Message};
 use super::origin::{Effects, Origins, backoff};
 use super::settle::Settled;
-use super::{Worker, store_failed};
+use super::{HEARTBEATS_PER_LEASE, Worker, store_failed};
 use crate::clock::now_ms;
 use crate::error::Chain;
 use crate::tasks::client::Submitter;
@@ -98,11 +98,19 @@ impl Worker {
 
     /// Tells a task's format that the attempt began.
     pub(super) async fn began(&self, task: &Task, lease: &Lease) {
+        let (attempt, worker) = (lease.attempt, self.name.as_str());
+        self.entered(task, Entered::Running { attempt, worker })
+            .await;
+    }
+
+    /// Tells a task's format what the task enters. The call ends before a heartbeat is due.
+    async fn entered(&self, task: &Task, entered: Entered<'_>) {
         if let Some(format) = self.origins().format_of(task) {
-            let (attempt, worker) = (lease.attempt, self.name.as_str());
-            format
-                .entered(task, Entered::Running { attempt, worker })
-                .await;
+            let told = format.entered(task, entered);
+            let time = self.lease / HEARTBEATS_PER_LEASE;
+            if tokio::time::timeout(time, told).await.is_err() {
+                tracing::warn!(task_id = %task.id, "a task's client was not told of its state");
+            }
         }
     }
 
@@ -135,7 +143,6 @@ impl Worker {
         }
         if let (Some(State::Retrying), Some(error), Disposition::Redeliver(delay)) =
             (settled.state, &settled.error, disposition)
-            && let Some(format) = self.origins().format_of(task)
         {
             let attempt = lease.attempt;
             let entered = Entered::Retrying {
@@ -143,7 +150,7 @@ impl Worker {
                 error,
                 delay,
             };
-            format.entered(task, entered).await;
+            self.entered(task, entered).await;
         }
         match settled.end(task.run, lease, &self.name) {
             Some(end) if task.has_effects() => {
