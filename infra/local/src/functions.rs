@@ -194,23 +194,31 @@ fn from_root(path: &Path) -> &Path {
     path.strip_prefix(project::root()).unwrap_or(path)
 }
 
+/// The text of an env file. `cargo lambda watch` reads a value with a space or `=` only in quotes.
 fn env_file(environment: &[(String, String)]) -> String {
     environment
         .iter()
         .fold(String::new(), |mut text, (name, value)| {
-            let _ = writeln!(text, "{name}={value}");
+            let quote = if value.contains([' ', '=']) { "'" } else { "" };
+            let _ = writeln!(text, "{name}={quote}{value}{quote}");
             text
         })
 }
 
-/// Reads `NAME=value` lines. Ignores empty lines and lines that start with `#`.
+/// Reads `NAME=value` lines; a value may be in single quotes. Ignores empty lines and lines that start with `#`.
 #[must_use]
 pub fn parse_env(text: &str) -> Vec<(String, String)> {
     text.lines()
         .map(str::trim)
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split_once('='))
-        .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+        .map(|(name, value)| {
+            let value = value.trim();
+            let inner = value
+                .strip_prefix('\'')
+                .and_then(|rest| rest.strip_suffix('\''));
+            (name.trim().to_owned(), inner.unwrap_or(value).to_owned())
+        })
         .collect()
 }
 
