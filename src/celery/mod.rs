@@ -12,6 +12,7 @@
 pub mod arguments;
 pub mod builtins;
 pub mod canvas;
+mod chords;
 pub mod compression;
 pub mod encode;
 pub mod ends;
