@@ -30,6 +30,8 @@ pub mod signature;
 pub mod store;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod time;
 pub mod typed;
 mod unlock;

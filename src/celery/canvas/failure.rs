@@ -73,6 +73,8 @@ pub fn failed_chord(sender: &Sender, body: &Json) -> Result<(Sent, Vec<Failed>),
     let mut failed = failed_chain(std::slice::from_ref(body));
     let body = Signature::read(body.clone())?;
     failed.extend(failed_chain(&links(body.options.get("chain").cloned())));
+    // A chain has the id of its last task, and only the task counts in a chord.
+    failed.sort_by_key(|one| one.chord.is_none());
     let mut seen = std::collections::HashSet::new();
     failed.retain(|one| seen.insert(one.id.clone()));
     let mut sent = Sent::default();

@@ -3,7 +3,6 @@
 //! calls to AWS, and die there or go on later.
 
 mod property;
-mod queue;
 mod race;
 
 use std::collections::HashMap;
@@ -16,10 +15,9 @@ use crate::dynamodb::testing::{Gate, Rows, Side};
 use crate::tasks::client::{Accepted, RetryOutcome, SubmitError, Submitter};
 use crate::tasks::store::Cancelled;
 use crate::tasks::task::Options;
-use queue::Queue;
+use crate::tasks::worker::testing::{DEAD_LETTERS, Queue};
 
 const START: u64 = 1_900_000_000_000;
-const DEAD_LETTERS: &str = "http://sqs/dead";
 /// The delay that the job of the world sets before another attempt.
 const BACKOFF: Duration = Duration::from_secs(3);
 /// Longer than any sequence, so that all records are still there at the end.
