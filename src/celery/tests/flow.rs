@@ -149,7 +149,12 @@ impl Flow {
                     let name = format!("{name}.{at}");
                     match &value {
                         Some(before) => {
-                            value = step.run(&name, before, all);
+                            value = match step {
+                                Flow::Chord(header, body) => {
+                                    run_chord((header, body), true, &name, before, all)
+                                }
+                                step => step.run(&name, before, all),
+                            };
                             is_body = matches!(step, Flow::Group(_));
                             continue;
                         }
@@ -173,17 +178,7 @@ impl Flow {
                     .collect::<Option<Vec<Value>>>()
                     .map(Value::from)
             }
-            Flow::Chord(header, body) => {
-                let header = Flow::Group(header.clone()).run(name, before, all);
-                let name = format!("{name}.b");
-                match header {
-                    Some(values) => body.run(&name, &values, all),
-                    None => {
-                        body.skip(&name, true, false, all);
-                        None
-                    }
-                }
-            }
+            Flow::Chord(header, body) => run_chord((header, body), false, name, before, all),
         }
     }
 
@@ -210,7 +205,8 @@ impl Flow {
                 for (at, step) in steps.iter().enumerate() {
                     let is_header =
                         is_header || (matches!(step, Flow::Group(_)) && at + 1 < steps.len());
-                    step.skip(&format!("{name}.{at}"), false, is_header, all);
+                    let is_body = is_body && at == 0;
+                    step.skip(&format!("{name}.{at}"), is_body, is_header, all);
                 }
             }
             Flow::Group(members) => {
@@ -227,6 +223,24 @@ impl Flow {
             }
         }
     }
+}
+
+/// As [`Flow::run`] for a chord. In a chain, the first task of a body that is a chain is the body.
+fn run_chord(
+    (header, body): (&[Flow], &Flow),
+    is_in_chain: bool,
+    name: &str,
+    before: &Value,
+    all: &mut BTreeMap<String, Expected>,
+) -> Option<Value> {
+    let header = Flow::Group(header.to_vec()).run(name, before, all);
+    let name = format!("{name}.b");
+    let Some(values) = header else {
+        let is_body = is_in_chain || !matches!(body, Flow::Chain(_));
+        body.skip(&name, is_body, false, all);
+        return None;
+    };
+    body.run(&name, &values, all)
 }
 
 impl Task {

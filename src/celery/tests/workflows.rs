@@ -28,7 +28,7 @@ enum Op {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let stop = prop::option::weighted(0.7, (0u32..14, any::<bool>()));
+    let stop = prop::option::weighted(0.7, (0u32..20, any::<bool>()));
     prop_oneof![
         6 => (0usize..8, 1usize..4, prop::bool::weighted(0.2), stop)
             .prop_map(|(from, count, twice, stop)| Op::Deliver { from, count, twice, stop }),
@@ -106,7 +106,7 @@ fn run(flow: &Flow, ops: Vec<Op>, dies: bool) {
 }
 
 proptest! {
-    #![proptest_config(cases(60))]
+    #![proptest_config(cases(20))]
 
     #[test]
     fn a_workflow_without_faults_gives_its_values(flow in flow()) {

@@ -20,6 +20,7 @@ use crate::tasks::context::TaskContext;
 use crate::tasks::job::{Job, JobError};
 use crate::tasks::queue::{DeadLetters, TaskQueue};
 use crate::tasks::registry::Registry;
+use crate::tasks::retry::RetryPolicy;
 use crate::tasks::store::TaskStore;
 use crate::tasks::worker::testing::{DEAD_LETTERS, Queue};
 use crate::tasks::worker::{Delivery, Runner, Worker};
@@ -30,7 +31,8 @@ const LEASE: Duration = Duration::from_secs(60);
 const RETENTION: Duration = Duration::from_secs(10_000_000);
 
 /// The arguments of the job: the value from the task before, the name of the step, and what happens, attempt
-/// by attempt: `t` for a transient error, `p` for a permanent error. Further attempts give a result.
+/// by attempt: `t` for a transient error, and `p` for a permanent error of this and all further attempts. Other attempts give a
+/// result.
 #[derive(Debug, Clone, serde::Deserialize, serde::Serialize, utoipa::ToSchema)]
 pub struct Input {
     pub before: Value,
@@ -49,10 +51,18 @@ impl Job for Step {
     const NAME: &'static str = "step";
     type Input = Input;
     type Output = Value;
+    fn retry_policy(&self) -> RetryPolicy {
+        // More than a sequence kills workers.
+        RetryPolicy {
+            max_retries: 1_000,
+            ..RetryPolicy::default()
+        }
+    }
     async fn run(&self, input: Input, context: &TaskContext) -> Result<Value, JobError> {
         let at = usize::try_from(context.attempt).unwrap() - 1;
-        match input.outcomes.chars().nth(at) {
-            Some('t') => {
+        let outcomes = &input.outcomes;
+        match outcomes.chars().nth(at).or(outcomes.chars().last()) {
+            Some('t') if at < outcomes.len() => {
                 Err(JobError::transient("Transient", "again").retry_after(Duration::from_secs(3)))
             }
             Some('p') => Err(JobError::permanent("ValueError", "never")),
