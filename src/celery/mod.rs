@@ -12,6 +12,7 @@
 pub mod arguments;
 pub mod builtins;
 pub mod canvas;
+mod chords;
 pub mod compression;
 pub mod encode;
 pub mod ends;
@@ -29,6 +30,8 @@ pub mod signature;
 pub mod store;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod time;
 pub mod typed;
 mod unlock;

@@ -1,5 +1,7 @@
 //! Messages of another format, at one worker.
 
+use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
 use futures_util::future::BoxFuture;
 
 use super::*;
