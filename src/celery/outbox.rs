@@ -128,7 +128,7 @@ impl Outbox {
 }
 
 /// Pairs of texts, as `a=b,c=d`. A URL may contain `=`.
-fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
+pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
     let entries = text.split(',').map(str::trim);
     let entries = entries.filter(|entry| !entry.is_empty());
     let pair = |entry: &str| {
