@@ -112,13 +112,8 @@ impl App {
 
     /// The client that submits tasks, with any delay.
     pub fn delaying_submitter(&self) -> Result<Submitter, ConfigError> {
-        let delays = self.delays()?;
-        let delays = delays.map(|delays| Ok((delays, self.delay_targets()?)));
-        Ok(Submitter::new(
-            self.queue()?,
-            self.tasks()?,
-            delays.transpose()?,
-        ))
+        let delays = self.delays_with_targets()?;
+        Ok(Submitter::new(self.queue()?, self.tasks()?, delays))
     }
 
     /// The ids of submissions with an idempotency key.
@@ -365,6 +360,13 @@ impl App {
         // Few tasks need a schedule, so this connection is not opened during the start.
         let client = aws_sdk_scheduler::Client::new(&self.aws()?.config);
         Ok(Some(Delays::new(client, group)))
+    }
+
+    /// The one-time schedules of tasks with their targets, if their group is configured.
+    fn delays_with_targets(&self) -> Result<Option<(Delays, Targets)>, ConfigError> {
+        let delays = self.delays()?;
+        let delays = delays.map(|delays| Ok((delays, self.delay_targets()?)));
+        delays.transpose()
     }
 
     fn delay_targets(&self) -> Result<Targets, ConfigError> {

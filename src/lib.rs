@@ -24,8 +24,9 @@
 //!
 //! Where additions go:
 //!
-//! * A Celery message: [`celery`] reads the message and makes a task of it. The worker reads the message
-//!   through `tasks::wire`.
+//! * Another wire format: a module beside [`celery`] implements `tasks::format::Format`, which makes a task
+//!   of a message and performs what the task's end sets off. [`app`] gives the format to the worker and to
+//!   the consumer of undelivered messages.
 //! * A cron rule (recurring schedule): a module `schedules` above [`tasks`] holds the rules and submits a
 //!   task at each due time through `tasks::client`. `tasks::delay` is for one-time delays only.
 //! * A dashboard number: `tasks::worker` counts the number beside `tasks::metrics`, `tasks::store` stores

@@ -53,6 +53,17 @@ fn the_next_action_of_a_new_task_is_an_attempt() {
 }
 
 #[test]
+fn a_task_of_another_format_shows_its_origin_and_its_effects() {
+    let mut ended = record(State::Failed);
+    ended.origin = Some("celery".to_owned());
+    ended.effects = vec!["result".to_owned(), "callbacks".to_owned()];
+    let seen = view(ended);
+    assert_eq!(seen["origin"], "celery");
+    assert_eq!(seen["effects"], json!(["result", "callbacks"]));
+    assert_eq!(seen["effects_done"], false);
+}
+
+#[test]
 fn a_scheduled_task_that_is_due_is_pending() {
     let mut scheduled = record(State::Scheduled);
     scheduled.options.eta = Some(NOW + 1);
