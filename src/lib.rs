@@ -11,13 +11,13 @@
 //!   Lambda functions, [`profile`] computes statistics of records.
 //! * [`tasks`]: the engine. The types of tasks and jobs, their table and queues, the operations on a
 //!   task (`tasks::client`), the worker, and the formats of messages (`tasks::wire`).
-//! * [`celery`]: Celery's messages, results and workflows, without calls to AWS.
+//! * [`celery`]: Celery's messages, results, workflows and remote control.
 //! * [`jobs`]: one file for each job, and the list of jobs.
 //! * The domain: [`documents`] stores JSON documents in a table, [`items`] and [`users`] are two such
 //!   tables.
 //! * [`auth`]: API keys, scopes, and the authorizer.
 //! * [`web`]: requests, FastAPI's checks and errors, answers, and the loop of a function with a route.
-//!   [`consumer`] is the loop of a function with a queue.
+//!   [`consumer`] is the loop of a function with a queue or a topic.
 //! * [`app`] builds the parts of each function from the configuration.
 //!
 //! The functions, one file each, are in `functions/`.

@@ -28,7 +28,8 @@ pub enum CancelOutcome {
     Done(TaskRecord),
     /// A worker holds the task, and stops within a heartbeat.
     Requested(TaskRecord),
-    /// The task had ended in this state.
+    /// The task is in this state and stays in it: it had ended, or it was to be cancelled only if no worker
+    /// holds it.
     Refused(State),
     /// No such task exists for the viewer.
     Unknown,
@@ -60,7 +61,16 @@ impl Canceller {
     /// # Errors
     /// When the table does not answer.
     pub async fn revoke(&self, id: &TaskId) -> Result<CancelOutcome, StoreError> {
-        let cancelled = self.tasks.revoke(id).await?;
+        let cancelled = self.tasks.revoke(id, true).await?;
+        self.cancelled(&Viewer::Everyone, id, cancelled).await
+    }
+
+    /// As [`Canceller::revoke`], but a task that a worker holds goes on.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn revoke_waiting(&self, id: &TaskId) -> Result<CancelOutcome, StoreError> {
+        let cancelled = self.tasks.revoke(id, false).await?;
         self.cancelled(&Viewer::Everyone, id, cancelled).await
     }
 
@@ -75,6 +85,7 @@ impl Canceller {
             Cancelled::Unknown => return Ok(CancelOutcome::Unknown),
             Cancelled::Ended(State::Cancelled) | Cancelled::Now | Cancelled::Requested => {}
             Cancelled::Ended(state) => return Ok(CancelOutcome::Refused(state)),
+            Cancelled::Runs => return Ok(CancelOutcome::Refused(State::Running)),
         }
         let Some(found) = self.tasks.find(viewer, id).await? else {
             return Ok(CancelOutcome::Unknown);

@@ -74,6 +74,18 @@ impl Worker {
         sent.is_ok()
     }
 
+    /// Records a task of another format that waits in its queue: lists then have the task, and a
+    /// cancellation ends it at once. Nothing depends on this write, so the message's first delivery tries
+    /// it once.
+    pub(super) async fn record_waiting(&self, task: &Task, message: &Message) {
+        if task.origin.is_none() || message.delivery.deliveries > 1 {
+            return;
+        }
+        if let Err(error) = self.tasks.submitted(task).await {
+            tracing::warn!(task_id = %task.id, error = %Chain(&error), "a waiting task is not recorded");
+        }
+    }
+
     /// Fails a task that cannot run, dead-letters its message, and performs what the end sets off.
     pub(super) async fn refuse(
         &self,

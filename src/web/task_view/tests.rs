@@ -7,6 +7,7 @@ const NOW: u64 = 1_900_000_000_000;
 
 fn record(state: State) -> TaskRecord {
     TaskRecord {
+        input: None,
         id: uuid::Uuid::nil().into(),
         job: Some("process_data".to_owned()),
         state,

@@ -123,6 +123,9 @@ fn environment(port: u16) -> Result<Vec<(String, String)>> {
         [
             ("CELERY_RESULTS_TABLE", TABLE.to_owned()),
             ("CELERY_QUEUES", queues.join(",")),
+            ("CONTROL_QUEUE", url("control")),
+            // A terminated task stops within a third of the lease.
+            ("LEASE_SECONDS", "6".to_owned()),
             ("CELERY_TRACK_STARTED", "true".to_owned()),
             ("CELERY_RESULT_EXTENDED", "true".to_owned()),
             ("QUEUES", received.join(",")),

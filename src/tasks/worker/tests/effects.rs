@@ -197,6 +197,19 @@ async fn an_expired_task_has_effects() {
 }
 
 #[tokio::test]
+async fn a_task_that_waits_in_its_queue_has_a_record() {
+    let mut format = Testing::default();
+    format.options.eta = Some(now_ms() + 60_000);
+    let fixture = with(&format);
+    for _ in 0..2 {
+        assert_eq!(run(&fixture, "test:echo:7").await, ["m"]);
+        let record = fixture.worker.tasks.get(&id()).await.unwrap().unwrap();
+        assert_eq!(record.state, State::Scheduled);
+    }
+    assert!(format.calls().is_empty());
+}
+
+#[tokio::test]
 async fn a_message_without_an_id_is_dead_lettered_with_the_formats_reason() {
     let fixture = with(&Testing::default());
     assert!(run(&fixture, "test:x").await.is_empty());
