@@ -1,7 +1,7 @@
 //! The worker's part for tasks of other wire formats. A task of the service's own format passes through
 //! these functions without a call.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::attempt::Outcome;
 use super::dead_letter::Owner;
@@ -14,13 +14,11 @@ use crate::error::Chain;
 use crate::tasks::client::Submitter;
 use crate::tasks::context::Channels;
 use crate::tasks::format::{Decoded, Entered};
+use crate::tasks::queue::MAX_SQS_DELAY;
 use crate::tasks::record::TaskError;
 use crate::tasks::state::State;
 use crate::tasks::store::{Lease, Unfinished};
 use crate::tasks::task::Task;
-
-/// The longest wait of a message in its own queue.
-const SHORT_WAIT: Duration = Duration::from_secs(1);
 
 impl Worker {
     pub(super) fn origins(&self) -> Origins<'_> {
@@ -56,13 +54,12 @@ impl Worker {
         }
     }
 
-    /// Sends a task that is not due again, as a submission does: in the service's own format, with a delay or
-    /// by a one-time schedule. The task then has a record, so that it can be seen and cancelled. `false` if
-    /// the message must wait in its queue. The other format's message is acknowledged afterwards, so a crash
-    /// in between leaves a duplicate.
+    /// Sends a task that is due late again, as a submission does: by a one-time schedule, in the service's
+    /// own format. `false` if the message must wait in its queue. The other format's message is acknowledged
+    /// afterwards, so a crash in between leaves a duplicate.
     async fn delay(&self, task: &Task) -> bool {
         let wait = task.options.wait(now_ms()).unwrap_or_default();
-        if wait <= SHORT_WAIT || task.options.have_expired(now_ms()) {
+        if self.delays.is_none() || wait <= MAX_SQS_DELAY || task.options.have_expired(now_ms()) {
             return false;
         }
         let delays = self.delays.clone();
