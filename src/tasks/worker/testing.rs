@@ -28,6 +28,7 @@ pub struct Queue(Arc<Mutex<Messages>>);
 struct Messages {
     sent: Vec<Sent>,
     dead_letters: Vec<(String, String)>,
+    last_entry: Value,
 }
 
 #[derive(Debug)]
@@ -92,6 +93,11 @@ impl Queue {
     /// The bodies and reasons of the dead letters.
     pub fn dead_letters(&self) -> Vec<(String, String)> {
         self.0.lock().unwrap().dead_letters.clone()
+    }
+
+    /// The entry of the message that was sent last in a batch.
+    pub fn last_entry(&self) -> Value {
+        self.0.lock().unwrap().last_entry.clone()
     }
 
     /// Adds a message, as a client sends one.
@@ -179,6 +185,7 @@ impl Queue {
                 let entries = body["Entries"].as_array().unwrap();
                 assert!((1..=10).contains(&entries.len()));
                 entries.iter().for_each(|entry| self.send(entry));
+                self.0.lock().unwrap().last_entry = entries[entries.len() - 1].clone();
             }
             Some("ChangeMessageVisibilityBatch") => self.change_visibility(&body),
             other => panic!("an unknown call: {other:?}"),

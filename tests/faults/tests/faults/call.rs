@@ -113,6 +113,10 @@ fn name(request: &Request) -> (Called, String) {
 /// All updates of the table are in `src/tasks/store/update.rs`, and the placeholder of an attribute
 /// `x` is `:x`.
 fn update(body: &Value) -> About {
+    if body["Key"]["part"].is_null() {
+        // Another table: a chord's counter.
+        return About::Other;
+    }
     let values = &body["ExpressionAttributeValues"];
     let what = match values[":state"]["S"].as_str() {
         Some(state) => state,

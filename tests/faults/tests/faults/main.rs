@@ -18,6 +18,7 @@ mod proxy;
 mod report;
 mod service;
 mod storm;
+mod workflows;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -84,7 +84,7 @@ pub fn messages(random: &mut Rng) -> Vec<Message> {
     messages
 }
 
-fn uuid(random: &mut Rng) -> String {
+pub fn uuid(random: &mut Rng) -> String {
     let (a, b) = (random.u64(..), random.u64(..));
     format!(
         "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",

@@ -21,7 +21,7 @@ const VISIBILITY_SECONDS: u64 = 20;
 const CONCURRENCY: usize = 12;
 
 /// The task queues.
-const QUEUES: [&str; 2] = ["tasks", "tasks-high"];
+const QUEUES: [&str; 3] = ["tasks", "tasks-high", "celery"];
 
 /// A running service.
 pub struct Service {
@@ -159,6 +159,23 @@ impl Service {
         self.sqs("SendMessage", "tasks", &json!({"MessageBody": body}));
     }
 
+    /// Sends a message of Celery without the functions.
+    pub fn send_celery(&self, body: &str) {
+        self.sqs("SendMessage", "celery", &json!({"MessageBody": body}));
+    }
+
+    /// Stores a row of Celery's table of results, as a client does.
+    pub fn put_celery_row(&self, key: &str, name: &str, value: &Value) {
+        let item = json!({"id": {"S": key}, name: value, "timestamp": {"N": "1"}});
+        self.dynamodb("PutItem", json!({ "Item": item }));
+    }
+
+    /// A row of Celery's table of results; null if there is none.
+    pub fn celery_row(&self, key: &str) -> Value {
+        let wanted = json!({"Key": {"id": {"S": key}}, "ConsistentRead": true});
+        self.dynamodb("GetItem", wanted)["Item"].take()
+    }
+
     /// Sends messages to the task queue in one batch, so that a worker gets them together.
     pub fn send_together(&self, bodies: &[String]) {
         let entries = bodies.iter().enumerate();
@@ -235,20 +252,34 @@ impl Service {
         QUEUES.map(count).iter().sum()
     }
 
+    fn dynamodb(&self, operation: &str, mut wanted: Value) -> Value {
+        wanted["TableName"] = json!("async-service-celery-results");
+        self.aws(
+            "dynamodb",
+            &format!("DynamoDB_20120810.{operation}"),
+            &wanted,
+        )
+    }
+
     fn sqs(&self, operation: &str, queue: &str, wanted: &Value) -> Value {
         let endpoint = self.stack.aws_endpoint();
         let mut wanted = wanted.clone();
         wanted["QueueUrl"] = json!(format!("{endpoint}/000000000000/async-service-{queue}"));
-        let scope = "Credential=test/20250101/us-east-1/sqs/aws4_request";
-        let call = self.agent.post(endpoint);
+        self.aws("sqs", &format!("AmazonSQS.{operation}"), &wanted)
+    }
+
+    /// Calls an AWS service without faults.
+    fn aws(&self, service: &str, target: &str, wanted: &Value) -> Value {
+        let scope = format!("Credential=test/20250101/us-east-1/{service}/aws4_request");
+        let call = self.agent.post(self.stack.aws_endpoint());
         let call = call
             .header("content-type", "application/x-amz-json-1.0")
-            .header("x-amz-target", format!("AmazonSQS.{operation}"))
+            .header("x-amz-target", target)
             .header("authorization", format!("AWS4-HMAC-SHA256 {scope}"));
-        let mut answer = call.send(wanted.to_string()).expect("an answer from SQS");
-        let text = answer.body_mut().read_to_string().expect("text from SQS");
-        assert_eq!(answer.status(), 200, "{operation}: {text}");
-        serde_json::from_str(&text).expect("JSON from SQS")
+        let mut answer = call.send(wanted.to_string()).expect("an answer from AWS");
+        let text = answer.body_mut().read_to_string().expect("text from AWS");
+        assert_eq!(answer.status(), 200, "{target}: {text}");
+        serde_json::from_str(&text).expect("JSON from AWS")
     }
 
     /// Checks a condition repeatedly. Returns whether it was true within `patience`.

@@ -16,6 +16,7 @@ use crate::order::Kind;
 use crate::poison::{self, Message};
 use crate::report::Report;
 use crate::service::Service;
+use crate::workflows::{self, Workflow};
 
 /// The share of the tasks that must end during the storm, so that faults hit most of the work, and
 /// the longest time for that after the last submission.
@@ -29,6 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(240);
 /// The time between two sets of poison messages.
 const POISON_EVERY: Duration = Duration::from_secs(8);
 
+/// The time between two sets of Celery's workflows.
+const WORKFLOWS_EVERY: Duration = Duration::from_secs(2);
+
 /// How many records are read concurrently.
 const READERS: usize = 12;
 
@@ -40,7 +44,7 @@ pub fn run(service: &Service, seed: u64, tasks: u64) {
     let started = Instant::now();
     let before = service.observer().counts();
     let known: HashSet<String> = ids(&service.list()).into_iter().collect();
-    let (submitted, victims, messages) = storm(service, seed, tasks);
+    let (submitted, victims, messages, workflows) = storm(service, seed, tasks);
     let mut times = vec![("the storm ended", started.elapsed())];
 
     let mut wrong = submitted.violations.clone();
@@ -64,6 +68,9 @@ pub fn run(service: &Service, seed: u64, tasks: u64) {
     wrong.extend(check_lists(&submitted, &listed));
     wrong.extend(check_records(service, &submitted, &messages, &records));
     wrong.extend(check_dead_letters(service, &messages));
+    let of_ids = records.iter();
+    let of_ids = of_ids.filter_map(|record| Some((record["task_id"].as_str()?, record)));
+    wrong.extend(workflows::faults_of(service, &workflows, &of_ids.collect()));
     wrong.extend(check_schedules(service, &submitted));
     for violation in wrong.iter().take(TOLD) {
         println!("✗ {violation}\n");
@@ -76,12 +83,17 @@ pub fn run(service: &Service, seed: u64, tasks: u64) {
 }
 
 /// Runs the load, the faults and the kills, and stops the faults when most tasks have ended.
-fn storm(service: &Service, seed: u64, tasks: u64) -> (Submitted, Victims, Vec<Message>) {
+fn storm(
+    service: &Service,
+    seed: u64,
+    tasks: u64,
+) -> (Submitted, Victims, Vec<Message>, Vec<Workflow>) {
     let over = AtomicBool::new(false);
     service.set_stormy(true);
     let all = thread::scope(|scope| {
         let killer = scope.spawn(|| kills::run(service, seed, &over));
         let poisoner = scope.spawn(|| send_poison(service, seed, &over));
+        let celery = scope.spawn(|| send_workflows(service, seed, &over));
         // Joined, so that a panic ends the other threads too.
         let clients = scope.spawn(|| Clients::new(service, seed, tasks).run());
         let submitted = clients.join();
@@ -92,11 +104,13 @@ fn storm(service: &Service, seed: u64, tasks: u64) -> (Submitted, Victims, Vec<M
             });
         }
         over.store(true, Ordering::SeqCst);
-        (submitted, killer.join(), poisoner.join())
+        (submitted, killer.join(), poisoner.join(), celery.join())
     });
     service.set_stormy(false);
     match all {
-        (Ok(submitted), Ok(victims), Ok(messages)) => (submitted, victims, messages),
+        (Ok(submitted), Ok(victims), Ok(messages), Ok(workflows)) => {
+            (submitted, victims, messages, workflows)
+        }
         _ => panic!("the storm was cut short: see the message of a thread above"),
     }
 }
@@ -118,6 +132,17 @@ fn send_poison(service: &Service, seed: u64, over: &AtomicBool) -> Vec<Message> 
             sent.push(message);
         }
         next = Instant::now() + POISON_EVERY;
+    }
+    sent
+}
+
+/// Sends workflows of Celery from time to time.
+fn send_workflows(service: &Service, seed: u64, over: &AtomicBool) -> Vec<Workflow> {
+    let mut random = fault::random(seed, "workflows", 0, "");
+    let mut sent = Vec::new();
+    while !over.load(Ordering::SeqCst) {
+        sent.extend(workflows::send(service, &mut random));
+        thread::sleep(WORKFLOWS_EVERY);
     }
     sent
 }
