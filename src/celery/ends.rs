@@ -4,15 +4,12 @@
 
 use futures_util::future::BoxFuture;
 
-use super::canvas::{
-    Failed, Sender, Sent, Unsendable, chord_body, failed_chain, failed_chord, on_failure,
-    on_success,
-};
+use super::canvas::{Failed, Sender, Sent, Unsendable, failed_chain, on_failure, on_success};
 use super::origin::{Arguments, Source};
 use super::outbox::{Outbox, OutboxError};
-use super::result::{Exception, Extended, Facts, Outcome, Revoked, Stored, task_result};
-use super::store::{Counted, ResultStore};
-use super::unlock::Unlock;
+use super::result::{Exception, Extended, Facts, Outcome, Revoked, task_result};
+use super::store::{MAX_RESULT, NEVER_RAN, ResultStore};
+use super::unlock::{CHORD_UNLOCK, Unlock};
 use crate::dynamodb::StoreError;
 use crate::json::{Json, parse_str};
 use crate::tasks::format::EffectError;
@@ -20,11 +17,12 @@ use crate::tasks::record::{End, TaskError};
 use crate::tasks::state::State;
 use crate::tasks::task::Task;
 
-/// The place of the failure of a task that never runs: before every write of a task that runs.
-const NEVER_RAN: u64 = 0;
-
 /// How deep a failed chord may be the member of another chord.
 const MAX_DEPTH: u32 = 100;
+
+/// The longest message of an error in a result, in characters: as in a record, so that the result is the same
+/// whether the effects are performed from the attempt or from the record.
+const MAX_ERROR: usize = 4_000;
 
 /// Performs what ends set off.
 #[derive(Debug, Clone)]
@@ -58,7 +56,9 @@ impl From<StoreError> for EffectError {
 impl From<OutboxError> for EffectError {
     fn from(error: OutboxError) -> EffectError {
         match error {
-            OutboxError::UnknownQueue(_) => EffectError::Permanent(error.to_string()),
+            OutboxError::UnknownQueue(_) | OutboxError::Refused(_) => {
+                EffectError::Permanent(error.to_string())
+            }
             OutboxError::Queue(error) => EffectError::Transient(Box::new(error)),
         }
     }
@@ -78,34 +78,39 @@ impl Ends {
     pub async fn perform(&self, task: &Task, end: &End) -> Result<(), EffectError> {
         let unreadable = || EffectError::Permanent("the task's origin is unreadable".to_owned());
         let source = Source::of(task).ok_or_else(unreadable)?;
-        if let Some(unlock) = Unlock::of(task, &source) {
+        if source.headers.task == CHORD_UNLOCK {
+            let unlock = Unlock::of(task, &source).ok_or_else(unreadable)?;
             return unlock.perform(self, task, end).await;
         }
         let seed = format!("{}/{}", task.id, end.run);
         let sender = self.sender(task.id.as_str(), &source, &seed, end);
         let ending = Ending::of(&source, end);
+        let mut lost = Lost::default();
         let sent = match &ending {
-            Ending::Success(value) => on_success(&sender, &source.embed, &read(value))?,
-            _ => on_failure(&sender, &source.embed.errbacks)?,
+            Ending::Success(value) => on_success(&sender, &source.embed, &read(value)),
+            _ => on_failure(&sender, &source.embed.errbacks),
         };
-        self.send(&sent).await?;
-        if let Some(exception) = ending.exception() {
-            for failed in failed_chain(&source.embed.chain) {
-                self.fail(&sender, failed, &exception, 0).await?;
-            }
+        let children = lost.note(self.send(sent).await)?.unwrap_or_default();
+        if let Some(exception) = ending.exception().or_else(|| lost.exception()) {
+            self.fail_all(
+                &sender,
+                failed_chain(&source.embed.chain),
+                &exception,
+                0,
+                &mut lost,
+            )
+            .await?;
         }
         if source.stores_result() {
-            let json = self.result(task, &source, end, &ending, &sent.children);
+            let json = self.result(task, &source, end, &ending, &children);
             let place = place(end.run, end.attempt, 2);
-            self.results.put(task.id.as_str(), place, json).await?;
+            lost.note(self.put(task.id.as_str(), place, json).await)?;
         }
-        match (&source.embed.chord, &source.headers.group) {
-            (Some(body), Some(group)) => {
-                let id = task.id.as_str();
-                self.count(&sender, group, id, body, 0).await
-            }
-            _ => Ok(()),
+        if let (Some(body), Some(group)) = (&source.embed.chord, &source.headers.group) {
+            let id = task.id.as_str();
+            lost.note(self.count(&sender, group, id, body, 0).await)?;
         }
+        lost.into_result()
     }
 
     /// The sender of what follows from a task.
@@ -126,14 +131,26 @@ impl Ends {
         }
     }
 
-    async fn send(&self, sent: &Sent) -> Result<(), EffectError> {
+    /// Begins the chords and sends the messages. Returns the tuples of what was sent.
+    pub(super) async fn send(
+        &self,
+        sent: Result<Sent, Unsendable>,
+    ) -> Result<Vec<Json>, EffectError> {
+        let sent = sent?;
+        self.outbox.check(&sent.messages)?;
         for chord in &sent.chords {
             self.results.begin_chord(chord).await?;
         }
         self.outbox.send(&sent.messages).await?;
-        Ok(())
+        Ok(sent.children)
     }
 
+    async fn put(&self, id: &str, place: u64, json: String) -> Result<(), EffectError> {
+        Ok(self.results.put(id, place, json).await?)
+    }
+
+    /// The JSON of a task's result. The children, and the arguments of an extended result, are left out if
+    /// they make the item too large: clients seldom read either.
     fn result(
         &self,
         task: &Task,
@@ -142,10 +159,25 @@ impl Ends {
         ending: &Ending<'_>,
         children: &[Json],
     ) -> String {
+        let full = self.result_with(task, source, end, ending, (self.extended, children));
+        match full.len() > MAX_RESULT {
+            true => self.result_with(task, source, end, ending, (false, &[])),
+            false => full,
+        }
+    }
+
+    fn result_with(
+        &self,
+        task: &Task,
+        source: &Source,
+        end: &End,
+        ending: &Ending<'_>,
+        (is_extended, children): (bool, &[Json]),
+    ) -> String {
         let headers = &source.headers;
-        let arguments = task.input().filter(|_| self.extended);
+        let arguments = task.input().filter(|_| is_extended);
         let arguments = arguments.and_then(Arguments::read).unwrap_or_default();
-        let extended = self.extended.then(|| Extended {
+        let extended = is_extended.then(|| Extended {
             name: &headers.task,
             args: &arguments.args,
             kwargs: &arguments.kwargs,
@@ -175,6 +207,20 @@ impl Ends {
         }
     }
 
+    pub(super) async fn fail_all(
+        &self,
+        sender: &Sender<'_>,
+        all: Vec<Failed>,
+        exception: &Exception,
+        depth: u32,
+        lost: &mut Lost,
+    ) -> Result<(), EffectError> {
+        for failed in all {
+            lost.note(self.fail(sender, failed, exception, depth).await)?;
+        }
+        Ok(())
+    }
+
     /// Stores the failure of a task that never runs, and counts the task in its chord.
     fn fail<'a>(
         &'a self,
@@ -191,7 +237,7 @@ impl Ends {
                 ..Facts::default()
             };
             let json = task_result(&facts, &Outcome::Failure(exception, None), sender.now);
-            self.results.put(&failed.id, NEVER_RAN, json).await?;
+            self.put(&failed.id, NEVER_RAN, json).await?;
             match (&failed.chord, &failed.group) {
                 (Some(body), Some(group)) if depth < MAX_DEPTH => {
                     self.count(sender, group, &failed.id, body, depth + 1).await
@@ -200,65 +246,38 @@ impl Ends {
             }
         })
     }
+}
 
-    /// Counts a member of a chord whose result is stored. The last member sends the body.
-    async fn count(
-        &self,
-        sender: &Sender<'_>,
-        group: &str,
-        member: &str,
-        body: &Json,
-        depth: u32,
-    ) -> Result<(), EffectError> {
-        let Counted::Last { count, size } = self.results.count(group, member).await? else {
-            return Ok(());
-        };
-        if size.is_some_and(|size| count < size) {
-            return Ok(());
+/// What no try can perform. Such a part does not keep the other parts from being performed, for which clients
+/// wait.
+#[derive(Debug, Default)]
+pub(super) struct Lost(Option<String>);
+
+impl Lost {
+    /// Notes a permanent failure; another failure is returned.
+    pub(super) fn note<T>(
+        &mut self,
+        result: Result<T, EffectError>,
+    ) -> Result<Option<T>, EffectError> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(EffectError::Permanent(reason)) => {
+                self.0.get_or_insert(reason);
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
-        let Some(found) = self.results.group(group).await? else {
-            return Ok(());
-        };
-        let size = found.members.len() as u64;
-        if count < size {
-            return Ok(self.results.note_size(group, size).await?);
-        }
-        let results = self.results.results(&found.members).await?;
-        if results.iter().flatten().any(|result| !result.is_end()) {
-            // A worker of Celery counts a member again when its message is delivered again.
-            return Err(EffectError::Transient("a member has not ended".into()));
-        }
-        self.join(sender, group, &found.members, results, body, depth)
-            .await?;
-        Ok(self.results.end_chord(group).await?)
     }
 
-    /// Sends the body of a chord whose members have all ended; or fails the body, if a member failed.
-    pub async fn join(
-        &self,
-        sender: &Sender<'_>,
-        group: &str,
-        members: &[String],
-        results: Vec<Option<Stored>>,
-        body: &Json,
-        depth: u32,
-    ) -> Result<(), EffectError> {
-        // Any member may be the last, so the body's ids are derived from the chord's.
-        let sender = &Sender {
-            seed: group,
-            ..*sender
-        };
-        let Some(exception) = first_failure(members, &results) else {
-            let results = results.into_iter().flatten();
-            let values = results.map(|stored| stored.result).collect();
-            return self.send(&chord_body(sender, body, values)?).await;
-        };
-        let (sent, failed) = failed_chord(sender, body)?;
-        self.send(&sent).await?;
-        for failed in failed {
-            self.fail(sender, failed, &exception, depth).await?;
-        }
-        Ok(())
+    /// The exception of what follows and cannot be sent.
+    fn exception(&self) -> Option<Exception> {
+        let reason = self.0.as_deref()?;
+        Some(Exception::of_error("", "RuntimeError", reason))
+    }
+
+    pub(super) fn into_result(self) -> Result<(), EffectError> {
+        self.0
+            .map_or(Ok(()), |reason| Err(EffectError::Permanent(reason)))
     }
 }
 
@@ -289,6 +308,7 @@ pub fn exception(source: &Source, attempt: u32, error: Option<&TaskError>) -> Ex
     let Some(TaskError { kind, message }) = error else {
         return Exception::of_error(name, "RuntimeError", "the task failed");
     };
+    let message = &message.chars().take(MAX_ERROR).collect::<String>();
     match kind.as_str() {
         "TimeLimitExceeded" => match (source.headers.time_limit, source.headers.soft_time_limit) {
             (hard, Some(soft)) if hard.is_none_or(|hard| soft < hard) => {
@@ -316,24 +336,6 @@ fn in_words_of_python(task: &str, message: &str) -> String {
         }
         None => message.to_owned(),
     }
-}
-
-/// The error of a chord of which a member failed: the failure that was first in time. A member without a
-/// result ignores results, or its result has expired.
-fn first_failure(members: &[String], results: &[Option<Stored>]) -> Option<Exception> {
-    let pairs = members.iter().zip(results);
-    let failed = pairs.filter_map(|(id, result)| match result {
-        None => {
-            let missing = Exception::of_error("", "RuntimeError", "the result is missing");
-            Some((0, id, missing))
-        }
-        Some(stored) => {
-            let exception = stored.exception()?;
-            Some((stored.date_done.unwrap_or(u64::MAX), id, exception))
-        }
-    });
-    let first = failed.min_by_key(|(at, ..)| *at);
-    first.map(|(_, id, exception)| Exception::chord(id, &exception))
 }
 
 /// The order of a task's results: by run, attempt, and step within the attempt: 0 begun, 1 to be tried

@@ -25,6 +25,13 @@ use crate::tasks::task::{MAX_WAIT, Task};
 /// The room in a result's item for what is not the value.
 const ROOM: usize = 4 * 1024;
 
+/// Stands for the name of the worker that will send a message: as long as any, since the name counts in the
+/// message's size.
+const LONG_NAME: &str = match std::str::from_utf8(&[b'w'; 256]) {
+    Ok(name) => name,
+    Err(_) => "",
+};
+
 /// Celery's messages, results and workflows.
 #[derive(Debug, Clone)]
 pub struct CeleryFormat {
@@ -142,7 +149,15 @@ impl Format for CeleryFormat {
             )));
         }
         let embed = &source.embed;
-        if embed.callbacks.is_empty() && embed.chain.is_empty() {
+        let sends = !embed.callbacks.is_empty() || !embed.chain.is_empty();
+        if !sends && embed.chord.is_none() {
+            return Ok(());
+        }
+        let value = parse_str(output).map_err(|error| {
+            let message = format!("the result cannot be handed on: {error}");
+            JobError::permanent("Unsendable", message)
+        })?;
+        if !sends {
             return Ok(());
         }
         let seed = task.id.as_str();
@@ -152,16 +167,12 @@ impl Format for CeleryFormat {
             seed,
             now: task.submitted_at,
             default_queue: self.ends.outbox.default_queue(),
-            origin: "",
+            origin: LONG_NAME,
         };
-        let value = parse_str(output).unwrap_or_default();
         let sent = on_success(&sender, embed, &value);
         let sent = sent.map_err(|error| JobError::permanent("Unsendable", error.to_string()))?;
-        for message in &sent.messages {
-            let url = self.ends.outbox.url(message);
-            url.map_err(|error| JobError::permanent("UnknownQueue", error.to_string()))?;
-        }
-        Ok(())
+        let known = self.ends.outbox.check(&sent.messages);
+        known.map_err(|error| JobError::permanent("UnknownQueue", error.to_string()))
     }
 
     fn perform<'a>(

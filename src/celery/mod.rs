@@ -12,6 +12,7 @@
 pub mod arguments;
 pub mod builtins;
 pub mod canvas;
+mod chords;
 pub mod compression;
 pub mod control;
 pub mod encode;
@@ -30,6 +31,8 @@ pub mod signature;
 pub mod store;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod time;
 pub mod typed;
 mod unlock;

@@ -1,13 +1,17 @@
 //! The queues that a workflow's messages are sent to.
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::BuildError;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry as Entry;
+use uuid::Uuid;
 
 use super::canvas::Outgoing;
 use crate::tasks::queue::{MAX_MESSAGE, QueueError};
 
 /// SQS' most messages of one batch.
 const BATCH: usize = 10;
+/// The namespace of the names of bodies (a random UUID).
+const BODIES: Uuid = Uuid::from_u128(0x0c3a_71be_94d2_4f65_8e0b_d1a7_5f29_6c83);
 
 /// The queues by their names in Celery, and the routes of tasks to queues.
 #[derive(Debug, Clone)]
@@ -23,6 +27,9 @@ pub enum OutboxError {
     /// A queue is not configured.
     #[error("the queue {0:?} is not configured")]
     UnknownQueue(String),
+    /// SQS never takes a message.
+    #[error("SQS refused a message: {0}")]
+    Refused(String),
     /// SQS did not take a message.
     #[error(transparent)]
     Queue(#[from] QueueError),
@@ -79,6 +86,15 @@ impl Outbox {
         found.map(|(_, url)| url.as_str()).ok_or_else(unknown)
     }
 
+    /// Checks that the queues of messages are configured.
+    ///
+    /// # Errors
+    /// As [`Outbox::url`].
+    pub fn check(&self, messages: &[Outgoing]) -> Result<(), OutboxError> {
+        let mut messages = messages.iter();
+        messages.try_for_each(|message| self.url(message).map(drop))
+    }
+
     /// Sends messages in order. After a failure some may have been sent.
     ///
     /// # Errors
@@ -104,27 +120,46 @@ impl Outbox {
 
     async fn send_batch(&self, url: &str, batch: &[Outgoing]) -> Result<(), OutboxError> {
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| QueueError::Call(error);
-        let entries = batch.iter().enumerate().map(|(at, message)| {
-            Entry::builder()
-                .id(at.to_string())
-                .message_body(&message.body)
-                .set_message_group_id(message.message_group.clone())
-                .set_message_deduplication_id(message.deduplication.clone())
-                .build()
-        });
+        let is_fifo = url.ends_with(".fifo");
+        let entries = batch.iter().enumerate();
+        let entries = entries.map(|(at, message)| entry(at, message, is_fifo));
         let entries: Result<Vec<_>, _> = entries.collect();
         let entries = entries.map_err(|error| failed(error.into()))?;
         let send = self.client.send_message_batch().queue_url(url);
         let sent = send.set_entries(Some(entries)).send().await;
         let sent = sent.map_err(|error| failed(Box::new(error)))?;
-        match sent.failed().first() {
-            Some(refused) => {
-                let reason = format!("SQS refused a message: {}", refused.code());
-                Err(failed(reason.into()).into())
-            }
+        let codes = sent.failed().iter().map(|refused| refused.code());
+        // What may succeed later comes first, so that the messages of the batch are tried again.
+        match codes.min_by_key(|code| is_final(code)) {
+            Some(code) if is_final(code) => Err(OutboxError::Refused(code.to_owned())),
+            Some(code) => Err(failed(code.into()).into()),
             None => Ok(()),
         }
     }
+}
+
+/// Whether SQS refuses a message for its content, by the code of the error.
+fn is_final(code: &str) -> bool {
+    let of_content = [
+        "InvalidMessageContents",
+        "InvalidParameterValue",
+        "MissingParameter",
+    ];
+    of_content.iter().any(|name| code.contains(name))
+}
+
+/// A message of a batch. A FIFO queue needs a group, for which kombu takes `default`, and an id to drop
+/// duplicates by; a standard queue refuses that id.
+fn entry(at: usize, message: &Outgoing, is_fifo: bool) -> Result<Entry, BuildError> {
+    let group = message.message_group.clone();
+    let of_body = || Uuid::new_v5(&BODIES, message.body.as_bytes()).to_string();
+    let deduplication = is_fifo.then(|| message.deduplication.clone().unwrap_or_else(of_body));
+    Entry::builder()
+        .id(at.to_string())
+        .message_body(&message.body)
+        .set_message_group_id(group.or_else(|| is_fifo.then(|| "default".to_owned())))
+        .set_message_deduplication_id(deduplication)
+        .build()
 }
 
 /// Pairs of texts, as `a=b,c=d`. A URL may contain `=`.

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
 use super::canvas::Chord;
+use super::headers::MAX_ID;
 use super::result::{Group, Keys, Stored, group_result, read, read_group};
 use crate::clock::now_ms;
 use crate::dynamodb::row::{self, ID, Row, number, text};
@@ -28,11 +29,10 @@ const CHORD_COUNT: &str = "chord_count";
 /// Attributes of this worker, which Celery ignores. The place of a write in the order of all writes of a
 /// task's item.
 const PLACE: &str = "place";
+/// The place of the failure of a task that never runs: before every write of a task that runs.
+pub const NEVER_RAN: u64 = 0;
 /// The members of a chord that this worker has counted, as a set.
 const COUNTED: &str = "counted";
-/// The member that this worker counted last, and the count after it.
-const LAST: &str = "last_counted";
-const LAST_COUNT: &str = "last_count";
 /// The number of a chord's members; 0 if not noted.
 const SIZE: &str = "size";
 /// The namespace of the short names of members (a random UUID).
@@ -50,20 +50,22 @@ pub struct ResultStore {
     ttl: Duration,
 }
 
-/// The outcome of counting a member of a chord.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Counted {
-    /// No count came after this member's.
-    Last {
-        /// So many members have ended.
-        count: u64,
-        /// The number of the chord's members, if noted.
-        size: Option<u64>,
-    },
-    /// This member is counted, and a count came after this member's.
-    Before,
-    /// There is no counter: the chord is done, or its client does without.
-    NoCounter,
+/// A chord's counter after a member was counted, by this call or an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counter {
+    /// The number of counts. Workers of Celery count a member again when its message is delivered again.
+    pub count: u64,
+    /// The number of the chord's members, if noted.
+    pub size: Option<u64>,
+    /// The short names of the members that this worker counted.
+    counted: Vec<String>,
+}
+
+impl Counter {
+    /// Whether this worker counted a member: the member has surely ended.
+    pub fn has(&self, member: &str) -> bool {
+        self.counted.contains(&short(member))
+    }
 }
 
 impl ResultStore {
@@ -78,15 +80,17 @@ impl ResultStore {
     }
 
     /// Stores a task's result, unless a write of a later place is there. `place` orders the writes of one
-    /// task: a slow worker must not overwrite the end with an earlier state.
+    /// task: a slow worker must not overwrite the end with an earlier state. The write of a task that never
+    /// ran ([`NEVER_RAN`]) replaces nothing that another worker stored.
     pub async fn put(&self, id: &str, place: u64, json: String) -> Result<(), StoreError> {
-        let mut item = self.item(self.keys.task(id), json);
+        let mut item = self.item(self.keys.task(checked(id)?), json);
         item.insert(PLACE.to_owned(), number(place));
         let put = self.client.put_item().table_name(&self.table);
         let put = put
             .set_item(Some(item))
-            .condition_expression("attribute_not_exists(#place) OR #place <= :place")
+            .condition_expression("attribute_not_exists(#absent) OR #place <= :place")
             .expression_attribute_names("#place", PLACE)
+            .expression_attribute_names("#absent", if place == NEVER_RAN { ID } else { PLACE })
             .expression_attribute_values(":place", number(place));
         condition_held(put.send().await).map(drop)
     }
@@ -94,7 +98,7 @@ impl ResultStore {
     /// Stores the counter and the group of a chord that begins, unless they are there.
     pub async fn begin_chord(&self, chord: &Chord) -> Result<(), StoreError> {
         let json = group_result(&chord.group, &chord.members);
-        let group = self.item(self.keys.group(&chord.group), json);
+        let group = self.item(self.keys.group(checked(&chord.group)?), json);
         let counter = Row::from([
             (ID.to_owned(), text(self.keys.chord(&chord.group))),
             (CHORD_COUNT.to_owned(), number(0)),
@@ -114,21 +118,23 @@ impl ResultStore {
     }
 
     /// Counts a member of a chord, once: one update increments Celery's counter and notes the member. Workers
-    /// of Celery may increment the same counter.
-    pub async fn count(&self, group: &str, member: &str) -> Result<Counted, StoreError> {
+    /// of Celery may increment the same counter. `None` if there is no counter: the chord is done, or its
+    /// client does without.
+    ///
+    /// Every call gives the present count, so that any member whose effects are performed again finds a chord
+    /// that is complete: the worker that counted last may have died before it sent the body.
+    pub async fn count(&self, group: &str, member: &str) -> Result<Option<Counter>, StoreError> {
         let member = short(member);
         let update = self.client.update_item().table_name(&self.table);
         let update = update
-            .key(ID, text(self.keys.chord(group)))
+            .key(ID, text(self.keys.chord(checked(group)?)))
             .update_expression(
-                "SET #count = #count + :one, #last_count = #count + :one, #last = :member, \
-                 #size = if_not_exists(#size, :none) ADD #counted :members",
+                "SET #count = #count + :one, #size = if_not_exists(#size, :none) \
+                 ADD #counted :members",
             )
             .condition_expression("attribute_exists(#count) AND NOT contains(#counted, :member)")
             .expression_attribute_names("#count", CHORD_COUNT)
             .expression_attribute_names("#counted", COUNTED)
-            .expression_attribute_names("#last", LAST)
-            .expression_attribute_names("#last_count", LAST_COUNT)
             .expression_attribute_names("#size", SIZE)
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":none", number(0))
@@ -141,16 +147,14 @@ impl ResultStore {
             Err(error) => refused_by(error)?,
         };
         let Some(count) = row::find_number::<u64>(&row, CHORD_COUNT)? else {
-            return Ok(Counted::NoCounter);
+            return Ok(None);
         };
-        // After an earlier try, the count is still that of this member if nobody counted since.
-        let is_last = row::find_text(&row, LAST).as_deref() == Some(&*member)
-            && row::find_number(&row, LAST_COUNT)? == Some(count);
-        let size = row::find_number(&row, SIZE)?.filter(|size| *size > 0);
-        Ok(match is_last {
-            true => Counted::Last { count, size },
-            false => Counted::Before,
-        })
+        let counted = row.get(COUNTED).and_then(|names| names.as_ss().ok());
+        Ok(Some(Counter {
+            count,
+            size: row::find_number(&row, SIZE)?.filter(|size| *size > 0),
+            counted: counted.cloned().unwrap_or_default(),
+        }))
     }
 
     /// Notes the number of a chord's members, so that only the last members read the group.
@@ -190,7 +194,7 @@ impl ResultStore {
             .transpose()
     }
 
-    /// The results of tasks, in order; `None` for a task without a result.
+    /// The results of tasks, in order; `None` for a task without a result. An unreadable result is a failure.
     pub async fn results(&self, ids: &[String]) -> Result<Vec<Option<Stored>>, StoreError> {
         let mut keys: Vec<String> = ids.iter().map(|id| self.keys.task(id)).collect();
         let of_tasks = keys.clone();
@@ -203,7 +207,7 @@ impl ResultStore {
         let mut found = std::collections::HashMap::new();
         for row in &rows {
             if let Some(bytes) = bytes(row) {
-                let stored = read(bytes).map_err(corrupt)?;
+                let stored = read(bytes).unwrap_or_else(|_| Stored::unreadable());
                 found.insert(row::get_text(row, ID)?, stored);
             }
         }
@@ -224,6 +228,14 @@ impl ResultStore {
 
     fn expiry(&self) -> u64 {
         now_ms() / 1000 + self.ttl.as_secs()
+    }
+}
+
+/// An id that fits the table's keys.
+fn checked(id: &str) -> Result<&str, StoreError> {
+    match id.len() <= MAX_ID {
+        true => Ok(id),
+        false => Err(StoreError::Corrupt("an id is too long".to_owned())),
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::ends::Ends;
 use super::origin::{Arguments, Source};
+use super::result::{Member, Stored, members};
 use crate::json::Json;
 use crate::tasks::format::EffectError;
 use crate::tasks::record::End;
@@ -22,30 +23,23 @@ pub struct Unlock {
     source: Source,
     group: String,
     body: Json,
-    members: Vec<String>,
+    members: Vec<Member>,
 }
 
 impl Unlock {
-    /// The chord of a task; `None` if the task is another.
+    /// The chord of a task of this name; `None` for unreadable arguments.
     pub fn of(task: &Task, source: &Source) -> Option<Unlock> {
-        if source.headers.task != CHORD_UNLOCK {
-            return None;
-        }
         let Arguments { args, mut kwargs } = Arguments::read(task.input()?)?;
         let [group, body] = <[Json; 2]>::try_from(args).ok()?;
         let members = match kwargs.remove("result")? {
             Json::Array(members) => members,
             _ => return None,
         };
-        let id = |tuple: &Json| {
-            let head = tuple.as_array()?.first()?.as_array()?;
-            head.first()?.as_str().map(str::to_owned)
-        };
         Some(Unlock {
             source: source.clone(),
             group: group.as_str()?.to_owned(),
             body,
-            members: members.iter().map(id).collect::<Option<_>>()?,
+            members: self::members(&members)?,
         })
     }
 
@@ -54,11 +48,8 @@ impl Unlock {
     /// # Errors
     /// [`EffectError::Later`] if a member has not ended.
     pub async fn perform(&self, ends: &Ends, task: &Task, end: &End) -> Result<(), EffectError> {
-        let results = ends.results.results(&self.members).await?;
-        let has_ended = |result: &Option<_>| {
-            let result: Option<&super::result::Stored> = result.as_ref();
-            result.is_some_and(|stored| stored.is_end())
-        };
+        let results = ends.results.results(&Member::tasks(&self.members)).await?;
+        let has_ended = |result: &Option<Stored>| result.as_ref().is_some_and(Stored::is_end);
         if !results.iter().all(has_ended) {
             let waited =
                 Duration::from_millis(crate::clock::now_ms().saturating_sub(task.submitted_at));

@@ -58,7 +58,8 @@ mod tests {
     fn job_names_are_unique() {
         let fetcher = Fetcher::public(Default::default(), Default::default());
         let jobs = registry(&fetcher);
-        assert_eq!(jobs.names().count(), CATALOG.len());
+        let aliases = [FetchUrls::ALIASES, ProcessData::ALIASES].concat();
+        assert_eq!(jobs.names().count(), CATALOG.len() + aliases.len());
         for job in CATALOG {
             assert!(jobs.find(job.name).is_some(), "{}", job.name);
         }

@@ -20,6 +20,9 @@ const OF_CHAIN: [&str; 8] = [
     "task_id",
 ];
 
+/// The most steps of a chain: more than fit a message with their ids.
+const MAX_STEPS: usize = 5_000;
+
 impl Canvas<'_> {
     /// Sends the first task of a chain, with the others in its message.
     pub(super) fn apply_chain(
@@ -90,6 +93,9 @@ impl Canvas<'_> {
             let Some(mut task) = ready(step, &mut steps, call, is_last)? else {
                 continue;
             };
+            if tasks.len() >= MAX_STEPS {
+                return Err(Unsendable::TooMuch);
+            }
             if task.shape()? == Shape::Group
                 && let Some(body) = tasks.pop()
             {

@@ -54,8 +54,11 @@ impl Canvas<'_> {
             root: body.option("root_id").map(str::to_owned),
             ..Place::default()
         };
+        let text = |name| body.option(name).map(str::to_owned);
         let of_body = Place {
             id: body_id.and_then(|id| id.as_str().map(str::to_owned)),
+            group: text("group_id").or_else(|| of_header.group.clone()),
+            chord: body.options.get("chord").cloned(),
             ..of_header.clone()
         };
         let body = self.freeze(body, &of_body)?;
@@ -75,8 +78,9 @@ fn of_header_call(mut chord: Signature, call: &Call, body: Signature) -> Call {
     };
     let mut chord = chord.with_args(&call.args);
     let mut options = std::mem::take(&mut chord.options);
-    // What follows the chord follows its body.
+    // What follows the chord follows its body, and so does the chord that this chord is a member of.
     options.remove("chain");
+    options.remove("group_id");
     options.insert("chord", body.into_json());
     Call {
         args: chord.args,

@@ -45,7 +45,8 @@ impl Canvas<'_> {
         options.insert("task_id", id.as_str());
         set(options, "root_id", &place.root);
         set(options, "parent_id", &place.parent);
-        if !options.contains_key("group_id") {
+        // The group of a chord's member is the chord's: there the member is counted.
+        if place.chord.is_some() || !options.contains_key("group_id") {
             set(options, "group_id", &place.group);
         }
         set(options, "chord", &place.chord);

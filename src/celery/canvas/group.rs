@@ -21,7 +21,14 @@ impl Canvas<'_> {
             Some(Json::String(id)) => id,
             _ => self.new_id(),
         };
-        options.insert("group_id", id.as_str());
+        // The members of a group that is the member of a chord are members of the chord.
+        let of_chord = match options.remove("group_id") {
+            Some(Json::String(chord)) if options.contains_key("chord") => Some(chord),
+            _ => None,
+        };
+        let group_id = of_chord.as_ref().unwrap_or(&id);
+        options.insert("group_id", group_id.as_str());
+        let chord = options.get("chord").filter(|_| of_chord.is_some()).cloned();
         options.remove("group_index");
         let root = options
             .get("root_id")
@@ -34,7 +41,8 @@ impl Canvas<'_> {
         let mut members = Vec::new();
         for (mut task, index) in tasks {
             let place = Place {
-                group: Some(id.clone()),
+                group: Some(of_chord.as_ref().unwrap_or(&id).clone()),
+                chord: chord.clone(),
                 index: Some(index),
                 root: root.clone(),
                 ..Place::default()

@@ -27,6 +27,9 @@ const DERIVED: Uuid = Uuid::from_u128(0x1f0e_6a52_77a4_4c7e_9d0b_5a3c_2f18_c46d)
 
 /// How deep signatures may contain signatures.
 const MAX_DEPTH: u32 = 100;
+/// The most parents in a tuple, one in the other: each is two levels of JSON, and readers of JSON bound the
+/// levels.
+const MAX_PARENTS: u32 = 300;
 /// The most bytes of all messages that one end sets off. Each fits SQS by its own, but a group can repeat
 /// a large value in thousands.
 const MAX_TOTAL: usize = 48 * 1024 * 1024;
@@ -251,12 +254,18 @@ impl Pending {
     }
 
     fn to_tuple(&self) -> Json {
-        let parent = self.parent.as_ref().map(|parent| parent.to_tuple());
+        self.to_tuple_of(MAX_PARENTS)
+    }
+
+    /// The tuple with so many parents, one in the other.
+    fn to_tuple_of(&self, parents: u32) -> Json {
+        let parent = self.parent.as_ref().filter(|_| parents > 0);
+        let parent = parent.map(|parent| parent.to_tuple_of(parents - 1));
         match &self.members {
             None => task_tuple(&self.id, parent),
             Some(members) => {
-                let members: Vec<Json> = members.iter().map(Pending::to_tuple).collect();
-                group_tuple(&self.id, parent, &members)
+                let members = members.iter().map(|member| member.to_tuple_of(parents));
+                group_tuple(&self.id, parent, &members.collect::<Vec<Json>>())
             }
         }
     }

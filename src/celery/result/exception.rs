@@ -138,6 +138,12 @@ impl Exception {
         Exception::new("celery.exceptions", "ChordError", message)
     }
 
+    /// The body of a chord cannot be sent.
+    pub fn body(reason: &str) -> Exception {
+        let message = format!("Callback error: {reason}");
+        Exception::new("celery.exceptions", "ChordError", message)
+    }
+
     /// Python's `repr`: the class and its arguments.
     pub fn repr(&self) -> String {
         let class = self.exc_type.rsplit('.').next().unwrap_or_default();

@@ -10,7 +10,7 @@ mod read;
 
 pub use exception::{Exception, Revoked};
 pub use key::Keys;
-pub use read::{Group, Stored, Unreadable, member_ids, read, read_group};
+pub use read::{Group, Member, Stored, Unreadable, members, read, read_group};
 
 use super::time;
 use crate::json::{Json, Object};

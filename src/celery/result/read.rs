@@ -37,11 +37,54 @@ pub struct Stored {
 pub struct Group {
     /// The group's id.
     pub id: String,
-    /// The ids of its members, in order. A member that is a group itself has its own item.
-    pub members: Vec<String>,
+    /// Its members, in order.
+    pub members: Vec<Member>,
+}
+
+/// A member of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Member {
+    /// A task, by its id.
+    Task(String),
+    /// A group, such as the body of a chord that is a member.
+    Group(Vec<Member>),
+}
+
+impl Member {
+    /// The ids of the tasks of members, in order.
+    pub fn tasks(members: &[Member]) -> Vec<String> {
+        let tasks = members.iter().flat_map(|member| match member {
+            Member::Task(id) => vec![id.clone()],
+            Member::Group(members) => Member::tasks(members),
+        });
+        tasks.collect()
+    }
+
+    /// The values of the tasks of members as a list for each group. `values` are in the order of
+    /// [`Member::tasks`].
+    pub fn arrange(members: &[Member], values: &mut impl Iterator<Item = Json>) -> Vec<Json> {
+        let mut all = Vec::with_capacity(members.len());
+        for member in members {
+            all.push(match member {
+                Member::Task(_) => values.next().unwrap_or_default(),
+                Member::Group(members) => Member::arrange(members, &mut *values).into(),
+            });
+        }
+        all
+    }
 }
 
 impl Stored {
+    /// What stands for a result that no worker of Celery stores as JSON.
+    pub fn unreadable() -> Stored {
+        Stored {
+            status: "FAILURE".to_owned(),
+            result: Json::Null,
+            traceback: None,
+            date_done: None,
+        }
+    }
+
     /// Whether the task has ended.
     pub fn is_end(&self) -> bool {
         matches!(&*self.status, "SUCCESS" | "FAILURE" | "REVOKED")
@@ -49,9 +92,10 @@ impl Stored {
 
     /// The exception of a task that failed, is retried or was revoked.
     pub fn exception(&self) -> Option<Exception> {
-        matches!(&*self.status, "FAILURE" | "REVOKED" | "RETRY")
-            .then(|| Exception::from_json(self.result.as_object()?))
-            .flatten()
+        let has_failed = matches!(&*self.status, "FAILURE" | "REVOKED" | "RETRY");
+        let unreadable = || Exception::of_error("", "RuntimeError", "the result is unreadable");
+        let found = |result: &Json| Exception::from_json(result.as_object()?);
+        has_failed.then(|| found(&self.result).unwrap_or_else(unreadable))
     }
 }
 
@@ -84,23 +128,27 @@ pub fn read_group(bytes: &[u8]) -> Result<Group, Unreadable> {
     let group = tuple.and_then(|tuple| match tuple {
         [head, Json::Array(members)] => Some(Group {
             id: id(head)?.to_owned(),
-            members: member_ids(members)?,
+            members: self::members(members)?,
         }),
         _ => None,
     });
     group.ok_or(Unreadable::NotAResult)
 }
 
-/// The ids of tuples, as of the members of a group. The argument `result` of `celery.chord_unlock`, which
-/// clients before 5.4 send, is such a list too. `None` for what is no list of tuples.
-pub fn member_ids(tuples: &[Json]) -> Option<Vec<String>> {
+/// The members of tuples, as of a group. The argument `result` of `celery.chord_unlock`, which clients
+/// before 5.4 send, is such a list too. `None` for what is no list of tuples.
+pub fn members(tuples: &[Json]) -> Option<Vec<Member>> {
     tuples.iter().map(member).collect()
 }
 
-/// The id of a member: of `[[id, parent], children]`.
-fn member(tuple: &Json) -> Option<String> {
-    let head = tuple.as_array()?.first()?;
-    id(head).map(str::to_owned)
+/// A member: `[[id, parent], members]`.
+fn member(tuple: &Json) -> Option<Member> {
+    let tuple = tuple.as_array()?;
+    let id = id(tuple.first()?)?;
+    Some(match tuple.get(1) {
+        Some(Json::Array(tuples)) => Member::Group(members(tuples)?),
+        _ => Member::Task(id.to_owned()),
+    })
 }
 
 fn id(head: &Json) -> Option<&str> {

@@ -221,7 +221,7 @@ fn the_members_of_an_old_chord_are_read() {
     for one in old {
         let kwargs = decode(text(one, "message")).unwrap().kwargs;
         let tuples = kwargs.get("result").unwrap().as_array().unwrap();
-        assert_eq!(member_ids(tuples).unwrap().len(), 2);
+        assert_eq!(members(tuples).unwrap().len(), 2);
     }
 }
 

@@ -26,6 +26,7 @@ pub const ITEMS: &str = "items";
 pub const USERS: &str = "users";
 pub const TASKS: &str = "tasks";
 pub const API_KEYS: &str = "keys";
+pub const CELERY_RESULTS: &str = "celery_results";
 
 /// The configuration of a property test with `count` random cases, or with `PROPTEST_CASES` cases.
 pub fn cases(count: u32) -> proptest::test_runner::Config {
@@ -84,7 +85,7 @@ impl Rows {
 }
 
 /// The project's tables, as in `template.yaml`.
-fn tables() -> [Value; 4] {
+fn tables() -> [Value; 5] {
     let documents = |table: &str| {
         json!({
             "TableName": table,
@@ -93,13 +94,22 @@ fn tables() -> [Value; 4] {
             "AttributeDefinitions": [attribute("shard", "N"), attribute("id", "N")],
         })
     };
-    let keys = json!({
-        "TableName": API_KEYS,
-        "BillingMode": "PAY_PER_REQUEST",
-        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
-        "AttributeDefinitions": [attribute("id", "S")],
-    });
-    [documents(ITEMS), documents(USERS), tasks_table(), keys]
+    let by_id = |table: &str| {
+        json!({
+            "TableName": table,
+            "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+            "AttributeDefinitions": [attribute("id", "S")],
+        })
+    };
+    let (keys, results) = (by_id(API_KEYS), by_id(CELERY_RESULTS));
+    [
+        documents(ITEMS),
+        documents(USERS),
+        tasks_table(),
+        keys,
+        results,
+    ]
 }
 
 fn tasks_table() -> Value {

@@ -1,8 +1,6 @@
 //! Cancelling tasks.
 
-use std::time::Duration;
-
-use super::submit::SubmitError;
+use super::submit::send_for_effects;
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::error::Chain;
@@ -113,14 +111,7 @@ impl Canceller {
         if record.effects.is_empty() || record.are_effects_done || !has_ended {
             return true;
         }
-        let sent = async {
-            let task = self.tasks.effects_message(viewer, &record.id).await?;
-            if let Some(task) = task {
-                self.queue.send(&task, Duration::ZERO).await?;
-            }
-            Ok::<(), SubmitError>(())
-        };
-        let sent = sent.await;
+        let sent = send_for_effects(&self.tasks, &self.queue, viewer, &record.id).await;
         if let Err(error) = &sent {
             let error = Chain(error);
             tracing::warn!(task_id = %record.id, %error, "a cancelled task was not sent again");

@@ -192,6 +192,6 @@ fn millis(time: Duration) -> u64 {
 }
 
 #[cfg(test)]
-pub(in crate::tasks) mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

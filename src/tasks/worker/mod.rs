@@ -275,4 +275,6 @@ fn store_failed(task_id: &TaskId, error: &StoreError) -> Disposition {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

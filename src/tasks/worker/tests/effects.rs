@@ -1,5 +1,7 @@
 //! Messages of another format, at one worker.
 
+use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
 use futures_util::future::BoxFuture;
 
 use super::*;
@@ -246,4 +248,48 @@ async fn a_task_of_another_format_with_effects_makes_one_call_more() {
         [3, 0, 0],
         "claim, complete, and the note of the effects"
     );
+}
+
+/// One-time schedules whose calls are kept in the fixture's calls, under no operation.
+fn delays(fixture: &Fixture) -> (Delays, Targets) {
+    let connector = SharedHttpConnector::new(fixture.calls.clone());
+    let config = aws_sdk_scheduler::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .http_client(http_client_fn(move |_, _| connector.clone()));
+    let client = aws_sdk_scheduler::Client::from_conf(config.build());
+    let arn = || "arn:aws:x".to_owned();
+    let targets = Targets {
+        role: arn(),
+        normal: arn(),
+        high: arn(),
+        undelivered: arn(),
+    };
+    (Delays::new(client, "tasks".to_owned()), targets)
+}
+
+#[tokio::test]
+async fn a_task_that_is_due_late_is_sent_again_by_a_one_time_schedule() {
+    let mut format = Testing::default();
+    format.options.eta = Some(now_ms() + 20 * 60_000);
+    let mut fixture = with(&format);
+    // Without schedules, with SQS' longest delay.
+    assert!(run(&fixture, "test:echo:7").await.is_empty());
+    assert_eq!(fixture.calls.of("SendMessage")[0]["DelaySeconds"], 900);
+    fixture.worker.delays = Some(delays(&fixture));
+    for _ in 0..2 {
+        assert!(run(&fixture, "test:echo:7").await.is_empty());
+    }
+    assert_eq!(fixture.ended(&id()).await.0, State::Scheduled);
+    let schedules = fixture.calls.of("");
+    let sent = schedules[0]["Target"]["Input"].as_str().unwrap();
+    let task = wire::decode(sent, now_ms()).unwrap();
+    assert_eq!(
+        (task.id.clone(), task.options.eta),
+        (id(), format.options.eta)
+    );
+    assert!(task.has_effects() && format.calls().is_empty());
+    // The message of the schedule comes a minute early, and waits.
+    assert_eq!(run(&fixture, sent).await, ["m"]);
 }

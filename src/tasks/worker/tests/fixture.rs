@@ -19,17 +19,6 @@ impl HttpConnector for Calls {
     }
 }
 
-/// The real SQS client on a replaced HTTP connector.
-pub(super) fn sqs_client(endpoint: impl HttpConnector + 'static) -> aws_sdk_sqs::Client {
-    let connector = SharedHttpConnector::new(endpoint);
-    let config = aws_sdk_sqs::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-central-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .http_client(http_client_fn(move |_, _| connector.clone()));
-    aws_sdk_sqs::Client::from_conf(config.build())
-}
-
 impl Calls {
     fn client(&self) -> aws_sdk_sqs::Client {
         sqs_client(self.clone())

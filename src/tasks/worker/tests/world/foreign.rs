@@ -126,7 +126,7 @@ impl World {
     /// Sends a task as a producer of the format does.
     pub fn publish(&mut self, published: &Published) {
         let json = serde_json::to_string(published).unwrap();
-        self.queue.publish(format!("{PREFIX}{json}"));
+        self.queue.put(&format!("{PREFIX}{json}"));
         self.ids.push(published.id.clone());
     }
 

@@ -5,7 +5,6 @@
 mod effects;
 mod foreign;
 mod property;
-mod queue;
 mod race;
 
 use std::collections::{HashMap, HashSet};
@@ -19,11 +18,10 @@ use crate::tasks::client::{
     Accepted, CancelOutcome, Canceller, RetryOutcome, SubmitError, Submitter,
 };
 use crate::tasks::task::Options;
+use crate::tasks::worker::testing::{DEAD_LETTERS, Queue};
 use foreign::Performed;
-use queue::Queue;
 
 const START: u64 = 1_900_000_000_000;
-const DEAD_LETTERS: &str = "http://sqs/dead";
 /// The delay that the job of the world sets before another attempt.
 const BACKOFF: Duration = Duration::from_secs(3);
 /// Longer than any sequence, so that all records are still there at the end.

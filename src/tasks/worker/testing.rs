@@ -1,13 +1,21 @@
-//! A simulation of SQS: a received message becomes invisible, is delivered again unless it is deleted,
-//! and may be delivered twice.
+//! For tests: a simulation of SQS. A received message becomes invisible, is delivered again unless it is
+//! deleted, and may be delivered twice.
 
 use std::sync::{Arc, Mutex};
 
-use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
+use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
-use super::*;
+use super::Delivery;
+use crate::clock::now_ms;
+use crate::dynamodb::testing::Gate;
+
+/// The URL of the dead-letter queue. All other URLs are those of one queue.
+pub const DEAD_LETTERS: &str = "http://sqs/dead";
 
 /// The queue's own visibility timeout, in milliseconds.
 const VISIBILITY: u64 = 1_800_000;
@@ -19,7 +27,7 @@ pub struct Queue(Arc<Mutex<Messages>>);
 #[derive(Debug, Default)]
 struct Messages {
     sent: Vec<Sent>,
-    dead_letters: Vec<String>,
+    dead_letters: Vec<(String, String)>,
 }
 
 #[derive(Debug)]
@@ -81,23 +89,24 @@ impl Queue {
         left.map(|message| message.visible_at).min()
     }
 
-    /// Sends a message as a producer of another service does.
-    pub fn publish(&self, body: String) {
-        let now = now_ms();
-        self.0.lock().unwrap().sent.push(Sent {
-            body,
-            sent_at: now,
-            visible_at: now,
-            receipt: 0,
-            deleted: false,
-        });
+    /// The bodies and reasons of the dead letters.
+    pub fn dead_letters(&self) -> Vec<(String, String)> {
+        self.0.lock().unwrap().dead_letters.clone()
+    }
+
+    /// Adds a message, as a client sends one.
+    pub fn put(&self, body: &str) {
+        self.send(&json!({ "MessageBody": body }));
     }
 
     fn send(&self, request: &Value) {
         let (now, body) = (now_ms(), request["MessageBody"].as_str().unwrap());
         let mut messages = self.0.lock().unwrap();
         if request["QueueUrl"] == DEAD_LETTERS {
-            messages.dead_letters.push(body.to_owned());
+            let reason = &request["MessageAttributes"]["reason"]["StringValue"];
+            let reason = reason.as_str().unwrap_or_default();
+            let letter = (body.to_owned(), reason.to_owned());
+            messages.dead_letters.push(letter);
             return;
         }
         let delay = request["DelaySeconds"].as_u64().unwrap_or(0);
@@ -166,9 +175,25 @@ impl Queue {
         let body = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap();
         match target.rsplit('.').next() {
             Some("SendMessage") => self.send(&body),
+            Some("SendMessageBatch") => {
+                let entries = body["Entries"].as_array().unwrap();
+                assert!((1..=10).contains(&entries.len()));
+                entries.iter().for_each(|entry| self.send(entry));
+            }
             Some("ChangeMessageVisibilityBatch") => self.change_visibility(&body),
             other => panic!("an unknown call: {other:?}"),
         }
         json!({"Successful": [], "Failed": [], "MessageId": "m"})
     }
+}
+
+/// The real SQS client on a replaced HTTP connector.
+pub fn sqs_client(endpoint: impl HttpConnector + 'static) -> aws_sdk_sqs::Client {
+    let connector = SharedHttpConnector::new(endpoint);
+    let config = aws_sdk_sqs::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .http_client(http_client_fn(move |_, _| connector.clone()));
+    aws_sdk_sqs::Client::from_conf(config.build())
 }
