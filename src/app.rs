@@ -180,14 +180,14 @@ impl App {
         &self,
         jobs: impl Iterator<Item = &'static str>,
     ) -> Result<Control, ConfigError> {
-        let (sqs, queues) = (self.sqs()?, self.config.celery_queues());
+        let (sqs, queues) = (self.sqs()?, self.config.celery_own_queues());
         let replies = queues.parse_by(|queues| Replies::new(sqs, queues))?;
         Ok(Control::new(
             self.config.celery_hostname(),
             jobs,
             self.reader()?,
             self.canceller()?,
-            replies.ok_or(ConfigError::Missing("CELERY_QUEUES"))?,
+            replies.ok_or(ConfigError::Missing("CELERY_OWN_QUEUES"))?,
         ))
     }
 

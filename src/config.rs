@@ -193,6 +193,11 @@ impl Config {
         name.unwrap_or("celery@async-service").to_owned()
     }
 
+    /// The queues of Celery's tasks that the worker receives from, as `name=URL` joined by commas.
+    pub fn celery_own_queues(&self) -> Variable<'_> {
+        self.variable("CELERY_OWN_QUEUES")
+    }
+
     /// The queues of Celery's tasks, as `name=URL` joined by commas. The first is the default queue.
     pub fn celery_queues(&self) -> Variable<'_> {
         self.variable("CELERY_QUEUES")

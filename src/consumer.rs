@@ -6,6 +6,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde::Deserialize;
 
 use crate::dynamodb::StoreError;
+use crate::error::Chain;
 use crate::tasks::worker::Delivery;
 
 /// Calls `handler` with each batch of messages and the invocation's deadline, in milliseconds since the
@@ -64,7 +65,10 @@ where
         for notification in event.payload.records {
             // Boxed as in `run`.
             let handling: LocalBoxFuture<'_, _> = Box::pin(handler(&notification.sns.message));
-            handling.await?;
+            if let Err(error) = handling.await {
+                tracing::error!(error = %Chain(&error), "a message of the topic failed");
+                return Err(error.into());
+            }
         }
         Ok::<(), lambda_runtime::Error>(())
     };

@@ -18,6 +18,8 @@ enum Ask {
     Authorizer,
     /// One message from the task queue.
     Message,
+    /// A command of Celery's remote control, which revokes a new id.
+    Command,
 }
 
 /// A row that helper functions create before each invocation.
@@ -76,7 +78,7 @@ const fn prepared(
 }
 
 /// One workload for each function, in the order of the template.
-pub const WORKLOADS: [Workload; 27] = [
+pub const WORKLOADS: [Workload; 28] = [
     request("root", "greets", "GET", "/", None),
     request("list_items", "1 Query", "GET", "/items/?limit=10", None),
     request("create_item", "1 PutItem", "POST", "/items/", Some(ITEM)),
@@ -194,6 +196,11 @@ pub const WORKLOADS: [Workload; 27] = [
         what: "one message: 1 UpdateItem, 1 SendMessage",
         ask: Ask::Message,
     },
+    Workload {
+        function: "celery_control",
+        what: "a revocation: 1 UpdateItem, 1 GetItem",
+        ask: Ask::Command,
+    },
 ];
 
 impl Workload {
@@ -229,6 +236,7 @@ impl Workload {
             }
             Ask::Authorizer => authorizer(stage),
             Ask::Message => message(stage),
+            Ask::Command => Ok(command()),
         }
     }
 
@@ -289,6 +297,14 @@ fn authorizer(stage: &Stage) -> Result<String> {
     event["type"] = json!("REQUEST");
     event["routeArn"] = json!("arn:aws:execute-api:us-east-1:000000000000:local/$default/GET/");
     Ok(event.to_string())
+}
+
+/// The event of a topic with a command that revokes a task whose message is still to come.
+fn command() -> String {
+    let id = uuid::Uuid::new_v4();
+    let body = json!({"method": "revoke", "arguments": {"task_id": id.to_string()}});
+    let message = json!({"body": body.to_string(), "headers": {"clock": 1}, "properties": {}});
+    json!({"Records": [{"Sns": {"Message": message.to_string()}}]}).to_string()
 }
 
 /// An event with one message of a new task.

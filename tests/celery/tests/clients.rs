@@ -110,10 +110,9 @@ fn environment(port: u16) -> Result<Vec<(String, String)>> {
     let text = text.replace(":4566", &format!(":{port}"));
     let mut variables = functions::parse_env(&text);
     variables.extend(aws(port));
-    let known = QUEUES.into_iter().chain([PYTHON]);
-    let queues: Vec<_> = known
-        .map(|(name, queue)| format!("{name}={}", url(queue)))
-        .collect();
+    let pair = |(name, queue)| format!("{name}={}", url(queue));
+    let received_from = QUEUES.map(pair).join(",");
+    let queues = format!("{received_from},{}", pair(PYTHON));
     let own = ["async-service-tasks", "async-service-tasks-high"];
     let received = QUEUES.iter().map(|(_, queue)| *queue).chain(own);
     let received: Vec<_> = received
@@ -122,7 +121,8 @@ fn environment(port: u16) -> Result<Vec<(String, String)>> {
     variables.extend(
         [
             ("CELERY_RESULTS_TABLE", TABLE.to_owned()),
-            ("CELERY_QUEUES", queues.join(",")),
+            ("CELERY_QUEUES", queues),
+            ("CELERY_OWN_QUEUES", received_from),
             ("CONTROL_QUEUE", url("control")),
             // A terminated task stops within a third of the lease.
             ("LEASE_SECONDS", "6".to_owned()),
