@@ -68,10 +68,22 @@ struct Statement<'a> {
     resources: Vec<&'a Value>,
 }
 
-fn statements(properties: &Value) -> Vec<Statement<'_>> {
+/// The statements of a function's own policies, and of the template's managed policies that the function
+/// names.
+fn statements<'a>(template: &'a Template, properties: &'a Value) -> Vec<Statement<'a>> {
     let policies = properties["Policies"].as_array().into_iter().flatten();
+    let documents = policies.map(|policy| {
+        let named = match policy["Fn::If"].as_array() {
+            Some(branches) => &branches[1],
+            None => policy,
+        };
+        match named["Ref"].as_str() {
+            Some(name) => &template.root()["Resources"][name]["Properties"]["PolicyDocument"],
+            None => policy,
+        }
+    });
     let statements =
-        policies.flat_map(|policy| policy["Statement"].as_array().into_iter().flatten());
+        documents.flat_map(|document| document["Statement"].as_array().into_iter().flatten());
     statements
         .map(|statement| match statement["Fn::If"].as_array() {
             Some(branches) => {
@@ -107,6 +119,10 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
 /// The resource of a reference such as `{"Fn::GetAtt": ["Name", "Arn"]}`. For an ARN from
 /// `Fn::Sub`, the first resource in the ARN.
 fn target(reference: &Value) -> Option<&str> {
+    // A part of the template that a condition leaves out.
+    if let Some(branches) = reference["Fn::If"].as_array() {
+        return branches.get(1).and_then(target);
+    }
     if let Some(name) = reference["Ref"].as_str() {
         return Some(name);
     }
