@@ -25,7 +25,7 @@ async fn main() -> Result<(), Error> {
         headers(("Location" = String, description = "The path of the task"))),
         (status = 404, body = ErrorDetail, description = "The id was never issued",
             example = json!({"detail": "Task not found"})),
-        (status = 409, body = ErrorDetail, description = "The task has not ended, or is completed",
+        (status = 409, body = ErrorDetail, description = "The task has not ended, is completed, or has effects left",
             example = json!({"detail": "The task is running"})),
         Invalid, Unavailable),
 )]

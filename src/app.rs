@@ -13,13 +13,14 @@ use crate::auth::authorizer::Authorizer;
 use crate::auth::store::ApiKeyStore;
 use crate::aws::Aws;
 use crate::celery::builtins::with_builtins;
+use crate::celery::control::{Control, Replies};
 use crate::celery::ends::Ends;
 use crate::celery::format::CeleryFormat;
 use crate::celery::outbox::Outbox;
 use crate::celery::store::ResultStore;
 use crate::config::{Config, ConfigError};
 use crate::consumer;
-use crate::dynamodb;
+use crate::dynamodb::{self, StoreError};
 use crate::emf;
 use crate::fetch::{AllowList, Fetcher, Limits};
 use crate::invoke::Invoker;
@@ -111,13 +112,8 @@ impl App {
 
     /// The client that submits tasks, with any delay.
     pub fn delaying_submitter(&self) -> Result<Submitter, ConfigError> {
-        let delays = self.delays()?;
-        let delays = delays.map(|delays| Ok((delays, self.delay_targets()?)));
-        Ok(Submitter::new(
-            self.queue()?,
-            self.tasks()?,
-            delays.transpose()?,
-        ))
+        let delays = self.delays_with_targets()?;
+        Ok(Submitter::new(self.queue()?, self.tasks()?, delays))
     }
 
     /// The ids of submissions with an idempotency key.
@@ -166,6 +162,33 @@ impl App {
             formats,
             delays,
         })
+    }
+
+    /// The worker that answers Celery's remote control.
+    ///
+    /// # Errors
+    /// When a variable is not set, or the first queue's URL does not end with the queue's name.
+    pub fn celery_control(&self) -> Result<Control, ConfigError> {
+        self.celery_control_of(jobs::names())
+    }
+
+    /// As [`App::celery_control`], for a worker with other jobs.
+    ///
+    /// # Errors
+    /// As [`App::celery_control`].
+    pub fn celery_control_of(
+        &self,
+        jobs: impl Iterator<Item = &'static str>,
+    ) -> Result<Control, ConfigError> {
+        let (sqs, queues) = (self.sqs()?, self.config.celery_queues());
+        let replies = queues.parse_by(|queues| Replies::new(sqs, queues))?;
+        Ok(Control::new(
+            self.config.celery_hostname(),
+            jobs,
+            self.reader()?,
+            self.canceller()?,
+            replies.ok_or(ConfigError::Missing("CELERY_QUEUES"))?,
+        ))
     }
 
     /// What the ends of Celery's tasks need, if Celery's clients may submit tasks.
@@ -294,6 +317,19 @@ impl App {
         consumer::run(handler).await
     }
 
+    /// Calls `handler` with each message of an SNS topic, until Lambda ends the process; see
+    /// [`consumer::run_notified`].
+    ///
+    /// # Errors
+    /// When the Lambda Runtime API cannot be reached.
+    pub async fn notified<H>(&self, handler: H) -> Result<(), lambda_runtime::Error>
+    where
+        H: AsyncFn(&str) -> Result<(), StoreError>,
+    {
+        self.connect().await;
+        consumer::run_notified(handler).await
+    }
+
     /// The table of tasks.
     fn tasks(&self) -> Result<TaskStore, ConfigError> {
         let retention = self.config.retention()?;
@@ -324,6 +360,13 @@ impl App {
         // Few tasks need a schedule, so this connection is not opened during the start.
         let client = aws_sdk_scheduler::Client::new(&self.aws()?.config);
         Ok(Some(Delays::new(client, group)))
+    }
+
+    /// The one-time schedules of tasks with their targets, if their group is configured.
+    fn delays_with_targets(&self) -> Result<Option<(Delays, Targets)>, ConfigError> {
+        let delays = self.delays()?;
+        let delays = delays.map(|delays| Ok((delays, self.delay_targets()?)));
+        delays.transpose()
     }
 
     fn delay_targets(&self) -> Result<Targets, ConfigError> {

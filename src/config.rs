@@ -187,6 +187,12 @@ impl Config {
         self.flag("CELERY_RESULT_EXTENDED", false)
     }
 
+    /// The name of the worker that answers Celery's remote control (default `celery@async-service`).
+    pub fn celery_hostname(&self) -> String {
+        let name = self.optional("CELERY_HOSTNAME");
+        name.unwrap_or("celery@async-service").to_owned()
+    }
+
     /// The queues of Celery's tasks, as `name=URL` joined by commas. The first is the default queue.
     pub fn celery_queues(&self) -> Variable<'_> {
         self.variable("CELERY_QUEUES")

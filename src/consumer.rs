@@ -1,9 +1,11 @@
-//! Connects the consumer of a queue to the Lambda runtime.
+//! Connects the consumer of a queue, or the subscriber of a topic, to the Lambda runtime.
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::future::LocalBoxFuture;
 use lambda_runtime::{LambdaEvent, service_fn};
+use serde::Deserialize;
 
+use crate::dynamodb::StoreError;
 use crate::tasks::worker::Delivery;
 
 /// Calls `handler` with each batch of messages and the invocation's deadline, in milliseconds since the
@@ -27,6 +29,46 @@ where
         Ok::<SqsBatchResponse, lambda_runtime::Error>(response(failed))
     };
     lambda_runtime::run(service_fn(consume)).await
+}
+
+/// The event of a topic. `aws_lambda_events` would bring a crate for the time of a message.
+#[derive(Deserialize)]
+struct Notifications {
+    #[serde(rename = "Records")]
+    records: Vec<Notification>,
+}
+
+#[derive(Deserialize)]
+struct Notification {
+    #[serde(rename = "Sns")]
+    sns: Published,
+}
+
+#[derive(Deserialize)]
+struct Published {
+    #[serde(rename = "Message")]
+    message: String,
+}
+
+/// Calls `handler` with each message of a topic, until Lambda ends the process. After an error of the
+/// handler, Lambda calls it with the same message up to two times more.
+///
+/// # Errors
+/// When the Lambda Runtime API cannot be reached.
+pub async fn run_notified<H>(handler: H) -> Result<(), lambda_runtime::Error>
+where
+    H: AsyncFn(&str) -> Result<(), StoreError>,
+{
+    let handler = &handler;
+    let handle = async |event: LambdaEvent<Notifications>| {
+        for notification in event.payload.records {
+            // Boxed as in `run`.
+            let handling: LocalBoxFuture<'_, _> = Box::pin(handler(&notification.sns.message));
+            handling.await?;
+        }
+        Ok::<(), lambda_runtime::Error>(())
+    };
+    lambda_runtime::run(service_fn(handle)).await
 }
 
 fn delivery(record: SqsMessage) -> Delivery {

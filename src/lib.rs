@@ -11,21 +11,22 @@
 //!   Lambda functions, [`profile`] computes statistics of records.
 //! * [`tasks`]: the engine. The types of tasks and jobs, their table and queues, the operations on a
 //!   task (`tasks::client`), the worker, and the formats of messages (`tasks::wire`).
-//! * [`celery`]: Celery's messages, results and workflows, without calls to AWS.
+//! * [`celery`]: Celery's messages, results, workflows and remote control.
 //! * [`jobs`]: one file for each job, and the list of jobs.
 //! * The domain: [`documents`] stores JSON documents in a table, [`items`] and [`users`] are two such
 //!   tables.
 //! * [`auth`]: API keys, scopes, and the authorizer.
 //! * [`web`]: requests, FastAPI's checks and errors, answers, and the loop of a function with a route.
-//!   [`consumer`] is the loop of a function with a queue.
+//!   [`consumer`] is the loop of a function with a queue or a topic.
 //! * [`app`] builds the parts of each function from the configuration.
 //!
 //! The functions, one file each, are in `functions/`.
 //!
 //! Where additions go:
 //!
-//! * A Celery message: [`celery`] reads the message and makes a task of it. The worker reads the message
-//!   through `tasks::wire`.
+//! * Another wire format: a module beside [`celery`] implements `tasks::format::Format`, which makes a task
+//!   of a message and performs what the task's end sets off. [`app`] gives the format to the worker and to
+//!   the consumer of undelivered messages.
 //! * A cron rule (recurring schedule): a module `schedules` above [`tasks`] holds the rules and submits a
 //!   task at each due time through `tasks::client`. `tasks::delay` is for one-time delays only.
 //! * A dashboard number: `tasks::worker` counts the number beside `tasks::metrics`, `tasks::store` stores

@@ -44,7 +44,19 @@ pub(super) fn encode(
         ("chord", content.chord),
     ]);
     let parts = vec![content.args.into(), content.kwargs.into(), embed];
-    let content = Json::Array(parts).to_string();
+    in_envelope(&Json::Array(parts), headers, properties)
+}
+
+/// As [`encode`], for any content.
+///
+/// # Errors
+/// For a body that SQS does not take.
+pub(super) fn in_envelope(
+    content: &Json,
+    headers: Object,
+    properties: Object,
+) -> Result<String, TooLarge> {
+    let content = content.to_string();
     // Base64 twice makes 16 bytes of 9: what is too large in any case need not be written.
     check(content.len() / 9 * 16)?;
     let envelope = Json::object([

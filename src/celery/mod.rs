@@ -2,8 +2,8 @@
 //! task's end sends on.
 //!
 //! [`format`](mod@format) makes tasks of messages and performs what their ends set off, by [`ends`], over
-//! the table ([`store`]) and the queues ([`outbox`]). All other modules are formats, without any call to
-//! AWS.
+//! the table ([`store`]) and the queues ([`outbox`]). [`control`] answers the commands of remote control. All
+//! other modules are formats, without any call to AWS.
 //!
 //! The reference is Celery 5.7 with kombu 5.7; messages of Celery 5.2 and later are read. The
 //! formats have no document, so the tests compare with messages and items that Celery itself wrote
@@ -14,6 +14,7 @@ pub mod builtins;
 pub mod canvas;
 mod chords;
 pub mod compression;
+pub mod control;
 pub mod encode;
 pub mod ends;
 mod envelope;

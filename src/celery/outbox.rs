@@ -163,7 +163,7 @@ fn entry(at: usize, message: &Outgoing, is_fifo: bool) -> Result<Entry, BuildErr
 }
 
 /// Pairs of texts, as `a=b,c=d`. A URL may contain `=`.
-fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
+pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
     let entries = text.split(',').map(str::trim);
     let entries = entries.filter(|entry| !entry.is_empty());
     let pair = |entry: &str| {

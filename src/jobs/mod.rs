@@ -7,6 +7,7 @@ mod process_data;
 pub use catalog::{JobInfo, JobSchemas, TaskErrorSchema};
 
 use crate::fetch::Fetcher;
+use crate::tasks::job::Job;
 use crate::tasks::registry::Registry;
 
 /// Makes [`CATALOG`] and [`registry`] from one list. The two are separate, so that a function that
@@ -17,6 +18,13 @@ macro_rules! jobs {
 
         /// All jobs, as submitters see them.
         pub const CATALOG: &[JobInfo] = &[$(JobInfo::of::<$job>()),+];
+
+        /// The names of all jobs, with their names in other formats.
+        pub fn names() -> impl Iterator<Item = &'static str> {
+            let names = [$((<$job as Job>::NAME, <$job as Job>::ALIASES)),+];
+            let names = names.into_iter();
+            names.flat_map(|(name, others)| others.iter().copied().chain([name]))
+        }
 
         /// All jobs, for the worker. The jobs share one fetcher, because the fetcher bounds the
         /// connections of the whole process.
@@ -50,7 +58,8 @@ mod tests {
     fn job_names_are_unique() {
         let fetcher = Fetcher::public(Default::default(), Default::default());
         let jobs = registry(&fetcher);
-        assert_eq!(jobs.names().count(), CATALOG.len());
+        let aliases = [FetchUrls::ALIASES, ProcessData::ALIASES].concat();
+        assert_eq!(jobs.names().count(), CATALOG.len() + aliases.len());
         for job in CATALOG {
             assert!(jobs.find(job.name).is_some(), "{}", job.name);
         }

@@ -211,6 +211,7 @@ impl Source {
 
 impl Job for ProcessData {
     const NAME: &'static str = "process_data";
+    const ALIASES: &'static [&'static str] = &["celery_config.process_data"];
     type Input = Input;
     type Output = Output;
 

@@ -51,7 +51,7 @@ pub trait Format: Send + Sync {
     ) -> BoxFuture<'a, Result<(), EffectError>>;
 
     /// Tells the task's client that an attempt began, or that another attempt follows. Nobody repeats the
-    /// call, and the task goes on whether it succeeds or not.
+    /// call, the call is dropped after a third of the lease, and the task goes on in any case.
     fn entered<'a>(&'a self, _task: &'a Task, _entered: Entered<'a>) -> BoxFuture<'a, ()> {
         Box::pin(std::future::ready(()))
     }

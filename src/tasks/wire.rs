@@ -1,7 +1,7 @@
 //! The format of a task's message: JSON of the whole [`Task`], with a version.
 //!
-//! Only this module depends on the format. Another format gets a module of its own, which converts a
-//! message into a [`Task`].
+//! Only this module depends on the format. Another format is a [`Format`](super::format::Format), which
+//! makes a [`Task`] of a message.
 
 use serde::Deserialize;
 

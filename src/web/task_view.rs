@@ -205,6 +205,15 @@ pub struct TaskView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<TaskErrorSchema>)]
     error: Option<TaskError>,
+    /// The wire format that the task came in. Absent for a task that came by this service's routes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
+    /// What the end of the task's run sets off. Absent if the end sets off nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effects: Option<Vec<String>>,
+    /// Whether what the end of the run sets off is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effects_done: Option<bool>,
 }
 
 /// The progress of a task, reported by its job.
@@ -284,6 +293,9 @@ impl TaskView {
             caller: record.caller,
             result: record.result.filter(|_| state == State::Completed),
             error: record.error,
+            origin: record.origin,
+            effects_done: (!record.effects.is_empty()).then_some(record.are_effects_done),
+            effects: Some(record.effects).filter(|effects| !effects.is_empty()),
         }
     }
 

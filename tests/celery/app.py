@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from celery import Celery, Task
+from celery.signals import worker_process_init
 
 app = Celery("app", broker=os.environ.get("BROKER_URL"), backend=os.environ.get("RESULT_BACKEND"))
 # Cases run in threads of their own, which have no current application.
@@ -27,6 +28,16 @@ app.conf.update(
     timezone="UTC",
     worker_prefetch_multiplier=1,
 )
+
+
+@worker_process_init.connect
+def open_own_connection(**_: Any) -> None:
+    """Forgets the connection to DynamoDB of the worker's main process.
+
+    A process that replaces an ended one would share it, and read the answers of others.
+    """
+    if hasattr(app.backend, "_client"):
+        app.backend._client = None
 
 
 class Trouble(Exception):

@@ -13,6 +13,7 @@ import celery
 from celery.exceptions import TimeoutError as CeleryTimeout
 from celery.result import AsyncResult, ResultBase
 
+import replies
 from app import app
 
 # Seconds that a client waits for a result that should come at once.
@@ -44,6 +45,9 @@ class Case:
             return "kombu sends no remote control over this broker"
         return None
 
+
+if (app.conf.broker_url or "").startswith("sqs"):
+    replies.mend()
 
 CASES: list[Case] = []
 

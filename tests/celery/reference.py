@@ -142,10 +142,11 @@ def aws_client(endpoint: str) -> dict[str, str]:
     """The environment of clients of SQS and DynamoDB at this endpoint.
 
     The URLs are those of real AWS: a URL with a host and keys has the worker open a connection to DynamoDB before it
-    forks, which its processes then share.
+    forks, which its processes then share. Without the wait, a worker of kombu before 5.6 would wait for the empty queue
+    before it looks at the other one.
     """
     options = {"region": AWS["AWS_DEFAULT_REGION"], "supports_fanout": True}
-    polling = {"wait_time_seconds": 1, "polling_interval": 0.1}
+    polling = {"wait_time_seconds": 0, "polling_interval": 0.1}
     urls = {"BROKER_URL": "sqs://", "RESULT_BACKEND": "dynamodb://@us-east-1/celery_results"}
     transport = {"TRANSPORT_OPTIONS": json.dumps({**options, **polling})}
     return {**clean_environment(), **AWS, **urls, **transport, "AWS_ENDPOINT_URL": endpoint}

@@ -198,20 +198,31 @@ fn env_file(environment: &[(String, String)]) -> String {
     environment
         .iter()
         .fold(String::new(), |mut text, (name, value)| {
-            let _ = writeln!(text, "{name}={value}");
+            // `cargo lambda watch` reads no `=` in a value without quotes.
+            let _ = match value.contains('=') {
+                true => writeln!(text, "{name}='{value}'"),
+                false => writeln!(text, "{name}={value}"),
+            };
             text
         })
 }
 
-/// Reads `NAME=value` lines. Ignores empty lines and lines that start with `#`.
+/// Reads `NAME=value` lines, with or without single quotes around the value. Ignores empty lines and lines that start with `#`.
 #[must_use]
 pub fn parse_env(text: &str) -> Vec<(String, String)> {
     text.lines()
         .map(str::trim)
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split_once('='))
-        .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+        .map(|(name, value)| (name.trim().to_owned(), unquoted(value.trim()).to_owned()))
         .collect()
+}
+
+/// A value without its quotes.
+fn unquoted(value: &str) -> &str {
+    let inside = value.strip_prefix('\'');
+    let inside = inside.and_then(|value| value.strip_suffix('\''));
+    inside.unwrap_or(value)
 }
 
 #[cfg(test)]

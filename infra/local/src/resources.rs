@@ -1,5 +1,5 @@
-//! Creates the template's tables and queues in the local AWS endpoints through CloudFormation, and
-//! the worker and its event source mappings through Lambda. All calls are idempotent.
+//! Creates the template's tables, queues and topics in the local AWS endpoints through CloudFormation,
+//! and the worker and its event source mappings through Lambda. All calls are idempotent.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,9 @@ use crate::aws::{Aws, expect};
 use crate::cloudformation::{self, element, output_value};
 use crate::error::{Context, Error, Result};
 use crate::process;
-use crate::template::{QueueConsumer, STACK, Template, queue_output};
+use crate::template::{
+    QueueConsumer, STACK, Template, TopicSubscriber, queue_output, topic_output,
+};
 
 /// A ZIP archive without files: Lambda requires code, but never runs this archive.
 const EMPTY_ZIP: &str = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==";
@@ -31,7 +33,7 @@ pub fn create_storage(aws: &Aws, template: &Template) -> Result<()> {
     enable_expiry(aws, template, &description)
 }
 
-/// Connects each queue of the template with its function. The function's code calls
+/// Connects each queue and each topic of the template with its function. The function's code calls
 /// `functions_url`, the address of `cargo lambda watch`.
 ///
 /// # Errors
@@ -45,10 +47,20 @@ pub fn connect(aws: &Aws, template: &Template, functions_url: &str) -> Result<()
             Error::new(format!("the queue of {} was not created", consumer.binary))
         })?;
         if !created.contains(&consumer.binary) {
-            create_function(aws, &consumer, functions_url)?;
+            create_function(aws, &consumer.binary, consumer.timeout, functions_url)?;
             created.push(consumer.binary.clone());
         }
         create_mapping(aws, &consumer, queue)?;
+    }
+    for subscriber in template.topic_subscribers() {
+        let topic = output_value(&description, &topic_output(&subscriber)).ok_or_else(|| {
+            Error::new(format!(
+                "the topic of {} was not created",
+                subscriber.binary
+            ))
+        })?;
+        create_function(aws, &subscriber.binary, subscriber.timeout, functions_url)?;
+        subscribe(aws, &subscriber, topic)?;
     }
     Ok(())
 }
@@ -61,6 +73,9 @@ pub fn connect(aws: &Aws, template: &Template, functions_url: &str) -> Result<()
 pub fn disconnect(aws: &Aws, template: &Template) -> Result<()> {
     for consumer in template.queue_consumers() {
         disconnect_one(aws, &consumer.binary)?;
+    }
+    for subscriber in template.topic_subscribers() {
+        disconnect_one(aws, &subscriber.binary)?;
     }
     Ok(())
 }
@@ -140,8 +155,7 @@ fn disconnect_one(aws: &Aws, function: &str) -> Result<()> {
     Ok(())
 }
 
-fn create_function(aws: &Aws, consumer: &QueueConsumer, functions_url: &str) -> Result<()> {
-    let name = &consumer.binary;
+fn create_function(aws: &Aws, name: &str, timeout: u64, functions_url: &str) -> Result<()> {
     let proxy = format!("{functions_url}/2015-03-31/functions/{name}/invocations");
     let body = json!({
         "FunctionName": name,
@@ -149,13 +163,28 @@ fn create_function(aws: &Aws, consumer: &QueueConsumer, functions_url: &str) -> 
         "Handler": "bootstrap",
         "Role": "arn:aws:iam::000000000000:role/local",
         "Code": {"ZipFile": EMPTY_ZIP},
-        "Timeout": consumer.timeout,
+        "Timeout": timeout,
         "Environment": {"Variables": {"MINISTACK_LAMBDA_PROXY_URL": proxy}},
     });
-    expect(
-        "the worker function",
-        aws.lambda_post("/2015-03-31/functions", &body)?,
-    )?;
+    let created = aws.lambda_post("/2015-03-31/functions", &body)?;
+    expect(&format!("the function {name}"), created)?;
+    Ok(())
+}
+
+/// Subscribes a function to its topic. A repeated call finds the subscription.
+fn subscribe(aws: &Aws, subscriber: &TopicSubscriber, topic: &str) -> Result<()> {
+    // The function is in the account and the region of the topic.
+    let place = topic.strip_prefix("arn:aws:sns:").unwrap_or(topic);
+    let place = place.rsplit_once(':').map_or(place, |(place, _)| place);
+    let function = format!("arn:aws:lambda:{place}:function:{}", subscriber.binary);
+    let fields = [
+        ("Action", "Subscribe"),
+        ("Version", "2010-03-31"),
+        ("TopicArn", topic),
+        ("Protocol", "lambda"),
+        ("Endpoint", &function),
+    ];
+    expect("the subscription to a topic", aws.form("sns", &fields)?)?;
     Ok(())
 }
 

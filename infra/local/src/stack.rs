@@ -10,7 +10,7 @@ use crate::gateway::{Gateway, Slash};
 use crate::keys::{self, Place};
 use crate::process::{self, Log, Process};
 use crate::setup::{self, Tools};
-use crate::template::Template;
+use crate::template::{STACK, Template};
 use crate::upstream::Upstream;
 use crate::{project, resources};
 
@@ -206,6 +206,23 @@ impl Stack {
     #[must_use]
     pub fn aws_endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports.aws)
+    }
+
+    /// The settings of a Celery application that submits tasks to this stack, as lines of Python. The host is
+    /// `localhost`, because clients before Celery 5.5 take every other host for a region.
+    #[must_use]
+    pub fn celery_settings(&self) -> String {
+        let host = format!("localhost:{}", self.ports.aws);
+        let queue = format!("http://{host}/000000000000/{STACK}-celery");
+        format!(
+            "  broker_url = \"sqs://test:test@{host}\"\n  \
+             broker_transport_options = {{\n      \
+             \"region\": \"us-east-1\",\n      \
+             \"predefined_queues\": {{\"celery\": {{\"url\": \"{queue}\", \
+             \"access_key_id\": \"test\", \"secret_access_key\": \"test\"}}}},\n  \
+             }}\n  \
+             result_backend = \"dynamodb://test:test@{host}/{STACK}-celery-results?ttl_seconds=86400\"\n"
+        )
     }
 
     /// The address of the demo upstream.

@@ -15,9 +15,10 @@ use crate::security::{Parameters, Security};
 pub const STACK: &str = "async-service";
 
 /// The types of resources that the local stack creates from the template.
-const LOCAL_TYPES: [&str; 3] = [
+const LOCAL_TYPES: [&str; 4] = [
     "AWS::DynamoDB::Table",
     "AWS::SQS::Queue",
+    "AWS::SNS::Topic",
     "AWS::Scheduler::ScheduleGroup",
 ];
 
@@ -38,6 +39,19 @@ pub struct QueueConsumer {
     pub name: String,
     /// The mapping's properties, such as `EventSourceArn` and `BatchSize`.
     pub mapping: Map<String, Value>,
+}
+
+/// A function that is subscribed to a topic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TopicSubscriber {
+    /// The name of the function's binary.
+    pub binary: String,
+    /// The function's time-out in seconds.
+    pub timeout: u64,
+    /// The name of the subscription in the template.
+    pub name: String,
+    /// The topic, as a reference.
+    pub topic: Value,
 }
 
 /// A route of the HTTP API. The path is empty for `$default`.
@@ -92,8 +106,8 @@ impl Template {
         &self.root
     }
 
-    /// A CloudFormation template with only the tables, queues and schedule groups, and with the
-    /// outputs that [`crate::resources`] needs.
+    /// A CloudFormation template with only the tables, queues, topics and schedule groups, and with
+    /// the outputs that [`crate::resources`] needs.
     #[must_use]
     pub fn storage(&self) -> Value {
         let mut storage = json!({"Resources": {}, "Outputs": {}});
@@ -113,6 +127,9 @@ impl Template {
         for consumer in self.queue_consumers() {
             storage["Outputs"][queue_output(&consumer)] =
                 json!({"Value": consumer.mapping["EventSourceArn"]});
+        }
+        for subscriber in self.topic_subscribers() {
+            storage["Outputs"][topic_output(&subscriber)] = json!({"Value": subscriber.topic});
         }
         storage
     }
@@ -178,19 +195,44 @@ impl Template {
 
     /// The function of an event source mapping, which names the alias that SAM makes of the function.
     fn queue_consumer(&self, name: &str, mapping: &Value) -> Option<QueueConsumer> {
-        let alias = mapping["FunctionName"]["Ref"].as_str()?;
-        let (function, _) = alias.rsplit_once("Alias")?;
-        let function = &self.root["Resources"][function];
-        let binary = function["Metadata"]["BuildProperties"]["Binary"].as_str()?;
+        let (binary, timeout) = self.aliased(&mapping["FunctionName"])?;
         let properties = mapping.as_object().filter(has_source)?.iter();
         Some(QueueConsumer {
-            binary: binary.to_owned(),
-            timeout: self.timeout(&function["Properties"]),
+            binary,
+            timeout,
             name: name.to_owned(),
             mapping: properties
                 .map(|(key, value)| (key.clone(), self.by_default(value)))
                 .collect(),
         })
+    }
+
+    /// The functions that are subscribed to a topic.
+    #[must_use]
+    pub fn topic_subscribers(&self) -> Vec<TopicSubscriber> {
+        let subscriptions = self
+            .resources()
+            .filter(|(_, resource)| resource["Type"] == "AWS::SNS::Subscription");
+        subscriptions
+            .filter_map(|(name, subscription)| {
+                let properties = &subscription["Properties"];
+                let (binary, timeout) = self.aliased(&properties["Endpoint"])?;
+                Some(TopicSubscriber {
+                    binary,
+                    timeout,
+                    name: name.clone(),
+                    topic: properties["TopicArn"].clone(),
+                })
+            })
+            .collect()
+    }
+
+    /// The binary and the time-out of a function, by a reference to its alias.
+    fn aliased(&self, alias: &Value) -> Option<(String, u64)> {
+        let (function, _) = alias["Ref"].as_str()?.rsplit_once("Alias")?;
+        let function = &self.root["Resources"][function];
+        let binary = function["Metadata"]["BuildProperties"]["Binary"].as_str()?;
+        Some((binary.to_owned(), self.timeout(&function["Properties"])))
     }
 
     /// The routes of the HTTP API.
@@ -268,6 +310,12 @@ pub fn queue_output(consumer: &QueueConsumer) -> String {
     format!("Queue{}", consumer.name)
 }
 
+/// The name of the output with the topic of a subscription.
+#[must_use]
+pub fn topic_output(subscriber: &TopicSubscriber) -> String {
+    format!("Topic{}", subscriber.name)
+}
+
 // `Option::filter` determines the signature.
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn has_source(mapping: &&Map<String, Value>) -> bool {
@@ -315,107 +363,4 @@ fn function(name: &str, argument: Value) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SMALL: &str = r"
-Globals: {Function: {Timeout: 29}}
-Parameters: {Workers: {Type: Number, Default: 7}}
-Resources:
-  Rows:
-    Type: AWS::DynamoDB::Table
-    Properties:
-      TableName: !Sub ${AWS::StackName}-rows
-      TimeToLiveSpecification: {AttributeName: expires_at, Enabled: true}
-  Work: {Type: AWS::SQS::Queue}
-  HomeFunction:
-    Type: AWS::Serverless::Function
-    Metadata: {BuildProperties: {Binary: home_page}}
-    Properties: {}
-  WorkerFunction:
-    Type: AWS::Serverless::Function
-    Metadata: {BuildProperties: {Binary: worker}}
-    Properties:
-      Timeout: 300
-  WorkerFunctionTasks:
-    Type: AWS::Lambda::EventSourceMapping
-    Properties:
-      FunctionName: !Ref WorkerFunctionAliaslive
-      EventSourceArn: !GetAtt Work.Arn
-      BatchSize: 10
-      ScalingConfig: {MaximumConcurrency: !Ref Workers}
-";
-
-    #[test]
-    fn storage_has_only_tables_and_queues() {
-        let storage = Template::parse(SMALL).unwrap().storage();
-        let names: Vec<&String> = storage["Resources"].as_object().unwrap().keys().collect();
-        assert_eq!(names, ["Rows", "Work"]);
-        assert_eq!(
-            storage["Resources"]["Rows"]["Properties"]["TableName"],
-            json!({"Fn::Sub": "${AWS::StackName}-rows"})
-        );
-        assert_eq!(
-            storage["Outputs"]["TtlRows"]["Value"],
-            json!({"Ref": "Rows"})
-        );
-        assert_eq!(
-            storage["Outputs"]["QueueWorkerFunctionTasks"]["Value"],
-            json!({"Fn::GetAtt": ["Work", "Arn"]})
-        );
-    }
-
-    #[test]
-    fn a_function_without_a_time_out_has_the_global_one() {
-        let template = Template::parse(SMALL).unwrap();
-        let timeouts: Vec<_> = template.timeouts().into_iter().collect();
-        assert_eq!(
-            timeouts,
-            [("home_page".to_owned(), 29), ("worker".to_owned(), 300)]
-        );
-        let consumers = template.queue_consumers();
-        assert_eq!(consumers.len(), 1);
-        assert_eq!(consumers[0].mapping["BatchSize"], 10);
-        assert_eq!(
-            consumers[0].mapping["ScalingConfig"],
-            json!({"MaximumConcurrency": 7})
-        );
-        assert_eq!(
-            consumers[0].mapping["EventSourceArn"],
-            json!({"Fn::GetAtt": ["Work", "Arn"]})
-        );
-        assert_eq!(template.ttl_attributes()["Rows"], "expires_at");
-        assert_eq!(template.binaries()["HomeFunction"], "home_page");
-    }
-
-    #[test]
-    fn the_project_s_template_has_what_the_stack_needs() {
-        let path = crate::project::root().join("template.yaml");
-        let template = Template::read(&path).unwrap();
-        let consumers = template.queue_consumers();
-        let binaries: Vec<&str> = consumers.iter().map(|c| c.binary.as_str()).collect();
-        assert_eq!(binaries, ["worker", "worker", "dead_letter"]);
-        assert!(template.timeouts().len() >= 16);
-        let routes = template.routes();
-        assert!(
-            routes
-                .iter()
-                .any(|route| route.path == "/items/{item_id}" && route.method == "PUT")
-        );
-        assert!(
-            routes
-                .iter()
-                .any(|route| route.path.is_empty() && route.function == "fallback")
-        );
-        assert!(template.storage()["Resources"].as_object().unwrap().len() >= 5);
-    }
-
-    #[test]
-    fn text_that_is_not_a_template_is_an_error() {
-        assert!(Template::parse("a: [").is_err());
-        assert_eq!(
-            Template::parse("a: 1").unwrap_err().to_string(),
-            "the template has no Resources"
-        );
-    }
-}
+mod tests;

@@ -20,7 +20,8 @@ pub fn stop_on_signals() -> Result<()> {
 /// When the stack can't be started, or a part of it ends.
 pub fn run(options: &Options) -> Result<()> {
     let mut stack = Stack::start(options)?;
-    print!("{}", welcome(&stack.url(), stack.key()));
+    let welcome = welcome(&stack.url(), stack.key(), &stack.celery_settings());
+    print!("{welcome}");
     let result = until_stopped(|| stack.check());
     stack.stop();
     result
@@ -43,13 +44,14 @@ pub fn until_stopped(mut check: impl FnMut() -> Result<()>) -> Result<()> {
     Ok(())
 }
 
-fn welcome(url: &str, key: Option<&str>) -> String {
+fn welcome(url: &str, key: Option<&str>, celery: &str) -> String {
     let header = key.map_or(String::new(), |key| format!(" -H 'x-api-key: {key}'"));
     format!(
         "\nThe service answers at {url}\n\n  \
          curl -X POST {url}/process/{header} -H 'content-type: application/json' -d '{{\"values\":[1,2,3]}}'\n  \
          curl {url}/result/<task_id of that answer>{header}\n  \
          curl '{url}/users/?ids=1,2,3'{header}\n\n\
+         Settings for clients of Celery (docs/CELERY.md):\n\n{celery}\n\
          The functions' logs follow; Ctrl-C stops everything.\n\n"
     )
 }

@@ -45,7 +45,7 @@ const QUICK: [Step; 7] = [
 ];
 
 /// Checks that need the Python tools and take longer.
-const FULL: [Step; 12] = [
+const FULL: [Step; 13] = [
     ("template.yaml", sam_validate),
     ("CloudFormation's rules", cfn_lint),
     ("gradual deployments", lint_gradual_deployment),
@@ -67,6 +67,9 @@ const FULL: [Step; 12] = [
             Ok(command)
         },
     ),
+    ("Celery's clients", || {
+        Ok(cargo("test --quiet -p celery-clients --test clients"))
+    }),
     ("parity with FastAPI", || {
         Ok(cargo("test --quiet -p parity -- --nocapture"))
     }),

@@ -1,8 +1,6 @@
 //! Cancelling tasks.
 
-use std::time::Duration;
-
-use super::submit::SubmitError;
+use super::submit::send_for_effects;
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::error::Chain;
@@ -30,7 +28,8 @@ pub enum CancelOutcome {
     Done(TaskRecord),
     /// A worker holds the task, and stops within a heartbeat.
     Requested(TaskRecord),
-    /// The task had ended in this state.
+    /// The task is in this state and stays in it: it had ended, or it was to be cancelled only if no worker
+    /// holds it.
     Refused(State),
     /// No such task exists for the viewer.
     Unknown,
@@ -62,7 +61,16 @@ impl Canceller {
     /// # Errors
     /// When the table does not answer.
     pub async fn revoke(&self, id: &TaskId) -> Result<CancelOutcome, StoreError> {
-        let cancelled = self.tasks.revoke(id).await?;
+        let cancelled = self.tasks.revoke(id, true).await?;
+        self.cancelled(&Viewer::Everyone, id, cancelled).await
+    }
+
+    /// As [`Canceller::revoke`], but a task that a worker holds goes on.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn revoke_waiting(&self, id: &TaskId) -> Result<CancelOutcome, StoreError> {
+        let cancelled = self.tasks.revoke(id, false).await?;
         self.cancelled(&Viewer::Everyone, id, cancelled).await
     }
 
@@ -77,6 +85,7 @@ impl Canceller {
             Cancelled::Unknown => return Ok(CancelOutcome::Unknown),
             Cancelled::Ended(State::Cancelled) | Cancelled::Now | Cancelled::Requested => {}
             Cancelled::Ended(state) => return Ok(CancelOutcome::Refused(state)),
+            Cancelled::Runs => return Ok(CancelOutcome::Refused(State::Running)),
         }
         let Some(found) = self.tasks.find(viewer, id).await? else {
             return Ok(CancelOutcome::Unknown);
@@ -102,14 +111,7 @@ impl Canceller {
         if record.effects.is_empty() || record.are_effects_done || !has_ended {
             return true;
         }
-        let sent = async {
-            let task = self.tasks.effects_message(viewer, &record.id).await?;
-            if let Some(task) = task {
-                self.queue.send(&task, Duration::ZERO).await?;
-            }
-            Ok::<(), SubmitError>(())
-        };
-        let sent = sent.await;
+        let sent = send_for_effects(&self.tasks, &self.queue, viewer, &record.id).await;
         if let Err(error) = &sent {
             let error = Chain(error);
             tracing::warn!(task_id = %record.id, %error, "a cancelled task was not sent again");

@@ -1,8 +1,8 @@
-//! Operations on tasks: submit, find, list, wait, cancel and retry.
+//! Operations on tasks: submit, find, list, wait, cancel, revoke and retry.
 //!
 //! Routes use these operations, and so does all other code outside the worker. Each type holds only
 //! the AWS clients of its operations, because a function needs configuration and permissions for each
-//! client: [`Reader`] reads, [`Submitter`] submits and retries, [`Canceller`] cancels. Every read
+//! client: [`Reader`] reads, [`Submitter`] submits and retries, [`Canceller`] cancels and revokes. Every read
 //! takes a [`Viewer`](super::viewer::Viewer).
 
 mod cancel;

@@ -53,6 +53,19 @@ pub enum RetryOutcome {
     Unknown,
 }
 
+/// Sends the message of an ended run with effects left again, so that a worker performs them.
+pub(super) async fn send_for_effects(
+    tasks: &TaskStore,
+    queue: &TaskQueue,
+    viewer: &Viewer,
+    id: &TaskId,
+) -> Result<(), SubmitError> {
+    if let Some(task) = tasks.effects_message(viewer, id).await? {
+        queue.send(&task, Duration::ZERO).await?;
+    }
+    Ok(())
+}
+
 /// Why a task was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
@@ -141,7 +154,11 @@ impl Submitter {
         let task = match self.tasks.next_run(viewer, id).await? {
             NextRun::Ready(task) => *task,
             NextRun::Refused(state) => return Ok(RetryOutcome::Refused(state)),
-            NextRun::EffectsLeft => return Ok(RetryOutcome::EffectsLeft),
+            NextRun::EffectsLeft => {
+                // The message of the ended run may be lost.
+                send_for_effects(&self.tasks, &self.queue, viewer, id).await?;
+                return Ok(RetryOutcome::EffectsLeft);
+            }
             NextRun::WithoutInput => return Ok(RetryOutcome::WithoutInput),
             NextRun::Unknown => return Ok(RetryOutcome::Unknown),
         };

@@ -20,6 +20,8 @@ pub enum Cancelled {
     Requested,
     /// The task had ended in this state.
     Ended(State),
+    /// A worker holds the task and goes on.
+    Runs,
     /// The viewer sees no such task.
     Unknown,
 }
@@ -28,14 +30,15 @@ impl TaskStore {
     /// Cancels a task that `viewer` may see: at once if no worker holds the task, else by a request
     /// in the record. The worker reads the request at its next heartbeat.
     pub async fn cancel(&self, viewer: &Viewer, id: &TaskId) -> Result<Cancelled, StoreError> {
-        self.cancel_by(Event::Cancel, viewer, id).await
+        self.cancel_by(Event::Cancel, viewer, id, true).await
     }
 
     /// As [`TaskStore::cancel`], for a task whose message may still be on its way: an id without a record
     /// gets a record of a cancelled task, so that the message does not run. The record is kept for the
-    /// retention.
-    pub async fn revoke(&self, id: &TaskId) -> Result<Cancelled, StoreError> {
-        self.cancel_by(Event::Revoke, &Viewer::Everyone, id).await
+    /// retention. A worker that holds the task is asked to stop if `stop` is set, and goes on otherwise.
+    pub async fn revoke(&self, id: &TaskId, stop: bool) -> Result<Cancelled, StoreError> {
+        self.cancel_by(Event::Revoke, &Viewer::Everyone, id, stop)
+            .await
     }
 
     async fn cancel_by(
@@ -43,6 +46,7 @@ impl TaskStore {
         event: Event,
         viewer: &Viewer,
         id: &TaskId,
+        stop: bool,
     ) -> Result<Cancelled, StoreError> {
         // The state may change between the two writes, so try a few times.
         for _ in 0..3 {
@@ -65,6 +69,9 @@ impl TaskStore {
             let state = state(&row)?;
             if state.is_final() {
                 return Ok(Cancelled::Ended(state));
+            }
+            if state == State::Running && !stop {
+                return Ok(Cancelled::Runs);
             }
             if state == State::Running && self.request_cancel(viewer, id).await? {
                 return Ok(Cancelled::Requested);

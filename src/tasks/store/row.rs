@@ -107,6 +107,7 @@ impl RecordRow {
             caller: self.caller,
             fingerprint: self.fingerprint,
             origin: self.origin,
+            input: self.input.map(chunks::json).transpose()?,
             are_effects_done: self.state.is_final() && self.effects_done == Some(self.run),
             effects: self.effects,
             created_at: self.created_at,

@@ -59,18 +59,11 @@ impl Worker {
         }
         let limit = time_limit(task, job.as_ref());
         let (input, saved) = match self.input_and_checkpoints(task, lease).await {
-            Ok((Some(input), saved)) => (input, saved),
-            Ok((None, _)) => return input_lost("the stored input is gone"),
-            // Another attempt would read the same rows.
-            Err(StoreError::Corrupt(reason)) => {
-                tracing::error!(task_id = %task.id, reason, "a task's stored input is unreadable");
-                return input_lost("the stored input is unreadable");
-            }
-            Err(error) => return Outcome::StoreFailed(error),
-        };
-        let input = match self.job_input(task, job.as_ref(), input) {
-            Ok(input) => input,
-            Err(error) => return Outcome::Finished(Err(error)),
+            Ok((input, saved)) => match self.job_input(task, job.as_ref(), input) {
+                Ok(input) => (input, saved),
+                Err(error) => return Outcome::Finished(Err(error)),
+            },
+            Err(outcome) => return outcome,
         };
         let (context, mut channels) = TaskContext::connect(task.id.clone(), lease.attempt, saved);
         let mut running = self.runner.spawn(job.run(input, context));
@@ -91,8 +84,25 @@ impl Worker {
         }
     }
 
-    /// The task's input, and the checkpoints of earlier attempts.
+    /// The task's input, and the checkpoints of earlier attempts; or the outcome of an attempt without them.
     async fn input_and_checkpoints(
+        &self,
+        task: &Task,
+        lease: &Lease,
+    ) -> Result<(Box<RawValue>, Saved), Outcome> {
+        match self.read_input_and_checkpoints(task, lease).await {
+            Ok((Some(input), saved)) => Ok((input, saved)),
+            Ok((None, _)) => Err(input_lost("the stored input is gone")),
+            // Another attempt would read the same rows.
+            Err(StoreError::Corrupt(reason)) => {
+                tracing::error!(task_id = %task.id, reason, "a task's stored input is unreadable");
+                Err(input_lost("the stored input is unreadable"))
+            }
+            Err(error) => Err(Outcome::StoreFailed(error)),
+        }
+    }
+
+    async fn read_input_and_checkpoints(
         &self,
         task: &Task,
         lease: &Lease,

@@ -1,24 +1,26 @@
 //! The worker's part for tasks of other wire formats. A task of the service's own format passes through
 //! these functions without a call.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::attempt::Outcome;
 use super::dead_letter::Owner;
 use super::message::{Disposition, Message};
 use super::origin::{Effects, Origins, backoff};
 use super::settle::Settled;
-use super::{Worker, store_failed};
+use super::{HEARTBEATS_PER_LEASE, Worker, store_failed};
 use crate::clock::now_ms;
 use crate::error::Chain;
 use crate::tasks::client::Submitter;
 use crate::tasks::context::Channels;
 use crate::tasks::format::{Decoded, Entered};
-use crate::tasks::queue::MAX_SQS_DELAY;
 use crate::tasks::record::TaskError;
 use crate::tasks::state::State;
 use crate::tasks::store::{Lease, Unfinished};
 use crate::tasks::task::Task;
+
+/// The longest wait of a message in its own queue.
+const SHORT_WAIT: Duration = Duration::from_secs(1);
 
 impl Worker {
     pub(super) fn origins(&self) -> Origins<'_> {
@@ -54,12 +56,13 @@ impl Worker {
         }
     }
 
-    /// Sends a task that is due late again, as a submission does: by a one-time schedule, in the service's
-    /// own format. `false` if the message must wait in its queue. The other format's message is acknowledged
-    /// afterwards, so a crash in between leaves a duplicate.
+    /// Sends a task that is not due again, as a submission does: in the service's own format, with a delay or
+    /// by a one-time schedule. The task then has a record, so that it can be seen and cancelled. `false` if
+    /// the message must wait in its queue. The other format's message is acknowledged afterwards, so a crash
+    /// in between leaves a duplicate.
     async fn delay(&self, task: &Task) -> bool {
         let wait = task.options.wait(now_ms()).unwrap_or_default();
-        if self.delays.is_none() || wait <= MAX_SQS_DELAY || task.options.have_expired(now_ms()) {
+        if wait <= SHORT_WAIT || task.options.have_expired(now_ms()) {
             return false;
         }
         let delays = self.delays.clone();
@@ -69,6 +72,18 @@ impl Worker {
             tracing::warn!(task_id = %task.id, error = %Chain(error), "a task was not delayed");
         }
         sent.is_ok()
+    }
+
+    /// Records a task of another format that waits in its queue: lists then have the task, and a
+    /// cancellation ends it at once. Nothing depends on this write, so the message's first delivery tries
+    /// it once.
+    pub(super) async fn record_waiting(&self, task: &Task, message: &Message) {
+        if task.origin.is_none() || message.delivery.deliveries > 1 {
+            return;
+        }
+        if let Err(error) = self.tasks.submitted(task).await {
+            tracing::warn!(task_id = %task.id, error = %Chain(&error), "a waiting task is not recorded");
+        }
     }
 
     /// Fails a task that cannot run, dead-letters its message, and performs what the end sets off.
@@ -98,11 +113,19 @@ impl Worker {
 
     /// Tells a task's format that the attempt began.
     pub(super) async fn began(&self, task: &Task, lease: &Lease) {
+        let (attempt, worker) = (lease.attempt, self.name.as_str());
+        self.entered(task, Entered::Running { attempt, worker })
+            .await;
+    }
+
+    /// Tells a task's format what the task enters. The call ends before a heartbeat is due.
+    async fn entered(&self, task: &Task, entered: Entered<'_>) {
         if let Some(format) = self.origins().format_of(task) {
-            let (attempt, worker) = (lease.attempt, self.name.as_str());
-            format
-                .entered(task, Entered::Running { attempt, worker })
-                .await;
+            let told = format.entered(task, entered);
+            let time = self.lease / HEARTBEATS_PER_LEASE;
+            if tokio::time::timeout(time, told).await.is_err() {
+                tracing::warn!(task_id = %task.id, "a task's client was not told of its state");
+            }
         }
     }
 
@@ -135,7 +158,6 @@ impl Worker {
         }
         if let (Some(State::Retrying), Some(error), Disposition::Redeliver(delay)) =
             (settled.state, &settled.error, disposition)
-            && let Some(format) = self.origins().format_of(task)
         {
             let attempt = lease.attempt;
             let entered = Entered::Retrying {
@@ -143,7 +165,7 @@ impl Worker {
                 error,
                 delay,
             };
-            format.entered(task, entered).await;
+            self.entered(task, entered).await;
         }
         match settled.end(task.run, lease, &self.name) {
             Some(end) if task.has_effects() => {

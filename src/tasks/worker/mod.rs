@@ -174,7 +174,9 @@ impl Worker {
     ) -> Option<Disposition> {
         let now = now_ms();
         if !task.options.have_expired(now) {
-            return task.options.wait(now).map(Disposition::Redeliver);
+            let wait = task.options.wait(now)?;
+            self.record_waiting(task, message).await;
+            return Some(Disposition::Redeliver(wait));
         }
         match self.tasks.expire(task).await {
             Ok(true) => {

@@ -84,16 +84,7 @@ impl Worker {
             }
             written => written,
         };
-        let (disposition, state) = match written {
-            Ok((Fenced::Written, state, disposition)) => (disposition, Some(state)),
-            Ok(_) => {
-                // The worker that holds the task now may have received the same message. If that
-                // worker dies too, only this message brings the task back: do not acknowledge it.
-                tracing::warn!(task_id = %lease.id, attempt = lease.attempt, "the lease was lost");
-                (Disposition::Leave, None)
-            }
-            Err(error) => (store_failed(&lease.id, &error), None),
-        };
+        let (disposition, state) = disposition_of(lease, written);
         Settled {
             disposition,
             state,
@@ -148,6 +139,23 @@ impl Worker {
             State::Pending,
             Disposition::Redeliver(Duration::ZERO),
         ))
+    }
+}
+
+/// The message's disposition, and the task's new state if the attempt still held the lease.
+fn disposition_of(
+    lease: &Lease,
+    written: Result<(Fenced, State, Disposition), StoreError>,
+) -> (Disposition, Option<State>) {
+    match written {
+        Ok((Fenced::Written, state, disposition)) => (disposition, Some(state)),
+        Ok(_) => {
+            // The worker that holds the task now may have received the same message. If that worker dies
+            // too, only this message brings the task back: do not acknowledge it.
+            tracing::warn!(task_id = %lease.id, attempt = lease.attempt, "the lease was lost");
+            (Disposition::Leave, None)
+        }
+        Err(error) => (store_failed(&lease.id, &error), None),
     }
 }
 

@@ -7,6 +7,7 @@ const NOW: u64 = 1_900_000_000_000;
 
 fn record(state: State) -> TaskRecord {
     TaskRecord {
+        input: None,
         id: uuid::Uuid::nil().into(),
         job: Some("process_data".to_owned()),
         state,
@@ -49,6 +50,17 @@ fn the_next_action_of_a_new_task_is_an_attempt() {
             "next": {"action": "attempt"},
         })
     );
+}
+
+#[test]
+fn a_task_of_another_format_shows_its_origin_and_its_effects() {
+    let mut ended = record(State::Failed);
+    ended.origin = Some("celery".to_owned());
+    ended.effects = vec!["result".to_owned(), "callbacks".to_owned()];
+    let seen = view(ended);
+    assert_eq!(seen["origin"], "celery");
+    assert_eq!(seen["effects"], json!(["result", "callbacks"]));
+    assert_eq!(seen["effects_done"], false);
 }
 
 #[test]

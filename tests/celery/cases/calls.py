@@ -48,7 +48,7 @@ def signature_by_name() -> Any:
 def ignore_result() -> Any:
     result = add.apply_async((2, 3), ignore_result=True)
     value = got(result)
-    time.sleep(1)
+    until(lambda: app.AsyncResult(result.id).state != "PENDING", 2)
     return {**value, "stored": app.AsyncResult(result.id).state}
 
 

@@ -1,10 +1,12 @@
 //! The worker of the service with the jobs that the suite of Celery clients calls (`JOBS.md`). It receives
-//! the messages itself, as Lambda's event source mapping does on AWS.
+//! the messages itself, as Lambda's event source mapping does on AWS, and the commands of remote control
+//! from a queue that is subscribed to their topic.
 
 mod jobs;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use async_service::celery::control::Control;
 use async_service::tasks::worker::{Delivery, Worker};
 use async_service::{App, Error};
 use aws_sdk_sqs::Client;
@@ -27,9 +29,34 @@ async fn main() -> Result<(), Error> {
         let (worker, client) = (&worker, &client);
         (0..BATCHES).map(move |_| receive(worker, client, queue))
     });
+    let control = app.celery_control_of(jobs::registry().names())?;
+    let commands = std::env::var("CONTROL_QUEUE")?;
     println!("ready");
-    join_all(receiving).await;
+    tokio::join!(join_all(receiving), obey(&control, &client, &commands));
     Ok(())
+}
+
+/// Performs the commands of the queue with this URL.
+async fn obey(control: &Control, client: &Client, url: &str) {
+    loop {
+        let receive = client.receive_message().queue_url(url);
+        let receive = receive.max_number_of_messages(MOST).wait_time_seconds(1);
+        let received = receive.send().await;
+        let messages = received.map(|received| received.messages.unwrap_or_default());
+        join_all(messages.unwrap_or_default().iter().map(async |message| {
+            let body = message.body.as_deref().unwrap_or_default();
+            if let Err(error) = control.handle(body).await {
+                eprintln!("a command failed: {error}");
+                return;
+            }
+            let receipt = message.receipt_handle.clone().unwrap_or_default();
+            let delete = client.delete_message().queue_url(url);
+            if let Err(error) = delete.receipt_handle(receipt).send().await {
+                eprintln!("a command is not acknowledged: {error}");
+            }
+        }))
+        .await;
+    }
 }
 
 /// Runs the batches of the queue with this URL and ARN, joined by a space.

@@ -15,6 +15,8 @@ use local_stack::{Error, Result, functions, project, resources, setup};
 
 /// The queues of the suite, and the names that Celery has for them.
 const QUEUES: [(&str, &str); 2] = [("celery", "celery"), ("other.queue", "other-queue")];
+/// The queue of the Celery worker in `crossing.py`.
+const PYTHON: (&str, &str) = ("python", "python");
 /// The table of the suite.
 const TABLE: &str = "celery_results";
 const ACCOUNT: &str = "000000000000";
@@ -51,15 +53,22 @@ fn main() -> Result<()> {
     command.envs(environment(port)?);
     let mut worker = Process::start("worker", command, &log, Duration::from_secs(5))?;
     println!("logs: {}", scratch.display());
-    let mut check = Command::new("python3");
-    check.current_dir(&folder);
-    check.args(["-B", "check.py", &format!("http://localhost:{port}")]);
-    check.arg("async-service").args(versions);
-    let checked = check.status();
+    let endpoint = format!("http://localhost:{port}");
+    // Workflows that cross this worker and a worker of Celery.
+    python(&folder, "crossing.py", &[&endpoint], &[])?;
     worker.check()?;
-    match checked {
+    let arguments = [endpoint.as_str(), "async-service"];
+    python(&folder, "check.py", &arguments, &versions)?;
+    worker.check()
+}
+
+/// Runs a program of the suite.
+fn python(folder: &Path, program: &str, arguments: &[&str], more: &[String]) -> Result<()> {
+    let mut command = Command::new("python3");
+    command.current_dir(folder).args(["-B", program]);
+    match command.args(arguments).args(more).status() {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(Error::new(format!("check.py: {status}"))),
+        Ok(status) => Err(Error::new(format!("{program}: {status}"))),
         Err(error) => Err(Error::new(format!("python3: {error}"))),
     }
 }
@@ -101,7 +110,10 @@ fn environment(port: u16) -> Result<Vec<(String, String)>> {
     let text = text.replace(":4566", &format!(":{port}"));
     let mut variables = functions::parse_env(&text);
     variables.extend(aws(port));
-    let queues = QUEUES.map(|(name, queue)| format!("{name}={}", url(queue)));
+    let known = QUEUES.into_iter().chain([PYTHON]);
+    let queues: Vec<_> = known
+        .map(|(name, queue)| format!("{name}={}", url(queue)))
+        .collect();
     let own = ["async-service-tasks", "async-service-tasks-high"];
     let received = QUEUES.iter().map(|(_, queue)| *queue).chain(own);
     let received: Vec<_> = received
@@ -111,6 +123,9 @@ fn environment(port: u16) -> Result<Vec<(String, String)>> {
         [
             ("CELERY_RESULTS_TABLE", TABLE.to_owned()),
             ("CELERY_QUEUES", queues.join(",")),
+            ("CONTROL_QUEUE", url("control")),
+            // A terminated task stops within a third of the lease.
+            ("LEASE_SECONDS", "6".to_owned()),
             ("CELERY_TRACK_STARTED", "true".to_owned()),
             ("CELERY_RESULT_EXTENDED", "true".to_owned()),
             ("QUEUES", received.join(",")),

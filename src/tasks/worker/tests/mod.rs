@@ -1,5 +1,6 @@
 //! Batches of messages, from the delivery to the records.
 
+mod effects;
 mod fixture;
 mod poison;
 mod queue;

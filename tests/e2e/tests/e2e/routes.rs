@@ -1,8 +1,9 @@
 //! The root, and requests that no route matches.
 
+use local_stack::gateway::Slash;
 use serde_json::Value;
 
-use crate::service::Service;
+use crate::service::{Service, slash};
 
 pub fn greets(service: &Service) {
     service
@@ -78,7 +79,10 @@ pub fn need_one_invocation_and_no_redirect_for_each_request(service: &Service) {
             let target = format!("{form}{query}");
             let answer = service.method(method, &target, content_type, body.as_bytes());
             assert_eq!(answer.status, 200, "{method} {target}: {answer:?}");
-            asked += 1;
+            // If the gateway sends the path to `$default`, that function invokes the route's function.
+            let is_passed_on = slash().is_ok_and(|way| way == Slash::Default);
+            let is_passed_on = is_passed_on && form != "/" && form.ends_with('/');
+            asked += if is_passed_on { 2 } else { 1 };
         }
     }
     let after = service.eventually("all answers are logged", || {

@@ -391,7 +391,7 @@ impl Service {
 }
 
 /// How the gateway handles trailing slashes: `E2E_SLASH`.
-fn slash() -> local_stack::Result<Slash> {
+pub fn slash() -> local_stack::Result<Slash> {
     match std::env::var("E2E_SLASH") {
         Ok(way) => way
             .parse()

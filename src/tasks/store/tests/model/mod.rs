@@ -177,7 +177,7 @@ impl Fixture {
     }
 
     async fn revoke(&mut self) -> TestCaseResult {
-        let seen = self.store.revoke(&self.task.id).await.unwrap();
+        let seen = self.store.revoke(&self.task.id, true).await.unwrap();
         let visible = self.model.visible().is_some();
         let expected = match self.model.state() {
             Some(_) if !visible => Cancelled::Unknown,

@@ -2,20 +2,24 @@
 //! and restart, and a clock that jumps. Submitters and workers are actors that stop at any of their
 //! calls to AWS, and die there or go on later.
 
+mod effects;
+mod foreign;
 mod property;
 mod race;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 use tokio::task::{JoinHandle, spawn_local};
 
 use super::*;
 use crate::dynamodb::testing::{Gate, Rows, Side};
-use crate::tasks::client::{Accepted, RetryOutcome, SubmitError, Submitter};
-use crate::tasks::store::Cancelled;
+use crate::tasks::client::{
+    Accepted, CancelOutcome, Canceller, RetryOutcome, SubmitError, Submitter,
+};
 use crate::tasks::task::Options;
 use crate::tasks::worker::testing::{DEAD_LETTERS, Queue};
+use foreign::Performed;
 
 const START: u64 = 1_900_000_000_000;
 /// The delay that the job of the world sets before another attempt.
@@ -75,9 +79,14 @@ struct World {
     workers: Vec<Stopped<Batch>>,
     submitters: Vec<Stopped<Submitted>>,
     retriers: Vec<Stopped<()>>,
+    cancellers: Vec<Stopped<CancelOutcome>>,
     accepted: Vec<Submission>,
     /// Tasks whose cancellation was accepted, with the run of the cancellation.
     cancelled: HashMap<TaskId, u32>,
+    /// Tasks whose cancellation was tried.
+    cancelling: HashSet<TaskId>,
+    /// The effects of the tasks of another format.
+    performed: Performed,
     /// The ids of all submissions.
     ids: Vec<TaskId>,
 }
@@ -107,8 +116,11 @@ impl World {
             workers: Vec::new(),
             submitters: Vec::new(),
             retriers: Vec::new(),
+            cancellers: Vec::new(),
             accepted: Vec::new(),
             cancelled: HashMap::new(),
+            cancelling: HashSet::new(),
+            performed: Performed::default(),
             ids: Vec::new(),
         }
     }
@@ -135,7 +147,7 @@ impl World {
             runner: Arc::clone(&self.runner),
             lease: LEASE,
             name: "worker".to_owned(),
-            formats: Vec::new(),
+            formats: self.formats(gate),
             delays: None,
         }
     }
@@ -198,16 +210,36 @@ impl World {
         self.queue.delete(deleted);
     }
 
-    async fn cancel(&mut self, id: &TaskId) {
-        let store = self.store(&Gate::default());
-        let run = store.get(id).await.unwrap().map(|record| record.run);
-        let cancelled = store.cancel(&Viewer::Everyone, id).await.unwrap();
-        self.note_cancel(id, run.unwrap_or(1), cancelled);
+    /// As `DELETE /tasks/{id}` does, or as a revocation.
+    async fn cancel(&mut self, id: &TaskId, revokes: bool, gate: Gate) {
+        let running = self.start_cancel(id, revokes, &gate);
+        if let Some(outcome) = run_or_stop(&gate, running, &mut self.cancellers).await {
+            self.note_cancel(&outcome);
+        }
     }
 
-    fn note_cancel(&mut self, id: &TaskId, run: u32, cancelled: Cancelled) {
-        if matches!(cancelled, Cancelled::Now | Cancelled::Requested) {
-            self.cancelled.insert(id.clone(), run);
+    fn start_cancel(
+        &mut self,
+        id: &TaskId,
+        revokes: bool,
+        gate: &Gate,
+    ) -> JoinHandle<CancelOutcome> {
+        self.cancelling.insert(id.clone());
+        let canceller = Canceller::new(self.store(gate), None, self.task_queue(gate));
+        let id = id.clone();
+        spawn_local(async move {
+            let cancelled = match revokes {
+                true => canceller.revoke(&id).await,
+                false => canceller.cancel(&Viewer::Everyone, &id).await,
+            };
+            cancelled.unwrap()
+        })
+    }
+
+    /// Notes an accepted cancellation. A canceller that was stopped may answer with a later run.
+    fn note_cancel(&mut self, outcome: &CancelOutcome) {
+        if let CancelOutcome::Done(record) | CancelOutcome::Requested(record) = outcome {
+            self.cancelled.insert(record.id.clone(), record.run);
         }
     }
 
@@ -218,17 +250,21 @@ impl World {
     }
 
     fn start_retry(&self, id: &TaskId, gate: &Gate) -> JoinHandle<()> {
+        let was_revoked = self.cancelling.contains(id);
         let (submitter, id) = (self.submitter(gate), id.clone());
         spawn_local(async move {
             let retrying = submitter.retry(&Viewer::Everyone, &id).await.unwrap();
-            assert!(!matches!(retrying, RetryOutcome::WithoutInput));
+            // Only a revocation creates a record without an input.
+            let is_lost = matches!(retrying, RetryOutcome::WithoutInput);
+            assert!(!is_lost || was_revoked);
         })
     }
 
     /// Resumes a stopped actor, or ends it if `dies` is set.
     async fn resume(&mut self, who: usize, dies: bool) {
         let (workers, submitters) = (self.workers.len(), self.submitters.len());
-        let all = workers + submitters + self.retriers.len();
+        let retriers = self.retriers.len();
+        let all = workers + submitters + retriers + self.cancellers.len();
         if all == 0 {
             return;
         }
@@ -244,15 +280,23 @@ impl World {
                     self.submitted(submission, result);
                 }
             }
-            at => {
+            at if at < workers + submitters + retriers => {
                 resume_or_kill(self.retriers.remove(at - workers - submitters), dies).await;
+            }
+            at => {
+                let at = at - workers - submitters - retriers;
+                resume_or_kill(self.cancellers.remove(at), dies).await;
             }
         }
     }
 
     /// Resumes or ends all actors, then advances the clock until the queue is empty.
     async fn drain(&mut self, dies: bool) {
-        while !(self.workers.is_empty() && self.submitters.is_empty() && self.retriers.is_empty()) {
+        let is_done = |world: &World| {
+            let clients = world.retriers.len() + world.cancellers.len();
+            world.workers.is_empty() && world.submitters.is_empty() && clients == 0
+        };
+        while !is_done(self) {
             self.resume(0, dies).await;
         }
         for _ in 0..1_000 {

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::foreign::Published;
 use super::*;
 
 #[derive(Debug, Clone)]
@@ -22,7 +23,17 @@ enum Op {
         who: usize,
         dies: bool,
     },
-    Cancel(usize),
+    Publish {
+        script: Script,
+        options: Plan,
+        is_large: bool,
+        twice: bool,
+    },
+    Cancel {
+        which: usize,
+        revokes: bool,
+        stop: Stop,
+    },
     Retry(usize, Stop),
     Pass(u64),
 }
@@ -40,7 +51,7 @@ struct Plan {
 }
 
 fn stop(often: f64) -> impl Strategy<Value = Stop> {
-    prop::option::weighted(often, (0u32..7, any::<bool>()))
+    prop::option::weighted(often, (0u32..9, any::<bool>()))
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
@@ -69,7 +80,13 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(from, count, twice, stop)| Op::Deliver { from, count, twice, stop }),
         3 => (0usize..8, prop::bool::weighted(0.4))
             .prop_map(|(who, dies)| Op::Resume { who, dies }),
-        1 => (0usize..8).prop_map(Op::Cancel),
+        3 => ("[ottp]{0,3}|x", 0u8..2, plan(), any::<bool>(), prop::bool::weighted(0.2))
+            .prop_map(|(outcomes, tag, options, is_large, twice)| {
+                let script = Script { outcomes, tag };
+                Op::Publish { script, options, is_large, twice }
+            }),
+        2 => (0usize..8, any::<bool>(), stop(0.4))
+            .prop_map(|(which, revokes, stop)| Op::Cancel { which, revokes, stop }),
         1 => ((0usize..8), stop(0.3)).prop_map(|(id, stop)| Op::Retry(id, stop)),
         4 => (1u64..130_000).prop_map(Op::Pass),
     ]
@@ -123,9 +140,28 @@ impl World {
                 stop,
             } => self.deliver(from, count, twice, gate(&stop)).await,
             Op::Resume { who, dies } => self.resume(who, dies).await,
-            Op::Cancel(which) => {
+            Op::Publish {
+                script,
+                options,
+                is_large,
+                twice,
+            } => {
+                let published = Published {
+                    id: TaskId::parse(&format!("test/{number}")).unwrap(),
+                    script,
+                    options: options.at(now_ms()),
+                    is_large,
+                };
+                (0..1 + usize::from(twice)).for_each(|_| self.publish(&published));
+            }
+            Op::Cancel {
+                which,
+                revokes,
+                stop,
+            } => {
                 if let Some(id) = self.choose(which) {
-                    self.cancel(&id).await;
+                    let is_own = id.as_str() != id.uuid().to_string();
+                    self.cancel(&id, revokes && is_own, gate(&stop)).await;
                 }
             }
             Op::Retry(which, stop) => {
@@ -159,6 +195,7 @@ impl World {
             assert_eq!(ends, record.run, "one end for each run: {record:?}");
             self.check_attempts(&record);
             self.check_state(&record);
+            self.check_effects(&record);
         }
         self.check_keys();
     }
@@ -193,11 +230,11 @@ impl World {
             }
             State::Failed => match kind {
                 Some("Permanent" | "Transient") => assert!(!begun.is_empty()),
-                Some("WorkerLost") => {}
+                Some("WorkerLost" | "UnknownJob") => {}
                 other => panic!("failed for {other:?}"),
             },
             State::Expired => assert!(record.options.expires.is_some()),
-            State::Cancelled => assert!(self.cancelled.contains_key(&record.id)),
+            State::Cancelled => assert!(self.cancelling.contains(&record.id)),
             state => panic!("{state} is not final"),
         }
         if self.cancelled.get(&record.id) == Some(&record.run) {

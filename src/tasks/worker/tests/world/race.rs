@@ -7,11 +7,12 @@
 use super::*;
 
 /// A participant of a race.
-enum Racer {
+pub(super) enum Racer {
     /// A worker that receives these messages.
     Worker(Vec<Delivery>),
     Submitter(Submission),
     Canceller(TaskId),
+    Revoker(TaskId),
     Retrier(TaskId),
     /// A step of the clock by so many milliseconds.
     Clock(u64),
@@ -21,7 +22,7 @@ enum Racer {
 enum Outcome {
     Worked(Batch),
     Submitted(Submitted),
-    Cancelled(TaskId, Cancelled),
+    Cancelled(Box<CancelOutcome>),
     Nothing,
 }
 
@@ -57,13 +58,8 @@ impl World {
                     Outcome::Submitted((submission, submitter.accept(task).await))
                 })
             }
-            Racer::Canceller(id) => {
-                let store = self.store(gate);
-                spawn_local(async move {
-                    let cancelled = store.cancel(&Viewer::Everyone, &id).await.unwrap();
-                    Outcome::Cancelled(id, cancelled)
-                })
-            }
+            Racer::Canceller(id) => self.start_canceller(&id, false, gate),
+            Racer::Revoker(id) => self.start_canceller(&id, true, gate),
             Racer::Retrier(id) => {
                 let running = self.start_retry(&id, gate);
                 spawn_local(async move {
@@ -81,11 +77,16 @@ impl World {
         }
     }
 
+    fn start_canceller(&mut self, id: &TaskId, revokes: bool, gate: &Gate) -> JoinHandle<Outcome> {
+        let running = self.start_cancel(id, revokes, gate);
+        spawn_local(async move { Outcome::Cancelled(running.await.unwrap().into()) })
+    }
+
     fn finish(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Worked(batch) => self.delivered(batch),
             Outcome::Submitted((submission, result)) => self.submitted(submission, result),
-            Outcome::Cancelled(id, cancelled) => self.note_cancel(&id, 1, cancelled),
+            Outcome::Cancelled(outcome) => self.note_cancel(&outcome),
             Outcome::Nothing => {}
         }
     }
@@ -130,7 +131,7 @@ impl World {
 }
 
 /// Runs a race in every order, and returns the number of orders.
-fn every_order(
+pub(super) fn every_order(
     set_up: impl AsyncFn(&mut World) -> Vec<Racer>,
     check: impl AsyncFn(&World),
 ) -> usize {

@@ -1,0 +1,162 @@
+//! A wire format of the world, with producers that send messages and write no record. What the end of a
+//! task sets off is an entry in a list.
+
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+
+use super::*;
+use crate::tasks::format::{Decoded, EffectError, Format, Incoming};
+use crate::tasks::record::{End, TaskRecord};
+use crate::tasks::registry::AnyJob;
+use crate::tasks::task::Origin;
+
+const PREFIX: &str = "test:";
+const FORMAT: &str = "test";
+const EFFECT: &str = "result";
+/// The first outcome of a task without a job.
+const WITHOUT_JOB: char = 'x';
+
+/// A message of the format.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Published {
+    pub id: TaskId,
+    pub script: Script,
+    pub options: Options,
+    /// Whether the origin is too large for the record.
+    pub is_large: bool,
+}
+
+/// The state and the result of an end.
+type Reported = (State, Option<String>);
+
+/// A run of a task.
+type Run = (TaskId, u32);
+
+/// The ends that were reported, by run: one for each call.
+#[derive(Debug, Clone, Default)]
+pub struct Performed(Arc<Mutex<HashMap<Run, Vec<Reported>>>>);
+
+/// The format, as one actor uses it.
+pub struct Testing {
+    pub gate: Gate,
+    pub performed: Performed,
+    pub faults: Faults,
+}
+
+impl Published {
+    fn data(&self) -> Value {
+        let padding = if self.is_large { 3_000 } else { 0 };
+        json!({"tag": self.script.tag, "padding": "x".repeat(padding)})
+    }
+
+    fn task(&self, sent_at: u64) -> Task {
+        let raw = |json: Value| RawValue::from_string(json.to_string()).unwrap();
+        let job = match self.script.outcomes.starts_with(WITHOUT_JOB) {
+            true => "unknown",
+            false => Scripted::NAME,
+        };
+        let input = raw(json!({"wrapped": self.script}));
+        let mut task = Task::new(self.id.clone(), job, input, sent_at);
+        task.options = self.options.clone();
+        let effects = vec![EFFECT.to_owned()];
+        task.origin = Some(Origin::new(FORMAT, effects, raw(self.data())));
+        task
+    }
+}
+
+impl Testing {
+    /// Notes the effects of an end. Every first try for an odd tag fails.
+    fn note(&self, task: &Task, end: &End) -> Result<(), EffectError> {
+        let origin = task.origin.as_ref().unwrap();
+        let data: Value = serde_json::from_str(origin.data().unwrap().get()).unwrap();
+        assert!(ends(&self.faults, &task.id) >= end.run, "before the end");
+        let mut performed = self.performed.0.lock().unwrap();
+        let calls = performed.entry((task.id.clone(), end.run)).or_default();
+        let result = end.result.as_ref().map(|json| json.get().to_owned());
+        let is_first = calls.is_empty();
+        calls.push((end.state, result));
+        match is_first && data["tag"] == 1 {
+            true => Err(EffectError::Transient("busy".into())),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Format for Testing {
+    fn name(&self) -> &'static str {
+        FORMAT
+    }
+
+    fn decode(&self, message: &Incoming<'_>) -> Option<Decoded> {
+        let json = message.body.strip_prefix(PREFIX)?;
+        let published: Published = serde_json::from_str(json).unwrap();
+        let task = published.task(message.sent_at.unwrap());
+        Some(Decoded::Task(Box::new(task)))
+    }
+
+    fn input(
+        &self,
+        _: &Task,
+        _: &dyn AnyJob,
+        input: Box<RawValue>,
+    ) -> Result<Box<RawValue>, JobError> {
+        let input: Value = serde_json::from_str(input.get()).unwrap();
+        Ok(RawValue::from_string(input["wrapped"].to_string()).unwrap())
+    }
+
+    fn perform<'a>(
+        &'a self,
+        task: &'a Task,
+        end: &'a End,
+    ) -> BoxFuture<'a, Result<(), EffectError>> {
+        Box::pin(self.gate.call(|| self.note(task, end)))
+    }
+}
+
+impl World {
+    pub fn formats(&self, gate: &Gate) -> Vec<Arc<dyn Format>> {
+        let testing = Testing {
+            gate: gate.clone(),
+            performed: self.performed.clone(),
+            faults: self.faults.clone(),
+        };
+        vec![Arc::new(testing)]
+    }
+
+    /// Sends a task as a producer of the format does.
+    pub fn publish(&mut self, published: &Published) {
+        let json = serde_json::to_string(published).unwrap();
+        self.queue.put(&format!("{PREFIX}{json}"));
+        self.ids.push(published.id.clone());
+    }
+
+    /// Checks the effects of a task at the end: each run's effects are performed, all calls of one run
+    /// report the same end, and no other task has effects.
+    pub fn check_effects(&self, record: &TaskRecord) {
+        let performed = self.performed.0.lock().unwrap();
+        if record.origin.is_none() {
+            let mut others = performed.keys().filter(|(id, _)| *id == record.id);
+            assert!(others.next().is_none(), "effects of a task without effects");
+            return;
+        }
+        assert!(record.are_effects_done, "{record:?}");
+        let states = self.faults.states(record.id.as_str());
+        let states = states.iter().filter_map(|name| State::from_name(name));
+        let ends: Vec<State> = states.filter(|state| state.is_final()).collect();
+        for run in 1..=record.run {
+            let calls = performed.get(&(record.id.clone(), run));
+            let calls = calls.unwrap_or_else(|| panic!("run {run} has no effects: {record:?}"));
+            assert!(calls.iter().all(|call| *call == calls[0]), "{calls:?}");
+            assert_eq!(calls[0].0, ends[run as usize - 1], "the end of run {run}");
+        }
+        let last = &performed[&(record.id.clone(), record.run)][0];
+        let result = record.result.as_ref().map(|json| json.get());
+        assert_eq!(last.1.as_deref(), result);
+    }
+
+    /// The number of calls that performed the effects of a task's first run.
+    pub fn performed(&self, id: &TaskId) -> usize {
+        let performed = self.performed.0.lock().unwrap();
+        performed.get(&(id.clone(), 1)).map_or(0, Vec::len)
+    }
+}
