@@ -40,7 +40,7 @@ fn only_these_functions_answer_unknown_callers() {
         let access = match &*function {
             "root" | "docs" | "redoc" | "openapi" => "Access::Documentation,",
             "fallback" => "Access::Everybody,",
-            "authorizer" | "worker" | "dead_letter" => {
+            "authorizer" | "celery_control" | "dead_letter" | "worker" => {
                 assert!(!text.contains(".serve"), "only AWS invokes {function}");
                 continue;
             }
