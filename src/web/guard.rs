@@ -7,7 +7,9 @@
 
 use std::cell::LazyCell;
 use std::fmt;
+use std::rc::Rc;
 
+use futures_util::future::LocalBoxFuture;
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use http::{HeaderMap, Method, StatusCode};
 use lambda_http::aws_lambda_events::apigw::ApiGatewayRequestAuthorizer;
@@ -50,9 +52,10 @@ impl Default for Admitted {
     }
 }
 
-/// The check of API keys, built for the first request without an authorizer context.
-type KeyCheck<'a> = LazyCell<Result<Authorizer, ConfigError>, BuildKeyCheck<'a>>;
-type BuildKeyCheck<'a> = Box<dyn FnOnce() -> Result<Authorizer, ConfigError> + 'a>;
+/// The check of API keys: makes the authorizer context of a request from its headers. Boxed as a whole, so
+/// that a function without the check is not linked with the AWS SDK.
+type KeyCheck<'a> = Box<dyn Fn(HeaderMap) -> LocalBoxFuture<'a, Identified> + 'a>;
+type Identified = Result<ApiGatewayRequestAuthorizer, HttpError>;
 
 /// Admits or refuses the requests to one route.
 pub struct Guard<'a> {
@@ -98,8 +101,24 @@ impl<'a> Guard<'a> {
         self,
         build: impl FnOnce() -> Result<Authorizer, ConfigError> + 'a,
     ) -> Guard<'a> {
-        let key_check: Option<KeyCheck<'a>> = Some(LazyCell::new(Box::new(build)));
-        Guard { key_check, ..self }
+        // Built for the first request without a context.
+        let authorizer = Rc::new(LazyCell::new(build));
+        let key_check: KeyCheck<'a> = Box::new(move |headers| {
+            let authorizer = Rc::clone(&authorizer);
+            Box::pin(async move {
+                let authorizer = authorizer.as_ref().as_ref().map_err(|error| {
+                    tracing::error!(%error, "keys cannot be checked");
+                    HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+                })?;
+                let mut context = ApiGatewayRequestAuthorizer::default();
+                context.fields = authorizer.context(&headers).await?.into_fields();
+                Ok(context)
+            })
+        });
+        Guard {
+            key_check: Some(key_check),
+            ..self
+        }
     }
 
     /// The authorizer context of a request that came without one; `None` if only the gateway can
@@ -117,13 +136,7 @@ impl<'a> Guard<'a> {
         if matches!(self.mode, AuthMode::Jwt | AuthMode::Off) {
             return Ok(None);
         }
-        let authorizer = key_check.as_ref().map_err(|error| {
-            tracing::error!(%error, "keys cannot be checked");
-            HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
-        })?;
-        let mut context = ApiGatewayRequestAuthorizer::default();
-        context.fields = authorizer.context(headers).await?.into_fields();
-        Ok(Some(context))
+        key_check(headers.clone()).await.map(Some)
     }
 
     /// Whether the guard admits everybody.

@@ -72,7 +72,8 @@ impl Routes {
     /// from here.
     ///
     /// # Errors
-    /// As [`Routes::own_answer`], and 500 or 503 if the function of the route does not answer.
+    /// 405 for a known path, 404 for an unknown path, and 500 or 503 if the function of the route does not
+    /// answer.
     pub async fn answer(&self, request: &Request) -> Result<Response<Body>, HttpError> {
         if let Some(functions) = &self.functions
             && let Some(target) = self.target(request)
