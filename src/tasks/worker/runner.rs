@@ -75,7 +75,13 @@ mod tests {
         let runner = Runner::start().unwrap();
         assert_eq!(runner.spawn(async { 1 }).await.unwrap(), 1);
         let (free, blocked) = std::sync::mpsc::channel::<()>();
-        let stuck = runner.spawn(async move { blocked.recv().is_err() });
+        let (begun, has_begun) = oneshot::channel();
+        let stuck = runner.spawn(async move {
+            begun.send(()).unwrap();
+            blocked.recv().is_err()
+        });
+        // A thread that is replaced drops the jobs that have not begun.
+        has_begun.await.unwrap();
         runner.replace();
         assert_eq!(runner.spawn(async { 2 }).await.unwrap(), 2);
         drop(free);
