@@ -147,10 +147,6 @@ impl App {
             let track_started = self.config.celery_track_started()?;
             formats.push(Arc::new(CeleryFormat::new(ends, track_started)));
         }
-        let delays = match self.delays()? {
-            Some(delays) => Some((delays, self.delay_targets()?)),
-            None => None,
-        };
         Ok(Worker {
             tasks: self.tasks()?,
             queue,
@@ -160,7 +156,7 @@ impl App {
             lease: self.config.lease()?,
             name: self.config.worker_name(),
             formats,
-            delays,
+            delays: self.delays_with_targets()?,
         })
     }
 

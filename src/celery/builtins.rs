@@ -6,7 +6,6 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 
-use super::arguments::to_input;
 use super::origin::Arguments;
 use super::unlock::CHORD_UNLOCK;
 use crate::json::{Json, Object};
@@ -15,10 +14,13 @@ use crate::tasks::job::JobError;
 use crate::tasks::registry::{AnyJob, Registry};
 use crate::tasks::retry::RetryPolicy;
 
-const MAP: &str = "celery.map";
-const STARMAP: &str = "celery.starmap";
-const ACCUMULATE: &str = "celery.accumulate";
-const BACKEND_CLEANUP: &str = "celery.backend_cleanup";
+const BUILTINS: [(&str, Kind); 5] = [
+    ("celery.map", Kind::Map),
+    ("celery.starmap", Kind::Starmap),
+    ("celery.accumulate", Kind::Accumulate),
+    ("celery.backend_cleanup", Kind::Nothing),
+    (CHORD_UNLOCK, Kind::Nothing),
+];
 
 /// One of Celery's own tasks. Its input is the arguments as in the message.
 struct Builtin {
@@ -41,19 +43,13 @@ enum Kind {
 
 /// Whether a task is one of Celery's own.
 pub fn is_builtin(name: &str) -> bool {
-    [MAP, STARMAP, ACCUMULATE, BACKEND_CLEANUP, CHORD_UNLOCK].contains(&name)
+    BUILTINS.iter().any(|(builtin, _)| *builtin == name)
 }
 
 /// The jobs with Celery's own tasks.
 pub fn with_builtins(jobs: Registry) -> Registry {
-    let all = [
-        (MAP, Kind::Map),
-        (STARMAP, Kind::Starmap),
-        (ACCUMULATE, Kind::Accumulate),
-        (BACKEND_CLEANUP, Kind::Nothing),
-        (CHORD_UNLOCK, Kind::Nothing),
-    ];
-    all.into_iter().fold(jobs.clone(), |all, (name, kind)| {
+    let builtins = BUILTINS.into_iter();
+    builtins.fold(jobs.clone(), |all, (name, kind)| {
         let jobs = jobs.clone();
         all.with_any(name, Arc::new(Builtin { kind, jobs }))
     })
@@ -109,12 +105,8 @@ impl Builtin {
                 (Kind::Starmap, Json::Array(args)) => args,
                 (_, element) => vec![element],
             };
-            let input = to_input(&task, job.fields(), args, Object::new());
-            let input = input.map_err(|error| invalid(&error.to_string()))?;
-            let text = input
-                .to_text()
-                .map_err(|error| invalid(&error.to_string()))?;
-            let input = RawValue::from_string(text).map_err(|error| invalid(&error.to_string()))?;
+            let kwargs = Object::new();
+            let input = Arguments { args, kwargs }.into_input(&task, job.as_ref())?;
             results.push(Arc::clone(&job).run(input, context.share()).await?);
         }
         Ok(format!("[{}]", results.join(",")))

@@ -15,14 +15,11 @@ use crate::json::{Json, parse_str};
 use crate::tasks::format::EffectError;
 use crate::tasks::record::{End, TaskError};
 use crate::tasks::state::State;
+use crate::tasks::store::MAX_ERROR;
 use crate::tasks::task::Task;
 
 /// How deep a failed chord may be the member of another chord.
 const MAX_DEPTH: u32 = 100;
-
-/// The longest message of an error in a result, in characters: as in a record, so that the result is the same
-/// whether the effects are performed from the attempt or from the record.
-const MAX_ERROR: usize = 4_000;
 
 /// Performs what ends set off.
 #[derive(Debug, Clone)]
@@ -308,6 +305,8 @@ pub fn exception(source: &Source, attempt: u32, error: Option<&TaskError>) -> Ex
     let Some(TaskError { kind, message }) = error else {
         return Exception::of_error(name, "RuntimeError", "the task failed");
     };
+    // Cut as in a record, so that the result is the same whether the effects are performed from the attempt
+    // or from the record.
     let message = &message.chars().take(MAX_ERROR).collect::<String>();
     match kind.as_str() {
         "TimeLimitExceeded" => match (source.headers.time_limit, source.headers.soft_time_limit) {

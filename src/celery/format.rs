@@ -5,7 +5,6 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 
-use super::arguments::to_input;
 use super::builtins::is_builtin;
 use super::canvas::{Sender, on_success};
 use super::ends::{Ends, exception, place};
@@ -125,15 +124,9 @@ impl Format for CeleryFormat {
         if is_builtin(&task.job) {
             return Ok(input);
         }
-        let invalid = |message: String| JobError::permanent("TypeError", message);
-        let unreadable = || invalid("the arguments are unreadable".to_owned());
-        let Arguments { args, kwargs } = Arguments::read(&input).ok_or_else(unreadable)?;
-        let input = to_input(&task.job, job.fields(), args, kwargs);
-        let input = input.map_err(|error| invalid(error.to_string()))?;
-        let text = input
-            .to_text()
-            .map_err(|error| invalid(error.to_string()))?;
-        RawValue::from_string(text).map_err(|error| invalid(error.to_string()))
+        let unreadable = || JobError::permanent("TypeError", "the arguments are unreadable");
+        let arguments = Arguments::read(&input).ok_or_else(unreadable)?;
+        arguments.into_input(&task.job, job)
     }
 
     fn check_output(&self, task: &Task, output: &str) -> Result<(), JobError> {

@@ -3,12 +3,15 @@
 
 use serde_json::value::RawValue;
 
+use super::arguments::to_input;
 use super::headers::{self, Headers};
 use super::message::{Embed, Message, Properties, read_embed};
 use super::time;
 use super::unlock::CHORD_UNLOCK;
 use crate::json::{Json, Object, parse_str};
 use crate::tasks::id::TaskId;
+use crate::tasks::job::JobError;
+use crate::tasks::registry::AnyJob;
 use crate::tasks::task::{MAX_TIME_LIMIT, Options, Origin, Task};
 
 /// The name of the format in origins.
@@ -45,6 +48,19 @@ impl Arguments {
         };
         let kwargs = input.remove("kwargs")?.into_object().ok()?;
         Some(Arguments { args, kwargs })
+    }
+
+    /// The input of a Rust job. `task` is the name of the task.
+    ///
+    /// # Errors
+    /// When the arguments do not fit the job: the attempt has failed with this error.
+    pub fn into_input(self, task: &str, job: &dyn AnyJob) -> Result<Box<RawValue>, JobError> {
+        let invalid = |message: String| JobError::permanent("TypeError", message);
+        let input = to_input(task, job.fields(), self.args, self.kwargs);
+        let input = input.map_err(|error| invalid(error.to_string()))?;
+        let text = input.to_text();
+        let text = text.map_err(|error| invalid(error.to_string()))?;
+        RawValue::from_string(text).map_err(|error| invalid(error.to_string()))
     }
 }
 

@@ -6,10 +6,8 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry as Entry;
 use uuid::Uuid;
 
 use super::canvas::Outgoing;
-use crate::tasks::queue::{MAX_MESSAGE, QueueError};
+use crate::tasks::queue::{BATCH, MAX_MESSAGE, QueueError};
 
-/// SQS' most messages of one batch.
-const BATCH: usize = 10;
 /// The namespace of the names of bodies (a random UUID).
 const BODIES: Uuid = Uuid::from_u128(0x0c3a_71be_94d2_4f65_8e0b_d1a7_5f29_6c83);
 

@@ -21,7 +21,7 @@ const LEAST_REASON: usize = 256;
 /// message's size.
 const REASON_NAMES: usize = 12;
 /// SQS' most entries of one batch call.
-const BATCH: usize = 10;
+pub const BATCH: usize = 10;
 /// The longest visibility timeout that a message is given. SQS takes 12 hours and counts them from the
 /// message's receipt: it refuses what would exceed them, and the message then comes again with the
 /// queue's own timeout. An hour remains for the time since the receipt, which is the queue's own timeout

@@ -167,6 +167,11 @@ impl HttpError {
         self
     }
 
+    /// 500, as Starlette words it. The log has the cause.
+    pub fn internal() -> HttpError {
+        HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+    }
+
     /// Keeps the cause for the log. The caller never sees the cause.
     pub fn because(mut self, cause: impl Error + Send + Sync + 'static) -> HttpError {
         self.cause = Some(Box::new(cause));

@@ -96,11 +96,14 @@ impl<'a> Guard<'a> {
     }
 
     /// Checks the API keys of requests without an authorizer context, with the authorizer that `build`
-    /// makes. Without this the guard refuses such requests.
+    /// makes. Without this, and in a mode without API keys, the guard refuses such requests.
     pub fn with_key_check(
         self,
         build: impl FnOnce() -> Result<Authorizer, ConfigError> + 'a,
     ) -> Guard<'a> {
+        if !matches!(self.mode, AuthMode::ApiKey | AuthMode::CachedApiKey) {
+            return self;
+        }
         // Built for the first request without a context.
         let authorizer = Rc::new(LazyCell::new(build));
         let key_check: KeyCheck<'a> = Box::new(move |headers| {
@@ -108,7 +111,7 @@ impl<'a> Guard<'a> {
             Box::pin(async move {
                 let authorizer = authorizer.as_ref().as_ref().map_err(|error| {
                     tracing::error!(%error, "keys cannot be checked");
-                    HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+                    HttpError::internal()
                 })?;
                 let mut context = ApiGatewayRequestAuthorizer::default();
                 context.fields = authorizer.context(&headers).await?.into_fields();
@@ -130,13 +133,10 @@ impl<'a> Guard<'a> {
         &self,
         headers: &HeaderMap,
     ) -> Result<Option<ApiGatewayRequestAuthorizer>, HttpError> {
-        let Some(key_check) = self.key_check.as_ref() else {
-            return Ok(None);
-        };
-        if matches!(self.mode, AuthMode::Jwt | AuthMode::Off) {
-            return Ok(None);
+        match &self.key_check {
+            Some(key_check) => key_check(headers.clone()).await.map(Some),
+            None => Ok(None),
         }
-        key_check(headers.clone()).await.map(Some)
     }
 
     /// Whether the guard admits everybody.

@@ -1,10 +1,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -23,6 +20,7 @@ use crate::tasks::queue::TaskQueue;
 use crate::tasks::state::State;
 use crate::tasks::store::TaskStore;
 use crate::tasks::task::{Options, Origin, Task};
+use crate::tasks::worker::testing::sqs_client;
 
 const HOST: &str = "celery@service";
 const QUEUES: &str = "celery=http://sqs/1/service-celery,other.queue=http://sqs/1/x";
@@ -49,13 +47,7 @@ impl HttpConnector for Sent {
 
 impl Sent {
     fn client(&self) -> aws_sdk_sqs::Client {
-        let connector = SharedHttpConnector::new(self.clone());
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .http_client(http_client_fn(move |_, _| connector.clone()));
-        aws_sdk_sqs::Client::from_conf(config.build())
+        sqs_client(self.clone())
     }
 
     /// The only message since the last call: its URL, its headers and its content.

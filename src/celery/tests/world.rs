@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::task::{JoinHandle, spawn_local};
+use tokio::task::JoinHandle;
 
 use crate::celery::builtins::with_builtins;
 use crate::celery::canvas::{Sender, apply};
@@ -22,7 +22,7 @@ use crate::tasks::queue::{DeadLetters, TaskQueue};
 use crate::tasks::registry::Registry;
 use crate::tasks::retry::RetryPolicy;
 use crate::tasks::store::TaskStore;
-use crate::tasks::worker::testing::{DEAD_LETTERS, Queue};
+use crate::tasks::worker::testing::{Batch, DEAD_LETTERS, Queue, start_batch};
 use crate::tasks::worker::{Delivery, Runner, Worker};
 
 const START: u64 = 1_900_000_000_000;
@@ -96,9 +96,6 @@ struct Stopped {
     gate: Gate,
     running: JoinHandle<Batch>,
 }
-
-/// A worker's batch: the received messages, and the messages to deliver again.
-type Batch = (Vec<String>, Vec<String>);
 
 pub struct World {
     pub rows: Rows,
@@ -182,25 +179,13 @@ impl World {
         }
         let mut running = self.start_work(records, &gate);
         tokio::select! {
-            batch = &mut running => self.delivered(batch.unwrap()),
+            batch = &mut running => self.queue.delivered(batch.unwrap()),
             () = gate.stopped() => self.workers.push(Stopped { gate, running }),
         }
     }
 
     fn start_work(&self, records: Vec<Delivery>, gate: &Gate) -> JoinHandle<Batch> {
-        let worker = self.worker(gate);
-        spawn_local(async move {
-            let ids = records.iter().map(|delivery| delivery.id.clone());
-            let ids = ids.collect();
-            let again = worker.run_batch(records, now_ms() + 300_000).await;
-            (ids, again)
-        })
-    }
-
-    /// Deletes the messages that the worker did not report, as Lambda does.
-    fn delivered(&self, (ids, again): Batch) {
-        let deleted = ids.into_iter().filter(|id| !again.contains(id));
-        self.queue.delete(deleted);
+        start_batch(self.worker(gate), records)
     }
 
     /// Resumes a stopped worker, or ends it if `dies` is set.
@@ -214,7 +199,7 @@ impl World {
             let _ = stopped.running.await;
         } else {
             stopped.gate.open();
-            self.delivered(stopped.running.await.unwrap());
+            self.queue.delivered(stopped.running.await.unwrap());
         }
     }
 

@@ -99,7 +99,7 @@ const PART: &str = "part";
 const RECORD: u32 = 0;
 
 /// The most characters of an error's message in the record, and in an attempt's history.
-const MAX_ERROR: usize = 4_000;
+pub const MAX_ERROR: usize = 4_000;
 const MAX_PAST_ERROR: usize = 300;
 
 /// The records of tasks.

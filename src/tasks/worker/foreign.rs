@@ -128,14 +128,13 @@ impl Worker {
 
     /// Tells a task's format the progress that the record has.
     pub(super) async fn progressed(&self, task: &Task, lease: &Lease, channels: &Channels) {
-        let Some(format) = self.origins().format_of(task) else {
+        if task.origin.is_none() {
             return;
-        };
+        }
         let progress = channels.progress.borrow().clone();
         if let Some(progress) = &progress {
             let attempt = lease.attempt;
-            format
-                .entered(task, Entered::Progress { attempt, progress })
+            self.entered(task, Entered::Progress { attempt, progress })
                 .await;
         }
     }

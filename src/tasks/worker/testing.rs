@@ -9,8 +9,9 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
+use tokio::task::{JoinHandle, spawn_local};
 
-use super::Delivery;
+use super::{Delivery, Worker};
 use crate::clock::now_ms;
 use crate::dynamodb::testing::Gate;
 
@@ -105,6 +106,12 @@ impl Queue {
         self.send(&json!({ "MessageBody": body }));
     }
 
+    /// Deletes the messages that a worker did not report, as Lambda does.
+    pub fn delivered(&self, (ids, again): Batch) {
+        let deleted = ids.into_iter().filter(|id| !again.contains(id));
+        self.delete(deleted);
+    }
+
     fn send(&self, request: &Value) {
         let (now, body) = (now_ms(), request["MessageBody"].as_str().unwrap());
         let mut messages = self.0.lock().unwrap();
@@ -192,6 +199,19 @@ impl Queue {
         }
         json!({"Successful": [], "Failed": [], "MessageId": "m"})
     }
+}
+
+/// The ids of a batch's messages, and of those among them to deliver again.
+pub type Batch = (Vec<String>, Vec<String>);
+
+/// Starts a worker on a batch.
+pub fn start_batch(worker: Worker, records: Vec<Delivery>) -> JoinHandle<Batch> {
+    spawn_local(async move {
+        let ids = records.iter().map(|delivery| delivery.id.clone());
+        let ids = ids.collect();
+        let again = worker.run_batch(records, now_ms() + 300_000).await;
+        (ids, again)
+    })
 }
 
 /// The real SQS client on a replaced HTTP connector.

@@ -93,7 +93,7 @@ impl RouteFunctions {
 
 /// The gateway's answer to a function that fails, in the form of this service.
 fn failed(cause: impl Error + Send + Sync + 'static) -> HttpError {
-    HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error").because(cause)
+    HttpError::internal().because(cause)
 }
 
 /// The gateway's event for the route of `target`. An authorizer context of this function's own route,

@@ -46,7 +46,7 @@ fn main() -> Result<()> {
     let template = Template::read(&project::root().join("template.yaml"))?;
     resources::create_storage(&emulator.aws, &template)?;
     let folder = project::root().join("tests/celery");
-    create(&folder, port)?;
+    python(&folder, port, "resources.py", &[], &[])?;
     let worker = Path::new(env!("CARGO_BIN_EXE_celery-worker"));
     let log = Log::create(&scratch.join("worker.log"), false)?;
     let mut command = process::tether(&runner, worker);
@@ -55,34 +55,28 @@ fn main() -> Result<()> {
     println!("logs: {}", scratch.display());
     let endpoint = format!("http://localhost:{port}");
     // Workflows that cross this worker and a worker of Celery.
-    python(&folder, "crossing.py", &[&endpoint], &[])?;
+    python(&folder, port, "crossing.py", &[&endpoint], &[])?;
     worker.check()?;
     let arguments = [endpoint.as_str(), "async-service"];
-    python(&folder, "check.py", &arguments, &versions)?;
+    python(&folder, port, "check.py", &arguments, &versions)?;
     worker.check()
 }
 
-/// Runs a program of the suite.
-fn python(folder: &Path, program: &str, arguments: &[&str], more: &[String]) -> Result<()> {
+/// Runs a program of the suite, with the variables of the AWS endpoints.
+fn python(
+    folder: &Path,
+    port: u16,
+    program: &str,
+    arguments: &[&str],
+    more: &[String],
+) -> Result<()> {
     let mut command = Command::new("python3");
-    command.current_dir(folder).args(["-B", program]);
+    command.current_dir(folder).envs(aws(port));
+    command.args(["-B", program]);
     match command.args(arguments).args(more).status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(Error::new(format!("{program}: {status}"))),
         Err(error) => Err(Error::new(format!("python3: {error}"))),
-    }
-}
-
-/// Creates the suite's table and queues.
-fn create(folder: &Path, port: u16) -> Result<()> {
-    let environment = aws(port);
-    let mut command = Command::new("python3");
-    command.current_dir(folder).envs(environment);
-    command.args(["-B", "resources.py"]);
-    let created = command.status();
-    match created.is_ok_and(|status| status.success()) {
-        true => Ok(()),
-        false => Err(Error::new("the queues of the suite were not created")),
     }
 }
 

@@ -38,8 +38,8 @@ pub fn of(service: &Service, manifest: &str, template: &str) -> Result<Vec<File>
     let manifest = region::replace(manifest, "executables", &executables(service))
         .and_then(|text| region::replace(&text, "router", &router(service)));
     let template = region::replace(template, "paths", &paths(service))
-        .and_then(|text| region::replace(&text, "names", &names(service)))
-        .and_then(|text| region::replace(&text, "aliases", &aliases(service)));
+        .and_then(|text| region::replace(&text, "names", &references(service, "")))
+        .and_then(|text| region::replace(&text, "aliases", &references(service, "Aliaslive")));
     Ok(vec![
         File {
             path: MANIFEST,
@@ -180,19 +180,12 @@ fn for_callers(service: &Service) -> impl Iterator<Item = &Function> {
     })
 }
 
-/// The names of the routes' functions on Lambda, for the function of `$default`.
-fn names(service: &Service) -> Vec<String> {
+/// References to what belongs to the functions that check their callers: the functions themselves, or with
+/// the end `Aliaslive` of a resource's name their aliases.
+fn references(service: &Service, end: &str) -> Vec<String> {
     let functions = for_callers(service);
     functions
-        .map(|function| format!("- !Ref {}", function.resource))
-        .collect()
-}
-
-/// The aliases of the routes' functions, which the function of `$default` may invoke.
-fn aliases(service: &Service) -> Vec<String> {
-    let functions = for_callers(service);
-    functions
-        .map(|function| format!("- !Ref {}Aliaslive", function.resource))
+        .map(|function| format!("- !Ref {}{end}", function.resource))
         .collect()
 }
 

@@ -18,7 +18,7 @@ use crate::tasks::client::{
     Accepted, CancelOutcome, Canceller, RetryOutcome, SubmitError, Submitter,
 };
 use crate::tasks::task::Options;
-use crate::tasks::worker::testing::{DEAD_LETTERS, Queue};
+use crate::tasks::worker::testing::{Batch, DEAD_LETTERS, Queue, start_batch};
 use foreign::Performed;
 
 const START: u64 = 1_900_000_000_000;
@@ -66,9 +66,6 @@ struct Stopped<T> {
     gate: Gate,
     running: JoinHandle<T>,
 }
-
-/// A worker's batch: the received messages, and the messages to deliver again.
-type Batch = (Vec<String>, Vec<String>);
 
 struct World {
     rows: Rows,
@@ -190,24 +187,12 @@ impl World {
         }
         let running = self.start_work(records, &gate);
         if let Some(batch) = run_or_stop(&gate, running, &mut self.workers).await {
-            self.delivered(batch);
+            self.queue.delivered(batch);
         }
     }
 
     fn start_work(&self, records: Vec<Delivery>, gate: &Gate) -> JoinHandle<Batch> {
-        let worker = self.worker(gate);
-        spawn_local(async move {
-            let ids = records.iter().map(|delivery| delivery.id.clone());
-            let ids = ids.collect();
-            let response = worker.run_batch(records, now_ms() + 300_000).await;
-            (ids, response)
-        })
-    }
-
-    /// Deletes the messages that the worker did not report, as Lambda does.
-    fn delivered(&self, (ids, again): Batch) {
-        let deleted = ids.into_iter().filter(|id| !again.contains(id));
-        self.queue.delete(deleted);
+        start_batch(self.worker(gate), records)
     }
 
     /// As `DELETE /tasks/{id}` does, or as a revocation.
@@ -271,7 +256,7 @@ impl World {
         match who % all {
             at if at < workers => {
                 if let Some(batch) = resume_or_kill(self.workers.remove(at), dies).await {
-                    self.delivered(batch);
+                    self.queue.delivered(batch);
                 }
             }
             at if at < workers + submitters => {

@@ -84,7 +84,7 @@ impl World {
 
     fn finish(&mut self, outcome: Outcome) {
         match outcome {
-            Outcome::Worked(batch) => self.delivered(batch),
+            Outcome::Worked(batch) => self.queue.delivered(batch),
             Outcome::Submitted((submission, result)) => self.submitted(submission, result),
             Outcome::Cancelled(outcome) => self.note_cancel(&outcome),
             Outcome::Nothing => {}
