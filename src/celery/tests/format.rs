@@ -1,5 +1,7 @@
 //! Messages with anything in them: none panics, none comes for ever, and none is lost without a reason.
 
+use std::time::{Duration, Instant};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fastrand::Rng;
@@ -14,34 +16,107 @@ use crate::json::{Json, Object, parse};
 use crate::tasks::id::TaskId;
 use crate::tasks::wire;
 
-/// The number of messages; `CELERY_FUZZ` sets another.
+/// The number of messages. `CELERY_FUZZ` sets another, or a time in seconds, such as `600s`.
 const MESSAGES: u32 = 400;
+/// The seed of the messages. `CELERY_FUZZ_SEED` sets another; each world adds its number.
+const SEED: u64 = 7;
 /// Messages that share a world.
 const SHARED: u32 = 20;
 /// More rounds of deliveries than the backoffs of effects need that wait for an hour.
 const ROUNDS: u32 = 60;
+/// The longest time for a message and all that follows from it, far above any that was seen: what takes
+/// longer is a loop.
+const LIMIT: Duration = Duration::from_secs(20);
+/// Names of compressions, and one that is none.
+const COMPRESSIONS: [&str; 7] = [
+    "application/x-gzip",
+    "zlib",
+    "application/x-bz2",
+    "xz",
+    "application/x-brotli",
+    "application/zstd",
+    "snappy",
+];
+
+/// How long the test goes on.
+enum Effort {
+    Messages(u32),
+    Time(Duration),
+}
+
+/// Says which seed repeats the messages of a world in which a test has failed.
+struct Told(u64);
 
 #[test]
 fn no_message_panics_or_is_lost() {
-    let wanted = std::env::var("CELERY_FUZZ").ok();
-    let count = wanted.and_then(|n| n.parse().ok()).unwrap_or(MESSAGES);
-    let seed = if count == MESSAGES {
-        7
-    } else {
-        fastrand::u64(..)
+    let effort = Effort::wanted();
+    let seed = match variable("CELERY_FUZZ_SEED").map(|text| text.parse().unwrap()) {
+        Some(seed) => seed,
+        None if matches!(effort, Effort::Messages(MESSAGES)) => SEED,
+        None => fastrand::u64(..),
     };
-    println!("seed {seed}");
-    let mut random = Rng::with_seed(seed);
-    for _ in 0..count.div_ceil(SHARED) {
-        on_one_thread(async {
-            let mut world = World::new();
-            world.extended = random.bool();
-            for _ in 0..SHARED {
-                let body = body(&mut random);
-                world.take(&body).await;
-            }
-        });
+    let started = Instant::now();
+    let (mut worlds, mut longest) = (0, Duration::ZERO);
+    while effort.goes_on(worlds, started) {
+        longest = longest.max(take_some(seed.wrapping_add(worlds.into())));
+        worlds += 1;
     }
+    let messages = worlds * SHARED;
+    println!("seed {seed}: {messages} messages, the longest took {longest:?}");
+}
+
+/// Delivers the messages of one world. Returns the longest time of one of them.
+fn take_some(seed: u64) -> Duration {
+    let _told = Told(seed);
+    let mut random = Rng::with_seed(seed);
+    on_one_thread(async {
+        let mut world = World::new();
+        world.extended = random.bool();
+        let mut longest = Duration::ZERO;
+        for _ in 0..SHARED {
+            let body = body(&mut random);
+            let started = Instant::now();
+            world.take(&body).await;
+            let elapsed = started.elapsed();
+            assert!(elapsed < LIMIT, "{elapsed:?} for {body}");
+            longest = longest.max(elapsed);
+        }
+        longest
+    })
+}
+
+impl Effort {
+    fn wanted() -> Effort {
+        let Some(text) = variable("CELERY_FUZZ") else {
+            return Effort::Messages(MESSAGES);
+        };
+        match text.strip_suffix('s') {
+            Some(seconds) => Effort::Time(Duration::from_secs(seconds.parse().unwrap())),
+            None => Effort::Messages(text.parse().unwrap()),
+        }
+    }
+
+    fn goes_on(&self, worlds: u32, started: Instant) -> bool {
+        match self {
+            Effort::Messages(count) => worlds * SHARED < *count,
+            Effort::Time(time) => started.elapsed() < *time,
+        }
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!(
+                "CELERY_FUZZ={SHARED} CELERY_FUZZ_SEED={} repeats it",
+                self.0
+            );
+        }
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 impl World {
@@ -109,13 +184,15 @@ impl World {
 /// A body: a message of Celery with changes, or bytes with hardly a meaning.
 fn body(random: &mut Rng) -> String {
     let message = text(random.choice(messages()).unwrap(), "message");
-    match random.u8(..10) {
+    match random.u8(..12) {
         0 => noise(random),
         1 => mangled(message, random),
         2 => match STANDARD.decode(message) {
             Ok(envelope) => mangled(&String::from_utf8_lossy(&envelope), random),
             Err(_) => mangled(message, random),
         },
+        3 => STANDARD.encode(bytes(random)),
+        4 => with_bytes(message, random).unwrap_or_else(|| noise(random)),
         _ => changed(message, random).unwrap_or_else(|| mangled(message, random)),
     }
 }
@@ -127,6 +204,45 @@ fn noise(random: &mut Rng) -> String {
     (0..count)
         .map(|_| *random.choice(&letters).unwrap())
         .collect()
+}
+
+fn bytes(random: &mut Rng) -> Vec<u8> {
+    let count = random.usize(1..400);
+    std::iter::repeat_with(|| random.u8(..))
+        .take(count)
+        .collect()
+}
+
+/// A message whose content is other bytes, with the name of some compression.
+fn with_bytes(message: &str, random: &mut Rng) -> Option<String> {
+    let mut envelope = opened(message)?;
+    let content = match random.bool() {
+        true => bytes(random),
+        false => {
+            let mut content = STANDARD.decode(envelope.get("body")?.as_str()?).ok()?;
+            for _ in 0..random.usize(1..4) {
+                let at = random.usize(..content.len());
+                content[at] = random.u8(..);
+            }
+            content
+        }
+    };
+    envelope.insert("body", STANDARD.encode(content));
+    let headers = envelope.get_mut("headers").and_then(Json::as_object_mut)?;
+    headers.insert("id", uuid::Uuid::from_u128(random.u128(..)).to_string());
+    if random.bool() {
+        headers.insert("compression", *random.choice(COMPRESSIONS.iter())?);
+    }
+    Some(Json::from(envelope).to_string())
+}
+
+/// The envelope of a message.
+fn opened(message: &str) -> Option<Object> {
+    let envelope = match message.starts_with('{') {
+        true => parse(message.as_bytes()).ok()?,
+        false => parse(&STANDARD.decode(message).ok()?).ok()?,
+    };
+    envelope.into_object().ok()
 }
 
 /// A text with bytes exchanged.
@@ -145,11 +261,7 @@ fn mangled(text: &str, random: &mut Rng) -> String {
 
 /// A message whose envelope or content has other values in some places.
 fn changed(message: &str, random: &mut Rng) -> Option<String> {
-    let envelope = match message.starts_with('{') {
-        true => parse(message.as_bytes()).ok()?,
-        false => parse(&STANDARD.decode(message).ok()?).ok()?,
-    };
-    let mut envelope = envelope.into_object().ok()?;
+    let mut envelope = opened(message)?;
     // Each message has an id of its own, unless the id is changed below.
     let id = uuid::Uuid::from_u128(random.u128(..)).to_string();
     if let Some(headers) = envelope.get_mut("headers").and_then(Json::as_object_mut)

@@ -16,6 +16,9 @@ use ureq::Agent;
 
 use crate::tally::{Tally, thread_time};
 
+/// How the name of Celery's client of AWS begins.
+const CLIENT: &str = "Boto3/";
+
 /// A running endpoint.
 pub struct Endpoint {
     server: Server,
@@ -39,13 +42,21 @@ type Observer = Arc<dyn Fn(&Seen<'_>) + Send + Sync>;
 /// The record of the calls so far.
 #[derive(Default)]
 struct Watch {
+    /// The calls of functions.
     tally: Mutex<Tally>,
+    /// The calls of Celery's clients.
+    clients: Mutex<Tally>,
     observer: Mutex<Option<Observer>>,
 }
 
 impl Watch {
-    fn note(&self, operation: &str, time: Duration) {
-        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+    fn note(&self, request: &Request, operation: &str, time: Duration) {
+        let caller = request.header("user-agent").unwrap_or_default();
+        let tally = match caller.starts_with(CLIENT) {
+            true => &self.clients,
+            false => &self.tally,
+        };
+        let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.add(operation, time);
     }
 
@@ -85,12 +96,12 @@ impl Endpoint {
             let response = if service == "DynamoDB_20120810" {
                 let before = thread_time();
                 let response = dynamodb(&rows, operation, &request.body);
-                watching.note(operation, thread_time().saturating_sub(before));
+                watching.note(request, operation, thread_time().saturating_sub(before));
                 response
             } else {
                 let before = Instant::now();
                 let response = forward(&agent, others.as_deref(), request);
-                watching.note(operation, before.elapsed());
+                watching.note(request, operation, before.elapsed());
                 response
             };
             if response.status == 200 {
@@ -137,16 +148,23 @@ impl Endpoint {
         Ok(())
     }
 
-    /// The number of calls so far.
+    /// The number of calls of functions so far.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.tally().calls()
     }
 
-    /// The calls so far, by operation.
+    /// The calls of functions so far, by operation.
     #[must_use]
     pub fn tally(&self) -> Tally {
         let tally = self.watch.tally.lock();
+        tally.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The calls of Celery's clients so far, by operation.
+    #[must_use]
+    pub fn tally_of_clients(&self) -> Tally {
+        let tally = self.watch.clients.lock();
         tally.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -192,6 +210,10 @@ fn dynamodb(db: &Database, operation: &str, body: &[u8]) -> Response {
         "Query" => run(body, |request| db.query(request)),
         "TransactWriteItems" => run(body, |request| db.transact_write_items(request)),
         "BatchGetItem" => run(body, |request| db.batch_get_item(request)),
+        // Of Celery's clients, once each.
+        "DescribeTable" => run(body, |request| db.describe_table(request)),
+        "DescribeTimeToLive" => run(body, |request| db.describe_time_to_live(request)),
+        "UpdateTimeToLive" => run(body, |request| db.update_time_to_live(request)),
         other => Err(format!("{other} is not supported")),
     };
     match answer {

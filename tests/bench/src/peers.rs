@@ -15,6 +15,9 @@ use crate::runtime::Program;
 /// The longest wait for a program's first answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The version of Celery, for workers and producers: as in `requirements-bench.txt`.
+const CELERY_VERSION: &str = "5.7.0";
+
 /// Variables that make numeric Python packages slow in some environments.
 const FORGOTTEN: [&str; 2] = ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"];
 
@@ -41,6 +44,19 @@ pub struct Served {
     process: Process,
     /// The port on loopback.
     pub port: u16,
+}
+
+/// The settings of a Celery producer.
+#[derive(Debug, Clone)]
+pub struct Broker {
+    /// `broker_url`.
+    pub url: String,
+    /// `result_backend`.
+    pub results: String,
+    /// `broker_transport_options` as JSON.
+    pub options: String,
+    /// The endpoint of AWS, for a broker there.
+    pub endpoint: Option<String>,
 }
 
 /// The output of a program that measures itself.
@@ -123,12 +139,30 @@ impl Peers {
     /// # Errors
     /// When the worker does not start.
     pub fn celery(&self, redis: u16, log_level: &str) -> Result<(Process, Duration)> {
+        let words = [
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+        ];
+        let pool = ["--pool", "prefork", "--concurrency", "1"];
+        self.celery_with(redis, log_level, &[&pool[..], &words].concat())
+    }
+
+    /// Starts a Celery worker with these options. As [`Peers::celery`].
+    ///
+    /// # Errors
+    /// When the worker does not start.
+    pub fn celery_with(
+        &self,
+        redis: u16,
+        log_level: &str,
+        options: &[&str],
+    ) -> Result<(Process, Duration)> {
         let mut command = self.python();
         command
             .args(["-m", "celery", "--app", "tasks", "worker"])
-            .args(["--pool", "prefork", "--concurrency", "1"])
-            .args(["--without-gossip", "--without-mingle"])
-            .args(["--without-heartbeat", "--loglevel", log_level])
+            .args(options)
+            .args(["--loglevel", log_level])
             .env("REDIS_URL", redis_url(redis));
         let path = self.scratch.join("celery.log");
         let log = Log::create(&path, false)?;
@@ -141,6 +175,27 @@ impl Peers {
         until(started + PATIENCE, "celery is not ready", is_ready)?;
         worker.check()?;
         Ok((worker, started.elapsed()))
+    }
+
+    /// The program of a Celery producer, which obeys the lines of its standard input. It runs in an
+    /// environment of the suite of Celery's clients, which is made if it is missing.
+    ///
+    /// # Errors
+    /// When the environment cannot be made.
+    pub fn producer(&self, broker: &Broker) -> Result<Command> {
+        let mut command = process::tether(&self.runner, &celery_python()?);
+        command
+            .arg(folder().join("producer.py"))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("BROKER_URL", &broker.url)
+            .env("RESULT_BACKEND", &broker.results)
+            .env("TRANSPORT_OPTIONS", &broker.options)
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_DEFAULT_REGION", "us-east-1")
+            .env_remove("AWS_ENDPOINT_URL")
+            .envs(broker.endpoint.iter().map(|url| ("AWS_ENDPOINT_URL", url)));
+        Ok(command)
     }
 
     /// The FastAPI service as a Lambda function.
@@ -267,7 +322,24 @@ fn folder() -> PathBuf {
     project::root().join("tests/bench/peers")
 }
 
-fn redis_url(port: u16) -> String {
+/// The Python with the newest Celery and its clients of SQS and DynamoDB.
+fn celery_python() -> Result<PathBuf> {
+    let mut command = Command::new("python3");
+    command
+        .arg(project::root().join("tests/celery/environments.py"))
+        .arg(CELERY_VERSION)
+        .stderr(Stdio::inherit());
+    let output = command.output().context("cannot run python3")?;
+    let path = String::from_utf8_lossy(&output.stdout);
+    match path.lines().next() {
+        Some(path) if output.status.success() => Ok(path.into()),
+        _ => Err(Error::new("the environment of Celery cannot be made")),
+    }
+}
+
+/// The URL of Redis at a port.
+#[must_use]
+pub fn redis_url(port: u16) -> String {
     format!("redis://127.0.0.1:{port}/0")
 }
 

@@ -1,4 +1,4 @@
-//! The task queue, as an event source mapping uses it.
+//! A queue, as an event source mapping uses it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// The batch size in `template.yaml`.
 pub const BATCH: usize = 10;
 
-/// The task queue.
+/// A queue of the stage.
 #[derive(Debug, Clone)]
 pub struct Queue {
     aws: Aws,
@@ -21,6 +21,12 @@ impl Queue {
     #[must_use]
     pub fn new(aws: Aws, url: String) -> Queue {
         Queue { aws, url }
+    }
+
+    /// The last part of the URL.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or_default()
     }
 
     /// Receives up to ten messages, in the form of a Lambda event's records. Waits up to
@@ -37,7 +43,10 @@ impl Queue {
         });
         let answer = self.call("ReceiveMessage", &request)?;
         let messages = answer["Messages"].as_array().cloned().unwrap_or_default();
-        Ok(messages.iter().map(record).collect())
+        Ok(messages
+            .iter()
+            .map(|message| record(message, self.name()))
+            .collect())
     }
 
     /// Deletes messages by their receipt handles.
@@ -92,8 +101,8 @@ pub fn is_done(answer: &[u8]) -> bool {
     })
 }
 
-/// A received message as a record of a Lambda event.
-fn record(message: &Value) -> Value {
+/// A received message as a record of a Lambda event. `queue` is the queue's name.
+fn record(message: &Value, queue: &str) -> Value {
     json!({
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],
@@ -102,7 +111,7 @@ fn record(message: &Value) -> Value {
         "messageAttributes": {},
         "md5OfBody": message["MD5OfBody"],
         "eventSource": "aws:sqs",
-        "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:async-service-tasks",
+        "eventSourceARN": format!("arn:aws:sqs:us-east-1:000000000000:{queue}"),
         "awsRegion": "us-east-1",
     })
 }

@@ -296,10 +296,13 @@ impl Stage {
     /// The task queue, for use in many threads.
     #[must_use]
     pub fn queue(&self) -> Queue {
-        let url = format!(
-            "http://127.0.0.1:{}/000000000000/async-service-tasks",
-            self.port
-        );
+        self.queue_named("async-service-tasks")
+    }
+
+    /// A queue of the stack, for use in many threads.
+    #[must_use]
+    pub fn queue_named(&self, name: &str) -> Queue {
+        let url = format!("http://127.0.0.1:{}/000000000000/{name}", self.port);
         Queue::new(self.emulator.aws.clone(), url)
     }
 }

@@ -7,8 +7,10 @@ use crate::peers::Peers;
 use crate::series::{Series, Unit};
 use crate::stage::Stage;
 
+pub(crate) mod celery;
 pub(crate) mod client;
 pub(crate) mod invocations;
+pub(crate) mod mapping;
 pub(crate) mod profile;
 pub(crate) mod scaling;
 pub(crate) mod start;
@@ -24,6 +26,7 @@ pub const GROUPS: &[Group] = &[
     urls::GROUP,
     profile::GROUP,
     tasks::GROUP,
+    celery::GROUP,
     scaling::workers::GROUP,
     scaling::table::GROUP,
 ];
@@ -36,6 +39,10 @@ pub const FASTAPI: &str = "FastAPI on uvicorn";
 pub const CELERY: &str = "Celery worker";
 /// The queue and the results of the FastAPI service.
 pub const REDIS: &str = "Redis";
+/// A Celery worker with a pool of processes, and Redis.
+pub const PREFORK: &str = "Celery worker (prefork) and Redis";
+/// A Celery worker with one process, and Redis.
+pub const SOLO: &str = "Celery worker (solo) and Redis";
 /// All processes of the FastAPI service together.
 pub const REPLACED: &str = "FastAPI, Celery and Redis";
 /// The FastAPI service as one Lambda function.

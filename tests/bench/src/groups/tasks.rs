@@ -1,9 +1,9 @@
 //! Tasks, from the submission to the stored result.
 
-mod board;
+pub(super) mod board;
 mod load;
-mod python;
-mod redis;
+pub(super) mod python;
+pub(super) mod redis;
 pub(super) mod service;
 
 use std::time::Duration;

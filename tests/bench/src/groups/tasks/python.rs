@@ -103,7 +103,7 @@ impl Drop for Python {
 }
 
 /// Records each stored result until the connection ends.
-fn watch(mut results: Results, board: Arc<Board>) -> JoinHandle<()> {
+pub fn watch(mut results: Results, board: Arc<Board>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         while let Ok(id) = results.next() {
             board.stored(&id, Instant::now());

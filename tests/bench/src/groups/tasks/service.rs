@@ -2,16 +2,14 @@
 //! batches as from Lambda's event source mapping.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use local_stack::{Context, Error, Result};
 use serde_json::Value;
 
 use super::board::Board;
 use crate::aws::Seen;
-use crate::queue::{Queue, event, is_done};
+use crate::groups::mapping::{Fed, Mapping};
 use crate::runtime::Function;
 use crate::stage::{Stage, http_answer};
 
@@ -73,34 +71,7 @@ pub struct Service {
     pub board: Arc<Board>,
     process: Pool,
     submission: String,
-    mapping: Arc<Mapping>,
-    feeders: Vec<JoinHandle<()>>,
-    workers: Vec<u32>,
-}
-
-/// The work of the event source mapping so far.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Fed {
-    /// Invocations of the worker.
-    pub batches: u64,
-    /// Messages in all batches.
-    pub messages: u64,
-}
-
-/// The event source mapping, which its threads share.
-struct Mapping {
-    queue: Queue,
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    /// The number of sent messages minus the number of received ones.
-    waiting: i64,
-    stopped: bool,
-    fed: Fed,
-    failure: Option<Error>,
+    mapping: Mapping,
 }
 
 impl Service {
@@ -111,24 +82,17 @@ impl Service {
     pub fn start(stage: &Stage, processes: usize, workers: usize) -> Result<Service> {
         let queue = stage.queue();
         queue.purge()?;
-        let (board, mapping) = (Arc::default(), Arc::new(Mapping::new(queue)));
+        let board = Arc::default();
+        let process = Pool::start(stage, "process", processes)?;
+        let submission = stage.event("POST", "/process/", Some(super::DATA))?.1;
+        let mapping = Mapping::start(stage, queue, workers)?;
         observe(stage, &board, &mapping);
-        let mut service = Service {
-            process: Pool::start(stage, "process", processes)?,
-            submission: stage.event("POST", "/process/", Some(super::DATA))?.1,
+        Ok(Service {
             board,
+            process,
+            submission,
             mapping,
-            feeders: Vec::new(),
-            workers: Vec::new(),
-        };
-        for _ in 0..workers {
-            let (worker, _) = Function::start(&stage.program("worker")?)?;
-            service.workers.push(worker.pid());
-            let mapping = Arc::clone(&service.mapping);
-            let feeder = std::thread::spawn(move || mapping.feed(worker));
-            service.feeders.push(feeder);
-        }
-        Ok(service)
+        })
     }
 
     /// Submits a task and returns its id.
@@ -136,9 +100,7 @@ impl Service {
     /// # Errors
     /// When the submission is refused, or a worker has failed.
     pub fn submit(&self) -> Result<String> {
-        if let Some(error) = self.mapping.state().failure.take() {
-            return Err(error);
-        }
+        self.mapping.check()?;
         let answer = self.process.invoke(self.submission.as_bytes())?;
         let id = answer["task_id"].as_str();
         let id = id.ok_or_else(|| Error::new(format!("no id in {answer}")))?;
@@ -154,37 +116,26 @@ impl Service {
     /// The processes that run tasks.
     #[must_use]
     pub fn workers(&self) -> &[u32] {
-        &self.workers
+        self.mapping.workers()
     }
 
     /// The work that the workers have received.
     #[must_use]
     pub fn fed(&self) -> Fed {
-        self.mapping.state().fed
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.mapping.state().stopped = true;
-        self.mapping.changed.notify_all();
-        for feeder in self.feeders.drain(..) {
-            let _ = feeder.join();
-        }
+        self.mapping.fed()
     }
 }
 
 /// Records stored results, and wakes the mapping for each sent message, while the board and the
 /// mapping exist.
-fn observe(stage: &Stage, board: &Arc<Board>, mapping: &Arc<Mapping>) {
-    let (board, mapping) = (Arc::downgrade(board), Arc::downgrade(mapping));
+fn observe(stage: &Stage, board: &Arc<Board>, mapping: &Mapping) {
+    let (board, feed) = (Arc::downgrade(board), mapping.feed());
     stage.endpoint().observe(move |seen| {
-        let (Some(board), Some(mapping)) = (board.upgrade(), mapping.upgrade()) else {
+        let (Some(board), Some(feed)) = (board.upgrade(), feed.upgrade()) else {
             return;
         };
         if seen.operation == "SendMessage" {
-            mapping.state().waiting += 1;
-            mapping.changed.notify_one();
+            feed.sent(1);
         } else if let Some(id) = completed(seen) {
             board.stored(&id, seen.at);
         }
@@ -202,59 +153,6 @@ fn completed(seen: &Seen<'_>) -> Option<String> {
     let state = &request["ExpressionAttributeValues"][":state"]["S"];
     let id = request["Key"]["id"]["S"].as_str();
     id.filter(|_| state == "completed").map(str::to_owned)
-}
-
-impl Mapping {
-    fn new(queue: Queue) -> Mapping {
-        Mapping {
-            queue,
-            state: Mutex::default(),
-            changed: Condvar::new(),
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
-    /// Sends a worker one batch after another until the service stops.
-    fn feed(&self, mut worker: Function) {
-        while self.wait() {
-            if let Err(error) = self.batch(&mut worker) {
-                self.state().failure = Some(error);
-            }
-        }
-    }
-
-    /// Waits for messages. SQS answers a long poll as soon as a message arrives. ministack checks
-    /// an empty queue only every 100 ms, so this function polls only after a message was sent.
-    fn wait(&self) -> bool {
-        let mut state = self.state();
-        while state.waiting <= 0 && !state.stopped {
-            let waited = self.changed.wait_timeout(state, Duration::from_secs(1));
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        !state.stopped
-    }
-
-    fn batch(&self, worker: &mut Function) -> Result<()> {
-        let records = self.queue.receive(Duration::ZERO)?;
-        let count = records.len();
-        self.state().waiting -= i64::try_from(count).unwrap_or_default();
-        if count == 0 {
-            return Ok(());
-        }
-        let answer = worker.invoke(event(&records).as_bytes())?.body;
-        if !is_done(&answer) {
-            let text = String::from_utf8_lossy(&answer);
-            return Err(Error::new(format!("the worker failed: {text}")));
-        }
-        self.queue.delete(&records)?;
-        let mut state = self.state();
-        state.fed.batches += 1;
-        state.fed.messages += count as u64;
-        Ok(())
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
