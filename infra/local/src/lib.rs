@@ -17,6 +17,7 @@
 //! endpoints, which then run the functions themselves.
 
 pub mod aws;
+pub mod celery;
 pub mod cloudformation;
 pub mod deploy;
 pub mod emulator;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use local_stack::celery::{self, Broker};
 use local_stack::process::{self, Log, Process};
 use local_stack::{Context, Error, Result, functions, project, setup};
 use serde_json::Value;
@@ -14,9 +15,6 @@ use crate::runtime::Program;
 
 /// The longest wait for a program's first answer.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The version of Celery, for workers and producers: as in `requirements-bench.txt`.
-const CELERY_VERSION: &str = "5.7.0";
 
 /// Variables that make numeric Python packages slow in some environments.
 const FORGOTTEN: [&str; 2] = ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"];
@@ -44,19 +42,6 @@ pub struct Served {
     process: Process,
     /// The port on loopback.
     pub port: u16,
-}
-
-/// The settings of a Celery producer.
-#[derive(Debug, Clone)]
-pub struct Broker {
-    /// `broker_url`.
-    pub url: String,
-    /// `result_backend`.
-    pub results: String,
-    /// `broker_transport_options` as JSON.
-    pub options: String,
-    /// The endpoint of AWS, for a broker there.
-    pub endpoint: Option<String>,
 }
 
 /// The output of a program that measures itself.
@@ -177,25 +162,12 @@ impl Peers {
         Ok((worker, started.elapsed()))
     }
 
-    /// The program of a Celery producer, which obeys the lines of its standard input. It runs in an
-    /// environment of the suite of Celery's clients, which is made if it is missing.
+    /// The program of a Celery producer, which obeys the lines of its standard input.
     ///
     /// # Errors
-    /// When the environment cannot be made.
+    /// When its environment cannot be made.
     pub fn producer(&self, broker: &Broker) -> Result<Command> {
-        let mut command = process::tether(&self.runner, &celery_python()?);
-        command
-            .arg(folder().join("producer.py"))
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("BROKER_URL", &broker.url)
-            .env("RESULT_BACKEND", &broker.results)
-            .env("TRANSPORT_OPTIONS", &broker.options)
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("AWS_DEFAULT_REGION", "us-east-1")
-            .env_remove("AWS_ENDPOINT_URL")
-            .envs(broker.endpoint.iter().map(|url| ("AWS_ENDPOINT_URL", url)));
-        Ok(command)
+        celery::client(&self.runner, &folder().join("producer.py"), broker)
     }
 
     /// The FastAPI service as a Lambda function.
@@ -320,21 +292,6 @@ impl Measured {
 /// The folder of the Python and Node.js programs.
 fn folder() -> PathBuf {
     project::root().join("tests/bench/peers")
-}
-
-/// The Python with the newest Celery and its clients of SQS and DynamoDB.
-fn celery_python() -> Result<PathBuf> {
-    let mut command = Command::new("python3");
-    command
-        .arg(project::root().join("tests/celery/environments.py"))
-        .arg(CELERY_VERSION)
-        .stderr(Stdio::inherit());
-    let output = command.output().context("cannot run python3")?;
-    let path = String::from_utf8_lossy(&output.stdout);
-    match path.lines().next() {
-        Some(path) if output.status.success() => Ok(path.into()),
-        _ => Err(Error::new("the environment of Celery cannot be made")),
-    }
 }
 
 /// The URL of Redis at a port.

@@ -2,8 +2,8 @@
 
 use super::format::{NOTHING, met, range, table, value};
 use crate::groups::{
-    CELERY, FASTAPI, LAMBDA_HTTP, LOOP, MANGUM, NODE, REDIS, REPLACED, THIS, invocations, profile,
-    start, tasks, upstream, urls,
+    CELERY, FASTAPI, LAMBDA_HTTP, LOOP, MANGUM, NODE, PREFORK, REDIS, REPLACED, SOLO, THIS, celery,
+    invocations, profile, start, tasks, upstream, urls,
 };
 use crate::series::{Series, Unit};
 
@@ -21,11 +21,15 @@ const CPU: Place = (invocations::GROUP.name, "root", invocations::CPU);
 const RESIDENT: Place = (invocations::GROUP.name, "root", invocations::RESIDENT);
 const SIZE: Place = (invocations::GROUP.name, "root", invocations::SIZE);
 const TASKS: Place = (tasks::GROUP.name, "", tasks::CPU);
+const BACKLOG: Place = (celery::GROUP.name, "", celery::BACKLOG);
 const TEN: Place = (urls::GROUP.name, "", urls::TEN);
 const TEN_CPU: Place = (urls::GROUP.name, "", urls::TEN_CPU);
 const CSV: Place = (profile::GROUP.name, "", profile::CSV_CPU);
 const LINES: Place = (profile::GROUP.name, "", profile::LINES_CPU);
 const USERS: Place = (upstream::GROUP.name, "", invocations::CPU);
+
+/// The most CPU for a task of a Celery client, as a part of what a Celery worker and Redis take.
+const CELERY_RATIO: f64 = 0.3;
 
 /// The table of all budgets.
 #[must_use]
@@ -47,6 +51,7 @@ pub fn budgets(series: &[Series]) -> String {
             REPLACED,
             &[0.9, 0.5],
         ),
+        found.celery(),
         found.ten("10 URLs, each answering after 100 ms", TEN, 0.105),
         found.ten("the same, CPU", TEN_CPU, 0.003),
         found.row(
@@ -183,6 +188,31 @@ impl Found<'_> {
         cells
     }
 
+    /// A row for the tasks of Celery's clients, whose budget is a multiple of Celery's figure.
+    fn celery(&self) -> Vec<String> {
+        let peers = format!(
+            "prefork {}, solo {}",
+            self.text(BACKLOG, PREFORK),
+            self.text(BACKLOG, SOLO)
+        );
+        let what = "CPU of 1,000 tasks of a Celery client, at the worker";
+        let mut cells = self.cells(what, peers, BACKLOG);
+        let ratios =
+            [PREFORK, SOLO].map(|side| self.median(BACKLOG, THIS) / self.median(BACKLOG, side));
+        cells.push(match ratios[0].is_nan() {
+            true => NOTHING.to_owned(),
+            false => format!(
+                "{}, {:.2} × prefork, {:.2} × solo",
+                self.text(BACKLOG, THIS),
+                ratios[0],
+                ratios[1]
+            ),
+        });
+        cells.push(format!("{CELERY_RATIO:.2} × prefork"));
+        cells.push(met(ratios[0], CELERY_RATIO));
+        cells
+    }
+
     fn ten(&self, what: &str, place: Place, budget: f64) -> Vec<String> {
         let replaced = format!(
             "`requests` {}, `httpx` {}",
@@ -233,6 +263,9 @@ mod tests {
             series((START.0, "worker", START.2), THIS, Unit::Seconds, 0.003),
             series(START, FASTAPI, Unit::Seconds, 0.5),
             series(TASKS, THIS, Unit::CpuPerThousand, 0.6),
+            series(BACKLOG, THIS, Unit::CpuPerThousand, 0.4),
+            series(BACKLOG, PREFORK, Unit::CpuPerThousand, 1.0),
+            series(BACKLOG, SOLO, Unit::CpuPerThousand, 0.8),
             series(TEN, THIS, Unit::Seconds, 0.104),
             series(CSV, THIS, Unit::Seconds, 0.6),
             series(CSV, "polars", Unit::Seconds, 0.4),
@@ -244,11 +277,13 @@ mod tests {
         assert!(lines[0].contains("no, 50.0 % over"));
         assert!(lines[4].contains("0.900 s, then 0.500 s"));
         assert!(lines[4].contains("yes, then no, 20.0 % over"));
-        assert!(lines[5].contains("104 ms") && lines[5].contains("yes"));
-        assert!(lines[8].contains("`polars` 400 ms") && lines[8].contains("1.50 × polars"));
-        assert!(lines[8].contains("| yes"));
-        assert_eq!(lines.len(), 10);
-        for unknown in [lines[7], lines[9]] {
+        assert!(lines[5].contains("0.400 s, 0.40 × prefork, 0.50 × solo"));
+        assert!(lines[5].contains("no, 33.3 % over"));
+        assert!(lines[6].contains("104 ms") && lines[6].contains("yes"));
+        assert!(lines[9].contains("`polars` 400 ms") && lines[9].contains("1.50 × polars"));
+        assert!(lines[9].contains("| yes"));
+        assert_eq!(lines.len(), 11);
+        for unknown in [lines[8], lines[10]] {
             assert!(unknown.trim_end().ends_with("—   |") || unknown.contains("| —"));
         }
     }

@@ -3,7 +3,8 @@
 //!
 //! The functions call AWS through a proxy. The proxy refuses, loses, delays and repeats calls, and
 //! observes which writes the table accepts. `FAULTS_SEED` is the seed of all random choices,
-//! `FAULTS_TASKS` the number of submitted tasks.
+//! `FAULTS_TASKS` the number of submitted tasks, and `FAULTS_CELERY` the number of tasks in workflows that a
+//! client of Celery sends; a quarter of the others if it is not set.
 
 mod call;
 mod clients;
@@ -26,25 +27,26 @@ use std::sync::Arc;
 use libtest_mimic::{Arguments, Trial};
 
 use service::Service;
+use storm::Size;
 
 /// The defaults of `FAULTS_SEED` and `FAULTS_TASKS`.
 const SEED: u64 = 1;
 const TASKS: u64 = 2_000;
+/// The submitted tasks for each task of Celery.
+const OTHERS: u64 = 4;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
-    if arguments.list {
-        return libtest_mimic::run(&arguments, trials(None, 0, 0)).exit_code();
-    }
-    let (Some(seed), Some(tasks)) = (
-        variable("FAULTS_SEED", SEED),
-        variable("FAULTS_TASKS", TASKS),
-    ) else {
-        eprintln!("FAULTS_SEED and FAULTS_TASKS must be whole numbers");
+    let (Some(seed), Some(size)) = (variable("FAULTS_SEED", SEED), size()) else {
+        eprintln!("FAULTS_SEED, FAULTS_TASKS and FAULTS_CELERY must be whole numbers");
         return ExitCode::FAILURE;
     };
-    println!("seed {seed}, {tasks} tasks");
+    if arguments.list {
+        return libtest_mimic::run(&arguments, trials(None, seed, size)).exit_code();
+    }
+    let Size { tasks, of_celery } = size;
+    println!("seed {seed}, {tasks} tasks, {of_celery} of Celery");
     let service = match Service::start(seed) {
         Ok(service) => Arc::new(service),
         Err(error) => {
@@ -52,7 +54,17 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    libtest_mimic::run(&arguments, trials(Some(&service), seed, tasks)).exit_code()
+    libtest_mimic::run(&arguments, trials(Some(&service), seed, size)).exit_code()
+}
+
+/// The size of the storm; `None` if a variable is no number.
+fn size() -> Option<Size> {
+    let tasks = variable("FAULTS_TASKS", TASKS)?;
+    let of_celery = variable("FAULTS_CELERY", tasks / OTHERS)?;
+    Some(Size {
+        tasks,
+        of_celery: usize::try_from(of_celery).ok()?,
+    })
 }
 
 fn variable(name: &str, default: u64) -> Option<u64> {
@@ -62,12 +74,12 @@ fn variable(name: &str, default: u64) -> Option<u64> {
     }
 }
 
-fn trials(service: Option<&Arc<Service>>, seed: u64, tasks: u64) -> Vec<Trial> {
-    let trial = |name: &str, test: fn(&Service, u64, u64)| {
+fn trials(service: Option<&Arc<Service>>, seed: u64, size: Size) -> Vec<Trial> {
+    let trial = |name: &str, test: fn(&Service, u64, Size)| {
         let service = service.cloned();
         Trial::test(name, move || {
             if let Some(service) = service {
-                test(&service, seed, tasks);
+                test(&service, seed, size);
             }
             Ok(())
         })

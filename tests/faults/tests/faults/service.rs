@@ -159,15 +159,9 @@ impl Service {
         self.sqs("SendMessage", "tasks", &json!({"MessageBody": body}));
     }
 
-    /// Sends a message of Celery without the functions.
-    pub fn send_celery(&self, body: &str) {
-        self.sqs("SendMessage", "celery", &json!({"MessageBody": body}));
-    }
-
-    /// Stores a row of Celery's table of results, as a client does.
-    pub fn put_celery_row(&self, key: &str, name: &str, value: &Value) {
-        let item = json!({"id": {"S": key}, name: value, "timestamp": {"N": "1"}});
-        self.dynamodb("PutItem", json!({ "Item": item }));
+    /// The AWS endpoint without faults.
+    pub fn aws_endpoint(&self) -> String {
+        self.stack.aws_endpoint()
     }
 
     /// A row of Celery's table of results; null if there is none.

@@ -30,8 +30,14 @@ const PATIENCE: Duration = Duration::from_secs(240);
 /// The time between two sets of poison messages.
 const POISON_EVERY: Duration = Duration::from_secs(8);
 
-/// The time between two sets of Celery's workflows.
-const WORKFLOWS_EVERY: Duration = Duration::from_secs(2);
+/// The size of a storm.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    /// The number of tasks that clients of the service submit.
+    pub tasks: u64,
+    /// The number of tasks in workflows of Celery.
+    pub of_celery: usize,
+}
 
 /// How many records are read concurrently.
 const READERS: usize = 12;
@@ -39,12 +45,12 @@ const READERS: usize = 12;
 /// How many violations are printed in full.
 const TOLD: usize = 20;
 
-/// Submits `tasks` tasks during a storm, and checks their records.
-pub fn run(service: &Service, seed: u64, tasks: u64) {
+/// Submits tasks during a storm, and checks their records.
+pub fn run(service: &Service, seed: u64, size: Size) {
     let started = Instant::now();
     let before = service.observer().counts();
     let known: HashSet<String> = ids(&service.list()).into_iter().collect();
-    let (submitted, victims, messages, workflows) = storm(service, seed, tasks);
+    let (submitted, victims, messages, workflows) = storm(service, seed, size);
     let mut times = vec![("the storm ended", started.elapsed())];
 
     let mut wrong = submitted.violations.clone();
@@ -77,8 +83,10 @@ pub fn run(service: &Service, seed: u64, tasks: u64) {
     }
     assert!(
         wrong.is_empty(),
-        "{} violations; repeat with FAULTS_SEED={seed} FAULTS_TASKS={tasks}",
-        wrong.len()
+        "{} violations; repeat with FAULTS_SEED={seed} FAULTS_TASKS={} FAULTS_CELERY={}",
+        wrong.len(),
+        size.tasks,
+        size.of_celery
     );
 }
 
@@ -86,25 +94,27 @@ pub fn run(service: &Service, seed: u64, tasks: u64) {
 fn storm(
     service: &Service,
     seed: u64,
-    tasks: u64,
+    size: Size,
 ) -> (Submitted, Victims, Vec<Message>, Vec<Workflow>) {
     let over = AtomicBool::new(false);
     service.set_stormy(true);
     let all = thread::scope(|scope| {
         let killer = scope.spawn(|| kills::run(service, seed, &over));
         let poisoner = scope.spawn(|| send_poison(service, seed, &over));
-        let celery = scope.spawn(|| send_workflows(service, seed, &over));
+        let celery = scope.spawn(|| workflows::send(service, seed, size.of_celery));
         // Joined, so that a panic ends the other threads too.
-        let clients = scope.spawn(|| Clients::new(service, seed, tasks).run());
-        let submitted = clients.join();
-        if let Ok(submitted) = &submitted {
-            let enough = submitted.accepted.len() as f64 * IN_STORM;
+        let clients = scope.spawn(|| Clients::new(service, seed, size.tasks).run());
+        let (submitted, celery) = (clients.join(), celery.join());
+        if let (Ok(submitted), Ok(workflows)) = (&submitted, &celery) {
+            let ids = submitted.accepted.iter().map(|task| &task.id);
+            let ids = ids.chain(workflows.iter().flat_map(|workflow| &workflow.ids));
+            let enough = ids.clone().count() as f64 * IN_STORM;
             service.eventually(STORM_PATIENCE, || {
-                ended(service, submitted) as f64 >= enough
+                service.observer().ended(ids.clone()) as f64 >= enough
             });
         }
         over.store(true, Ordering::SeqCst);
-        (submitted, killer.join(), poisoner.join(), celery.join())
+        (submitted, killer.join(), poisoner.join(), celery)
     });
     service.set_stormy(false);
     match all {
@@ -134,22 +144,6 @@ fn send_poison(service: &Service, seed: u64, over: &AtomicBool) -> Vec<Message> 
         next = Instant::now() + POISON_EVERY;
     }
     sent
-}
-
-/// Sends workflows of Celery from time to time.
-fn send_workflows(service: &Service, seed: u64, over: &AtomicBool) -> Vec<Workflow> {
-    let mut random = fault::random(seed, "workflows", 0, "");
-    let mut sent = Vec::new();
-    while !over.load(Ordering::SeqCst) {
-        sent.extend(workflows::send(service, &mut random));
-        thread::sleep(WORKFLOWS_EVERY);
-    }
-    sent
-}
-
-fn ended(service: &Service, submitted: &Submitted) -> usize {
-    let ids = submitted.accepted.iter().map(|task| &task.id);
-    service.observer().ended(ids)
 }
 
 /// Waits until the queues are empty. A task that has not ended always has a message.

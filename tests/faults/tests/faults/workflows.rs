@@ -1,96 +1,98 @@
-//! Workflows of Celery: chains and chords, sent as clients of Celery send them.
+//! Workflows of Celery: chains and chords, sent by a real client of Celery (`producer.py`).
 
 use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fastrand::Rng;
-use serde_json::{Value, json};
+use local_stack::celery::{self, Broker};
+use local_stack::{Context, Error, Result, functions, project};
+use serde::Deserialize;
+use serde_json::Value;
 
-use crate::poison::uuid;
 use crate::service::Service;
 
-/// The task of each step, which gives its arguments as they are.
-const STEP: &str = "celery.accumulate";
-/// The tasks of a chain, and the members of a chord.
-const STEPS: usize = 3;
+/// The number of unfinished tasks at which the client pauses, and the longest pause.
+const OPEN_TASKS: usize = 60;
+const PATIENCE: Duration = Duration::from_secs(240);
 
-/// A workflow that the test sent.
-#[derive(Debug)]
+/// A workflow that the client sent.
+#[derive(Debug, Deserialize)]
 pub struct Workflow {
     /// Its tasks, in the order in which they may run. The last task gives the workflow's result.
-    ids: Vec<String>,
+    pub ids: Vec<String>,
     /// The result if no worker was lost too often.
-    expected: Value,
+    value: Value,
 }
 
-/// Sends a chain and a chord. Each message is sent twice now and then.
-pub fn send(service: &Service, random: &mut Rng) -> [Workflow; 2] {
-    [send_chain(service, random), send_chord(service, random)]
+/// A client of Celery; dropping it ends its process.
+struct Client {
+    child: Child,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
 }
 
-fn send_chain(service: &Service, random: &mut Rng) -> Workflow {
-    let ids: Vec<String> = (0..STEPS).map(|_| uuid(random)).collect();
-    let steps = ids.iter().enumerate().skip(1);
-    let rest: Vec<Value> = steps.rev().map(|(at, id)| signature(id, at)).collect();
-    let embed = json!({"callbacks": null, "errbacks": null, "chain": rest, "chord": null});
-    send_message(service, random, (&ids[0], 0), None, &embed);
-    let expected = (1..STEPS).fold(json!([0]), |before, at| json!([before, at]));
-    Workflow { ids, expected }
-}
-
-/// Stores a chord's rows, and then sends its members, as a client does.
-fn send_chord(service: &Service, random: &mut Rng) -> Workflow {
-    let ids: Vec<String> = (0..=STEPS).map(|_| uuid(random)).collect();
-    let group = uuid(random);
-    let (body, members) = ids.split_last().expect("a body");
-    let tuples: Vec<Value> = members.iter().map(|id| json!([[id, null], null])).collect();
-    let tuples = json!({"result": [[group, null], tuples]}).to_string();
-    let counter = json!({"N": "0"});
-    service.put_celery_row(&key("chord-unlock", &group), "chord_count", &counter);
-    let tuples = json!({"B": STANDARD.encode(tuples)});
-    service.put_celery_row(&key("celery-taskset-meta", &group), "result", &tuples);
-    let chord = signature(body, STEPS);
-    let embed = json!({"callbacks": null, "errbacks": null, "chain": null, "chord": chord});
-    for (at, id) in members.iter().enumerate() {
-        send_message(service, random, (id, at), Some(&group), &embed);
+impl Client {
+    fn start(service: &Service, seed: u64) -> Result<Client> {
+        let program = project::root().join("tests/faults/producer.py");
+        let broker = Broker::sqs(&service.aws_endpoint());
+        let mut command = celery::client(&functions::build_runner()?, &program, &broker)?;
+        command.arg(seed.to_string());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().context("Celery's client")?;
+        let (orders, answers) = (child.stdin.take(), child.stdout.take());
+        let (Some(orders), Some(answers)) = (orders, answers) else {
+            return Err(Error::new("Celery's client has no pipes"));
+        };
+        Ok(Client {
+            child,
+            orders,
+            answers: BufReader::new(answers),
+        })
     }
-    let values: Vec<Value> = (0..STEPS).map(|at| json!([at])).collect();
-    Workflow {
-        ids,
-        expected: json!([values, STEPS]),
+
+    /// Sends the workflow of this number.
+    fn send(&mut self, number: usize) -> Result<Workflow> {
+        let mut answer = String::new();
+        let asked = writeln!(self.orders, "{number}");
+        let read = asked.and_then(|()| self.answers.read_line(&mut answer));
+        read.context("Celery's client has ended")?;
+        serde_json::from_str(&answer).context("Celery's client has ended: its messages are above")
     }
 }
 
-fn signature(id: &str, at: usize) -> Value {
-    json!({"task": STEP, "args": [at], "kwargs": {}, "options": {"task_id": id},
-        "subtask_type": null, "immutable": false})
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
-fn send_message(
-    service: &Service,
-    random: &mut Rng,
-    (id, at): (&str, usize),
-    group: Option<&str>,
-    embed: &Value,
-) {
-    let headers = json!({"task": STEP, "id": id, "root_id": id, "group": group, "retries": 0});
-    let info = json!({"exchange": "", "routing_key": "celery"});
-    let message = json!({
-        "body": json!([[at], {}, embed]).to_string(),
-        "content-type": "application/json",
-        "content-encoding": "utf-8",
-        "headers": headers,
-        "properties": {"delivery_info": info, "correlation_id": id},
-    });
-    for _ in 0..1 + usize::from(random.u8(..5) == 0) {
-        service.send_celery(&message.to_string());
+/// Sends workflows that have at least `tasks` tasks in all.
+pub fn send(service: &Service, seed: u64, tasks: usize) -> Vec<Workflow> {
+    let mut client = Client::start(service, seed).expect("a client of Celery");
+    let (mut sent, mut count): (Vec<Workflow>, usize) = (Vec::new(), 0);
+    while count < tasks {
+        let has_room = service.eventually(PATIENCE, || {
+            let ids = sent.iter().flat_map(|workflow| &workflow.ids);
+            count - service.observer().ended(ids) < OPEN_TASKS
+        });
+        assert!(
+            has_room,
+            "{count} tasks of Celery were sent, and do not end"
+        );
+        let workflow = client.send(sent.len()).expect("a workflow");
+        count += workflow.ids.len();
+        sent.push(workflow);
     }
+    sent
 }
 
 /// A key of Celery's table of results.
-fn key(kind: &str, id: &str) -> String {
-    format!("b'{kind}-{id}'")
+fn key(id: &str) -> String {
+    format!("b'celery-task-meta-{id}'")
 }
 
 /// The broken rules of workflows whose tasks have these records.
@@ -108,17 +110,20 @@ pub fn faults_of(
         });
         for (at, id) in workflow.ids.iter().enumerate() {
             let stored = stored(service, id);
-            let state = records.get(id.as_str()).map(|record| &record["state"]);
+            let record = records.get(id.as_str());
+            let state = record.map(|record| &record["state"]);
             let status = stored["status"].as_str().unwrap_or("no result");
             let is_last = at + 1 == workflow.ids.len();
+            // A client restarts no task of a workflow, so one run is one body.
+            let ran_again = record.is_some_and(|record| record["run"] != 1);
             let right = match status {
-                "SUCCESS" if is_last => stored["result"] == workflow.expected && !lost,
+                "SUCCESS" if is_last => stored["result"] == workflow.value && !lost,
                 "SUCCESS" => state.is_some_and(|state| state == "completed"),
                 "FAILURE" => lost,
                 _ => false,
             };
             completed += usize::from(status == "SUCCESS" && is_last);
-            if !right {
+            if !right || ran_again {
                 let workflow = format!("{workflow:?}, a worker was lost: {lost}");
                 wrong.push(format!(
                     "task {id} is {state:?} and has the result {stored}: {workflow}\n{}",
@@ -127,8 +132,9 @@ pub fn faults_of(
             }
         }
     }
+    let tasks: usize = workflows.iter().map(|workflow| workflow.ids.len()).sum();
     println!(
-        "{completed} of {} workflows of Celery gave their value\n",
+        "{completed} of {} workflows of Celery, with {tasks} tasks, gave their value\n",
         workflows.len()
     );
     wrong
@@ -136,7 +142,7 @@ pub fn faults_of(
 
 /// The JSON of a task's result; null if there is none.
 fn stored(service: &Service, id: &str) -> Value {
-    let row = service.celery_row(&key("celery-task-meta", id));
+    let row = service.celery_row(&key(id));
     let bytes = row["result"]["B"]
         .as_str()
         .map(|text| STANDARD.decode(text));

@@ -8,8 +8,9 @@ use std::thread::JoinHandle;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use local_stack::Result;
+use local_stack::celery::Broker;
 use local_stack::process::Process;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::producer::Producer;
 use crate::aws::Seen;
@@ -17,7 +18,7 @@ use crate::groups::mapping::Mapping;
 use crate::groups::tasks::board::Board;
 use crate::groups::tasks::python::watch;
 use crate::groups::tasks::redis::Results;
-use crate::peers::{Broker, Peers, Served, redis_url};
+use crate::peers::{Peers, Served, redis_url};
 use crate::stage::Stage;
 
 /// The queue of Celery's messages.
@@ -60,14 +61,7 @@ impl Service {
         let (board, mapping) = (Arc::default(), Mapping::start(stage, queue, WORKERS)?);
         observe(stage, &board, &mapping);
         let endpoint = format!("http://127.0.0.1:{}", stage.endpoint().port());
-        let url = format!("{endpoint}/000000000000/{QUEUE}");
-        let options = json!({"region": "us-east-1", "predefined_queues": {"celery": {"url": url}}});
-        let broker = Broker {
-            url: "sqs://".to_owned(),
-            results: format!("dynamodb://@us-east-1/{RESULTS}?ttl_seconds=86400"),
-            options: options.to_string(),
-            endpoint: Some(endpoint),
-        };
+        let broker = Broker::sqs(&endpoint);
         Ok(Service {
             producer: Producer::start(peers.producer(&broker)?)?,
             board,
@@ -175,6 +169,8 @@ fn succeeded(seen: &Seen<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
+
+    use serde_json::json;
 
     use super::*;
 
