@@ -29,6 +29,15 @@ impl Queue {
         self.url.rsplit('/').next().unwrap_or_default()
     }
 
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// When the queue does not answer.
+    pub fn send(&self, body: &str) -> Result<()> {
+        let request = json!({"QueueUrl": self.url, "MessageBody": body});
+        self.call("SendMessage", &request).map(drop)
+    }
+
     /// Receives up to ten messages, in the form of a Lambda event's records. Waits up to
     /// `patience`, in whole seconds.
     ///

@@ -1,7 +1,10 @@
 //! The events for each function in a measurement.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use local_stack::{Error, Result};
 use serde_json::{Value, json};
 
@@ -18,6 +21,8 @@ enum Ask {
     Authorizer,
     /// One message from the task queue.
     Message,
+    /// One message of a client of Celery.
+    Celery,
     /// A command of Celery's remote control, which revokes a new id.
     Command,
 }
@@ -203,7 +208,32 @@ pub const WORKLOADS: [Workload; 28] = [
     },
 ];
 
+/// The worker's other workload, and its name.
+pub const CELERY: (&str, Workload) = (
+    "worker_celery",
+    Workload {
+        function: "worker",
+        what: "a batch of one task of Celery: 3 UpdateItem, 1 PutItem, 1 ChangeMessageVisibilityBatch",
+        ask: Ask::Celery,
+    },
+);
+
+/// The queue of Celery's messages.
+pub const CELERY_QUEUE: &str = "async-service-celery";
+
 impl Workload {
+    /// The workload with this name: that of a function, or [`CELERY`].
+    ///
+    /// # Errors
+    /// When there is no such workload.
+    pub fn named(name: &str) -> Result<&'static Workload> {
+        const OF_CELERY: &Workload = &CELERY.1;
+        if name == CELERY.0 {
+            return Ok(OF_CELERY);
+        }
+        Workload::of(name)
+    }
+
     /// The workload of a function.
     ///
     /// # Errors
@@ -236,6 +266,7 @@ impl Workload {
             }
             Ask::Authorizer => authorizer(stage),
             Ask::Message => message(stage),
+            Ask::Celery => celery(stage),
             Ask::Command => Ok(command()),
         }
     }
@@ -311,4 +342,36 @@ fn command() -> String {
 fn message(stage: &mut Stage) -> Result<String> {
     let records = stage.fresh_messages(1)?;
     Ok(json!({"Records": records}).to_string())
+}
+
+/// An event with one message of a new task of Celery, in the form of Celery 5.7 and kombu 5.7.
+fn celery(stage: &mut Stage) -> Result<String> {
+    let queue = stage.queue_named(CELERY_QUEUE);
+    queue.send(&celery_message(&uuid::Uuid::new_v4().to_string()))?;
+    let records = queue.receive(Duration::from_secs(1))?;
+    queue.delete(&records)?;
+    Ok(json!({"Records": records}).to_string())
+}
+
+/// The message of `process_data.delay({"values": [1, 2, 3]})`.
+fn celery_message(id: &str) -> String {
+    let embed = json!({"callbacks": null, "errbacks": null, "chain": null, "chord": null});
+    let body = json!([[{"values": [1, 2, 3]}], {}, embed]).to_string();
+    let headers = json!({
+        "lang": "py", "task": "process_data", "id": id, "shadow": null, "eta": null, "expires": null,
+        "group": null, "group_index": null, "retries": 0, "timelimit": [null, null], "root_id": id,
+        "parent_id": null, "argsrepr": "({'values': [1, 2, 3]},)", "kwargsrepr": "{}",
+        "origin": "gen7@host", "ignore_result": false, "replaced_task_nesting": 0,
+        "stamped_headers": null, "stamps": {},
+    });
+    let properties = json!({
+        "correlation_id": id, "reply_to": "0e5a4b62-95ab-3e2c-9d0c-3a5a4b9d0e11", "delivery_mode": 2,
+        "delivery_info": {"exchange": "", "routing_key": "celery"}, "priority": 0,
+        "body_encoding": "base64", "delivery_tag": "5f1f1f0c-7a52-4a53-9d0a-1f7d6f0b7c55",
+    });
+    let envelope = json!({
+        "body": STANDARD.encode(body), "content-encoding": "utf-8", "content-type": "application/json",
+        "headers": headers, "properties": properties,
+    });
+    STANDARD.encode(envelope.to_string())
 }

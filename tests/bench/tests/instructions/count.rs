@@ -54,9 +54,9 @@ fn fill(stage: &mut Stage, creator: &str) -> Result<()> {
     Ok(())
 }
 
-/// Counts the instructions of a function: the medians over processes and invocations.
+/// Counts the instructions of a workload: the medians over processes and invocations.
 pub fn count(stage: &mut Stage, name: &str) -> Result<Counts> {
-    let workload = Workload::of(name)?;
+    let workload = Workload::named(name)?;
     stage.change_function();
     if name == "list_tasks" {
         // The list starts with the newest task, and other functions have left tasks in other
@@ -65,7 +65,7 @@ pub fn count(stage: &mut Stage, name: &str) -> Result<Counts> {
     }
     let (mut starts, mut warm) = (Vec::new(), Vec::new());
     for _ in 0..PROCESSES {
-        let mut counted = Counted::start(stage, name)?;
+        let mut counted = Counted::start(stage, workload.function, name)?;
         starts.push(counted.read()?);
         for number in 0..WARM_UP + MEASURED {
             let event = workload.event(stage)?;
@@ -108,12 +108,13 @@ struct Counted {
 }
 
 impl Counted {
-    fn start(stage: &Stage, name: &str) -> Result<Counted> {
+    /// Starts a function. `name` is the name of a folder.
+    fn start(stage: &Stage, function: &str, name: &str) -> Result<Counted> {
         let folder = project::target().join("instructions").join(name);
         let _ = fs::remove_dir_all(&folder);
         let created = fs::create_dir_all(&folder);
         created.context(format_args!("cannot create {}", folder.display()))?;
-        let mut program = stage.program(name)?;
+        let mut program = stage.program(function)?;
         let valgrind = [
             "valgrind".to_owned(),
             "--tool=callgrind".to_owned(),

@@ -17,7 +17,7 @@ use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bench::stage::Stage;
-use bench::workload::WORKLOADS;
+use bench::workload::{CELERY, WORKLOADS};
 use libtest_mimic::{Arguments, Failed, Trial};
 use local_stack::deploy::sam;
 use local_stack::{Result, project, setup};
@@ -104,10 +104,13 @@ fn trials(session: Option<&Arc<Session>>) -> Vec<Trial> {
             None => Ok(()),
         })
     };
-    WORKLOADS
-        .iter()
-        .map(|workload| trial(workload.function))
-        .collect()
+    names().map(trial).collect()
+}
+
+/// The names of all workloads.
+fn names() -> impl Iterator<Item = &'static str> {
+    let functions = WORKLOADS.iter().map(|workload| workload.function);
+    functions.chain([CELERY.0])
 }
 
 impl Session {
@@ -133,13 +136,13 @@ impl Session {
     /// Prints the counts, and hints.
     fn report(&self) {
         println!(
-            "{:<12} {:>12} {:>16}",
+            "{:<14} {:>12} {:>16}",
             "instructions", "start", "warm invocation"
         );
         let counted = lock(&self.counted);
         for (name, counts) in counted.iter() {
             let (start, warm) = (grouped(counts.start), grouped(counts.warm));
-            println!("{name:<12} {start:>12} {warm:>16}");
+            println!("{name:<14} {start:>12} {warm:>16}");
         }
         if let Some(reason) = &self.incomparable {
             println!("not compared: {reason}");
@@ -163,7 +166,7 @@ impl Session {
             false => self.stored.functions.clone(),
         };
         functions.extend(lock(&self.counted).clone());
-        functions.retain(|name, _| WORKLOADS.iter().any(|workload| workload.function == name));
+        functions.retain(|name, _| names().any(|known| known == name));
         Figures {
             platform,
             functions,

@@ -20,9 +20,8 @@ use crate::groups::tasks::python::watch;
 use crate::groups::tasks::redis::Results;
 use crate::peers::{Peers, Served, redis_url};
 use crate::stage::Stage;
+use crate::workload::CELERY_QUEUE as QUEUE;
 
-/// The queue of Celery's messages.
-const QUEUE: &str = "async-service-celery";
 /// The table of Celery's results.
 const RESULTS: &str = "async-service-celery-results";
 /// The processes of the function `worker`, as in the group of tasks.
