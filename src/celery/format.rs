@@ -5,12 +5,13 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 
-use super::builtins::is_builtin;
+use super::builtins::{is_builtin, mapped_task};
 use super::canvas::{Sender, on_success};
 use super::ends::{Ends, exception, place};
-use super::message::decode;
-use super::origin::{Arguments, CELERY, Source, task_of, task_of_headers};
+use super::message::{Message, Opened, open};
+use super::origin::{Arguments, CELERY, Source, task_of, task_of_headers, task_of_sealed};
 use super::refused::{Kind, Refused};
+use super::remote::RemoteBodies;
 use super::result::{Facts, Outcome, task_result};
 use super::store::MAX_RESULT;
 use crate::error::Chain;
@@ -37,6 +38,7 @@ pub struct CeleryFormat {
     ends: Arc<Ends>,
     /// Whether `STARTED` is stored (`task_track_started` in Celery).
     track_started: bool,
+    bodies: RemoteBodies,
 }
 
 impl CeleryFormat {
@@ -45,7 +47,31 @@ impl CeleryFormat {
         CeleryFormat {
             ends: Arc::new(ends),
             track_started,
+            bodies: RemoteBodies::default(),
         }
+    }
+
+    /// The format, with tasks whose bodies are remote.
+    pub fn with_remote(self, bodies: RemoteBodies) -> CeleryFormat {
+        CeleryFormat { bodies, ..self }
+    }
+
+    /// The task of a message that was read; `None` if its id is no task's.
+    fn task_of(&self, opened: Opened, at: u64) -> Option<Task> {
+        match opened {
+            Opened::Message(message) => {
+                let is_remote = self.is_remote(&message);
+                task_of(*message, at, is_remote)
+            }
+            Opened::Sealed(sealed) => task_of_sealed(*sealed, at),
+        }
+    }
+
+    /// Whether a task has a remote body. A map of such a task has its body, too.
+    fn is_remote(&self, message: &Message) -> bool {
+        let mapped = || mapped_task(&message.headers.task, &message.kwargs);
+        self.bodies.has(&message.headers.task)
+            || mapped().is_some_and(|task| self.bodies.has(task))
     }
 
     async fn store_entered(&self, task: &Task, source: &Source, entered: Entered<'_>) {
@@ -96,8 +122,8 @@ impl Format for CeleryFormat {
     fn decode(&self, message: &Incoming<'_>) -> Option<Decoded> {
         let at = message.sent_at.unwrap_or(message.now);
         let no_id = || Decoded::Malformed("the task's id is empty or too long".to_owned());
-        match decode(message.body) {
-            Ok(decoded) => Some(task_of(decoded, at).map_or_else(no_id, |task| {
+        match open(message.body, |task, kind| self.bodies.decode(task, kind)) {
+            Ok(opened) => Some(self.task_of(opened, at).map_or_else(no_id, |task| {
                 let task = Box::new(task);
                 match out_of_bounds(&task, message.now) {
                     None => Decoded::Task(task),
