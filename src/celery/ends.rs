@@ -98,6 +98,8 @@ impl Ends {
         };
         match &end.calls {
             Some(calls) => self.make_calls(&ended, calls).await,
+            // What goes on in another message has no result yet.
+            None if end.state == State::Moved && end.error.is_none() => Ok(()),
             None => self.follow(&ended, &Ending::of(&source, end)).await,
         }
     }
@@ -345,7 +347,7 @@ pub fn exception(source: &Source, attempt: u32, error: Option<&TaskError>) -> Ex
     }
     match kind.as_str() {
         "TimeLimitExceeded" => match (source.headers.time_limit, source.headers.soft_time_limit) {
-            (hard, Some(soft)) if hard.is_none_or(|hard| soft < hard) => {
+            (hard, Some(soft)) if !source.is_remote && hard.is_none_or(|hard| soft < hard) => {
                 Exception::soft_time_limit()
             }
             (Some(hard), _) => Exception::time_limit(hard),

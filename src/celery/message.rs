@@ -111,10 +111,7 @@ pub(super) fn open_answer(
     opened(Envelope::of_answer(message)?, is_sealed)
 }
 
-fn opened(
-    envelope: Envelope,
-    is_sealed: impl Fn(&str, &str) -> bool,
-) -> Result<Opened, Refused> {
+fn opened(envelope: Envelope, is_sealed: impl Fn(&str, &str) -> bool) -> Result<Opened, Refused> {
     let task = envelope.headers.get("task").and_then(Json::as_str);
     let content_type = envelope.content.content_type();
     match task {

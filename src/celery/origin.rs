@@ -1,6 +1,8 @@
 //! A Celery task as a task of the engine: the arguments are the input, and the rest of the message that the
 //! task's end needs is the data of the origin.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 
 use super::arguments::to_input;
@@ -18,6 +20,9 @@ use crate::tasks::task::{MAX_TIME_LIMIT, Options, Origin, Task};
 /// The name of the format in origins.
 pub const CELERY: &str = "celery";
 
+/// The time in seconds that the function of a remote body has to answer after the hard time limit.
+const GRACE: f64 = 2.0;
+
 /// The parts of a message that a task's end needs.
 #[derive(Debug, Clone, Default)]
 pub struct Source {
@@ -29,6 +34,8 @@ pub struct Source {
     pub properties: Properties,
     /// Whether the arguments were not read.
     pub is_sealed: bool,
+    /// Whether the body is remote: its function keeps the time limits.
+    pub is_remote: bool,
 }
 
 /// The arguments of a task as in its message.
@@ -66,18 +73,22 @@ impl Arguments {
 }
 
 impl Source {
-    /// The source of a task; `None` for a task of another origin.
-    pub fn of(task: &Task) -> Option<Source> {
-        let mut data = data_of(task)?;
+    /// The source of a task, parsed once; `None` for a task of another origin.
+    pub fn of(task: &Task) -> Option<Arc<Source>> {
+        let origin = task.origin.as_ref()?;
+        origin.parsed(|data| Source::read(read(data)?.into_object().ok()?))
+    }
+
+    fn read(mut data: Object) -> Option<Source> {
         let mut object = |name| data.remove(name)?.into_object().ok();
         let (headers, embed) = (object("headers")?, object("embed"));
+        let properties = object("properties").unwrap_or_default();
         Some(Source {
             headers: headers::of_protocol_2(&headers).ok()?,
             is_sealed: embed.is_none(),
             embed: read_embed(embed.unwrap_or_default()).ok()?,
-            properties: Properties {
-                all: object("properties").unwrap_or_default(),
-            },
+            properties: Properties { all: properties },
+            is_remote: data.remove("remote").is_some(),
         })
     }
 
@@ -102,6 +113,7 @@ pub fn task_of(message: Message, submitted_at: u64, is_remote: bool) -> Option<T
         embed: message.embed,
         properties: message.properties,
         is_sealed: false,
+        is_remote,
     };
     let arguments = Arguments { args, kwargs };
     let all_headers = is_remote.then(|| {
@@ -125,6 +137,7 @@ pub fn task_of_sealed(sealed: Sealed, submitted_at: u64) -> Option<Task> {
         embed: Embed::default(),
         properties: sealed.properties,
         is_sealed: true,
+        is_remote: true,
     };
     let all_headers = kept_headers(sealed.all_headers, &source.headers.id, None);
     let content = sealed.content;
@@ -157,13 +170,15 @@ fn task(
     let options = Options {
         eta: headers.eta,
         expires: headers.expires,
-        time_limit: time_limit(headers),
+        time_limit: time_limit(headers, source.is_remote),
         ..Options::default()
     };
     let job = headers.task.clone();
+    let generation = generation(headers);
     let effects = source.effects();
     let data = source.into_data(all_headers);
     let mut task = Task::new(id, &job, input, submitted_at).with_options(options);
+    task.generation = generation;
     task.origin = Some(Origin::new(CELERY, effects, data));
     Some(task)
 }
@@ -191,6 +206,9 @@ impl Source {
         };
         let headers = all_headers.unwrap_or_else(|| to_object(self.headers));
         let mut data = Object::new();
+        if self.is_remote {
+            data.insert("remote", true);
+        }
         data.insert("headers", headers);
         if !self.is_sealed {
             data.insert("embed", to_parts(self.embed));
@@ -226,9 +244,20 @@ fn of_queue(queue: &str) -> Object {
     [("delivery_info".to_owned(), info)].into_iter().collect()
 }
 
-/// The lower of the limits, in whole seconds. A Rust job has one limit.
-fn time_limit(headers: &Headers) -> Option<u64> {
-    let limits = [headers.time_limit, headers.soft_time_limit];
+/// The place of a message among the messages of one task: each retry and each replacement by Celery sends a
+/// message of the same id.
+fn generation(headers: &Headers) -> u32 {
+    let retries = headers.retries.min(0xFFFF);
+    headers.replaced_task_nesting.min(0xFFFF) << 16 | retries
+}
+
+/// The time limit of an attempt in whole seconds: the lower of the limits, as a Rust job has one limit. The
+/// function of a remote body keeps both limits itself, and gets some time to tell that it did.
+fn time_limit(headers: &Headers, is_remote: bool) -> Option<u64> {
+    let limits = match is_remote {
+        true => [headers.time_limit.map(|limit| limit + GRACE), None],
+        false => [headers.time_limit, headers.soft_time_limit],
+    };
     let seconds = limits.into_iter().flatten().reduce(f64::min)?;
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within the bounds
     let seconds = seconds.ceil().clamp(1.0, MAX_TIME_LIMIT as f64) as u64;

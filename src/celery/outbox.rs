@@ -194,8 +194,8 @@ impl Outbox {
             }
         }
         let refused = self.send_all(&parcels).await?.into_iter();
-        let refused = refused
-            .filter_map(|(at, code)| Some((*places.get(at)?, OutboxError::Refused(code))));
+        let refused =
+            refused.filter_map(|(at, code)| Some((*places.get(at)?, OutboxError::Refused(code))));
         lost.extend(refused);
         Ok(lost)
     }

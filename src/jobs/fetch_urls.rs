@@ -218,10 +218,7 @@ fn report_of(answer: Result<Fetched, FetchError>, room: &mut usize) -> Report {
     let fetched = match answer {
         Ok(fetched) => fetched,
         Err(error) => {
-            let error = TaskError {
-                kind: error.kind().to_owned(),
-                message: error.to_string(),
-            };
+            let error = TaskError::new(error.kind(), error.to_string());
             return Report {
                 error: Some(error),
                 ..Report::default()

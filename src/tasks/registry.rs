@@ -11,6 +11,73 @@ use super::context::TaskContext;
 use super::fields;
 use super::job::{Job, JobError};
 use super::retry::RetryPolicy;
+use super::task::Task;
+
+/// One call of a job: one attempt of a task.
+pub struct Call {
+    /// The task, with its origin and the origin's data. After a retry with other data, the task has these.
+    pub task: Arc<Task>,
+    /// The task's input; for a remote job as in the message, for any other in the job's own form.
+    pub input: Box<RawValue>,
+    /// The job's view of its task.
+    pub context: TaskContext,
+    /// The end of the attempt's time, in milliseconds since the Unix epoch: the earlier of the time limit and
+    /// the end of the worker's time. A later answer is ignored.
+    pub deadline: u64,
+    /// The time limit of the attempt, if the task or its job has a limit.
+    pub limit: Option<Duration>,
+}
+
+impl Call {
+    /// The same attempt with another input, for a job that calls other jobs.
+    pub fn with_input(&self, input: Box<RawValue>) -> Call {
+        Call {
+            task: Arc::clone(&self.task),
+            input,
+            context: self.context.share(),
+            ..*self
+        }
+    }
+}
+
+/// What an attempt gave.
+#[derive(Debug)]
+pub struct Output {
+    /// The result, as JSON.
+    pub json: String,
+    /// The calls that the end of the run makes in place of those that follow from the task's origin, in the
+    /// form of the task's format.
+    pub calls: Option<Box<RawValue>>,
+    /// How the run ends.
+    pub ending: Ending,
+}
+
+/// How a run ends without an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// With the result.
+    Completed,
+    /// The task goes on in another message; there is no result.
+    Moved,
+}
+
+impl Output {
+    /// Whether the task's format has to say whether the run can end with the result.
+    pub fn is_unchecked(&self) -> bool {
+        self.calls.is_none() && self.ending == Ending::Completed
+    }
+}
+
+impl From<String> for Output {
+    /// The result of a run that completes.
+    fn from(json: String) -> Output {
+        Output {
+            json,
+            calls: None,
+            ending: Ending::Completed,
+        }
+    }
+}
 
 /// A job with its types erased, for the worker.
 pub trait AnyJob: Send + Sync {
@@ -20,12 +87,13 @@ pub trait AnyJob: Send + Sync {
     fn time_limit(&self) -> Option<Duration>;
     /// The names of the fields of the input, in order; empty for an input that is not a structure.
     fn fields(&self) -> &'static [&'static str];
+    /// Whether the body runs elsewhere: in a function or behind a URL. Such a body gets the task's input as
+    /// it came, and its future never blocks its thread.
+    fn is_remote(&self) -> bool {
+        false
+    }
     /// One attempt: JSON in, JSON out.
-    fn run(
-        self: Arc<Self>,
-        input: Box<RawValue>,
-        context: TaskContext,
-    ) -> BoxFuture<'static, Result<String, JobError>>;
+    fn run(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<Output, JobError>>;
 }
 
 impl<J: Job> AnyJob for J {
@@ -41,16 +109,13 @@ impl<J: Job> AnyJob for J {
         fields::of::<J::Input>()
     }
 
-    fn run(
-        self: Arc<Self>,
-        input: Box<RawValue>,
-        context: TaskContext,
-    ) -> BoxFuture<'static, Result<String, JobError>> {
+    fn run(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<Output, JobError>> {
         Box::pin(async move {
-            let input = parse_input::<J>(&input)
+            let input = parse_input::<J>(&call.input)
                 .map_err(|error| JobError::permanent("InvalidInput", error.to_string()))?;
-            let output = Job::run(self.as_ref(), input, &context).await?;
-            serde_json::to_string(&output)
+            let output = Job::run(self.as_ref(), input, &call.context).await?;
+            let json = serde_json::to_string(&output);
+            json.map(Output::from)
                 .map_err(|error| JobError::permanent("InvalidOutput", error.to_string()))
         })
     }

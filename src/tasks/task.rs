@@ -1,5 +1,7 @@
 //! A task in its message: the job, the input, the caller, the options and the origin.
 
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -60,6 +62,10 @@ pub struct Task {
     /// The other wire format that the task came in; `None` for a task in the service's own format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// The place of the message among the messages of the task's format that carry the same task on: 0 for
+    /// the first, and greater for each message that the task has moved on to.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub generation: u32,
 }
 
 /// What another wire format needs of a task's message at the task's end. The engine never reads the data.
@@ -81,6 +87,29 @@ pub struct Origin {
     /// The number of the data's chunks in the table; 0 if the data is not stored in chunks.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub chunks: u32,
+    /// What the format has made of the data.
+    #[serde(skip)]
+    parsed: OnceLock<Option<Arc<dyn Any + Send + Sync>>>,
+}
+
+/// What the next attempt gets in place of what the task's message has. The record keeps it until the run
+/// is over.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Next {
+    /// The input.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub input: Option<Box<RawValue>>,
+    /// The data of the task's origin.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub origin: Option<Box<RawValue>>,
 }
 
 /// The options of a task.
@@ -129,7 +158,20 @@ impl Task {
             input: Some(input),
             input_chunks: 0,
             origin: None,
+            generation: 0,
         }
+    }
+
+    /// The task of an attempt that follows on a retry with other data.
+    pub fn with_next(&self, next: Next) -> Task {
+        let mut task = self.clone();
+        if let Some(input) = next.input {
+            task.input = Some(input);
+        }
+        if let (Some(data), Some(origin)) = (next.origin, &mut task.origin) {
+            origin.set_data(data);
+        }
+        task
     }
 
     /// Sets the options.
@@ -147,6 +189,11 @@ impl Task {
     pub fn has_effects(&self) -> bool {
         let origin = self.origin.as_ref();
         origin.is_some_and(|origin| !origin.effects.is_empty())
+    }
+
+    /// Sets the input that was read from its chunks.
+    pub fn set_input(&mut self, input: Box<RawValue>) {
+        self.input = Some(input);
     }
 
     /// Removes the input, which is stored in this many chunks.
@@ -181,6 +228,7 @@ impl Origin {
             effects,
             data: Some(data),
             chunks: 0,
+            parsed: OnceLock::new(),
         }
     }
 
@@ -191,6 +239,7 @@ impl Origin {
             effects,
             data: None,
             chunks,
+            parsed: OnceLock::new(),
         }
     }
 
@@ -200,9 +249,23 @@ impl Origin {
         self.data.as_deref()
     }
 
+    /// What `parse` makes of the data: made once, and the same for each call and clone after it. `None` if
+    /// there is no data, or `parse` refuses the data.
+    pub fn parsed<T: Any + Send + Sync>(
+        &self,
+        parse: impl FnOnce(&RawValue) -> Option<T>,
+    ) -> Option<Arc<T>> {
+        let parsed = self.parsed.get_or_init(|| {
+            let parsed: Arc<dyn Any + Send + Sync> = Arc::new(parse(self.data()?)?);
+            Some(parsed)
+        });
+        parsed.clone()?.downcast().ok()
+    }
+
     /// Sets the data that was read from its chunks.
     pub fn set_data(&mut self, data: Box<RawValue>) {
         self.data = Some(data);
+        self.parsed = OnceLock::new();
     }
 }
 

@@ -1,10 +1,11 @@
 //! Checks the part of a function's answer that is Celery's, before the end of the run is written.
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
+
 use serde_json::value::RawValue;
 
-use super::call::{Call, Chord, Content, Item, read_calls};
 use super::RemoteBodies;
+use super::call::{Call, Chord, Content, Item, read_calls};
 use crate::celery::ends::Ends;
 use crate::celery::message::{Opened, open_answer};
 use crate::celery::origin::{Source, task_of, task_of_sealed};
@@ -14,18 +15,8 @@ use crate::tasks::format::{AnswerKind, Parts};
 use crate::tasks::job::JobError;
 use crate::tasks::task::{Next, Task};
 
-/// The part of an answer.
-#[derive(Deserialize)]
-struct Part {
-    /// What the end of the run sends and stores; missing if the service is to do what follows.
-    #[serde(default)]
-    calls: Option<Box<RawValue>>,
-    /// The message of the next attempt.
-    #[serde(default)]
-    message: Option<Box<RawValue>>,
-}
-
-/// Reads and checks the part of an answer.
+/// Reads and checks the part of an answer: `calls`, which the end of the run makes (missing if the service
+/// is to do what follows), and `message`, that of the next attempt.
 ///
 /// # Errors
 /// When a call leads to a queue or a table that is not configured, or does not fit the answer: the attempt
@@ -37,10 +28,13 @@ pub fn answer(
     part: &RawValue,
     kind: AnswerKind,
 ) -> Result<Parts, JobError> {
-    let part: Part = serde_json::from_str(part.get())
-        .map_err(|_| invalid("the part `celery` is not an object of calls and a message"))?;
+    let parts: serde_json::Result<BTreeMap<String, Box<RawValue>>> =
+        serde_json::from_str(part.get());
+    let mut parts = parts.map_err(|_| invalid("the part of Celery is not an object"))?;
+    let mut part = |name| parts.remove(name).filter(|part| part.get() != "null");
+    let (calls, message) = (part("calls"), part("message"));
     let source = Source::of(task).ok_or_else(|| invalid("the task did not come from Celery"))?;
-    if let Some(calls) = &part.calls {
+    if let Some(calls) = &calls {
         let calls = read_calls(calls).map_err(|reason| invalid(&reason))?;
         let check = Check {
             ends,
@@ -50,17 +44,12 @@ pub fn answer(
         };
         calls.iter().try_for_each(|call| check.call(call))?;
     }
-    let next = match (&part.message, kind) {
+    let next = match (&message, kind) {
         (None, _) => None,
-        (Some(message), AnswerKind::Retry) => {
-            Some(next_of(ends, bodies, task, &source, message)?)
-        }
+        (Some(message), AnswerKind::Retry) => Some(next_of(ends, bodies, task, &source, message)?),
         (Some(_), _) => return Err(invalid("only a retry has a message")),
     };
-    Ok(Parts {
-        calls: part.calls,
-        next,
-    })
+    Ok(Parts { calls, next })
 }
 
 fn invalid(reason: &str) -> JobError {
@@ -157,6 +146,10 @@ fn next_of(
     let next = next.ok_or_else(|| invalid("the message of a retry has no id"))?;
     Ok(Next {
         input: next.input().map(ToOwned::to_owned),
-        origin: next.origin.as_ref().and_then(|origin| origin.data()).map(ToOwned::to_owned),
+        origin: next
+            .origin
+            .as_ref()
+            .and_then(|origin| origin.data())
+            .map(ToOwned::to_owned),
     })
 }

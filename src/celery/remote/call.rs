@@ -96,12 +96,18 @@ fn read_letter(mut letter: Object) -> Checked<Letter> {
     let delay = match letter.remove("delay").unwrap_or_default() {
         Json::Null => None,
         delay => {
-            let delay = delay.as_i64().filter(|delay| (0..=MAX_DELAY).contains(delay));
+            let delay = delay
+                .as_i64()
+                .filter(|delay| (0..=MAX_DELAY).contains(delay));
             let delay = delay.ok_or("delay is not a number of seconds up to 900")?;
             i32::try_from(delay).ok()
         }
     };
-    let group = group(&mut letter, "group", "group is not a text of 1 to 128 characters")?;
+    let group = group(
+        &mut letter,
+        "group",
+        "group is not a text of 1 to 128 characters",
+    )?;
     let wrong = "deduplication is not a text of 1 to 128 characters";
     let deduplication = self::group(&mut letter, "deduplication", wrong)?;
     let attributes = match letter.remove("attributes").unwrap_or_default() {

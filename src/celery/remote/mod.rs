@@ -11,3 +11,6 @@ pub mod request;
 pub use accept::{Accept, RemoteBodies};
 pub use answer::answer;
 pub use request::request;
+
+#[cfg(test)]
+mod tests;
