@@ -12,11 +12,12 @@ use crate::auth::AuthMode;
 use crate::auth::authorizer::Authorizer;
 use crate::auth::store::ApiKeyStore;
 use crate::aws::Aws;
-use crate::celery::builtins::with_builtins;
+use crate::celery::builtins::{is_builtin, with_builtins};
 use crate::celery::control::{Control, Replies};
 use crate::celery::ends::Ends;
 use crate::celery::format::CeleryFormat;
 use crate::celery::outbox::Outbox;
+use crate::celery::remote::{Accept, RemoteBodies};
 use crate::celery::store::ResultStore;
 use crate::config::{Config, ConfigError};
 use crate::consumer;
@@ -27,6 +28,9 @@ use crate::invoke::Invoker;
 use crate::items::ItemStore;
 use crate::jobs;
 use crate::log;
+use crate::remote::bodies::Bodies;
+use crate::remote::job::{Ways, with_remote};
+use crate::remote::progress::{ProgressLinks, ProgressTokens};
 use crate::tasks::client::{Canceller, Reader, Submitter};
 use crate::tasks::delay::{Delays, Targets};
 use crate::tasks::format::Format;
@@ -43,6 +47,10 @@ use crate::web::{self, HttpError};
 /// The timeout of an invocation of another function: a second less than the integration time-out of the
 /// gateway, 30 s.
 const INVOCATION_TIMEOUT: Duration = Duration::from_secs(29);
+
+/// The timeout of an invocation of a function with a job's body: Lambda's longest. The attempt's own time
+/// ends a call before.
+const LONGEST_INVOCATION: Duration = Duration::from_secs(900);
 
 /// Builds the parts (stores and clients) of a function. Each part reads its own configuration, so a
 /// function needs only the variables of its own parts.
@@ -145,12 +153,22 @@ impl App {
     /// As [`App::worker`].
     pub fn worker_of(&self, jobs: Registry) -> Result<Worker, lambda_runtime::Error> {
         let (mut jobs, mut queue) = (jobs, self.queue()?);
+        let bodies = self.remote_jobs()?;
         let mut formats: Vec<Arc<dyn Format>> = Vec::new();
-        if let Some(ends) = self.celery_ends()? {
-            jobs = with_builtins(jobs);
+        let ends = self.celery_ends()?;
+        let takes_celery = ends.is_some();
+        if let Some(ends) = ends {
             queue = queue.receiving_from(ends.outbox.urls().map(str::to_owned));
-            let track_started = self.config.celery_track_started()?;
-            formats.push(Arc::new(CeleryFormat::new(ends, track_started)));
+            let own = jobs.clone();
+            let remote = self.celery_bodies(&bodies, move |name| own.find(name).is_some())?;
+            let format = CeleryFormat::new(ends, self.config.celery_track_started()?);
+            formats.push(Arc::new(format.with_remote(remote)));
+        }
+        if !bodies.is_empty() {
+            jobs = with_remote(jobs, &bodies, self.ways(formats.clone())?);
+        }
+        if takes_celery {
+            jobs = with_builtins(jobs);
         }
         Ok(Worker {
             tasks: self.tasks()?,
@@ -162,6 +180,50 @@ impl App {
             name: self.config.worker_name(),
             formats,
             delays: self.delays_with_targets()?,
+        })
+    }
+
+    /// The jobs whose bodies run elsewhere.
+    ///
+    /// # Errors
+    /// When the variable has an invalid value.
+    pub fn remote_jobs(&self) -> Result<Bodies, ConfigError> {
+        Ok(self.config.remote_jobs().parse()?.unwrap_or_default())
+    }
+
+    /// The tasks of Celery whose bodies run elsewhere. `is_own` says whether a job of this name runs here.
+    fn celery_bodies(
+        &self,
+        bodies: &Bodies,
+        is_own: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Result<RemoteBodies, ConfigError> {
+        let accept = self.config.celery_accept().parse_by(Accept::new)?;
+        let bodies = bodies.clone();
+        let is_remote =
+            move |name: &str| !is_own(name) && !is_builtin(name) && bodies.find(name).is_some();
+        Ok(RemoteBodies::new(is_remote, accept.unwrap_or_default()))
+    }
+
+    /// The tokens with which bodies report their progress; `None` without a secret to make them of.
+    pub fn progress_tokens(&self) -> Option<ProgressTokens> {
+        let secret = self.config.id_secret();
+        secret.as_deref().map(ProgressTokens::new)
+    }
+
+    /// The ways to bodies that run elsewhere.
+    fn ways(&self, formats: Vec<Arc<dyn Format>>) -> Result<Ways, ConfigError> {
+        let endpoint = self.config.lambda_endpoint_url();
+        // Few workers call functions, so this connection is not opened during the start.
+        let invoker = Invoker::new(&self.aws()?.config, endpoint, LONGEST_INVOCATION);
+        let secrets = self.config.remote_secrets().parse()?;
+        let base = self.config.public_url();
+        let links = base.zip(self.progress_tokens());
+        Ok(Ways {
+            invoker,
+            fetcher: self.fetcher()?,
+            secrets: secrets.unwrap_or_default(),
+            links: links.map(|(base, tokens)| ProgressLinks::new(base, tokens)),
+            formats,
         })
     }
 
@@ -215,7 +277,9 @@ impl App {
         self.metrics();
         let mut formats: Vec<Arc<dyn Format>> = Vec::new();
         if let Some(ends) = self.celery_ends()? {
-            formats.push(Arc::new(CeleryFormat::new(ends, false)));
+            let is_own = |name: &str| jobs::names().any(|own| own == name);
+            let remote = self.celery_bodies(&self.remote_jobs()?, is_own)?;
+            formats.push(Arc::new(CeleryFormat::new(ends, false).with_remote(remote)));
         }
         Ok(DeadLetterHandler {
             tasks: self.tasks()?,

@@ -251,6 +251,7 @@ mod tests {
         let content_type = Some("application/json".to_owned());
         let body = Bytes::copy_from_slice(body.as_bytes());
         Ok(Fetched {
+            retry_after: None,
             url: String::new(),
             status: 200,
             content_type,

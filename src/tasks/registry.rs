@@ -123,7 +123,11 @@ impl<J: Job> AnyJob for J {
 
 /// The jobs that a worker runs.
 #[derive(Clone, Default)]
-pub struct Registry(BTreeMap<&'static str, Arc<dyn AnyJob>>);
+pub struct Registry {
+    named: BTreeMap<&'static str, Arc<dyn AnyJob>>,
+    /// Jobs for all names that fit a pattern, in the order of their precedence.
+    patterns: Vec<(String, Arc<dyn AnyJob>)>,
+}
 
 impl Registry {
     /// Adds a job under its name, and under its names in other formats.
@@ -141,20 +145,60 @@ impl Registry {
     /// # Panics
     /// As [`Registry::with`].
     pub fn with_any(mut self, name: &'static str, job: Arc<dyn AnyJob>) -> Registry {
-        let taken = self.0.insert(name, job).is_some();
+        let taken = self.named.insert(name, job).is_some();
         assert!(!taken, "two jobs are named {name}");
         self
     }
 
-    /// The names of all jobs.
+    /// Adds a job for all names that fit a pattern, see [`matches`]. A job of the name itself comes first,
+    /// and so do patterns that were added before.
+    pub fn with_pattern(mut self, pattern: &str, job: Arc<dyn AnyJob>) -> Registry {
+        self.patterns.push((pattern.to_owned(), job));
+        self
+    }
+
+    /// The names of all jobs but those of patterns.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.0.keys().copied()
+        self.named.keys().copied()
     }
 
     /// The job with this name.
     pub fn find(&self, name: &str) -> Option<Arc<dyn AnyJob>> {
-        self.0.get(name).cloned()
+        let by_pattern = || {
+            let mut patterns = self.patterns.iter();
+            patterns.find(|(pattern, _)| matches(pattern, name))
+        };
+        let named = self.named.get(name);
+        named.or_else(|| by_pattern().map(|(_, job)| job)).cloned()
     }
+
+    /// Whether the body of the job with this name runs elsewhere.
+    pub fn is_remote(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|job| job.is_remote())
+    }
+}
+
+/// Whether a name fits a pattern, in which `*` stands for any text.
+pub fn matches(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
+        return false;
+    };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        // The first place is as good as any later one.
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    true
 }
 
 /// Parses an input as the job `J` does.
@@ -163,4 +207,32 @@ impl Registry {
 /// When the input does not have the job's form.
 pub fn parse_input<J: Job>(input: &RawValue) -> serde_json::Result<J::Input> {
     serde_json::from_str(input.get())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, fits, other) in [
+            ("a.b", &["a.b"][..], &["a.bc", "xa.b", ""][..]),
+            ("*", &["", "a", "a.b"], &[]),
+            ("a.*", &["a.", "a.b.c"], &["a", "b.a."]),
+            ("*.b", &["a.b", ".b"], &["b", "a.bc"]),
+            (
+                "a*b*c",
+                &["abc", "axbxc", "abbc", "abcbc"],
+                &["ac", "acb", "abcd"],
+            ),
+            ("a*a", &["aa", "aba"], &["a"]),
+        ] {
+            for name in fits {
+                assert!(matches(pattern, name), "{pattern} {name}");
+            }
+            for name in other {
+                assert!(!matches(pattern, name), "{pattern} {name}");
+            }
+        }
+    }
 }
