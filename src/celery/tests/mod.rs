@@ -4,6 +4,8 @@
 mod chords;
 mod flow;
 mod format;
+mod lost;
+mod remote;
 mod store;
 mod workflows;
-mod world;
+pub(super) mod world;

@@ -6,11 +6,13 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
+use super::remote::{PREFIX, RemoteStep, SEALED, sealed};
 use crate::celery::builtins::with_builtins;
 use crate::celery::canvas::{Sender, apply};
 use crate::celery::ends::Ends;
 use crate::celery::format::CeleryFormat;
 use crate::celery::outbox::Outbox;
+use crate::celery::remote::{Accept, RemoteBodies};
 use crate::celery::result::Stored;
 use crate::celery::store::ResultStore;
 use crate::clock::{now_ms, stopped};
@@ -28,7 +30,7 @@ use crate::tasks::worker::{Delivery, Runner, Worker};
 const START: u64 = 1_900_000_000_000;
 const LEASE: Duration = Duration::from_secs(60);
 /// Longer than any sequence, so that all rows are still there at the end.
-const RETENTION: Duration = Duration::from_secs(10_000_000);
+pub const RETENTION: Duration = Duration::from_secs(10_000_000);
 
 /// The arguments of the job: the value from the task before, the name of the step, and what happens, attempt
 /// by attempt: `t` for a transient error, and `p` for a permanent error of this and all further attempts. Other attempts give a
@@ -91,6 +93,11 @@ impl Job for Echo {
     }
 }
 
+fn bodies() -> RemoteBodies {
+    let accept = Accept::new(SEALED).unwrap();
+    RemoteBodies::new(|task| task.starts_with(PREFIX), accept)
+}
+
 /// A worker that is stopped at a call to AWS.
 struct Stopped {
     gate: Gate,
@@ -138,19 +145,37 @@ impl World {
     }
 
     pub fn worker(&self, gate: &Gate) -> Worker {
-        let url = |name: &str| format!("http://sqs/{name}");
         let sqs = self.queue.client(gate);
         Worker {
             tasks: self.tasks(gate),
-            queue: TaskQueue::new(sqs.clone(), url("tasks"), url("high")),
+            queue: self.task_queue(gate),
             dead_letters: DeadLetters::new(sqs, DEAD_LETTERS.to_owned()),
-            jobs: with_builtins(Registry::default().with(Step).with(Echo)),
+            jobs: self.jobs(gate),
             runner: Arc::clone(&self.runner),
             lease: LEASE,
             name: "worker".to_owned(),
-            formats: vec![Arc::new(CeleryFormat::new(self.ends(gate), true))],
+            formats: vec![Arc::new(self.format(gate))],
             delays: None,
         }
+    }
+
+    /// The queue of the service's own messages.
+    pub fn task_queue(&self, gate: &Gate) -> TaskQueue {
+        let url = |name: &str| format!("http://sqs/{name}");
+        TaskQueue::new(self.queue.client(gate), url("tasks"), url("high"))
+    }
+
+    fn jobs(&self, gate: &Gate) -> Registry {
+        let remote = RemoteStep {
+            ends: self.ends(gate),
+            bodies: bodies(),
+        };
+        let jobs = Registry::default().with(Step).with(Echo);
+        with_builtins(jobs.with_any("remote.step", Arc::new(remote)))
+    }
+
+    fn format(&self, gate: &Gate) -> CeleryFormat {
+        CeleryFormat::new(self.ends(gate), true).with_remote(bodies())
     }
 
     /// Sends a workflow, as a client does.
@@ -163,7 +188,10 @@ impl World {
             default_queue: "celery",
             origin: "client",
         };
-        let sent = apply(&sender, signature, &[]).unwrap();
+        let mut sent = apply(&sender, signature, &[]).unwrap();
+        for message in &mut sent.messages {
+            message.body = sealed(&message.body);
+        }
         let ends = self.ends(&Gate::default());
         for chord in &sent.chords {
             ends.results.begin_chord(chord).await.unwrap();
