@@ -156,14 +156,14 @@ class Recording:
         item = params["Item"]
         if self.is_native:
             return self._put_native(owner, item)
+        size = sum(len(to_bytes(value)) for attribute in item.values() for value in attribute.values())
+        if size + sum(map(len, item)) > MAX_ITEM:
+            return _refusal("ValidationException", "Item size has exceeded the maximum allowed size")
         is_recorded = self._is_after() or frames.is_replacing()
         if is_recorded or owner == (TASK, self.task_id):
             self._items[item["id"]["S"]] = _stored(item)
         if not is_recorded:
             return None
-        size = sum(len(to_bytes(value)) for attribute in item.values() for value in attribute.values())
-        if size + sum(map(len, item)) > MAX_ITEM:
-            return _refusal("ValidationException", "Item size has exceeded the maximum allowed size")
         self._calls.append(_put_call(params["TableName"], item))
         return {}
 
