@@ -203,7 +203,8 @@ def test_what_a_body_sends_and_its_progress_go_straight_out(bodies: Any, made: l
     tag = uuid.uuid4().hex
     answer = run(sent("bodies.parent", (tag,)))
     assert kinds(answer) == ["store"]
-    assert made.count("SendMessage") == 6
+    # Before Celery 5.4 a chord on DynamoDB sends `celery.chord_unlock`.
+    assert made.count("SendMessage") == (6 if bodies.VERSION >= (5, 4) else 7)
     made.clear()
     assert run(sent("bodies.steps", (tag,)))["result"] == "done"
     assert made.count("PutItem") == 1
