@@ -27,9 +27,9 @@ from .table import COUNTER, GROUP, TASK, Table, to_bytes
 
 #: Messages beyond this many characters in all are sent by the function: Lambda's answers end at 6 MB.
 MAX_MESSAGES = 4_000_000
-# Of SQS and DynamoDB.
+# Of SQS, and of DynamoDB less what the worker adds to an item.
 MAX_MESSAGE = 1_048_576
-MAX_ITEM = 409_600
+MAX_ITEM = 399 * 1024
 
 Reply = dict[str, Any]
 _current: Optional[Recording] = None
