@@ -11,7 +11,8 @@
 //!    adds the parts of Lambda's behaviour that the watcher lacks,
 //! 6. [`gateway`] serves HTTP as API Gateway does, with the authorizer on the routes that
 //!    [`security`] reads from the template; [`keys`] manages API keys,
-//! 7. [`resources`] connects the queues with the worker.
+//! 7. [`resources`] connects the queues with the worker, and [`invocations`] leads functions that invoke
+//!    functions to the watcher or to the AWS endpoints.
 //!
 //! [`deploy`] is the other way to run the service: it deploys the real template into the AWS
 //! endpoints, which then run the functions themselves.
@@ -24,6 +25,7 @@ pub mod error;
 pub mod functions;
 pub mod gateway;
 pub mod http;
+pub mod invocations;
 pub mod keys;
 pub mod process;
 pub mod project;

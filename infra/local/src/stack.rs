@@ -7,6 +7,7 @@ use crate::emulator::{self, Emulator};
 use crate::error::Result;
 use crate::functions::{self, Settings};
 use crate::gateway::{Gateway, Slash};
+use crate::invocations::Invocations;
 use crate::keys::{self, Place};
 use crate::process::{self, Log, Process};
 use crate::setup::{self, Tools};
@@ -106,6 +107,7 @@ pub struct Stack {
     // Fields are dropped in this order: callers before the services that they call.
     _gateway: Gateway,
     watcher: Process,
+    _invocations: Invocations,
     emulator: Emulator,
     upstream: Upstream,
 }
@@ -115,6 +117,8 @@ struct Ports {
     http: u16,
     /// The watcher's port, on which functions are invoked.
     functions: u16,
+    /// The port on which functions invoke functions.
+    invocations: u16,
     aws: u16,
     upstream: u16,
 }
@@ -158,12 +162,18 @@ impl Stack {
             resources::disconnect(&emulator.aws, &template)?;
             resources::create_storage(&emulator.aws, &template)
         })?;
+        let functions_url = format!("http://127.0.0.1:{}", ports.functions);
+        let invocations = Invocations::start(
+            ports.invocations,
+            &template,
+            &functions_url,
+            &format!("http://127.0.0.1:{}", ports.aws),
+        )?;
         let log_file = scratch.join("functions.log");
         let watcher = steps.run("functions run under cargo lambda watch", || {
             let log = Log::create(&log_file, options.logs == Logs::Terminal)?;
             watch(options, ports, &tools, &runner, &template, &log)
         })?;
-        let functions_url = format!("http://127.0.0.1:{}", ports.functions);
         let gateway = steps.run("HTTP API of template.yaml", || {
             auth::gateway(ports.http, &functions_url, &template, options)
         })?;
@@ -181,6 +191,7 @@ impl Stack {
             key,
             _gateway: gateway,
             watcher,
+            _invocations: invocations,
             emulator,
             upstream,
         };
@@ -277,6 +288,7 @@ impl Ports {
                 "choose another with --port",
             )?,
             functions: project::claim_port(0, "the functions", "try again")?,
+            invocations: project::claim_port(0, "functions that invoke functions", "try again")?,
             aws: project::claim_port(
                 options.aws_port,
                 "the AWS endpoints",
@@ -308,7 +320,7 @@ fn watch(
         ),
         (
             "AWS_ENDPOINT_URL_LAMBDA".to_owned(),
-            format!("http://127.0.0.1:{}", ports.functions),
+            format!("http://127.0.0.1:{}", ports.invocations),
         ),
     ]);
     let settings = Settings {
