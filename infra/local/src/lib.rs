@@ -14,10 +14,13 @@
 //! 7. [`resources`] connects the queues with the worker, and [`invocations`] leads functions that invoke
 //!    functions to the watcher or to the AWS endpoints.
 //!
+//! [`celery`] runs the task bodies of a Celery application in a Python function of the AWS endpoints.
+//!
 //! [`deploy`] is the other way to run the service: it deploys the real template into the AWS
 //! endpoints, which then run the functions themselves.
 
 pub mod aws;
+pub mod celery;
 pub mod cloudformation;
 pub mod deploy;
 pub mod emulator;
