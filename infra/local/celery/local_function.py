@@ -8,23 +8,37 @@ import json
 import os
 import site
 import sys
+import traceback
 
-# The endpoints keep the process' output until its end; the file is read while the process runs.
-log = os.open(os.environ["LOCAL_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-os.dup2(log, 2)
 
-application, packages = os.environ["LOCAL_APPLICATION"], os.environ["LOCAL_PACKAGES"]
-# The packages of the endpoints are none of the application's.
-sys.path[:] = [path for path in sys.path if not path.startswith(sys.prefix)]
-# Unlike PYTHONPATH, this reads the folder's .pth files.
-site.addsitedir(packages)
-os.chdir(application)
+def prepare() -> None:
+    # The endpoints keep the process' output until its end; the file can be read while the process runs.
+    log = os.open(os.environ["LOCAL_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(log, 2)
+    # The packages of the endpoints are none of the application's.
+    sys.path[:] = [path for path in sys.path if not path.startswith(sys.prefix)]
+    # Unlike PYTHONPATH, this reads the folder's .pth files.
+    site.addsitedir(os.environ["LOCAL_PACKAGES"])
+    os.chdir(os.environ["LOCAL_APPLICATION"])
 
-from celery.app.utils import find_app  # noqa: E402
 
-app = find_app(os.environ["CELERY_APP"])
-if not app.conf.broker_transport_options.get("predefined_queues"):
-    options = json.loads(os.environ["LOCAL_TRANSPORT_OPTIONS"])
-    app.conf.broker_transport_options = {**app.conf.broker_transport_options, **options}
+def start() -> None:
+    """Starts the application before the first task, as the function does on AWS."""
+    import async_service_celery.start
 
-from async_service_celery import handler  # noqa: E402, F401
+    app = async_service_celery.start.find(os.environ["CELERY_APP"])
+    if not app.conf.broker_transport_options.get("predefined_queues"):
+        options = json.loads(os.environ["LOCAL_TRANSPORT_OPTIONS"])
+        app.conf.broker_transport_options = {**app.conf.broker_transport_options, **options}
+    async_service_celery.start.worker()
+
+
+prepare()
+try:
+    # Before anything of the application: sessions of botocore that exist already would not be seen.
+    from async_service_celery import handler  # noqa: F401
+
+    start()
+except BaseException:
+    traceback.print_exc()
+    raise

@@ -86,7 +86,10 @@ fn with_keys(slash: &str) -> Command {
 }
 
 /// The deployed templates.
-const TEMPLATES: [&str; 2] = ["template.yaml", "infra/monitoring.yaml"];
+const TEMPLATES: [&str; 3] = ["template.yaml", "infra/monitoring.yaml", BODIES];
+
+/// The template of the function that runs the task bodies of a Celery application.
+const BODIES: &str = "infra/celery-app.yaml";
 
 /// The workflows on GitHub.
 const WORKFLOWS: [&str; 3] = [
@@ -212,7 +215,7 @@ fn lint_gradual_deployment() -> Result<Command> {
 fn processed_rights() -> Result<Command> {
     let mut command = Command::new(setup::sam()?.with_file_name("python"));
     command.current_dir(project::root());
-    command.args(["-B", "infra/xtask/src/processed_rights.py", TEMPLATES[0]]);
+    command.args(["-B", "infra/xtask/src/processed_rights.py", TEMPLATES[0], BODIES]);
     // The transformation needs any region.
     command.env("AWS_DEFAULT_REGION", "us-east-1");
     Ok(command)

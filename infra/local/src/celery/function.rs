@@ -41,6 +41,7 @@ impl Function {
         let settings = Settings::new(port, &prepared.queues);
         let mut variables = json!({
             "CELERY_APP": prepared.found.app,
+            "CELERY_LOG_LEVEL": "INFO",
             "LOCAL_APPLICATION": root,
             "LOCAL_LOG": output,
             "LOCAL_PACKAGES": prepared.packages,

@@ -33,12 +33,12 @@ pub(super) struct Packages {
 /// # Errors
 /// When a package cannot be installed.
 pub(super) fn ready(application: &Path) -> Result<Packages> {
-    let _lock = setup::lock()?;
     // The function's processes are processes of this interpreter.
     let base = setup::python_with_botocore()?;
+    let _lock = setup::lock()?;
     let folder = place(application);
     let python = folder.join("bin").join("python");
-    let wanted = Wanted::of(application)?;
+    let wanted = Wanted::of(application, &base)?;
     let stamp = folder.join("installed");
     if !python.exists() || said(Command::new(&python).args(["-c", "import pip"])).is_err() {
         println!("  creating an environment for {} …", application.display());
@@ -88,7 +88,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn of(application: &Path) -> Result<Self> {
+    fn of(application: &Path, python: &Path) -> Result<Self> {
         let requirements = application.join("requirements.txt");
         let project = application.join("pyproject.toml");
         let (source, mut arguments, files) = if requirements.is_file() {
@@ -100,7 +100,7 @@ impl Wanted {
             )
         } else if project.is_file() {
             let text = read(&project)?;
-            ("pyproject.toml", dependencies(&project)?, text)
+            ("pyproject.toml", dependencies(&project, python)?, text)
         } else {
             println!(
                 "  {} has no requirements.txt and no pyproject.toml: Celery is installed alone",
@@ -144,8 +144,7 @@ fn read(path: &Path) -> Result<String> {
 }
 
 /// The packages that a `pyproject.toml` lists, or the project itself where another tool lists them.
-fn dependencies(path: &Path) -> Result<Vec<String>> {
-    let python = setup::python_with_botocore()?;
+fn dependencies(path: &Path, python: &Path) -> Result<Vec<String>> {
     let output = Command::new(python)
         .args(["-c", DEPENDENCIES])
         .arg(path)
@@ -235,14 +234,14 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("requirements.txt"), "-r base.txt\nredis\n").unwrap();
         std::fs::write(folder.join("base.txt"), "celery==5.7.0\n").unwrap();
-        let wanted = Wanted::of(&folder).unwrap();
+        let wanted = Wanted::of(&folder, Path::new("python3")).unwrap();
         assert_eq!(
             wanted.arguments,
             ["-r", "requirements.txt", "celery", "boto3"]
         );
         assert!(wanted.text.contains("celery==5.7.0"));
         std::fs::write(folder.join("base.txt"), "celery==5.6.2\n").unwrap();
-        assert_ne!(Wanted::of(&folder).unwrap(), wanted);
+        assert_ne!(Wanted::of(&folder, Path::new("python3")).unwrap(), wanted);
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }
