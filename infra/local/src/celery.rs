@@ -21,6 +21,8 @@ mod packages;
 mod reload;
 pub mod settings;
 
+use packages::Packages;
+
 pub use find::Found;
 pub use function::NAME;
 pub use settings::Queue;
@@ -40,6 +42,8 @@ pub struct Application {
     pub app: Option<String>,
     /// The names of queues, besides those that the application's settings name.
     pub queues: Vec<String>,
+    /// The interpreter of an environment that has the application's packages; `None` to install them.
+    pub python: Option<PathBuf>,
 }
 
 /// An application that is installed and found.
@@ -49,6 +53,9 @@ pub struct Prepared {
     pub found: Found,
     /// Its queues, the first of which is `template.yaml`'s.
     pub queues: Vec<Queue>,
+    /// The interpreter of the environment with its packages.
+    pub python: PathBuf,
+    /// The folder with its packages.
     packages: PathBuf,
 }
 
@@ -71,7 +78,10 @@ impl Application {
                 "{folder} is no folder: --celery takes the application's folder"
             )));
         }
-        let packages = packages::ready(&self.folder)?;
+        let packages = match &self.python {
+            Some(python) => Packages::of(python)?,
+            None => packages::ready(&self.folder)?,
+        };
         let found = find::find(&packages, &self.folder, self.app.as_deref())?;
         let mut queues = vec![Queue::new(QUEUE, aws_port)];
         for name in found.queues.iter().chain(&self.queues) {
@@ -82,6 +92,7 @@ impl Application {
         Ok(Prepared {
             found,
             queues,
+            python: packages.python,
             packages: packages.site,
         })
     }

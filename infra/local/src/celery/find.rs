@@ -31,7 +31,9 @@ pub struct Found {
 /// # Errors
 /// When there is no application, or more than one; the message says how to choose.
 pub(super) fn find(packages: &Packages, folder: &Path, app: Option<&str>) -> Result<Found> {
-    let answer = packages.folder.join("application.json");
+    let folder_of_answers = project::target().join("local-stack");
+    std::fs::create_dir_all(&folder_of_answers).context("cannot create a folder")?;
+    let answer = folder_of_answers.join(format!("application-{}.json", std::process::id()));
     let _ = std::fs::remove_file(&answer);
     let mut command = Command::new(&packages.python);
     functions::forget_aws(&mut command);

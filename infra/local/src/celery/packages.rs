@@ -19,12 +19,25 @@ const DEPENDENCIES: &str = "import sys, tomllib\n\
 /// An environment with an application's packages.
 #[derive(Debug, Clone)]
 pub(super) struct Packages {
-    /// The folder of the environment.
-    pub(super) folder: PathBuf,
-    /// Its interpreter.
+    /// The environment's interpreter.
     pub(super) python: PathBuf,
     /// The folder with the packages.
     pub(super) site: PathBuf,
+}
+
+impl Packages {
+    /// The packages of the environment with this interpreter.
+    ///
+    /// # Errors
+    /// When the interpreter does not run.
+    pub(super) fn of(python: &Path) -> Result<Self> {
+        let site = "import sysconfig; print(sysconfig.get_path('purelib'))";
+        let site = said(Command::new(python).args(["-c", site]))?;
+        Ok(Self {
+            python: python.to_owned(),
+            site: site.trim().into(),
+        })
+    }
 }
 
 /// Installs the packages that `requirements.txt` or `pyproject.toml` of the folder names. An environment whose
@@ -51,13 +64,7 @@ pub(super) fn ready(application: &Path) -> Result<Packages> {
         install(&python, application, &wanted)?;
         std::fs::write(&stamp, &wanted.text).context("cannot write into the environment")?;
     }
-    let site = "import sysconfig; print(sysconfig.get_path('purelib'))";
-    let site = said(Command::new(&python).args(["-c", site]))?;
-    Ok(Packages {
-        folder,
-        python,
-        site: site.trim().into(),
-    })
+    Packages::of(&python)
 }
 
 /// The folder of the environment: one for each application.
