@@ -27,6 +27,9 @@ use crate::invoke::Invoker;
 use crate::items::ItemStore;
 use crate::jobs;
 use crate::log;
+use crate::remote::bodies::Bodies;
+use crate::remote::job::{Ways, with_remote};
+use crate::remote::progress::{ProgressLinks, ProgressTokens};
 use crate::tasks::client::{Canceller, Reader, Submitter};
 use crate::tasks::delay::{Delays, Targets};
 use crate::tasks::format::Format;
@@ -43,6 +46,10 @@ use crate::web::{self, HttpError};
 /// The timeout of an invocation of another function: a second less than the integration time-out of the
 /// gateway, 30 s.
 const INVOCATION_TIMEOUT: Duration = Duration::from_secs(29);
+
+/// The timeout of an invocation of a function with a job's body: Lambda's longest. The attempt's own time
+/// ends a call before.
+const LONGEST_INVOCATION: Duration = Duration::from_secs(900);
 
 /// Builds the parts (stores and clients) of a function. Each part reads its own configuration, so a
 /// function needs only the variables of its own parts.
@@ -140,12 +147,20 @@ impl App {
     /// As [`App::worker`].
     pub fn worker_of(&self, jobs: Registry) -> Result<Worker, lambda_runtime::Error> {
         let (mut jobs, mut queue) = (jobs, self.queue()?);
+        let bodies = self.remote_jobs()?;
         let mut formats: Vec<Arc<dyn Format>> = Vec::new();
-        if let Some(ends) = self.celery_ends()? {
-            jobs = with_builtins(jobs);
+        let ends = self.celery_ends()?;
+        let takes_celery = ends.is_some();
+        if let Some(ends) = ends {
             queue = queue.receiving_from(ends.outbox.urls().map(str::to_owned));
             let track_started = self.config.celery_track_started()?;
             formats.push(Arc::new(CeleryFormat::new(ends, track_started)));
+        }
+        if !bodies.is_empty() {
+            jobs = with_remote(jobs, &bodies, self.ways(formats.clone())?);
+        }
+        if takes_celery {
+            jobs = with_builtins(jobs);
         }
         Ok(Worker {
             tasks: self.tasks()?,
@@ -157,6 +172,37 @@ impl App {
             name: self.config.worker_name(),
             formats,
             delays: self.delays_with_targets()?,
+        })
+    }
+
+    /// The jobs whose bodies run elsewhere.
+    ///
+    /// # Errors
+    /// When the variable has an invalid value.
+    pub fn remote_jobs(&self) -> Result<Bodies, ConfigError> {
+        Ok(self.config.remote_jobs().parse()?.unwrap_or_default())
+    }
+
+    /// The tokens with which bodies report their progress; `None` without a secret to make them of.
+    pub fn progress_tokens(&self) -> Option<ProgressTokens> {
+        let secret = self.config.id_secret();
+        secret.as_deref().map(ProgressTokens::new)
+    }
+
+    /// The ways to bodies that run elsewhere.
+    fn ways(&self, formats: Vec<Arc<dyn Format>>) -> Result<Ways, ConfigError> {
+        let endpoint = self.config.lambda_endpoint_url();
+        // Few workers call functions, so this connection is not opened during the start.
+        let invoker = Invoker::new(&self.aws()?.config, endpoint, LONGEST_INVOCATION);
+        let secrets = self.config.remote_secrets().parse()?;
+        let base = self.config.public_url();
+        let links = base.zip(self.progress_tokens());
+        Ok(Ways {
+            invoker,
+            fetcher: self.fetcher()?,
+            secrets: secrets.unwrap_or_default(),
+            links: links.map(|(base, tokens)| ProgressLinks::new(base, tokens)),
+            formats,
         })
     }
 

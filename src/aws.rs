@@ -42,6 +42,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The timeout of opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The time without a byte after which TCP asks whether the other side is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
 /// The longest time that a start waits for [`Aws::preconnect`].
 const PRECONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -158,6 +161,8 @@ impl Pool {
         let mut tcp = connect::HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
+        // A long invocation of another function is silent, and routers on the way drop silent connections.
+        tcp.set_keepalive(Some(KEEPALIVE));
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls(roots))

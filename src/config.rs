@@ -209,6 +209,21 @@ impl Config {
         routes.unwrap_or_default().to_owned()
     }
 
+    /// The jobs whose bodies run in Lambda functions or behind URLs, as `PATTERN=TARGET` joined by commas.
+    pub fn remote_jobs(&self) -> Variable<'_> {
+        self.secret("REMOTE_JOBS")
+    }
+
+    /// The secrets that sign the requests to bodies behind URLs, as `whsec_…` joined by commas.
+    pub fn remote_secrets(&self) -> Variable<'_> {
+        self.secret("REMOTE_SECRETS")
+    }
+
+    /// The URL of this API, for the links with which bodies report their progress.
+    pub fn public_url(&self) -> Option<&str> {
+        self.optional("PUBLIC_URL")
+    }
+
     /// The authentication of callers.
     pub fn auth_mode(&self) -> Variable<'_> {
         self.variable("AUTH_MODE")
@@ -286,6 +301,15 @@ impl Config {
         Variable {
             name,
             value: self.optional(name),
+            is_secret: false,
+        }
+    }
+
+    /// A variable whose value no error shows.
+    fn secret(&self, name: &'static str) -> Variable<'_> {
+        Variable {
+            is_secret: true,
+            ..self.variable(name)
         }
     }
 
@@ -326,6 +350,7 @@ impl Config {
 pub struct Variable<'a> {
     name: &'static str,
     value: Option<&'a str>,
+    is_secret: bool,
 }
 
 impl Variable<'_> {
@@ -348,9 +373,10 @@ impl Variable<'_> {
         let Some(value) = self.value else {
             return Ok(None);
         };
+        let shown = if self.is_secret { "a secret" } else { value };
         read(value)
             .map(Some)
-            .map_err(|error| invalid(self.name, value, error))
+            .map_err(|error| invalid(self.name, shown, error))
     }
 }
 
@@ -418,6 +444,13 @@ mod tests {
         assert_eq!(Config::from([]).auth_mode().parse::<u8>(), Ok(None));
         let error = config.auth_mode().parse::<bool>().unwrap_err().to_string();
         assert!(error.contains("AUTH_MODE"), "{error}");
+    }
+
+    #[test]
+    fn an_error_does_not_show_a_secret() {
+        let config = Config::from([("REMOTE_SECRETS", "whsec_abc")]);
+        let error = config.remote_secrets().parse::<u8>().unwrap_err();
+        assert!(!error.to_string().contains("abc"), "{error}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use aws_sdk_lambda::Client;
 use aws_sdk_lambda::config::Builder;
 use aws_sdk_lambda::config::retry::RetryConfig;
 use aws_sdk_lambda::config::timeout::TimeoutConfig;
+use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_lambda::operation::invoke::InvokeError as CallError;
 use aws_sdk_lambda::primitives::Blob;
 use aws_types::SdkConfig;
@@ -24,16 +25,31 @@ pub struct Invoker {
 /// Why an invocation gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum InvokeError {
-    /// Lambda has no capacity for the function now. The function did not run.
+    /// Lambda has no capacity for the function now, or is still making the function. The function did not
+    /// run.
     #[error("the function is throttled")]
     Throttled,
+    /// There is no such function. It did not run.
+    #[error("there is no such function")]
+    NotFound,
+    /// This service may not invoke the function. It did not run.
+    #[error("this service may not invoke the function")]
+    Denied,
     /// The event exceeds Lambda's limit of 6 MB. The function did not run.
     #[error("the event is larger than Lambda's 6 MB")]
     TooLarge,
     /// The function failed, exceeded its timeout or gave too large an answer.
-    #[error("the function failed: {0}")]
-    Failed(String),
-    /// Lambda was not reached or refused the call.
+    #[error("the function failed: {kind}")]
+    Failed {
+        /// `Handled` or `Unhandled`.
+        kind: String,
+        /// What Lambda says about the error, as JSON.
+        payload: Vec<u8>,
+    },
+    /// The connection to Lambda was not opened, or ended before the answer.
+    #[error("the connection to Lambda ended")]
+    Interrupted(#[source] Box<dyn Error + Send + Sync>),
+    /// Lambda refused the call, or did not answer in time.
     #[error("the function was not invoked")]
     Call(#[source] Box<dyn Error + Send + Sync>),
 }
@@ -71,14 +87,37 @@ impl Invoker {
         let invoke = self.client.invoke().function_name(function);
         let invoke = invoke.set_qualifier(qualifier.map(str::to_owned));
         let invoked = invoke.payload(Blob::new(event)).send().await;
-        let answer = invoked.map_err(|error| match error.as_service_error() {
-            Some(CallError::TooManyRequestsException(_)) => InvokeError::Throttled,
-            Some(CallError::RequestTooLargeException(_)) => InvokeError::TooLarge,
-            _ => InvokeError::Call(Box::new(error)),
-        })?;
+        let answer = invoked.map_err(InvokeError::of)?;
+        let payload = answer.payload.map(Blob::into_inner).unwrap_or_default();
         match answer.function_error {
-            Some(kind) => Err(InvokeError::Failed(kind)),
-            None => Ok(answer.payload.map(Blob::into_inner).unwrap_or_default()),
+            Some(kind) => Err(InvokeError::Failed { kind, payload }),
+            None => Ok(payload),
+        }
+    }
+}
+
+impl InvokeError {
+    fn of<R: std::fmt::Debug + Send + Sync + 'static>(
+        error: SdkError<CallError, R>,
+    ) -> InvokeError {
+        use CallError::*;
+        if let SdkError::DispatchFailure(failure) = &error
+            && failure.is_io()
+        {
+            return InvokeError::Interrupted(Box::new(error));
+        }
+        match error.as_service_error() {
+            Some(
+                TooManyRequestsException(_)
+                | Ec2ThrottledException(_)
+                | ResourceConflictException(_)
+                | ResourceNotReadyException(_)
+                | SnapStartNotReadyException(_),
+            ) => InvokeError::Throttled,
+            Some(RequestTooLargeException(_)) => InvokeError::TooLarge,
+            Some(ResourceNotFoundException(_)) => InvokeError::NotFound,
+            Some(other) if other.code() == Some("AccessDeniedException") => InvokeError::Denied,
+            _ => InvokeError::Call(Box::new(error)),
         }
     }
 }

@@ -12,6 +12,7 @@
 //! * [`tasks`]: the engine. The types of tasks and jobs, their table and queues, the operations on a
 //!   task (`tasks::client`), the worker, and the formats of messages (`tasks::wire`).
 //! * [`celery`]: Celery's messages, results, workflows and remote control.
+//! * [`remote`]: jobs whose bodies run in Lambda functions or behind URLs.
 //! * [`jobs`]: one file for each job, and the list of jobs.
 //! * The domain: [`documents`] stores JSON documents in a table, [`items`] and [`users`] are two such
 //!   tables.
@@ -50,6 +51,7 @@ pub mod jobs;
 pub mod json;
 pub mod log;
 pub mod profile;
+pub mod remote;
 pub mod tasks;
 pub mod users;
 pub mod web;

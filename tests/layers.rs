@@ -12,6 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["fetch", "invoke", "profile"],
     &["tasks"],
     &["celery"],
+    &["remote"],
     &["jobs"],
     &["documents"],
     &["items", "users"],

@@ -4,14 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use serde_json::value::RawValue;
 
 use super::origin::Arguments;
 use super::unlock::CHORD_UNLOCK;
 use crate::json::{Json, Object};
-use crate::tasks::context::TaskContext;
 use crate::tasks::job::JobError;
-use crate::tasks::registry::{AnyJob, Registry};
+use crate::tasks::registry::{AnyJob, Call, Output, Registry};
 use crate::tasks::retry::RetryPolicy;
 
 const BUILTINS: [(&str, Kind); 5] = [
@@ -68,26 +66,22 @@ impl AnyJob for Builtin {
         &[]
     }
 
-    fn run(
-        self: Arc<Self>,
-        input: Box<RawValue>,
-        context: TaskContext,
-    ) -> BoxFuture<'static, Result<String, JobError>> {
+    fn run(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<Output, JobError>> {
         Box::pin(async move {
             let invalid = || JobError::permanent("TypeError", "the arguments are unreadable");
-            let arguments = Arguments::read(&input).ok_or_else(invalid)?;
+            let arguments = Arguments::read(&call.input).ok_or_else(invalid)?;
             match self.kind {
-                Kind::Map | Kind::Starmap => self.map(arguments, &context).await,
-                Kind::Accumulate => accumulate(arguments),
-                Kind::Nothing => Ok("null".to_owned()),
+                Kind::Map | Kind::Starmap => self.map(arguments, call).await,
+                Kind::Accumulate => accumulate(arguments).map(Output::from),
+                Kind::Nothing => Ok("null".to_owned().into()),
             }
         })
     }
 }
 
 impl Builtin {
-    /// Calls a task with each element, one after the other.
-    async fn map(&self, arguments: Arguments, context: &TaskContext) -> Result<String, JobError> {
+    /// Calls a task with each element, one after the other. A remote task's code has a map of its own.
+    async fn map(&self, arguments: Arguments, call: Call) -> Result<Output, JobError> {
         let invalid = |message: &str| JobError::permanent("TypeError", message);
         let mut kwargs = arguments.kwargs;
         let task = kwargs.get("task").and_then(|task| task.get("task"));
@@ -99,6 +93,9 @@ impl Builtin {
         };
         let job = self.jobs.find(&task);
         let job = job.ok_or_else(|| JobError::permanent("NotRegistered", task.clone()))?;
+        if job.is_remote() {
+            return job.run(call).await;
+        }
         let mut results = Vec::with_capacity(elements.len());
         for element in elements {
             let args = match (self.kind, element) {
@@ -107,9 +104,10 @@ impl Builtin {
             };
             let kwargs = Object::new();
             let input = Arguments { args, kwargs }.into_input(&task, job.as_ref())?;
-            results.push(Arc::clone(&job).run(input, context.share()).await?);
+            let output = Arc::clone(&job).run(call.with_input(input)).await?;
+            results.push(output.json);
         }
-        Ok(format!("[{}]", results.join(",")))
+        Ok(format!("[{}]", results.join(",")).into())
     }
 }
 

@@ -302,7 +302,7 @@ impl Ending<'_> {
 /// The exception of a failed task or attempt. A task without an attempt was refused.
 pub fn exception(source: &Source, attempt: u32, error: Option<&TaskError>) -> Exception {
     let name = &source.headers.task;
-    let Some(TaskError { kind, message }) = error else {
+    let Some(TaskError { kind, message, .. }) = error else {
         return Exception::of_error(name, "RuntimeError", "the task failed");
     };
     // Cut as in a record, so that the result is the same whether the effects are performed from the attempt

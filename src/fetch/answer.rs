@@ -23,6 +23,8 @@ pub struct Fetched {
     pub status: u16,
     /// The `Content-Type`, if the answer has one.
     pub content_type: Option<String>,
+    /// How long the server asks the client to wait (`Retry-After`), from the receipt of the answer.
+    pub retry_after: Option<Duration>,
     /// The body, decompressed.
     pub body: Bytes,
 }
@@ -116,6 +118,7 @@ pub(super) async fn read(
         url: url.into(),
         status: head.status.as_u16(),
         content_type: content_type(&head.headers),
+        retry_after: retry_after(&head.headers, now_ms()),
         body: body.into(),
     })
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, USER_AGENT};
-use http::{Request, Response};
-use http_body_util::Empty;
+use http::{Method, Request, Response};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpInfo;
@@ -20,7 +20,7 @@ use super::connect::Connector;
 use super::error::FetchError;
 use super::resolve::{Checked, Resolve, Rule, SharedLookUps, System};
 use super::target::{Route, Target};
-use super::{Limits, MAX_HEADERS};
+use super::{Limits, MAX_HEADERS, Post};
 use crate::aws;
 
 const AGENT: HeaderValue =
@@ -70,7 +70,7 @@ struct BySchemes {
     https: OnceLock<Result<Pair, FetchError>>,
 }
 
-type HttpClient = Client<Connector, Empty<Bytes>>;
+type HttpClient = Client<Connector, Full<Bytes>>;
 
 /// Two clients that connect in the same way.
 struct Pair {
@@ -101,11 +101,16 @@ impl Clients {
 
     /// Makes one request, without following a redirect. If the connection ends before the answer
     /// begins, the request is repeated once, over a new connection: a server may close an idle
-    /// connection while the request is on its way, and a `GET` may be repeated (RFC 9110, 9.2.2).
-    pub(super) async fn send(&self, target: &Target) -> Result<Response<Incoming>, FetchError> {
+    /// connection while the request is on its way, and a `GET` may be repeated (RFC 9110, 9.2.2). So may
+    /// a [`Post`].
+    pub(super) async fn send(
+        &self,
+        target: &Target,
+        post: Option<&Post<'_>>,
+    ) -> Result<Response<Incoming>, FetchError> {
         let Pair { pooled, fresh } = self.pair(target)?;
-        let response = match request(pooled, target).await {
-            Err(FetchError::Interrupted) => request(fresh, target).await?,
+        let response = match request(pooled, target, post).await {
+            Err(FetchError::Interrupted) => request(fresh, target, post).await?,
             answered => answered?,
         };
         self.check_peer(target.route, &response)?;
@@ -183,9 +188,18 @@ impl Clients {
     }
 }
 
-async fn request(client: &HttpClient, target: &Target) -> Result<Response<Incoming>, FetchError> {
-    let mut request = Request::new(Empty::new());
+async fn request(
+    client: &HttpClient,
+    target: &Target,
+    post: Option<&Post<'_>>,
+) -> Result<Response<Incoming>, FetchError> {
+    let mut request = Request::new(Full::default());
     *request.uri_mut() = target.uri.clone();
+    if let Some(post) = post {
+        *request.method_mut() = Method::POST;
+        *request.headers_mut() = post.headers.clone();
+        *request.body_mut() = Full::new(post.body.clone());
+    }
     let headers = request.headers_mut();
     headers.insert(USER_AGENT, AGENT);
     headers.insert(ACCEPT, ACCEPT_JSON_FIRST);

@@ -12,7 +12,8 @@
 //! * No header of a caller, no cookie, no `Referer`, no proxy from the environment.
 //!
 //! A [`Fetcher`] and its pool of connections live as long as the process. A pooled connection goes to
-//! an address that was checked when the connection was opened. `GET` is the only method.
+//! an address that was checked when the connection was opened. `GET` is the only method for the URLs of
+//! callers; [`Fetcher::post`] is for the URLs of the operator.
 //!
 //! The modules in the order of a fetch: `target` checks a URL, `client` sends the request (`connect`
 //! opens connections, `resolve` checks addresses), `head` and `body` read and decompress, `answer`
@@ -21,7 +22,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::Response;
+use bytes::Bytes;
+use http::{HeaderMap, Response};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -95,6 +97,15 @@ impl Default for Limits {
             per_host_concurrency: 16,
         }
     }
+}
+
+/// A request with a body, which may arrive more than once.
+#[derive(Clone, Copy, Debug)]
+pub struct Post<'a> {
+    /// The headers beside those of every request.
+    pub headers: &'a HeaderMap,
+    /// The body.
+    pub body: &'a Bytes,
 }
 
 /// Fetches URLs. Cheap to build and to clone: clones share one connection pool, the first fetch builds
@@ -180,6 +191,34 @@ impl Fetcher {
             .map_err(|_| FetchError::Timeout)?
     }
 
+    /// Sends a request of the operator's own to one URL, and returns the answer whatever its status. A
+    /// redirect is an answer, and is not followed. `time` is for the whole call, `max_body` in bytes after
+    /// decompression.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fetcher::get`].
+    pub async fn post(
+        &self,
+        url: &str,
+        post: Post<'_>,
+        time: Duration,
+        max_body: usize,
+    ) -> Result<Fetched, FetchError> {
+        let started = Instant::now();
+        let whole = async {
+            let target = self.target(url)?;
+            let response = self.shared.clients.send(&target, Some(&post)).await?;
+            head::check(&response)?;
+            answer::read(target.url, response, max_body).await
+        };
+        let posted = timeout(time, whole).await;
+        let posted = posted.map_err(|_| FetchError::Timeout).flatten();
+        let status = posted.as_ref().map(|posted| posted.status);
+        metrics::called("body", status, started.elapsed());
+        posted
+    }
+
     /// Requests one URL and returns its body as pieces to be read, up to `max_body` bytes after
     /// decompression. The total time is not limited, only the wait for each piece.
     ///
@@ -235,7 +274,7 @@ impl Fetcher {
             ..
         } = &*self.shared;
         for _ in 0..=limits.max_redirects {
-            let response = clients.send(&target).await?;
+            let response = clients.send(&target, None).await?;
             head::check(&response)?;
             match head::location(&response) {
                 Some(to) => target = target.redirect(&to, scope, clients.rule())?,

@@ -218,10 +218,7 @@ fn report_of(answer: Result<Fetched, FetchError>, room: &mut usize) -> Report {
     let fetched = match answer {
         Ok(fetched) => fetched,
         Err(error) => {
-            let error = TaskError {
-                kind: error.kind().to_owned(),
-                message: error.to_string(),
-            };
+            let error = TaskError::new(error.kind(), error.to_string());
             return Report {
                 error: Some(error),
                 ..Report::default()
@@ -254,6 +251,7 @@ mod tests {
         let content_type = Some("application/json".to_owned());
         let body = Bytes::copy_from_slice(body.as_bytes());
         Ok(Fetched {
+            retry_after: None,
             url: String::new(),
             status: 200,
             content_type,

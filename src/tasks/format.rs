@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::job::JobError;
 use super::record::{End, Progress, TaskError};
 use super::registry::AnyJob;
-use super::task::Task;
+use super::task::{Next, Task};
 
 /// A wire format. All that it does may happen more than once, and on several workers at a time.
 pub trait Format: Send + Sync {
@@ -32,7 +32,22 @@ pub trait Format: Send + Sync {
         input: Box<RawValue>,
     ) -> Result<Box<RawValue>, JobError>;
 
-    /// Checks a job's output before the run ends with it.
+    /// The part of a remote body's request that is named as the format: the task as the format's own code
+    /// reads it. It stands in place of the input. `None` for a task whose body gets the input alone.
+    fn remote(&self, _task: &Task, _input: &RawValue) -> Option<Box<RawValue>> {
+        None
+    }
+
+    /// Reads the part of a remote body's answer that is named as the format, before anything is written.
+    ///
+    /// # Errors
+    /// When the part asks for what this service does not do, such as a message to an unknown queue: the
+    /// attempt has failed with this error.
+    fn answer(&self, _task: &Task, _part: &RawValue, _kind: AnswerKind) -> Result<Parts, JobError> {
+        Ok(Parts::default())
+    }
+
+    /// Checks a job's output before the run ends with it. An output with calls of its own is not checked.
     ///
     /// # Errors
     /// When what the end sets off is impossible with this output: the attempt has failed with this error.
@@ -40,7 +55,8 @@ pub trait Format: Send + Sync {
         Ok(())
     }
 
-    /// Performs what the end of a run sets off: all of the effects that the task's origin names. The call is
+    /// Performs what the end of a run sets off: the end's calls if it has any, and otherwise all of the effects
+    /// that the task's origin names. The call is
     /// repeated until it succeeds, and may be repeated after it has succeeded, even after a later run has
     /// ended. So the ids of what it sends are derived from the task's id and the run, and it writes nothing
     /// over what a later run has written.
@@ -85,6 +101,33 @@ pub enum Decoded {
     Malformed(String),
 }
 
+/// What a remote body answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerKind {
+    /// A result.
+    Result,
+    /// An error, with or without another attempt.
+    Error,
+    /// The body asks for another attempt.
+    Retry,
+    /// The run ends without a result that anybody gets.
+    Ignore,
+    /// The body refuses the message.
+    Reject,
+    /// The task goes on in another message.
+    Moved,
+}
+
+/// What a format reads in its part of an answer.
+#[derive(Debug, Default)]
+pub struct Parts {
+    /// The calls that the end of the run makes, or after [`AnswerKind::Retry`] the calls that tell the task's
+    /// client of the retry; `None` for what follows from the task's origin.
+    pub calls: Option<Box<RawValue>>,
+    /// What the next attempt gets; only after [`AnswerKind::Retry`].
+    pub next: Option<Next>,
+}
+
 /// What a running task enters.
 #[derive(Debug, Clone, Copy)]
 pub enum Entered<'a> {
@@ -110,6 +153,8 @@ pub enum Entered<'a> {
         error: &'a TaskError,
         /// The time to the next attempt.
         delay: Duration,
+        /// The calls that tell the client, as the format read them in the body's answer.
+        calls: Option<&'a RawValue>,
     },
 }
 

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use super::context::TaskContext;
+use super::record::TaskError;
 use super::retry::RetryPolicy;
+use super::task::Next;
 
 /// A type of work. Each task of it is one call of [`Job::run`] per attempt.
 ///
@@ -50,6 +53,18 @@ pub struct JobError {
     retry: Retry,
     kind: String,
     message: String,
+    /// What few errors have, apart from the error itself because results with large errors are slow.
+    details: Option<Box<Details>>,
+}
+
+/// What the error of a remote body may have beside kind and message.
+#[derive(Debug, Default)]
+struct Details {
+    traceback: Option<String>,
+    module: Option<String>,
+    calls: Option<Box<RawValue>>,
+    next: Option<Next>,
+    is_rejected: bool,
 }
 
 /// Whether and when another attempt follows.
@@ -61,6 +76,11 @@ pub enum Retry {
     Backoff,
     /// After this time, such as the time of a `Retry-After` header.
     After(Duration),
+    /// After this time, and the attempt does not count against the policy's number of retries: the body
+    /// counts its attempts itself.
+    Asked(Duration),
+    /// After this time or longer, as if the attempt had not begun: there was no capacity to run the body.
+    Wait(Duration),
 }
 
 impl JobError {
@@ -71,6 +91,7 @@ impl JobError {
             retry: Retry::Backoff,
             kind: kind.into(),
             message: message.into(),
+            details: None,
         }
     }
 
@@ -80,6 +101,7 @@ impl JobError {
             retry: Retry::No,
             kind: kind.into(),
             message: message.into(),
+            details: None,
         }
     }
 
@@ -87,6 +109,47 @@ impl JobError {
     pub fn retry_after(mut self, delay: Duration) -> JobError {
         self.retry = Retry::After(delay);
         self
+    }
+
+    /// Sets whether and when another attempt follows.
+    pub fn with_retry(mut self, retry: Retry) -> JobError {
+        self.retry = retry;
+        self
+    }
+
+    /// Adds a traceback for people, such as Python's.
+    pub fn with_traceback(mut self, traceback: impl Into<String>) -> JobError {
+        self.details_mut().traceback = Some(traceback.into());
+        self
+    }
+
+    /// Adds the module that defines the error's type, such as `builtins`.
+    pub fn with_module(mut self, module: impl Into<String>) -> JobError {
+        self.details_mut().module = Some(module.into());
+        self
+    }
+
+    /// Adds the calls that the end of the run makes in place of those that follow from the task's origin;
+    /// their form is the format's own.
+    pub fn with_calls(mut self, calls: Box<RawValue>) -> JobError {
+        self.details_mut().calls = Some(calls);
+        self
+    }
+
+    /// Sets what the next attempt gets in place of what the task's message has.
+    pub fn with_next(mut self, next: Next) -> JobError {
+        self.details_mut().next = Some(next);
+        self
+    }
+
+    /// Sends the task's message to the dead-letter queue when the run has failed with this error.
+    pub fn rejected(mut self) -> JobError {
+        self.details_mut().is_rejected = true;
+        self
+    }
+
+    fn details_mut(&mut self) -> &mut Details {
+        self.details.get_or_insert_default()
     }
 
     /// Whether and when another attempt follows.
@@ -103,6 +166,33 @@ impl JobError {
     pub fn message(&self) -> &str {
         &self.message
     }
+
+    /// The traceback, if the error has one.
+    pub fn traceback(&self) -> Option<&str> {
+        self.details.as_ref()?.traceback.as_deref()
+    }
+
+    /// The module that defines the error's type, if known.
+    pub fn module(&self) -> Option<&str> {
+        self.details.as_ref()?.module.as_deref()
+    }
+
+    /// The calls that the end of the run makes; `None` for those that follow from the task's origin.
+    pub fn calls(&self) -> Option<&RawValue> {
+        self.details.as_ref()?.calls.as_deref()
+    }
+
+    /// What the next attempt gets in place of what the task's message has.
+    pub fn next(&self) -> Option<&Next> {
+        self.details.as_ref()?.next.as_ref()
+    }
+
+    /// Whether the message goes to the dead-letter queue when the run has failed.
+    pub fn is_rejected(&self) -> bool {
+        self.details
+            .as_ref()
+            .is_some_and(|details| details.is_rejected)
+    }
 }
 
 impl std::fmt::Display for JobError {
@@ -112,3 +202,14 @@ impl std::fmt::Display for JobError {
 }
 
 impl Error for JobError {}
+
+impl From<&JobError> for TaskError {
+    fn from(error: &JobError) -> TaskError {
+        TaskError {
+            kind: error.kind().to_owned(),
+            message: error.message().to_owned(),
+            traceback: error.traceback().map(str::to_owned),
+            module: error.module().map(str::to_owned),
+        }
+    }
+}

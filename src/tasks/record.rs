@@ -46,7 +46,9 @@ pub struct TaskRecord {
     pub cancel_requested_at: Option<u64>,
     /// The job's last report of its progress.
     pub progress: Option<Progress>,
-    /// The attempts of this run.
+    /// The number of the last attempt of this run; 0 before the first.
+    pub attempt: u32,
+    /// The attempts of this run, up to a bound.
     pub attempts: Vec<Attempt>,
     /// The job's output.
     pub result: Option<Box<RawValue>>,
@@ -95,8 +97,20 @@ pub struct End {
     pub result: Option<Box<RawValue>>,
     /// Why the last attempt failed, or why the task could not run.
     pub error: Option<TaskError>,
+    /// The calls that the end makes in place of those that follow from the task's origin, in the form of the
+    /// task's format; `None` for those of the origin.
+    pub calls: Option<Box<RawValue>>,
+    /// Whether the task's message goes to the dead-letter queue, as the body asked.
+    pub is_rejected: bool,
     /// When the run ended, in milliseconds since the Unix epoch.
     pub finished_at: u64,
+}
+
+impl End {
+    /// Whether the end sets off something that the task's origin does not name.
+    pub fn has_effects(&self) -> bool {
+        self.calls.is_some() || self.is_rejected
+    }
 }
 
 /// Why a task or an attempt failed.
@@ -107,6 +121,12 @@ pub struct TaskError {
     pub kind: String,
     /// A sentence for people.
     pub message: String,
+    /// Where the error arose, in the words of the body's language.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceback: Option<String>,
+    /// The module that defines the error's type, such as `builtins`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
 }
 
 impl TaskError {
@@ -115,6 +135,8 @@ impl TaskError {
         TaskError {
             kind: kind.into(),
             message: message.into(),
+            traceback: None,
+            module: None,
         }
     }
 }

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use super::job::{JobError, Retry};
 use super::queue::MAX_VISIBILITY;
+use super::task::MAX_WAIT;
+
+/// The longest wait that a body may ask for.
+const LONGEST_ASKED: Duration = Duration::from_secs(MAX_WAIT);
 
 /// The retry policy of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,14 +41,14 @@ impl RetryPolicy {
     }
 
     /// The wait after attempt number `attempt` (from 1) failed with `error`; `None` if no attempt
-    /// follows. The wait is at most
-    /// [`MAX_VISIBILITY`]. `random` lies between 0 and 1.
+    /// follows. The wait is at most [`MAX_VISIBILITY`], and a year if the body asked for the wait: the
+    /// message is then delivered in between. `random` lies between 0 and 1.
     pub fn delay(&self, attempt: u32, error: &JobError, random: f64) -> Option<Duration> {
-        if attempt > self.max_retries {
-            return None;
-        }
+        let is_last = attempt > self.max_retries;
         let delay = match error.retry() {
+            Retry::Asked(delay) | Retry::Wait(delay) => return Some(delay.min(LONGEST_ASKED)),
             Retry::No => return None,
+            _ if is_last => return None,
             Retry::Backoff => self.backoff(attempt).mul_f64(random.clamp(0.0, 1.0)),
             Retry::After(delay) => delay,
         };

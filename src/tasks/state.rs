@@ -11,7 +11,8 @@
 //!   cancel, revoke: scheduled, pending, retrying ─▶ cancelled at once; revoke: also (none) ─▶ cancelled
 //!   request to cancel: running ─▶ running, and ─ stop ─▶ cancelled when its job has stopped
 //!   extend: running ─▶ running
-//!   finish effects: completed, failed, cancelled, expired ─▶ the same state
+//!   move: running ─▶ moved; continue: moved ─▶ pending, as the task's next run
+//!   finish effects: completed, failed, cancelled, expired, moved ─▶ the same state
 //!   restart: failed, cancelled, expired ─▶ pending, as the task's next run
 //! ```
 //!
@@ -47,6 +48,9 @@ pub enum State {
     Cancelled,
     /// Its expiry passed before the next attempt began. Entered by expire; left by restart alone.
     Expired,
+    /// The task goes on in another message of the same id. Entered by move; left by continue alone, when
+    /// a worker receives that message.
+    Moved,
 }
 
 /// An event in a task's life.
@@ -63,6 +67,8 @@ pub enum Event {
     Extend,
     /// The attempt gave a result.
     Complete,
+    /// The attempt has sent the task on, in another message.
+    Move,
     /// The attempt failed for good.
     Fail,
     /// The attempt failed, and another attempt follows.
@@ -85,6 +91,8 @@ pub enum Event {
     FinishEffects,
     /// The caller runs the task again.
     Restart,
+    /// A worker receives the message in which a moved task goes on.
+    Continue,
 }
 
 /// An event that a state does not allow.
@@ -121,7 +129,7 @@ pub fn next(from: Option<State>, event: Event) -> Result<State, Refused> {
 
 impl State {
     /// All states.
-    pub const ALL: [State; 8] = [
+    pub const ALL: [State; 9] = [
         State::Scheduled,
         State::Pending,
         State::Running,
@@ -130,12 +138,13 @@ impl State {
         State::Failed,
         State::Cancelled,
         State::Expired,
+        State::Moved,
     ];
 
-    /// Whether the task has ended. Only a restart leaves a final state.
+    /// Whether the run has ended. Only a restart, or the message of a moved task, leaves a final state.
     pub fn is_final(self) -> bool {
         use State::*;
-        matches!(self, Completed | Failed | Cancelled | Expired)
+        matches!(self, Completed | Failed | Cancelled | Expired | Moved)
     }
 
     /// The state's name in the table and in answers.
@@ -149,6 +158,7 @@ impl State {
             State::Failed => "failed",
             State::Cancelled => "cancelled",
             State::Expired => "expired",
+            State::Moved => "moved",
         }
     }
 
@@ -166,12 +176,13 @@ impl fmt::Display for State {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Event; 16] = [
+    pub const ALL: [Event; 18] = [
         Event::Submit,
         Event::Schedule,
         Event::Claim,
         Event::Extend,
         Event::Complete,
+        Event::Move,
         Event::Fail,
         Event::Retry,
         Event::HandBack,
@@ -183,6 +194,7 @@ impl Event {
         Event::Reject,
         Event::FinishEffects,
         Event::Restart,
+        Event::Continue,
     ];
 
     /// The states that allow this event.
@@ -194,14 +206,16 @@ impl Event {
             Event::Claim | Event::Reject => &[Scheduled, Pending, Running, Retrying],
             Event::Extend
             | Event::Complete
+            | Event::Move
             | Event::Fail
             | Event::Retry
             | Event::HandBack
             | Event::RequestCancel
             | Event::Stop => &[Running],
             Event::Cancel | Event::Revoke | Event::Expire => &[Scheduled, Pending, Retrying],
-            Event::FinishEffects => &[Completed, Failed, Cancelled, Expired],
+            Event::FinishEffects => &[Completed, Failed, Cancelled, Expired, Moved],
             Event::Restart => &[Failed, Cancelled, Expired],
+            Event::Continue => &[Moved],
         }
     }
 
@@ -217,10 +231,11 @@ impl Event {
     pub const fn target(self) -> Option<State> {
         Some(match self {
             Event::Extend | Event::RequestCancel | Event::FinishEffects => return None,
-            Event::Submit | Event::HandBack | Event::Restart => State::Pending,
+            Event::Submit | Event::HandBack | Event::Restart | Event::Continue => State::Pending,
             Event::Schedule => State::Scheduled,
             Event::Claim => State::Running,
             Event::Complete => State::Completed,
+            Event::Move => State::Moved,
             Event::Fail | Event::Reject => State::Failed,
             Event::Retry => State::Retrying,
             Event::Cancel | Event::Revoke | Event::Stop => State::Cancelled,
@@ -234,13 +249,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_final_state_is_left_by_restart_alone_and_completed_never() {
+    fn a_final_state_is_left_by_restart_or_continue_alone_and_completed_never() {
         for state in State::ALL.into_iter().filter(|state| state.is_final()) {
             for event in Event::ALL {
-                let restarts = event == Event::Restart && state != State::Completed;
+                let leaving = match state {
+                    State::Completed => None,
+                    State::Moved => Some(Event::Continue),
+                    _ => Some(Event::Restart),
+                };
                 let after = next(Some(state), event);
                 let leaves = after.is_ok_and(|after| after != state);
-                assert_eq!(leaves, restarts, "{state} {event:?}");
+                assert_eq!(leaves, leaving == Some(event), "{state} {event:?}");
             }
         }
     }

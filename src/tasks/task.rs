@@ -60,6 +60,10 @@ pub struct Task {
     /// The other wire format that the task came in; `None` for a task in the service's own format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// The place of the message among the messages of the task's format that carry the same task on: 0 for
+    /// the first, and greater for each message that the task has moved on to.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub generation: u32,
 }
 
 /// What another wire format needs of a task's message at the task's end. The engine never reads the data.
@@ -81,6 +85,26 @@ pub struct Origin {
     /// The number of the data's chunks in the table; 0 if the data is not stored in chunks.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub chunks: u32,
+}
+
+/// What the next attempt gets in place of what the task's message has. The record keeps it until the run
+/// is over.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Next {
+    /// The input.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub input: Option<Box<RawValue>>,
+    /// The data of the task's origin.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub origin: Option<Box<RawValue>>,
 }
 
 /// The options of a task.
@@ -129,7 +153,20 @@ impl Task {
             input: Some(input),
             input_chunks: 0,
             origin: None,
+            generation: 0,
         }
+    }
+
+    /// The task of an attempt that follows on a retry with other data.
+    pub fn with_next(&self, next: Next) -> Task {
+        let mut task = self.clone();
+        if let Some(input) = next.input {
+            task.input = Some(input);
+        }
+        if let (Some(data), Some(origin)) = (next.origin, &mut task.origin) {
+            origin.set_data(data);
+        }
+        task
     }
 
     /// Sets the options.

@@ -55,6 +55,8 @@ impl From<TaskRecord> for TaskResult {
     fn from(record: TaskRecord) -> TaskResult {
         let status = match record.state {
             State::Scheduled | State::Pending | State::Running | State::Retrying => "pending",
+            // The task goes on in another message.
+            State::Moved => "pending",
             ended => ended.as_str(),
         };
         let is = |state| record.state == state;

@@ -135,6 +135,8 @@ pub enum TaskState {
     Cancelled,
     /// See [`State::Expired`].
     Expired,
+    /// See [`State::Moved`].
+    Moved,
 }
 
 /// A task. Times are UTC.
@@ -344,7 +346,7 @@ fn next(record: &TaskRecord, state: State) -> Option<Next> {
             at: None,
         }),
         State::Running => attempt(record.lease_until),
-        State::Completed | State::Failed | State::Cancelled | State::Expired => None,
+        State::Completed | State::Failed | State::Cancelled | State::Expired | State::Moved => None,
     }
 }
 
@@ -356,7 +358,11 @@ fn attempts(record: &TaskRecord) -> Vec<AttemptView> {
             _ => "lost",
         };
         AttemptView {
-            attempt: at + 1,
+            // The history of a run with very many attempts leaves some out.
+            attempt: match at + 1 == last && open == "running" {
+                true => last.max(record.attempt as usize),
+                false => at + 1,
+            },
             started_at: time(attempt.started_at),
             ended_at: attempt.ended_at.map(time),
             outcome: attempt.outcome.clone().unwrap_or(open.to_owned()),

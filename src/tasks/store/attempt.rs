@@ -3,16 +3,22 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::value::RawValue;
 
+use super::chunks::CALLS_OFFSET;
 use super::names::*;
 use super::update::Update;
-use super::{Lease, MAX_ERROR, MAX_PAST_ERROR, TaskStore, chunks, millis};
+use super::{
+    Lease, MAX_ERROR, MAX_HISTORY, MAX_MODULE, MAX_PAST_ERROR, MAX_TRACEBACK, TaskStore, chunks,
+    millis,
+};
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::dynamodb::row::{self, EXPIRES_AT, Row, number, text};
 use crate::tasks::id::TaskId;
 use crate::tasks::record::{Progress, TaskError};
 use crate::tasks::state::{Event, State};
+use crate::tasks::task::Next;
 
 /// The outcome of a write under a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,13 +31,35 @@ pub enum Fenced {
     Lost,
 }
 
-/// The failure of an attempt, and the time of the next attempt.
+/// The failure of an attempt, and what follows.
 #[derive(Debug, Clone, Copy)]
 pub struct TaskFailure<'a> {
     /// Why the attempt failed.
     pub error: &'a TaskError,
     /// The time from now to the next attempt; `None` if no attempt follows.
     pub retry_in: Option<Duration>,
+    /// Whether the attempt counts against the retry limit.
+    pub is_counted: bool,
+    /// What further attempts get; `None` to keep what this attempt got.
+    pub next: Option<&'a Next>,
+    /// The calls that the end of the run makes, if no attempt follows.
+    pub calls: Option<&'a RawValue>,
+    /// Whether the message goes to the dead-letter queue, if no attempt follows.
+    pub is_rejected: bool,
+}
+
+impl<'a> TaskFailure<'a> {
+    /// A failure that counts, and sets off what the task's origin names.
+    pub fn new(error: &'a TaskError, retry_in: Option<Duration>) -> TaskFailure<'a> {
+        TaskFailure {
+            error,
+            retry_in,
+            is_counted: true,
+            next: None,
+            calls: None,
+            is_rejected: false,
+        }
+    }
 }
 
 impl TaskStore {
@@ -53,45 +81,138 @@ impl TaskStore {
         self.write(held, extend).await
     }
 
-    /// Ends a task with its result, as JSON text. A large result is stored before the record is
-    /// written, in chunks under this lease's own keys.
+    /// Ends a task with its result, as JSON text, and with the calls that the end makes in place of those
+    /// of the task's origin. What is large is stored before the record is written, in chunks under this
+    /// lease's own keys.
     ///
     /// # Errors
-    /// [`StoreError::TooLarge`] for a result over [`super::MAX_RESULT`].
-    pub async fn complete(&self, held: &Lease, result: &str) -> Result<Fenced, StoreError> {
+    /// [`StoreError::TooLarge`] for a result or calls over [`super::MAX_RESULT`].
+    pub async fn complete_with(
+        &self,
+        held: &Lease,
+        result: &str,
+        calls: Option<&RawValue>,
+    ) -> Result<Fenced, StoreError> {
         let complete = self
             .end_task(held, Event::Complete, "completed")
-            .when_none(CANCEL_REQUESTED_AT)
-            .remove(ERROR_KIND)
-            .remove(ERROR_MESSAGE);
+            .when_none(CANCEL_REQUESTED_AT);
         let complete = match chunks::fits_record(result) {
             true => complete.set(RESULT, text(result)),
             false => {
-                let (first, count) = self.put_result(held, result).await?;
+                let put = self.put_given(held, 0, result, Duration::ZERO);
+                let (first, count) = put.await?;
                 complete
                     .set(RESULT_CHUNKS, number(count))
                     .set(RESULT_PART, number(first))
             }
         };
-        self.write(held, complete).await
+        let complete = self.with_calls(held, without_error(held, complete), calls);
+        self.write(held, complete.await?).await
+    }
+
+    /// Ends a run whose task goes on in another message, with the calls that the end makes.
+    ///
+    /// # Errors
+    /// As [`TaskStore::complete_with`].
+    pub async fn move_on(
+        &self,
+        held: &Lease,
+        calls: Option<&RawValue>,
+    ) -> Result<Fenced, StoreError> {
+        let moved = self
+            .end_task(held, Event::Move, "moved")
+            .when_none(CANCEL_REQUESTED_AT);
+        let moved = self.with_calls(held, without_error(held, moved), calls);
+        self.write(held, moved.await?).await
+    }
+
+    /// Adds the calls of a run's end.
+    async fn with_calls(
+        &self,
+        held: &Lease,
+        update: Update,
+        calls: Option<&RawValue>,
+    ) -> Result<Update, StoreError> {
+        let Some(calls) = calls.map(RawValue::get) else {
+            return Ok(update);
+        };
+        if chunks::fits_record(calls) {
+            return Ok(update.set(CALLS, text(calls)));
+        }
+        let put = self.put_given(held, CALLS_OFFSET, calls, Duration::ZERO);
+        let (first, count) = put.await?;
+        Ok(update
+            .set(CALLS_CHUNKS, number(count))
+            .set(CALLS_PART, number(first)))
     }
 
     /// Records that an attempt failed, and ends the task if no attempt follows.
     pub async fn fail(&self, held: &Lease, failure: TaskFailure<'_>) -> Result<Fenced, StoreError> {
+        let error = failure.error;
         let update = match failure.retry_in {
-            None => self.end_task(held, Event::Fail, "failed"),
-            Some(delay) => self
-                .end_attempt(held, Event::Retry, "failed")
-                .set(NEXT_AT, number(now_ms() + millis(delay))),
+            None => self.failing(held, failure).await?,
+            Some(delay) => self.retrying(held, failure, delay).await?,
         };
-        let update = with_error(update.when_none(CANCEL_REQUESTED_AT), failure.error)
-            .set_history(held.attempt, ERROR_KIND, text(&failure.error.kind))
-            .set_history(
-                held.attempt,
-                ERROR_MESSAGE,
-                text(cut(&failure.error.message, MAX_PAST_ERROR)),
-            );
+        let update = update.when_none(CANCEL_REQUESTED_AT);
+        let update = match held.keeps_entry() || failure.retry_in.is_none() {
+            true => update
+                .set_history(held.entry, ERROR_KIND, text(&error.kind))
+                .set_history(
+                    held.entry,
+                    ERROR_MESSAGE,
+                    text(cut(&error.message, MAX_PAST_ERROR)),
+                ),
+            false => update,
+        };
+        let update = with_error(update, error, held.has_error);
         self.write(held, update).await
+    }
+
+    async fn failing(&self, held: &Lease, failure: TaskFailure<'_>) -> Result<Update, StoreError> {
+        let update = self.end_task(held, Event::Fail, "failed");
+        let update = match failure.is_rejected {
+            true => update.set(REJECTED, AttributeValue::Bool(true)),
+            false => update,
+        };
+        self.with_calls(held, update, failure.calls).await
+    }
+
+    async fn retrying(
+        &self,
+        held: &Lease,
+        failure: TaskFailure<'_>,
+        delay: Duration,
+    ) -> Result<Update, StoreError> {
+        let update = match held.keeps_entry() {
+            true => self.end_attempt(held, Event::Retry, "failed"),
+            false => self.fenced(held, Event::Retry).remove_history(held.entry),
+        };
+        let update = update.set(NEXT_AT, number(now_ms() + millis(delay)));
+        let update = match failure.is_counted {
+            true => update,
+            false => update.add(CONTINUATIONS, 1),
+        };
+        match failure.next {
+            Some(next) => self.with_next_attempt(held, update, next, delay).await,
+            None => Ok(update),
+        }
+    }
+
+    /// As if the attempt had not begun: there was no capacity for it, and the next attempt has its number.
+    pub async fn wait(
+        &self,
+        held: &Lease,
+        error: &TaskError,
+        delay: Duration,
+    ) -> Result<Fenced, StoreError> {
+        let wait = self
+            .fenced(held, Event::Retry)
+            .when_none(CANCEL_REQUESTED_AT)
+            .set(NEXT_AT, number(now_ms() + millis(delay)))
+            .remove_history(held.entry)
+            .add(ATTEMPTS, -1);
+        let wait = with_error(wait, error, held.has_error);
+        self.write(held, wait).await
     }
 
     /// Hands a task back because the worker's time is over. The attempt has saved checkpoints, so it
@@ -128,8 +249,8 @@ impl TaskStore {
     /// The end of an attempt.
     fn end_attempt(&self, held: &Lease, event: Event, outcome: &str) -> Update {
         self.fenced(held, event)
-            .set_history(held.attempt, "ended_at", number(now_ms()))
-            .set_history(held.attempt, "outcome", text(outcome))
+            .set_history(held.entry, "ended_at", number(now_ms()))
+            .set_history(held.entry, "outcome", text(outcome))
     }
 
     /// The end of an attempt and of its task.
@@ -173,10 +294,46 @@ fn refusal(held: &Lease, row: &Row, to: State) -> Fenced {
     }
 }
 
-pub(super) fn with_error(update: Update, error: &TaskError) -> Update {
-    update
+impl Lease {
+    /// Whether the history keeps the attempt when another attempt follows.
+    fn keeps_entry(&self) -> bool {
+        self.entry < MAX_HISTORY
+    }
+}
+
+/// Sets the error of a record; `has_error` if the record may have an error already.
+pub(super) fn with_error(update: Update, error: &TaskError, has_error: bool) -> Update {
+    let update = update
         .set(ERROR_KIND, text(&error.kind))
-        .set(ERROR_MESSAGE, text(cut(&error.message, MAX_ERROR)))
+        .set(ERROR_MESSAGE, text(cut(&error.message, MAX_ERROR)));
+    let module = error.module.as_deref();
+    let module = module.map(|module| cut(module, MAX_MODULE));
+    let traceback = error.traceback.as_deref().map(last_of);
+    let parts = [(ERROR_TRACEBACK, traceback), (ERROR_MODULE, module)];
+    parts
+        .into_iter()
+        .fold(update, |update, (name, part)| match part {
+            Some(part) => update.set(name, text(part)),
+            None if has_error => update.remove(name),
+            None => update,
+        })
+}
+
+/// Removes the error of an earlier attempt.
+fn without_error(held: &Lease, update: Update) -> Update {
+    let names = [ERROR_KIND, ERROR_MESSAGE, ERROR_TRACEBACK, ERROR_MODULE];
+    match held.has_error {
+        true => names.into_iter().fold(update, Update::remove),
+        false => update,
+    }
+}
+
+/// The end of a traceback, where the error is, with the sign of an omission.
+fn last_of(traceback: &str) -> String {
+    match traceback.char_indices().rev().nth(MAX_TRACEBACK - 1) {
+        Some((from, _)) if from > 0 => format!("…{}", &traceback[from..]),
+        _ => traceback.to_owned(),
+    }
 }
 
 /// Progress, as an attribute of the record.

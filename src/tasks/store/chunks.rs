@@ -38,6 +38,9 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(14 * 24 * 3600);
 /// parts below hold the task's description.
 const RESULT_PARTS: u32 = 1_000;
 const PARTS_OF_RESULT: u32 = 32;
+/// Where the chunks of a run's calls begin among the parts of an attempt: behind the 14 parts of the longest
+/// result.
+pub(super) const CALLS_OFFSET: u32 = 16;
 const SAVED_PARTS: u32 = 1_000_000_000;
 /// The number of places for results. A lease's token chooses the place of its result.
 const RESULT_PLACES: u32 = 1 << 24;
@@ -70,35 +73,43 @@ impl TaskStore {
         Ok((id, parts.unwrap_or_default()))
     }
 
-    /// Stores a result in chunks. Returns the part of the first chunk, and the number of chunks.
-    pub(super) async fn put_result(
+    /// Stores what an attempt gives in chunks, from the part `offset` of the attempt's own parts on, for
+    /// the retention and `longer`. Returns the part of the first chunk, and the number of chunks.
+    pub(super) async fn put_given(
         &self,
         held: &Lease,
-        result: &str,
+        offset: u32,
+        text: &str,
+        longer: Duration,
     ) -> Result<(u32, u32), StoreError> {
-        if result.len() > MAX_RESULT {
+        if text.len() > MAX_RESULT {
             return Err(StoreError::TooLarge);
         }
         let chunks = Chunks {
             id: &held.id,
-            first: result_parts(held),
+            first: result_parts(held) + offset,
             owner: None,
-            expires: now_ms() / 1000 + self.retention.as_secs(),
+            expires: now_ms() / 1000 + longer.as_secs() + self.retention.as_secs(),
         };
         let first = chunks.first;
-        let stored = self.put_chunks(chunks, result).await?;
+        let stored = self.put_chunks(chunks, text).await?;
         Ok((first, stored.unwrap_or_default()))
     }
 
-    pub(super) async fn stored_result(
+    /// A text of a record: from the record itself, or from its chunks.
+    pub(super) async fn stored(
         &self,
         id: &TaskId,
-        first: u32,
-        count: u32,
+        stored: Stored,
     ) -> Result<Box<RawValue>, StoreError> {
-        let chunks = self.chunks(id, first, count, MAX_RESULT);
-        let gone = || StoreError::Corrupt("a result's chunk is missing".to_owned());
-        json(chunks.await?.ok_or_else(gone)?)
+        match stored {
+            Stored::Here(text) => json(text),
+            Stored::Chunks { first, count } => {
+                let chunks = self.chunks(id, first, count, MAX_RESULT);
+                let gone = || StoreError::Corrupt("a stored chunk is missing".to_owned());
+                json(chunks.await?.ok_or_else(gone)?)
+            }
+        }
     }
 
     /// Saves a checkpoint, on the condition that the attempt still holds its lease.
@@ -238,6 +249,47 @@ pub(super) struct Chunks<'a> {
     pub owner: Option<&'a str>,
     /// In seconds since the Unix epoch.
     pub expires: u64,
+}
+
+/// A text that belongs to a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Stored {
+    /// In the record itself.
+    Here(String),
+    /// In this many chunks.
+    Chunks { first: u32, count: u32 },
+}
+
+impl Stored {
+    /// The text under these attributes of a row: the text, the number of its chunks, and the part of the
+    /// first chunk.
+    pub fn of(
+        row: &Row,
+        text: &str,
+        chunks: &str,
+        part: &str,
+    ) -> Result<Option<Stored>, StoreError> {
+        let here = row::find_text(row, text);
+        Stored::from(
+            here,
+            row::find_number(row, chunks)?,
+            row::find_number(row, part)?,
+        )
+    }
+
+    /// As [`Stored::of`], from the values.
+    pub fn from(
+        here: Option<String>,
+        chunks: Option<u32>,
+        part: Option<u32>,
+    ) -> Result<Option<Stored>, StoreError> {
+        match (here, chunks, part) {
+            (Some(text), ..) => Ok(Some(Stored::Here(text))),
+            (None, Some(count), Some(first)) => Ok(Some(Stored::Chunks { first, count })),
+            (None, Some(_), None) => Err(StoreError::Corrupt("chunks without a part".to_owned())),
+            (None, None, _) => Ok(None),
+        }
+    }
 }
 
 /// Whether the record itself can hold a result.

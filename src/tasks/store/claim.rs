@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use uuid::Uuid;
 
+use super::chunks::Stored;
 use super::effects::{Unfinished, unfinished};
 use super::names::*;
 use super::{TaskStore, millis, state};
@@ -41,10 +42,19 @@ pub struct Lease {
     /// The attempt's number, from 1.
     pub attempt: u32,
     /// The number of attempts up to this attempt that count against the retry limit. An attempt that
-    /// saved checkpoints and ended with its invocation does not count.
+    /// saved checkpoints and ended with its invocation does not count, nor does an attempt whose body asked
+    /// for another.
     pub counted: u32,
+    /// When the first attempt of the run began, in milliseconds since the Unix epoch.
+    pub began_at: u64,
     /// When the task was accepted, in milliseconds since the Unix epoch.
     pub(super) created_at: u64,
+    /// The place of the attempt in the history.
+    pub(super) entry: u32,
+    /// Whether an earlier attempt has left its error in the record.
+    pub(super) has_error: bool,
+    /// What an earlier attempt has left for further attempts.
+    pub(super) next: Option<Stored>,
     /// The fencing token.
     pub(super) token: String,
 }
@@ -148,11 +158,17 @@ impl TaskStore {
 fn lease_of(id: &TaskId, row: &Row, token: String) -> Result<Lease, StoreError> {
     let attempt: u32 = row::get_number(row, ATTEMPTS)?;
     let continued: u32 = row::find_number(row, CONTINUATIONS)?.unwrap_or(0);
+    let history = row.get(HISTORY).and_then(|value| value.as_l().ok());
+    let history = history.map_or(0, Vec::len);
     Ok(Lease {
         id: id.clone(),
         attempt,
         counted: attempt.saturating_sub(continued),
+        began_at: row::get_number(row, STARTED_AT)?,
         created_at: row::get_number(row, CREATED_AT)?,
+        entry: u32::try_from(history).unwrap_or(u32::MAX).saturating_sub(1),
+        has_error: row.contains_key(ERROR_KIND),
+        next: Stored::of(row, NEXT, NEXT_CHUNKS, NEXT_PART)?,
         token,
     })
 }

@@ -1,8 +1,10 @@
 //! What the end of a run sets off: the names are a part of the task's description, so the write that ends
 //! the run makes the effects due without a write of its own. One more write notes that they are done.
 
+use super::chunks::Stored;
 use super::names::*;
 use super::row::RecordRow;
+use super::update::EFFECT_ATTRIBUTES;
 use super::{TaskStore, state};
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
@@ -16,38 +18,55 @@ use crate::tasks::viewer::Viewer;
 /// A run that has ended, and whose effects are not done.
 #[derive(Debug)]
 pub struct Unfinished {
-    /// The end of the run; its result is absent if the result is stored in chunks.
+    /// The end of the run; its result and its calls are absent if they are stored in chunks.
     end: End,
-    /// The part of the result's first chunk, and the number of chunks.
-    result_chunks: Option<(u32, u32)>,
+    /// The chunks of a large result.
+    result_chunks: Option<Stored>,
+    /// The calls.
+    calls: Option<Stored>,
+    /// What the last attempt got in place of what the message has.
+    next: Option<Stored>,
 }
 
 impl TaskStore {
-    /// The end of the run of `task`, if the run has ended and has effects left. A task without effects
-    /// costs no read.
+    /// The end of the run of `task`, if the run has ended and has effects left.
     pub async fn unfinished(&self, task: &Task) -> Result<Option<Unfinished>, StoreError> {
-        if !task.has_effects() {
-            return Ok(None);
-        }
         let row = self.get_row(&task.id).await?;
         row.map_or(Ok(None), |row| unfinished(task, &row))
     }
 
-    /// The end with its result. A result in chunks is read from the table; `false` if the chunks are
-    /// unreadable or gone.
+    /// The end with its result and its calls. What is stored in chunks is read from the table; `false` if
+    /// chunks are unreadable or gone.
     pub async fn read_end(&self, task: &Task, left: Unfinished) -> Result<(End, bool), StoreError> {
         let mut end = left.end;
-        let Some((first, count)) = left.result_chunks else {
-            return Ok((end, true));
-        };
-        match self.stored_result(&task.id, first, count).await {
-            Ok(result) => {
-                end.result = Some(result);
-                Ok((end, true))
+        let parts = [
+            (left.result_chunks, &mut end.result),
+            (left.calls, &mut end.calls),
+        ];
+        let mut is_whole = true;
+        for (stored, part) in parts {
+            let Some(stored) = stored else {
+                continue;
+            };
+            match self.stored(&task.id, stored).await {
+                Ok(json) => *part = Some(json),
+                Err(StoreError::Corrupt(_)) => is_whole = false,
+                Err(error) => return Err(error),
             }
-            Err(StoreError::Corrupt(_)) => Ok((end, false)),
-            Err(error) => Err(error),
         }
+        Ok((end, is_whole))
+    }
+
+    /// The task as its last attempt had it; `None` if that is the task of the message.
+    ///
+    /// # Errors
+    /// When the table does not answer, or what the record keeps for the attempt is unreadable.
+    pub async fn as_attempted(
+        &self,
+        task: &Task,
+        left: &Unfinished,
+    ) -> Result<Option<Task>, StoreError> {
+        self.with_next(task, left.next.as_ref()).await
     }
 
     /// Notes that the effects of the run of `task` are done. Repeated calls, and calls after the record is
@@ -58,6 +77,10 @@ impl TaskStore {
             .when_is(RUN, number(task.run))
             .when_same_submission(task)
             .set(EFFECTS_DONE, number(task.run));
+        let finish = match end.calls {
+            Some(_) => finish.remove(CALLS),
+            None => finish,
+        };
         let finish = match end.attempt {
             // A revocation may have created the record, without the task's description.
             0 => finish.describe(task),
@@ -85,7 +108,9 @@ impl TaskStore {
 pub(super) fn unfinished(task: &Task, row: &Row) -> Result<Option<Unfinished>, StoreError> {
     let is_done = row::find_number(row, EFFECTS_DONE)? == Some(task.run);
     let is_same_run = row::find_number(row, RUN)? == Some(task.run);
-    if !task.has_effects() || is_done || !is_same_run || !state(row)?.is_final() {
+    let mut written = EFFECT_ATTRIBUTES.iter();
+    let has_effects = task.has_effects() || written.any(|name| row.contains_key(*name));
+    if !has_effects || is_done || !is_same_run || !state(row)?.is_final() {
         return Ok(None);
     }
     let found = RecordRow::read(row.clone())?.into_found(&task.id)?;
@@ -94,7 +119,7 @@ pub(super) fn unfinished(task: &Task, row: &Row) -> Result<Option<Unfinished>, S
         end: End {
             state: record.state,
             run: record.run,
-            attempt: u32::try_from(record.attempts.len()).unwrap_or(u32::MAX),
+            attempt: record.attempt,
             worker: record
                 .attempts
                 .into_iter()
@@ -102,8 +127,12 @@ pub(super) fn unfinished(task: &Task, row: &Row) -> Result<Option<Unfinished>, S
                 .and_then(|last| last.worker),
             result: record.result,
             error: record.error,
+            calls: None,
+            is_rejected: found.is_rejected,
             finished_at: record.finished_at.unwrap_or(record.created_at),
         },
         result_chunks: found.result_chunks,
+        calls: found.calls,
+        next: found.next,
     }))
 }

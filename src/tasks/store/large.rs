@@ -24,6 +24,21 @@ const MAX_RECORD_ORIGIN: usize = 1024;
 pub(super) const INPUT_PARTS: u32 = 1;
 const ORIGIN_PARTS: u32 = 500;
 
+/// Where the parts of a description begin for a message of a generation above 0, apart from those of all
+/// other generations (but for one in [`GENERATIONS`]): a late message of an earlier generation stores its own
+/// description again.
+const LATER_PARTS: u32 = 600_000_000;
+/// The number of these places, a prime; a place has 1,000 parts.
+const GENERATIONS: u32 = 399_989;
+
+/// Where the parts of a task's description begin, but for 1.
+fn description(task: &Task) -> u32 {
+    match task.generation {
+        0 => 0,
+        generation => LATER_PARTS + generation % GENERATIONS * 1_000,
+    }
+}
+
 /// The outcome of storing a submission's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoredInput {
@@ -45,7 +60,12 @@ impl TaskStore {
         let Some(input) = task.input().filter(is_large) else {
             return Ok(StoredInput::Chunks(task.input_chunks));
         };
-        let chunks = self.put_described(task, INPUT_PARTS, input.get(), earliest_start(task));
+        let chunks = self.put_described(
+            task,
+            description(task) + INPUT_PARTS,
+            input.get(),
+            earliest_start(task),
+        );
         let stored = chunks.await?;
         Ok(stored.map_or(StoredInput::Different, StoredInput::Chunks))
     }
@@ -59,7 +79,12 @@ impl TaskStore {
         let Some(data) = origin.data().filter(is_large) else {
             return Ok(origin.chunks);
         };
-        let chunks = self.put_described(task, ORIGIN_PARTS, data.get(), earliest_start(task));
+        let chunks = self.put_described(
+            task,
+            description(task) + ORIGIN_PARTS,
+            data.get(),
+            earliest_start(task),
+        );
         Ok(chunks.await?.unwrap_or_default())
     }
 
@@ -99,7 +124,8 @@ impl TaskStore {
 
     /// The input from its chunks; `None` if a chunk is missing.
     pub async fn stored_input(&self, task: &Task) -> Result<Option<Box<RawValue>>, StoreError> {
-        let chunks = self.chunks(&task.id, INPUT_PARTS, task.input_chunks, MAX_INPUT);
+        let first = description(task) + INPUT_PARTS;
+        let chunks = self.chunks(&task.id, first, task.input_chunks, MAX_INPUT);
         match chunks.await? {
             Some(text) => json(text).map(Some),
             None => Ok(None),
@@ -109,6 +135,7 @@ impl TaskStore {
     /// Reads the data of the task's origin from its chunks, if the message left the data out. `false` if a
     /// chunk is missing.
     pub async fn read_origin(&self, task: &mut Task) -> Result<bool, StoreError> {
+        let first = description(task) + ORIGIN_PARTS;
         let Some(origin) = task
             .origin
             .as_mut()
@@ -116,7 +143,7 @@ impl TaskStore {
         else {
             return Ok(true);
         };
-        let chunks = self.chunks(&task.id, ORIGIN_PARTS, origin.chunks, MAX_INPUT);
+        let chunks = self.chunks(&task.id, first, origin.chunks, MAX_INPUT);
         let Some(text) = chunks.await? else {
             return Ok(false);
         };
@@ -128,6 +155,7 @@ impl TaskStore {
     pub async fn keep_chunks(&self, task: &Task) -> Result<(), StoreError> {
         let origin = task.origin.as_ref().map_or(0, |origin| origin.chunks);
         for (first, count) in [(INPUT_PARTS, task.input_chunks), (ORIGIN_PARTS, origin)] {
+            let first = description(task) + first;
             let stored = match count {
                 0 => None,
                 count => self.chunks(&task.id, first, count, MAX_INPUT).await?,

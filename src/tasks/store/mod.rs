@@ -8,6 +8,7 @@ mod attempt;
 mod cancel;
 mod chunks;
 mod claim;
+mod continued;
 mod effects;
 mod large;
 mod list;
@@ -22,6 +23,7 @@ pub use attempt::{Fenced, TaskFailure};
 pub use cancel::Cancelled;
 pub use chunks::{MAX_RESULT, Saved};
 pub use claim::{ClaimOutcome, Lease};
+pub use continued::Place;
 pub use effects::Unfinished;
 pub use large::{MAX_INPUT, StoredInput};
 pub use list::{ListQuery, TaskPosition};
@@ -69,6 +71,18 @@ mod names {
     pub const EFFECTS: &str = "effects";
     /// The number of the last run whose effects are done.
     pub const EFFECTS_DONE: &str = "effects_done";
+    /// The calls that the end of the run makes; the number of their chunks, and the part of the first.
+    pub const CALLS: &str = "calls";
+    pub const CALLS_CHUNKS: &str = "calls_chunks";
+    pub const CALLS_PART: &str = "calls_part";
+    /// Whether the task's message goes to the dead-letter queue after the end of the run.
+    pub const REJECTED: &str = "is_rejected";
+    /// What further attempts of the run get; the number of the chunks, and the part of the first.
+    pub const NEXT: &str = "next";
+    pub const NEXT_CHUNKS: &str = "next_chunks";
+    pub const NEXT_PART: &str = "next_part";
+    /// The place of the message among the messages that carry the same task on.
+    pub const GENERATION: &str = "generation";
     pub const STARTED_AT: &str = "started_at";
     pub const FINISHED_AT: &str = "finished_at";
     pub const NEXT_AT: &str = "next_at";
@@ -83,6 +97,8 @@ mod names {
     pub const RESULT_PART: &str = "result_part";
     pub const ERROR_KIND: &str = "error_type";
     pub const ERROR_MESSAGE: &str = "error_message";
+    pub const ERROR_TRACEBACK: &str = "error_traceback";
+    pub const ERROR_MODULE: &str = "error_module";
     /// The partition of the list of all tasks.
     pub const LIST_SHARD: &str = "list_shard";
     /// The partition of the list of one caller's tasks.
@@ -101,6 +117,12 @@ const RECORD: u32 = 0;
 /// The most characters of an error's message in the record, and in an attempt's history.
 pub const MAX_ERROR: usize = 4_000;
 const MAX_PAST_ERROR: usize = 300;
+/// The most characters of a traceback and of a module's name in the record.
+const MAX_TRACEBACK: usize = 8_000;
+const MAX_MODULE: usize = 300;
+/// The most attempts in a record's history. A run has more attempts only if its body asks for them; of these
+/// the number is kept.
+const MAX_HISTORY: u32 = 100;
 
 /// The records of tasks.
 #[derive(Debug, Clone)]
@@ -139,6 +161,10 @@ fn description(task: &Task) -> Vec<(&'static str, AttributeValue)> {
             }),
         ),
         (FINGERPRINT, task.fingerprint.as_ref().map(text)),
+        (
+            GENERATION,
+            (task.generation > 0).then(|| number(task.generation)),
+        ),
         (INPUT, large::record_input(task).map(text)),
         (
             INPUT_CHUNKS,

@@ -51,9 +51,10 @@ impl TaskStore {
         let Found {
             mut record,
             result_chunks,
+            ..
         } = found;
-        if let Some((first, count)) = result_chunks {
-            record.result = Some(self.stored_result(&record.id, first, count).await?);
+        if let Some(stored) = result_chunks {
+            record.result = Some(self.stored(&record.id, stored).await?);
         }
         Ok(record)
     }

@@ -14,7 +14,7 @@ use crate::tasks::task::Task;
 use crate::tasks::viewer::Viewer;
 
 /// The attributes of one run. A restart removes them.
-const RUN_ATTRIBUTES: [&str; 13] = [
+pub(super) const RUN_ATTRIBUTES: [&str; 22] = [
     CONTINUATIONS,
     ETA,
     EXPIRES,
@@ -27,7 +27,16 @@ const RUN_ATTRIBUTES: [&str; 13] = [
     LEASE_TOKEN,
     ERROR_KIND,
     ERROR_MESSAGE,
+    ERROR_TRACEBACK,
+    ERROR_MODULE,
     PROGRESS,
+    CALLS,
+    CALLS_CHUNKS,
+    CALLS_PART,
+    REJECTED,
+    NEXT,
+    NEXT_CHUNKS,
+    NEXT_PART,
 ];
 
 /// The outcome of a restart.

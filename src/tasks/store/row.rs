@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::chunks;
+use super::chunks::{self, Stored};
 use crate::dynamodb::{Row, StoreError};
 use crate::tasks::id::TaskId;
 use crate::tasks::record::{Attempt, Progress, TaskError, TaskRecord};
@@ -32,6 +32,18 @@ pub(super) struct RecordRow {
     #[serde(default)]
     effects: Vec<String>,
     effects_done: Option<u32>,
+    calls: Option<String>,
+    calls_chunks: Option<u32>,
+    calls_part: Option<u32>,
+    #[serde(default)]
+    is_rejected: bool,
+    next: Option<String>,
+    next_chunks: Option<u32>,
+    next_part: Option<u32>,
+    #[serde(default)]
+    generation: u32,
+    #[serde(default)]
+    attempts: u32,
     created_at: u64,
     started_at: Option<u64>,
     finished_at: Option<u64>,
@@ -46,6 +58,8 @@ pub(super) struct RecordRow {
     result_part: Option<u32>,
     error_type: Option<String>,
     error_message: Option<String>,
+    error_traceback: Option<String>,
+    error_module: Option<String>,
     expires_at: Option<u64>,
 }
 
@@ -65,8 +79,14 @@ struct AttemptRow {
 pub struct Found {
     /// The record; its result is absent if the result is stored in chunks.
     pub record: TaskRecord,
-    /// The part of the result's first chunk, and the number of chunks.
-    pub(super) result_chunks: Option<(u32, u32)>,
+    /// The chunks of a large result.
+    pub(super) result_chunks: Option<Stored>,
+    /// The calls that the end of the run makes.
+    pub(super) calls: Option<Stored>,
+    /// Whether the task's message goes to the dead-letter queue after the end of the run.
+    pub(super) is_rejected: bool,
+    /// What further attempts of the run get.
+    pub(super) next: Option<Stored>,
 }
 
 impl RecordRow {
@@ -93,11 +113,14 @@ impl RecordRow {
         let chunks = self
             .result_chunks
             .filter(|_| self.state == State::Completed);
-        let result_chunks = match (chunks, self.result_part) {
-            (Some(count), Some(first)) => Some((first, count)),
-            (Some(_), None) => return Err(StoreError::Corrupt("no result_part".to_owned())),
-            (None, _) => None,
-        };
+        let result_chunks = Stored::from(None, chunks, self.result_part)?;
+        let calls = Stored::from(self.calls, self.calls_chunks, self.calls_part)?;
+        let next = Stored::from(self.next, self.next_chunks, self.next_part)?;
+        let mut error = error(self.error_type, self.error_message);
+        if let Some(error) = &mut error {
+            error.traceback = self.error_traceback;
+            error.module = self.error_module;
+        }
         let record = TaskRecord {
             id: id.clone(),
             job: self.job,
@@ -117,20 +140,26 @@ impl RecordRow {
             lease_until: self.lease_until,
             cancel_requested_at: self.cancel_requested_at,
             progress: self.progress,
+            attempt: self.attempts,
             attempts: self.history.into_iter().map(Attempt::from).collect(),
             result: self.result.map(chunks::json).transpose()?,
-            error: error(self.error_type, self.error_message),
+            error,
         };
         Ok(Found {
             record,
             result_chunks,
+            calls,
+            is_rejected: self.is_rejected,
+            next,
         })
     }
 
     /// Whether the run has ended, and what its end sets off is not done.
     pub fn has_effects_left(&self) -> bool {
         let is_done = self.effects_done == Some(self.run);
-        self.state.is_final() && !self.effects.is_empty() && !is_done
+        let has_calls = self.calls.is_some() || self.calls_chunks.is_some();
+        let has_effects = !self.effects.is_empty() || has_calls || self.is_rejected;
+        self.state.is_final() && has_effects && !is_done
     }
 
     /// The next run of the task `id`, due at once and without an expiry; `None` if the record does
@@ -182,6 +211,7 @@ impl RecordRow {
         task.caller = self.caller;
         task.fingerprint = self.fingerprint;
         task.origin = origin;
+        task.generation = self.generation;
         if let Some(chunks) = self.input_chunks {
             task.without_input(chunks);
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ClaimOutcome, Lease, TaskStore};
+use super::{ClaimOutcome, Fenced, Lease, TaskStore};
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::dynamodb::testing::Faults;
@@ -13,6 +13,11 @@ use crate::tasks::task::Task;
 use crate::tasks::viewer::Viewer;
 
 impl TaskStore {
+    /// Ends a task with a result that sets off what the task's origin names.
+    pub async fn complete(&self, held: &Lease, result: &str) -> Result<Fenced, StoreError> {
+        self.complete_with(held, result, None).await
+    }
+
     /// A record with its result.
     pub async fn get(&self, id: &TaskId) -> Result<Option<TaskRecord>, StoreError> {
         match self.find(&Viewer::Everyone, id).await? {

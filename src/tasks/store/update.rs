@@ -30,6 +30,9 @@ pub(super) struct Update {
     adds: String,
 }
 
+/// The attributes that the end of a run writes for its effects, beside those of the task's description.
+pub(super) const EFFECT_ATTRIBUTES: [&str; 3] = [CALLS, CALLS_CHUNKS, REJECTED];
+
 /// The capacity for an update's values.
 const VALUES: usize = 32;
 
@@ -102,17 +105,25 @@ impl Update {
 
     /// Adds the condition that what the end of run number `run` sets off is done.
     pub fn when_effects_done(mut self, run: u32) -> Update {
+        self.conditions.push_str(" AND (");
+        for name in EFFECT_ATTRIBUTES {
+            self.name(name);
+            let none = ["attribute_not_exists(#", name, ") AND "];
+            push(&mut self.conditions, &none);
+        }
         self.name(EFFECTS);
         self.name(EFFECTS_DONE);
         self.value(&["ended"], number(run));
         let (effects, done) = (EFFECTS, EFFECTS_DONE);
-        self.when(&[
-            "(attribute_not_exists(#",
+        let clause = [
+            "attribute_not_exists(#",
             effects,
             ") OR #",
             done,
             " = :ended)",
-        ])
+        ];
+        push(&mut self.conditions, &clause);
+        self
     }
 
     /// Adds the condition that an attribute exists.
@@ -207,17 +218,17 @@ impl Update {
         self
     }
 
-    /// Sets a member of an attempt's entry in the history; attempts count from 1.
+    /// Sets a member of an entry of the history; entries count from 0.
     pub fn set_history(
         mut self,
-        attempt: u32,
+        entry: u32,
         member: &'static str,
         value: AttributeValue,
     ) -> Update {
         self.name(HISTORY);
         self.name(member);
         self.value(&["history_", member], value);
-        let at = attempt.saturating_sub(1).to_string();
+        let at = entry.to_string();
         let assignment = [
             "#",
             HISTORY,
@@ -229,6 +240,14 @@ impl Update {
             member,
         ];
         add_part(&mut self.sets, &assignment);
+        self
+    }
+
+    /// Removes an entry of the history.
+    pub fn remove_history(mut self, entry: u32) -> Update {
+        self.name(HISTORY);
+        let at = entry.to_string();
+        add_part(&mut self.removes, &["#", HISTORY, "[", &at, "]"]);
         self
     }
 

@@ -8,11 +8,12 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use super::{HEARTBEATS_PER_LEASE, Worker};
+use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::error::Chain;
 use crate::tasks::context::{Channels, TaskContext};
 use crate::tasks::job::JobError;
-use crate::tasks::registry::AnyJob;
+use crate::tasks::registry::{AnyJob, Call, Output};
 use crate::tasks::retry::RetryPolicy;
 use crate::tasks::store::{Fenced, Lease, Saved};
 use crate::tasks::task::Task;
@@ -29,7 +30,7 @@ const NO_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
 /// How an attempt ended.
 pub(super) enum Outcome {
-    Finished(Result<String, JobError>),
+    Finished(Result<Output, JobError>),
     /// The worker's time is over.
     OutOfTime {
         /// Whether the attempt has saved a checkpoint.
@@ -48,7 +49,7 @@ impl Worker {
     /// limit or the worker's time is over.
     pub(super) async fn attempt(
         &self,
-        task: &Task,
+        task: &Arc<Task>,
         job: Arc<dyn AnyJob>,
         policy: RetryPolicy,
         lease: &Lease,
@@ -66,7 +67,19 @@ impl Worker {
             Err(outcome) => return outcome,
         };
         let (context, mut channels) = TaskContext::connect(task.id.clone(), lease.attempt, saved);
-        let mut running = self.runner.spawn(job.run(input, context));
+        let call = Call {
+            task: Arc::clone(task),
+            input,
+            context,
+            deadline: deadline(limit, until),
+            limit,
+        };
+        // A remote body blocks no thread, and its connections are the worker's own.
+        let mut running = match job.is_remote() {
+            true => tokio::spawn(job.run(call)),
+            false => self.runner.spawn(job.run(call)),
+        };
+        let limit = limit.unwrap_or(NO_LIMIT);
         let outcome = tokio::select! {
             ended = &mut running => {
                 // A panicking job fails its own task; the other tasks of the batch go on.
@@ -127,8 +140,8 @@ impl Worker {
         input: Box<RawValue>,
     ) -> Result<Box<RawValue>, JobError> {
         match self.origins().format_of(task) {
-            Some(format) => format.input(task, job, input),
-            None => Ok(input),
+            Some(format) if !job.is_remote() => format.input(task, job, input),
+            _ => Ok(input),
         }
     }
 
@@ -250,12 +263,19 @@ fn attempts_exhausted(lease: &Lease, policy: RetryPolicy) -> Option<JobError> {
 }
 
 /// The time limit of the submission or of the job.
-fn time_limit(task: &Task, job: &dyn AnyJob) -> Duration {
+fn time_limit(task: &Task, job: &dyn AnyJob) -> Option<Duration> {
     let limit = task.options.time_limit.map(Duration::from_secs);
-    limit.or_else(|| job.time_limit()).unwrap_or(NO_LIMIT)
+    limit.or_else(|| job.time_limit())
 }
 
-fn input_lost(message: &str) -> Outcome {
+/// The end of an attempt's time, in milliseconds since the Unix epoch.
+fn deadline(limit: Option<Duration>, until: Instant) -> u64 {
+    let left = until.saturating_duration_since(Instant::now());
+    let left = left.min(limit.unwrap_or(NO_LIMIT));
+    now_ms().saturating_add(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
+}
+
+pub(super) fn input_lost(message: &str) -> Outcome {
     Outcome::Finished(Err(JobError::permanent("InputLost", message)))
 }
 

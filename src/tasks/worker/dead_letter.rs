@@ -10,7 +10,7 @@ use futures_util::stream::FuturesOrdered;
 use serde_json::json;
 
 use super::message::Delivery;
-use super::origin::{Effects, Origins, Read};
+use super::origin::{Effects, Origins, Prepared, Read};
 use crate::dynamodb::StoreError;
 use crate::error::Chain;
 use crate::tasks::format::{Decoded, Format};
@@ -185,20 +185,23 @@ impl DeadLetterHandler {
                 return dead_letter(&self.tasks, &self.dead_letters, body, owner, &error).await;
             }
         };
-        // What is lost of the task changes nothing here: the task fails.
-        if let Err(error) = origins.prepare(&mut task).await {
-            tracing::error!(task_id = %task.id, error = %Chain(&error), "a task was not prepared");
-            return DeadLettered::Failed;
+        match origins.prepare(&mut task).await {
+            // What is lost of the task changes nothing here: the task fails.
+            Ok(Prepared::Ready | Prepared::Lost(_)) => {}
+            Ok(Prepared::Past) => return DeadLettered::Done,
+            Ok(Prepared::Early) => return DeadLettered::Failed,
+            Err(error) => {
+                tracing::error!(task_id = %task.id, error = %Chain(&error), "a task was not prepared");
+                return DeadLettered::Failed;
+            }
         }
         let owner = Owner::Task(&task);
         let handled = dead_letter(&self.tasks, &self.dead_letters, body, owner, &error).await;
         match handled {
-            DeadLettered::Done if task.has_effects() => {
-                match origins.perform_if_left(&task, body).await {
-                    Effects::Done => DeadLettered::Done,
-                    Effects::Left | Effects::Later(_) => DeadLettered::Failed,
-                }
-            }
+            DeadLettered::Done => match origins.perform_if_left(&task, body).await {
+                Effects::Done => DeadLettered::Done,
+                Effects::Left | Effects::Later(_) => DeadLettered::Failed,
+            },
             handled => handled,
         }
     }

@@ -6,9 +6,9 @@ use std::time::Instant;
 use super::attempt::Outcome;
 use super::dead_letter::Owner;
 use super::message::{Disposition, Message};
-use super::origin::{Effects, Origins, backoff};
+use super::origin::{Effects, Origins, Prepared, backoff};
 use super::settle::Settled;
-use super::{HEARTBEATS_PER_LEASE, Worker, store_failed};
+use super::{EARLY, HEARTBEATS_PER_LEASE, Worker, store_failed};
 use crate::clock::now_ms;
 use crate::error::Chain;
 use crate::tasks::client::Submitter;
@@ -42,8 +42,11 @@ impl Worker {
                 false => self.take(task, message, until).await,
             },
             Decoded::Refused { mut task, error } => {
-                if let Err(error) = self.origins().prepare(&mut task).await {
-                    return store_failed(&task.id, &error);
+                match self.origins().prepare(&mut task).await {
+                    Ok(Prepared::Ready | Prepared::Lost(_)) => {}
+                    Ok(Prepared::Past) => return Disposition::Acknowledge,
+                    Ok(Prepared::Early) => return Disposition::Redeliver(EARLY),
+                    Err(error) => return store_failed(&task.id, &error),
                 }
                 self.refuse(&task, &error, message, until).await
             }
@@ -100,8 +103,8 @@ impl Worker {
     /// The outcome of an attempt; a failure if the task's format cannot report the output.
     pub(super) fn checked(&self, task: &Task, outcome: Outcome) -> Outcome {
         match (self.origins().format_of(task), outcome) {
-            (Some(format), Outcome::Finished(Ok(output))) => {
-                let checked = format.check_output(task, &output);
+            (Some(format), Outcome::Finished(Ok(output))) if output.is_unchecked() => {
+                let checked = format.check_output(task, &output.json);
                 Outcome::Finished(checked.map(|()| output))
             }
             (_, outcome) => outcome,
@@ -149,7 +152,7 @@ impl Worker {
         until: Instant,
     ) -> Disposition {
         let disposition = settled.disposition;
-        if task.origin.is_none() {
+        if task.origin.is_none() && !settled.has_effects() {
             return disposition;
         }
         if let (Some(State::Retrying), Some(error), Disposition::Redeliver(delay)) =
@@ -160,11 +163,12 @@ impl Worker {
                 attempt,
                 error,
                 delay,
+                calls: settled.calls.as_deref(),
             };
             self.entered(task, entered).await;
         }
         match settled.end(task.run, lease, &self.name) {
-            Some(end) if task.has_effects() => {
+            Some(end) if task.has_effects() || end.has_effects() => {
                 let body = &message.delivery.body;
                 let origins = self.origins();
                 within(until, message, origins.perform(task, &end, body)).await

@@ -25,14 +25,15 @@ use super::queue::{DeadLetters, TaskQueue};
 use super::record::TaskError;
 use super::registry::{AnyJob, Registry};
 use super::state::State;
-use super::store::{ClaimOutcome, TaskStore};
+use super::store::{ClaimOutcome, Lease, TaskStore};
 use super::task::Task;
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::error::Chain;
+use attempt::{Outcome, input_lost};
 use dead_letter::{DeadLettered, Owner, dead_letter};
 use message::{Disposition, Message};
-use origin::Read;
+use origin::{Prepared, Read};
 
 pub use dead_letter::DeadLetterHandler;
 pub use message::Delivery;
@@ -43,6 +44,9 @@ const HEARTBEATS_PER_LEASE: u32 = 3;
 
 /// The longest time at the end of an invocation that is reserved for the final writes.
 const WRAP_UP: Duration = Duration::from_secs(5);
+
+/// The wait of a message that came before the end that sent it was noted as done.
+const EARLY: Duration = Duration::from_secs(2);
 
 /// Lambda's longest time-out.
 const LONGEST_INVOCATION: Duration = Duration::from_secs(900);
@@ -118,10 +122,13 @@ impl Worker {
     /// would change nothing.
     async fn take(&self, mut task: Box<Task>, message: &Message, until: Instant) -> Disposition {
         match self.origins().prepare(&mut task).await {
-            Ok(Ok(())) => {}
-            Ok(Err(lost)) => return self.refuse(&task, &lost, message, until).await,
+            Ok(Prepared::Ready) => {}
+            Ok(Prepared::Lost(lost)) => return self.refuse(&task, &lost, message, until).await,
+            Ok(Prepared::Past) => return Disposition::Acknowledge,
+            Ok(Prepared::Early) => return Disposition::Redeliver(EARLY),
             Err(error) => return store_failed(&task.id, &error),
         }
+        let task = Arc::<Task>::from(task);
         let disposition = match self.jobs.find(&task.job) {
             Some(job) => self.work(&task, job, message, until).await,
             None => {
@@ -181,7 +188,10 @@ impl Worker {
         match self.tasks.expire(task).await {
             Ok(true) => {
                 metrics::reached(&task.job, State::Expired);
-                Some(self.perform_if_left(task, message, until).await)
+                Some(match task.has_effects() {
+                    true => self.perform_if_left(task, message, until).await,
+                    false => Disposition::Acknowledge,
+                })
             }
             // The task began before its expiry and its worker may have died, or the task has ended.
             Ok(false) => None,
@@ -192,7 +202,7 @@ impl Worker {
     /// Claims a task that is due, and runs one attempt.
     async fn work(
         &self,
-        task: &Task,
+        task: &Arc<Task>,
         job: Arc<dyn AnyJob>,
         message: &Message,
         until: Instant,
@@ -210,15 +220,21 @@ impl Worker {
             Err(error) => return store_failed(&task.id, &error),
         };
         let (began, started) = (now_ms(), Instant::now());
-        self.began(task, &lease).await;
         let policy = job
             .retry_policy()
             .with_max_retries(task.options.max_retries);
-        let outcome = self.attempt(task, job, policy, &lease, until).await;
-        let outcome = self.checked(task, outcome);
+        let (task, outcome) = match self.for_attempt(task, &lease).await {
+            Ok(task) => {
+                self.began(&task, &lease).await;
+                let outcome = self.attempt(&task, job, policy, &lease, until).await;
+                let outcome = self.checked(&task, outcome);
+                (task, outcome)
+            }
+            Err(outcome) => (Arc::clone(task), outcome),
+        };
         let took = started.elapsed();
         let settled = self.settle(policy, &lease, outcome).await;
-        metrics::attempted(task, lease.attempt, began, took, settled.state);
+        metrics::attempted(&task, lease.attempt, began, took, settled.state);
         tracing::info!(
             task_id = %task.id,
             job = task.job,
@@ -228,7 +244,20 @@ impl Worker {
             disposition = ?settled.disposition,
             "attempted"
         );
-        self.after(task, &lease, settled, message, until).await
+        self.after(&task, &lease, settled, message, until).await
+    }
+
+    /// The task of an attempt: what an earlier attempt has left for it stands in place of the message's.
+    async fn for_attempt(&self, task: &Arc<Task>, lease: &Lease) -> Result<Arc<Task>, Outcome> {
+        match self.tasks.for_attempt(task, lease).await {
+            Ok(None) => Ok(Arc::clone(task)),
+            Ok(Some(task)) => Ok(task.into()),
+            Err(StoreError::Corrupt(reason)) => {
+                tracing::error!(task_id = %task.id, reason, "the data of a retry is unreadable");
+                Err(input_lost("the stored data of the retry is unreadable"))
+            }
+            Err(error) => Err(Outcome::StoreFailed(error)),
+        }
     }
 
     /// Sends heartbeats for the messages of a batch while any task of the batch runs. Finished messages

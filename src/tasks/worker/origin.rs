@@ -13,7 +13,7 @@ use crate::tasks::job::JobError;
 use crate::tasks::queue::DeadLetters;
 use crate::tasks::record::{End, TaskError};
 use crate::tasks::retry::RetryPolicy;
-use crate::tasks::store::{TaskStore, Unfinished};
+use crate::tasks::store::{Place, TaskStore, Unfinished};
 use crate::tasks::task::Task;
 use crate::tasks::wire;
 
@@ -33,6 +33,18 @@ pub(super) enum Read {
     Foreign(Decoded),
     /// A message of no format.
     Unreadable(wire::NotATask),
+}
+
+/// Whether a task can be worked on.
+pub(super) enum Prepared {
+    /// The task is complete.
+    Ready,
+    /// A part of the task is lost: the task fails with this error.
+    Lost(TaskError),
+    /// The task has gone on without this message: the message is acknowledged.
+    Past,
+    /// The message comes before the end that sent it was noted as done: it is delivered again.
+    Early,
 }
 
 /// Whether what an end sets off is done.
@@ -70,13 +82,13 @@ impl<'a> Origins<'a> {
         formats.find(|format| format.name() == name)
     }
 
-    /// Completes a task with an origin before the first write of its record: reads what the message left
-    /// out, and stores what is too large for the record. The inner error is final.
-    pub async fn prepare(&self, task: &mut Task) -> Result<Result<(), TaskError>, StoreError> {
+    /// Completes a task with an origin before the first write of its record: finds its run if the task has
+    /// moved, reads what the message left out, and stores what is too large for the record.
+    pub async fn prepare(&self, task: &mut Task) -> Result<Prepared, StoreError> {
         if task.origin.is_none() {
-            return Ok(Ok(()));
+            return Ok(Prepared::Ready);
         }
-        let lost = |message: &str| Ok(Err(TaskError::new("OriginLost", message)));
+        let lost = |message: &str| Ok(Prepared::Lost(TaskError::new("OriginLost", message)));
         match self.tasks.read_origin(task).await {
             Ok(true) => {}
             Ok(false) => return lost("the stored data of the task's format is gone"),
@@ -85,17 +97,27 @@ impl<'a> Origins<'a> {
             }
             Err(error) => return Err(error),
         }
-        self.tasks.put_large(task).await.map(|_| Ok(()))
+        self.tasks.put_large(task).await?;
+        if task.generation == 0 {
+            return Ok(Prepared::Ready);
+        }
+        Ok(match self.tasks.place(task).await? {
+            Place::Now => Prepared::Ready,
+            Place::Past => Prepared::Past,
+            Place::Early => Prepared::Early,
+        })
     }
 
     /// Performs what the end of a run sets off, and notes that it is done. A crash in between repeats the
     /// effects, which are safe to repeat.
     pub async fn perform(&self, task: &Task, end: &End, body: &str) -> Effects {
-        let performed = match self.format_of(task) {
-            Some(format) => format.perform(task, end).await,
-            None => Err(EffectError::Permanent("the format is unknown".to_owned())),
+        let performed = match (self.format_of(task), &task.origin) {
+            (Some(format), _) => format.perform(task, end).await,
+            (None, None) => Ok(()),
+            (None, Some(_)) => Err(EffectError::Permanent("the format is unknown".to_owned())),
         };
         match performed {
+            Ok(()) if end.is_rejected => self.reject(task, end, body).await,
             Ok(()) => self.finish(task, end).await,
             Err(EffectError::Permanent(reason)) => self.give_up(task, end, body, &reason).await,
             Err(EffectError::Later(delay)) => Effects::Later(delay),
@@ -109,6 +131,13 @@ impl<'a> Origins<'a> {
 
     /// As [`Origins::perform`], for an end that another delivery or process has written.
     pub async fn perform_left(&self, task: &Task, left: Unfinished, body: &str) -> Effects {
+        let attempted = match self.tasks.as_attempted(task, &left).await {
+            Ok(attempted) => attempted,
+            // What the message has is the next best.
+            Err(StoreError::Corrupt(_)) => None,
+            Err(error) => return left_by(task, &error),
+        };
+        let task = attempted.as_ref().unwrap_or(task);
         match self.tasks.read_end(task, left).await {
             Ok((end, true)) => self.perform(task, &end, body).await,
             // Another delivery would read the same rows.
@@ -126,6 +155,16 @@ impl<'a> Origins<'a> {
             Ok(Some(left)) => self.perform_left(task, left, body).await,
             Ok(None) => Effects::Done,
             Err(error) => left_by(task, &error),
+        }
+    }
+
+    /// Dead-letters the message, because the body refused it.
+    async fn reject(&self, task: &Task, end: &End, body: &str) -> Effects {
+        let reason = end.error.as_ref().map(|error| error.message.as_str());
+        let reason = reason.unwrap_or("the body refused the message");
+        match put(self.tasks, self.dead_letters, body, Some(&task.id), reason).await {
+            true => self.finish(task, end).await,
+            false => Effects::Left,
         }
     }
 

@@ -25,6 +25,7 @@ fn record(state: State) -> TaskRecord {
         lease_until: None,
         cancel_requested_at: None,
         progress: None,
+        attempt: 0,
         attempts: Vec::new(),
         result: None,
         error: None,

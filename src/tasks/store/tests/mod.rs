@@ -41,17 +41,11 @@ fn task() -> Task {
 
 /// A failure with another attempt at once.
 fn retried(error: &TaskError) -> TaskFailure<'_> {
-    TaskFailure {
-        error,
-        retry_in: Some(Duration::ZERO),
-    }
+    TaskFailure::new(error, Some(Duration::ZERO))
 }
 
 fn failed(error: &TaskError) -> TaskFailure<'_> {
-    TaskFailure {
-        error,
-        retry_in: None,
-    }
+    TaskFailure::new(error, None)
 }
 
 /// A second task, for tests with a local variable `task`.
@@ -60,10 +54,7 @@ fn another_task() -> Task {
 }
 
 fn error() -> TaskError {
-    TaskError {
-        kind: "Trouble".to_owned(),
-        message: "it broke".to_owned(),
-    }
+    TaskError::new("Trouble", "it broke")
 }
 
 async fn claimed(store: &TaskStore, task: &Task, lease: Duration) -> Lease {

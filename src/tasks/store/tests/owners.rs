@@ -105,10 +105,8 @@ async fn a_later_task_with_the_same_id_does_not_read_old_checkpoints() {
 async fn a_duplicate_message_does_not_shorten_the_backoff() {
     let (store, task) = (store(), task());
     let lease = claimed(&store, &task, LEASE).await;
-    let failure = TaskFailure {
-        error: &error(),
-        retry_in: Some(Duration::from_secs(30)),
-    };
+    let error = error();
+    let failure = TaskFailure::new(&error, Some(Duration::from_secs(30)));
     store.fail(&lease, failure).await.unwrap();
     let early = store.claim(&task, LEASE, WORKER).await.unwrap();
     let ClaimOutcome::Held { ends_in } = early else {

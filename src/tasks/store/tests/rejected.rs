@@ -86,10 +86,7 @@ async fn a_rejection_affects_only_the_run_of_its_message() {
     store.fail(&lease, failed(&error())).await.unwrap();
     let second = next_run(&store, &first.id).await;
     store.restart(&second).await.unwrap();
-    let other = TaskError {
-        kind: "Other".to_owned(),
-        message: "of an earlier run".to_owned(),
-    };
+    let other = TaskError::new("Other", "of an earlier run");
     assert_eq!(store.reject(&first, &other).await.unwrap(), Rejected::Ended);
     assert_eq!(state_of(&store, &first.id).await, State::Pending);
 

@@ -235,10 +235,7 @@ impl Fixture {
 
     async fn reject(&mut self, earlier: bool) -> TestCaseResult {
         let message = self.message(earlier);
-        let reason = TaskError {
-            kind: "Rejected".to_owned(),
-            message: "the message cannot be processed".to_owned(),
-        };
+        let reason = TaskError::new("Rejected", "the message cannot be processed");
         let seen = match self.store.reject(&message, &reason).await.unwrap() {
             Rejected::Written => Outcome::Done,
             Rejected::Ended => Outcome::Ended,
@@ -333,10 +330,8 @@ impl Fixture {
 
     /// Fails the attempt. The result holds the outcome and the model's prediction.
     async fn fail(&mut self, at: usize, lease: &Lease, delay: Option<u64>) -> (Fenced, Fenced) {
-        let failure = TaskFailure {
-            error: &error(),
-            retry_in: delay.map(Duration::from_millis),
-        };
+        let error = error();
+        let failure = TaskFailure::new(&error, delay.map(Duration::from_millis));
         let before = self.model.state();
         let seen = self.store.fail(lease, failure).await;
         let event = delay.map_or(Event::Fail, |_| Event::Retry);
