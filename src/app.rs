@@ -57,6 +57,9 @@ pub struct App {
     config: Config,
     /// Built for the first part that calls AWS. A function without such a part is not linked with the SDK.
     aws: OnceCell<Aws>,
+    /// The clients that several parts share.
+    dynamodb: OnceCell<aws_sdk_dynamodb::Client>,
+    sqs: OnceCell<aws_sdk_sqs::Client>,
     /// By endpoint, the futures that open the connections of the parts built so far.
     opening: RefCell<BTreeMap<String, LocalBoxFuture<'static, ()>>>,
 }
@@ -72,6 +75,8 @@ impl App {
         Ok(App {
             config,
             aws: OnceCell::new(),
+            dynamodb: OnceCell::new(),
+            sqs: OnceCell::new(),
             opening: RefCell::default(),
         })
     }
@@ -420,15 +425,28 @@ impl App {
         })
     }
 
+    /// The client of DynamoDB.
     fn dynamodb(&self) -> Result<aws_sdk_dynamodb::Client, ConfigError> {
-        let aws = self.aws_for("dynamodb")?;
-        Ok(dynamodb::client(&aws.config))
+        let client = match self.dynamodb.get() {
+            Some(client) => client,
+            None => {
+                let client = dynamodb::client(&self.aws_for("dynamodb")?.config);
+                self.dynamodb.get_or_init(|| client)
+            }
+        };
+        Ok(client.clone())
     }
 
     /// The client of SQS.
     pub fn sqs(&self) -> Result<aws_sdk_sqs::Client, ConfigError> {
-        let aws = self.aws_for("sqs")?;
-        Ok(aws_sdk_sqs::Client::new(&aws.config))
+        let client = match self.sqs.get() {
+            Some(client) => client,
+            None => {
+                let client = aws_sdk_sqs::Client::new(&self.aws_for("sqs")?.config);
+                self.sqs.get_or_init(|| client)
+            }
+        };
+        Ok(client.clone())
     }
 
     fn aws_for(&self, service: &str) -> Result<&Aws, ConfigError> {

@@ -44,6 +44,13 @@ pub fn is_builtin(name: &str) -> bool {
     BUILTINS.iter().any(|(builtin, _)| *builtin == name)
 }
 
+/// The name of the task that a map calls with each element; `None` for a task that is no map.
+pub fn mapped_task<'a>(name: &str, kwargs: &'a Object) -> Option<&'a str> {
+    let is_map = matches!(name, "celery.map" | "celery.starmap");
+    let task = kwargs.get("task").filter(|_| is_map)?;
+    task.get("task")?.as_str()
+}
+
 /// The jobs with Celery's own tasks.
 pub fn with_builtins(jobs: Registry) -> Registry {
     let builtins = BUILTINS.into_iter();

@@ -36,7 +36,13 @@ impl Ends {
                 self.join_if_ended(sender, chord, &counter, body, depth)
                     .await
             }
-            Ok(None) => return Ok(()),
+            // A worker of Celery deletes the group before the counter.
+            Ok(None) if !counter.is_old => return Ok(()),
+            Ok(None) => {
+                let exception = Exception::lost_chord(group);
+                let failed = self.fail_body(sender, group, body, &exception, depth).await;
+                failed.map(|()| true)
+            }
             Err(StoreError::Corrupt(_)) => {
                 let exception = Exception::body("the members of the chord are unreadable");
                 let failed = self.fail_body(sender, group, body, &exception, depth).await;

@@ -111,6 +111,7 @@ mod tests {
             let mut back = decode(&body).unwrap();
             assert_eq!(back.properties.all, properties);
             back.properties = sent.properties.clone();
+            back.all_headers = sent.all_headers.clone();
             assert_eq!(back, sent);
             count += 1;
         }

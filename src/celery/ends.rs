@@ -33,10 +33,20 @@ pub struct Ends {
     pub extended: bool,
 }
 
+/// A task that has ended.
+pub(super) struct Ended<'a> {
+    pub task: &'a Task,
+    pub source: &'a Source,
+    pub end: &'a End,
+    /// The sender of what follows.
+    pub sender: Sender<'a>,
+}
+
 /// How a task ended, as Celery sees it.
-enum Ending<'a> {
+pub(super) enum Ending<'a> {
     Success(&'a str),
-    Failure(Exception),
+    /// With the traceback, if the body gave one.
+    Failure(Exception, Option<&'a str>),
     Revoked(Revoked),
 }
 
@@ -80,32 +90,51 @@ impl Ends {
             return unlock.perform(self, task, end).await;
         }
         let seed = format!("{}/{}", task.id, end.run);
-        let sender = self.sender(task.id.as_str(), &source, &seed, end);
-        let ending = Ending::of(&source, end);
+        let ended = Ended {
+            task,
+            source: &source,
+            end,
+            sender: self.sender(task.id.as_str(), &source, &seed, end),
+        };
+        match &end.calls {
+            Some(calls) => self.make_calls(&ended, calls).await,
+            // What goes on in another message has no result yet.
+            None if end.state == State::Moved && end.error.is_none() => Ok(()),
+            None => self.follow(&ended, &Ending::of(&source, end)).await,
+        }
+    }
+
+    /// Performs what follows from the task's message.
+    pub(super) async fn follow(
+        &self,
+        ended: &Ended<'_>,
+        ending: &Ending<'_>,
+    ) -> Result<(), EffectError> {
+        let &Ended {
+            task,
+            source,
+            end,
+            ref sender,
+        } = ended;
         let mut lost = Lost::default();
-        let sent = match &ending {
-            Ending::Success(value) => on_success(&sender, &source.embed, &read(value)),
-            _ => on_failure(&sender, &source.embed.errbacks),
+        let sent = match ending {
+            Ending::Success(value) => on_success(sender, &source.embed, &read(value)),
+            _ => on_failure(sender, &source.embed.errbacks),
         };
         let children = lost.note(self.send(sent).await)?.unwrap_or_default();
         if let Some(exception) = ending.exception().or_else(|| lost.exception()) {
-            self.fail_all(
-                &sender,
-                failed_chain(&source.embed.chain),
-                &exception,
-                0,
-                &mut lost,
-            )
-            .await?;
+            let chain = failed_chain(&source.embed.chain);
+            self.fail_all(sender, chain, &exception, 0, &mut lost)
+                .await?;
         }
         if source.stores_result() {
-            let json = self.result(task, &source, end, &ending, &children);
+            let json = self.result(task, source, end, ending, &children);
             let place = place(end.run, end.attempt, 2);
             lost.note(self.put(task.id.as_str(), place, json).await)?;
         }
         if let (Some(body), Some(group)) = (&source.embed.chord, &source.headers.group) {
             let id = task.id.as_str();
-            lost.note(self.count(&sender, group, id, body, 0).await)?;
+            lost.note(self.count(sender, group, id, body, 0).await)?;
         }
         lost.into_result()
     }
@@ -180,7 +209,7 @@ impl Ends {
             kwargs: &arguments.kwargs,
             worker: end.worker.as_deref().unwrap_or_default(),
             retries: headers.retries + end.attempt.saturating_sub(1),
-            queue: source.queue.as_deref(),
+            queue: source.properties.queue(),
             stamped_headers: &headers.stamped_headers,
             stamps: &headers.stamps,
         });
@@ -195,8 +224,8 @@ impl Ends {
             Ending::Success(value) => {
                 task_result(&facts, &Outcome::Success(value), end.finished_at)
             }
-            Ending::Failure(exception) => {
-                let traceback = exception.traceback(&headers.task);
+            Ending::Failure(exception, traceback) => {
+                let traceback = exception.traceback_or(*traceback, &headers.task);
                 let outcome = Outcome::Failure(exception, Some(&traceback));
                 task_result(&facts, &outcome, end.finished_at)
             }
@@ -267,7 +296,7 @@ impl Lost {
     }
 
     /// The exception of what follows and cannot be sent.
-    fn exception(&self) -> Option<Exception> {
+    pub(super) fn exception(&self) -> Option<Exception> {
         let reason = self.0.as_deref()?;
         Some(Exception::of_error("", "RuntimeError", reason))
     }
@@ -285,7 +314,11 @@ impl Ending<'_> {
             (State::Expired, _) => Ending::Revoked(Revoked::Expired),
             (State::Cancelled, _) if end.attempt == 0 => Ending::Revoked(Revoked::BeforeStart),
             (State::Cancelled, _) => Ending::Revoked(Revoked::Terminated),
-            _ => Ending::Failure(exception(source, end.attempt, end.error.as_ref())),
+            _ => {
+                let error = end.error.as_ref();
+                let traceback = error.and_then(|error| error.traceback.as_deref());
+                Ending::Failure(exception(source, end.attempt, error), traceback)
+            }
         }
     }
 
@@ -293,7 +326,7 @@ impl Ending<'_> {
     fn exception(&self) -> Option<Exception> {
         match self {
             Ending::Success(_) => None,
-            Ending::Failure(exception) => Some(exception.clone()),
+            Ending::Failure(exception, _) => Some(exception.clone()),
             Ending::Revoked(why) => Some(Exception::revoked(*why)),
         }
     }
@@ -302,15 +335,19 @@ impl Ending<'_> {
 /// The exception of a failed task or attempt. A task without an attempt was refused.
 pub fn exception(source: &Source, attempt: u32, error: Option<&TaskError>) -> Exception {
     let name = &source.headers.task;
-    let Some(TaskError { kind, message, .. }) = error else {
+    let Some(error) = error else {
         return Exception::of_error(name, "RuntimeError", "the task failed");
     };
+    let (kind, message) = (&error.kind, &error.message);
     // Cut as in a record, so that the result is the same whether the effects are performed from the attempt
     // or from the record.
     let message = &message.chars().take(MAX_ERROR).collect::<String>();
+    if let Some(module) = &error.module {
+        return Exception::new(module, kind, message.as_str());
+    }
     match kind.as_str() {
         "TimeLimitExceeded" => match (source.headers.time_limit, source.headers.soft_time_limit) {
-            (hard, Some(soft)) if hard.is_none_or(|hard| soft < hard) => {
+            (hard, Some(soft)) if !source.is_remote && hard.is_none_or(|hard| soft < hard) => {
                 Exception::soft_time_limit()
             }
             (Some(hard), _) => Exception::time_limit(hard),

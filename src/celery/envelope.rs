@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::alphabet;
+use base64::engine::general_purpose::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::compression::{DecompressError, decompress};
@@ -14,6 +15,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+/// The content type of JSON.
+pub(super) const JSON: &str = "application/json";
 
 /// The longest name that is quoted in a reason, in characters.
 const MAX_QUOTED: usize = 100;
@@ -34,10 +38,45 @@ pub(super) struct Content {
     compression: Option<String>,
 }
 
+/// The content of an envelope that is decoded elsewhere, compressed or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedContent {
+    /// The bytes in base64.
+    pub body: String,
+    /// The content type, such as `application/x-python-serialize`.
+    pub content_type: String,
+    /// The encoding, such as `binary`.
+    pub content_encoding: Option<String>,
+}
+
 impl Envelope {
     /// Opens the body of an SQS message.
     pub fn open(body: &str) -> Result<Envelope, Refused> {
-        let mut envelope = outer(body).ok_or_else(not_celery)?;
+        Envelope::of(outer(body).ok_or_else(not_celery)?)
+    }
+
+    /// Opens the message of a function's answer: the same parts by other names, and a body that is text
+    /// unless `body_encoding` beside the body says otherwise.
+    pub fn of_answer(mut message: Object) -> Result<Envelope, Refused> {
+        let mut envelope = Object::new();
+        for (name, known) in [
+            ("headers", "headers"),
+            ("body", "body"),
+            ("content_type", "content-type"),
+            ("content_encoding", "content-encoding"),
+        ] {
+            envelope.insert(known, message.remove(name).unwrap_or_default());
+        }
+        let properties = message.remove("properties").unwrap_or_default();
+        let mut properties = properties.into_object().unwrap_or_default();
+        let encoding = message.remove("body_encoding").unwrap_or_default();
+        properties.insert("body_encoding", encoding);
+        envelope.insert("properties", properties);
+        Envelope::of(envelope)
+    }
+
+    /// Opens the object that the body of an SQS message is.
+    fn of(mut envelope: Object) -> Result<Envelope, Refused> {
         let [headers, properties] =
             ["headers", "properties"].map(|name| match envelope.remove(name).unwrap_or_default() {
                 Json::Object(object) => Some(object),
@@ -87,6 +126,29 @@ fn not_celery() -> Refused {
 }
 
 impl Content {
+    /// The content type. A missing type is taken as JSON: other producers than kombu leave it out.
+    pub fn content_type(&self) -> &str {
+        self.content_type.as_deref().unwrap_or(JSON)
+    }
+
+    /// The content as it came, which is not decoded here.
+    pub fn into_sealed(self) -> Result<SealedContent, Refused> {
+        let content_type = self.content_type().to_owned();
+        let body = match self.is_base64 {
+            true => self.body.trim_ascii().to_owned(),
+            false => STANDARD.encode(self.body),
+        };
+        if BASE64.decode(&body).is_err() {
+            let reason = "the arguments are not base64";
+            return Err(Refused::new(Kind::DecodeError, reason));
+        }
+        Ok(SealedContent {
+            body,
+            content_type,
+            content_encoding: self.encoding,
+        })
+    }
+
     /// Reads the content: JSON, perhaps compressed.
     pub fn read(self) -> Result<Json, Refused> {
         self.check_type()?;
@@ -108,11 +170,10 @@ impl Content {
         })
     }
 
-    /// Refuses everything but JSON. A missing type is taken as JSON: other producers than kombu leave it
-    /// out.
+    /// Refuses everything but JSON.
     fn check_type(&self) -> Result<(), Refused> {
-        let content_type = self.content_type.as_deref().unwrap_or("application/json");
-        if content_type != "application/json" {
+        let content_type = self.content_type();
+        if content_type != JSON {
             let reason = format!(
                 "the arguments are {}: only application/json is accepted",
                 quoted(content_type)

@@ -5,17 +5,20 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 
-use super::builtins::is_builtin;
+use super::builtins::{is_builtin, mapped_task};
 use super::canvas::{Sender, on_success};
 use super::ends::{Ends, exception, place};
-use super::message::decode;
-use super::origin::{Arguments, CELERY, Source, task_of, task_of_headers};
+use super::message::{Message, Opened, open};
+use super::origin::{Arguments, CELERY, Source, task_of, task_of_headers, task_of_sealed};
 use super::refused::{Kind, Refused};
+use super::remote::call::{Call, read_calls};
+use super::remote::{self, RemoteBodies};
 use super::result::{Facts, Outcome, task_result};
 use super::store::MAX_RESULT;
+use super::unlock::CHORD_UNLOCK;
 use crate::error::Chain;
 use crate::json::{Json, Object, parse_str};
-use crate::tasks::format::{Decoded, EffectError, Entered, Format, Incoming};
+use crate::tasks::format::{AnswerKind, Decoded, EffectError, Entered, Format, Incoming, Parts};
 use crate::tasks::job::JobError;
 use crate::tasks::record::{End, Progress, TaskError};
 use crate::tasks::registry::AnyJob;
@@ -37,6 +40,7 @@ pub struct CeleryFormat {
     ends: Arc<Ends>,
     /// Whether `STARTED` is stored (`task_track_started` in Celery).
     track_started: bool,
+    bodies: RemoteBodies,
 }
 
 impl CeleryFormat {
@@ -45,6 +49,41 @@ impl CeleryFormat {
         CeleryFormat {
             ends: Arc::new(ends),
             track_started,
+            bodies: RemoteBodies::default(),
+        }
+    }
+
+    /// The format, with tasks whose bodies are remote.
+    pub fn with_remote(self, bodies: RemoteBodies) -> CeleryFormat {
+        CeleryFormat { bodies, ..self }
+    }
+
+    /// The task of a message that was read; `None` if its id is no task's.
+    fn task_of(&self, opened: Opened, at: u64) -> Option<Task> {
+        match opened {
+            Opened::Message(message) => {
+                let is_remote = self.is_remote(&message);
+                task_of(*message, at, is_remote)
+            }
+            Opened::Sealed(sealed) => task_of_sealed(*sealed, at),
+        }
+    }
+
+    /// Whether a task has a remote body. A map of such a task has its body, too.
+    fn is_remote(&self, message: &Message) -> bool {
+        let mapped = || mapped_task(&message.headers.task, &message.kwargs);
+        self.bodies.has(&message.headers.task) || mapped().is_some_and(|task| self.bodies.has(task))
+    }
+
+    /// Stores the state that the body's answer has for a retry: what Celery itself would have stored.
+    async fn store_answered(&self, task: &Task, attempt: u32, calls: &RawValue) {
+        let place = place(task.run, attempt, 1);
+        for call in read_calls(calls).unwrap_or_default() {
+            if let Call::Store(item) = call
+                && let Err(error) = self.ends.store(task, item, place).await
+            {
+                tracing::warn!(task_id = %task.id, ?error, "a state was not stored");
+            }
         }
     }
 
@@ -75,7 +114,8 @@ impl CeleryFormat {
             }
             Entered::Retrying { attempt, error, .. } => {
                 let exception = exception(source, attempt, Some(error));
-                let traceback = exception.traceback(&headers.task);
+                let traceback = error.traceback.as_deref();
+                let traceback = exception.traceback_or(traceback, &headers.task);
                 let retry = Outcome::Retry(&exception, Some(&traceback));
                 (1, attempt, task_result(&facts, &retry, now))
             }
@@ -96,8 +136,8 @@ impl Format for CeleryFormat {
     fn decode(&self, message: &Incoming<'_>) -> Option<Decoded> {
         let at = message.sent_at.unwrap_or(message.now);
         let no_id = || Decoded::Malformed("the task's id is empty or too long".to_owned());
-        match decode(message.body) {
-            Ok(decoded) => Some(task_of(decoded, at).map_or_else(no_id, |task| {
+        match open(message.body, |task, kind| self.bodies.decode(task, kind)) {
+            Ok(opened) => Some(self.task_of(opened, at).map_or_else(no_id, |task| {
                 let task = Box::new(task);
                 match out_of_bounds(&task, message.now) {
                     None => Decoded::Task(task),
@@ -127,6 +167,18 @@ impl Format for CeleryFormat {
         let unreadable = || JobError::permanent("TypeError", "the arguments are unreadable");
         let arguments = Arguments::read(&input).ok_or_else(unreadable)?;
         arguments.into_input(&task.job, job)
+    }
+
+    fn remote(&self, task: &Task, input: &RawValue) -> Option<Box<RawValue>> {
+        remote::request(task, input)
+    }
+
+    fn answer(&self, task: &Task, part: &RawValue, kind: AnswerKind) -> Result<Parts, JobError> {
+        remote::answer(&self.ends, &self.bodies, task, part, kind)
+    }
+
+    fn needs_input(&self, task: &Task) -> bool {
+        task.job == CHORD_UNLOCK
     }
 
     fn check_output(&self, task: &Task, output: &str) -> Result<(), JobError> {
@@ -181,7 +233,15 @@ impl Format for CeleryFormat {
             if matches!(entered, Entered::Running { .. }) && !self.track_started {
                 return;
             }
-            if let Some(source) = Source::of(task).filter(Source::stores_result) {
+            if let Entered::Retrying {
+                attempt,
+                calls: Some(calls),
+                ..
+            } = entered
+            {
+                return self.store_answered(task, attempt, calls).await;
+            }
+            if let Some(source) = Source::of(task).filter(|source| source.stores_result()) {
                 self.store_entered(task, &source, entered).await;
             }
         })

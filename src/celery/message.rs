@@ -1,6 +1,7 @@
 //! A message of Celery's protocol 1 or 2.
 
-use super::envelope::{Content, Envelope};
+pub use super::envelope::SealedContent;
+use super::envelope::{Content, Envelope, JSON};
 use super::headers::{self, Headers};
 use super::refused::{Kind, Refused};
 use crate::json::{Json, Object};
@@ -11,6 +12,8 @@ use crate::json::{Json, Object};
 pub struct Message {
     /// What the message says about the task.
     pub headers: Headers,
+    /// All headers as in the message; empty for a message of protocol 1.
+    pub all_headers: Object,
     /// The positional arguments.
     pub args: Vec<Json>,
     /// The keyword arguments.
@@ -19,6 +22,28 @@ pub struct Message {
     pub embed: Embed,
     /// What the message says about its delivery.
     pub properties: Properties,
+}
+
+/// A submission whose arguments are decoded by the function that runs the task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sealed {
+    /// What the message says about the task.
+    pub headers: Headers,
+    /// All headers as in the message.
+    pub all_headers: Object,
+    /// What the message says about its delivery.
+    pub properties: Properties,
+    /// The arguments, and what the end of the task sets off.
+    pub content: SealedContent,
+}
+
+/// A message that was read as far as it is read here.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Opened {
+    /// All of the message was read.
+    Message(Box<Message>),
+    /// The headers and the properties were read.
+    Sealed(Box<Sealed>),
 }
 
 /// What the end of a task sets off: signatures, as in the message. Each is an object.
@@ -66,23 +91,73 @@ impl Properties {
 /// [`Refused`] says why, and has the task's id and headers where these could be read. The kind is
 /// [`Kind::NotCelery`] for a body that is no envelope of kombu.
 pub fn decode(body: &str) -> Result<Message, Refused> {
-    let envelope = Envelope::open(body)?;
+    read(Envelope::open(body)?)
+}
+
+/// As [`decode`], but leaves a content that is not JSON as it is if `is_sealed` says so, of the task's name
+/// and the content type.
+///
+/// # Errors
+/// As [`decode`].
+pub fn open(body: &str, is_sealed: impl Fn(&str, &str) -> bool) -> Result<Opened, Refused> {
+    opened(Envelope::open(body)?, is_sealed)
+}
+
+/// As [`open`], for the message of a function's answer.
+pub(super) fn open_answer(
+    message: Object,
+    is_sealed: impl Fn(&str, &str) -> bool,
+) -> Result<Opened, Refused> {
+    opened(Envelope::of_answer(message)?, is_sealed)
+}
+
+fn opened(envelope: Envelope, is_sealed: impl Fn(&str, &str) -> bool) -> Result<Opened, Refused> {
+    let task = envelope.headers.get("task").and_then(Json::as_str);
+    let content_type = envelope.content.content_type();
+    match task {
+        Some(task) if content_type != JSON && is_sealed(task, content_type) => {
+            sealed(envelope).map(|sealed| Opened::Sealed(Box::new(sealed)))
+        }
+        _ => read(envelope).map(|message| Opened::Message(Box::new(message))),
+    }
+}
+
+/// Reads an opened envelope.
+fn read(envelope: Envelope) -> Result<Message, Refused> {
     match envelope.headers.contains_key("task") {
         true => protocol_2(envelope),
         false => protocol_1(envelope),
     }
 }
 
-fn protocol_2(envelope: Envelope) -> Result<Message, Refused> {
-    let id = envelope.headers.get("id").and_then(Json::as_str);
+fn sealed(envelope: Envelope) -> Result<Sealed, Refused> {
+    let headers = headers_of(&envelope.headers)?;
+    match envelope.content.into_sealed() {
+        Ok(content) => Ok(Sealed {
+            headers,
+            all_headers: envelope.headers,
+            properties: envelope.properties,
+            content,
+        }),
+        Err(refused) => Err(refused.with_headers(headers)),
+    }
+}
+
+fn headers_of(all: &Object) -> Result<Headers, Refused> {
+    let id = all.get("id").and_then(Json::as_str);
     let id = id.filter(|id| headers::is_id(id)).map(str::to_owned);
-    let headers = headers::of_protocol_2(&envelope.headers)
-        .map_err(|reason| Refused::malformed(reason).with_id(id))?;
+    let headers = headers::of_protocol_2(all);
+    headers.map_err(|reason| Refused::malformed(reason).with_id(id))
+}
+
+fn protocol_2(envelope: Envelope) -> Result<Message, Refused> {
+    let headers = headers_of(&envelope.headers)?;
     let content = envelope.content.read();
     let read = content.and_then(|body| parts(body).map_err(Refused::malformed));
     match read {
         Ok((args, kwargs, embed)) => Ok(Message {
             headers,
+            all_headers: envelope.headers,
             args,
             kwargs,
             embed,
@@ -172,6 +247,7 @@ fn protocol_1(envelope: Envelope) -> Result<Message, Refused> {
     let embed = read_embed(body).map_err(malformed)?;
     Ok(Message {
         headers,
+        all_headers: Object::new(),
         args,
         kwargs,
         embed,

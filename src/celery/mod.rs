@@ -26,6 +26,7 @@ pub mod outbox;
 pub mod python;
 pub mod queue_name;
 pub mod refused;
+pub mod remote;
 pub mod result;
 pub mod signature;
 pub mod store;

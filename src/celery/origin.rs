@@ -1,11 +1,14 @@
 //! A Celery task as a task of the engine: the arguments are the input, and the rest of the message that the
 //! task's end needs is the data of the origin.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 
 use super::arguments::to_input;
 use super::headers::{self, Headers};
-use super::message::{Embed, Message, Properties, read_embed};
+use super::message::{Embed, Message, Properties, Sealed, read_embed};
+use super::remote::kept::{kept_headers, kept_properties};
 use super::time;
 use super::unlock::CHORD_UNLOCK;
 use crate::json::{Json, Object, parse_str};
@@ -17,17 +20,22 @@ use crate::tasks::task::{MAX_TIME_LIMIT, Options, Origin, Task};
 /// The name of the format in origins.
 pub const CELERY: &str = "celery";
 
+/// The time in seconds that the function of a remote body has to answer after the hard time limit.
+const GRACE: f64 = 2.0;
+
 /// The parts of a message that a task's end needs.
 #[derive(Debug, Clone, Default)]
 pub struct Source {
     /// What the message says about the task.
     pub headers: Headers,
-    /// What the end sets off.
+    /// What the end sets off. Empty for a sealed message, whose end only the function knows that runs the task.
     pub embed: Embed,
-    /// The name of the queue in Celery.
-    pub queue: Option<String>,
-    /// `MessageGroupId` of the message.
-    pub message_group: Option<String>,
+    /// What the message says about its delivery: the queue, and all that is kept for a remote body.
+    pub properties: Properties,
+    /// Whether the arguments were not read.
+    pub is_sealed: bool,
+    /// Whether the body is remote: its function keeps the time limits.
+    pub is_remote: bool,
 }
 
 /// The arguments of a task as in its message.
@@ -40,7 +48,7 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Reads a task's input.
+    /// Reads a task's input; `None` for arguments that were not read from their message.
     pub fn read(input: &RawValue) -> Option<Arguments> {
         let mut input = read(input)?.into_object().ok()?;
         let Some(Json::Array(args)) = input.remove("args") else {
@@ -65,18 +73,22 @@ impl Arguments {
 }
 
 impl Source {
-    /// The source of a task; `None` for a task of another origin.
-    pub fn of(task: &Task) -> Option<Source> {
+    /// The source of a task, parsed once; `None` for a task of another origin.
+    pub fn of(task: &Task) -> Option<Arc<Source>> {
         let origin = task.origin.as_ref()?;
-        let mut data = read(origin.data()?)?.into_object().ok()?;
-        let mut object = |name| data.remove(name).unwrap_or_default().into_object().ok();
-        let (headers, embed) = (object("headers")?, object("embed")?);
-        let text = |name: &str| data.get(name).and_then(Json::as_str).map(str::to_owned);
+        origin.parsed(|data| Source::read(read(data)?.into_object().ok()?))
+    }
+
+    fn read(mut data: Object) -> Option<Source> {
+        let mut object = |name| data.remove(name)?.into_object().ok();
+        let (headers, embed) = (object("headers")?, object("embed"));
+        let properties = object("properties").unwrap_or_default();
         Some(Source {
             headers: headers::of_protocol_2(&headers).ok()?,
-            embed: read_embed(embed).ok()?,
-            queue: text("queue"),
-            message_group: text("message_group"),
+            is_sealed: embed.is_none(),
+            embed: read_embed(embed.unwrap_or_default()).ok()?,
+            properties: Properties { all: properties },
+            is_remote: data.remove("remote").is_some(),
         })
     }
 
@@ -84,7 +96,94 @@ impl Source {
     pub fn stores_result(&self) -> bool {
         self.headers.ignore_result != Some(true)
     }
+}
 
+/// The data of a task's origin; `None` for a task of another origin.
+pub(super) fn data_of(task: &Task) -> Option<Object> {
+    let origin = task.origin.as_ref()?;
+    read(origin.data()?)?.into_object().ok()
+}
+
+/// The task of a message that was submitted at this time, in milliseconds since the Unix epoch; `None` if
+/// the id is no task's. The origin of a task with a remote body keeps all headers and properties.
+pub fn task_of(message: Message, submitted_at: u64, is_remote: bool) -> Option<Task> {
+    let (args, kwargs) = (message.args, message.kwargs);
+    let source = Source {
+        headers: message.headers,
+        embed: message.embed,
+        properties: message.properties,
+        is_sealed: false,
+        is_remote,
+    };
+    let arguments = Arguments { args, kwargs };
+    let all_headers = is_remote.then(|| {
+        let all = match message.all_headers.is_empty() {
+            true => to_object(source.headers.clone()),
+            false => message.all_headers,
+        };
+        kept_headers(all, &source.headers.id, Some(&arguments))
+    });
+    let input = Json::object([
+        ("args", Json::from(arguments.args)),
+        ("kwargs", arguments.kwargs.into()),
+    ]);
+    task(source, all_headers, write(&input), submitted_at)
+}
+
+/// As [`task_of`], for a message whose arguments the function of the remote body reads.
+pub fn task_of_sealed(sealed: Sealed, submitted_at: u64) -> Option<Task> {
+    let source = Source {
+        headers: sealed.headers,
+        embed: Embed::default(),
+        properties: sealed.properties,
+        is_sealed: true,
+        is_remote: true,
+    };
+    let all_headers = kept_headers(sealed.all_headers, &source.headers.id, None);
+    let content = sealed.content;
+    let input = Json::object([
+        ("body", Json::from(content.body)),
+        ("content_type", content.content_type.into()),
+        ("content_encoding", content.content_encoding.into()),
+    ]);
+    task(source, Some(all_headers), write(&input), submitted_at)
+}
+
+/// As [`task_of`], for a message whose headers alone could be read.
+pub fn task_of_headers(headers: Headers, submitted_at: u64) -> Option<Task> {
+    let source = Source {
+        headers,
+        ..Source::default()
+    };
+    task(source, None, RawValue::NULL.to_owned(), submitted_at)
+}
+
+/// `all_headers` are those that the function of a remote body gets.
+fn task(
+    source: Source,
+    all_headers: Option<Object>,
+    input: Box<RawValue>,
+    submitted_at: u64,
+) -> Option<Task> {
+    let headers = &source.headers;
+    let id = TaskId::parse(&headers.id)?;
+    let options = Options {
+        eta: headers.eta,
+        expires: headers.expires,
+        time_limit: time_limit(headers, source.is_remote),
+        ..Options::default()
+    };
+    let job = headers.task.clone();
+    let generation = generation(headers);
+    let effects = source.effects();
+    let data = source.into_data(all_headers);
+    let mut task = Task::new(id, &job, input, submitted_at).with_options(options);
+    task.generation = generation;
+    task.origin = Some(Origin::new(CELERY, effects, data));
+    Some(task)
+}
+
+impl Source {
     /// The names of what the task's end sets off.
     fn effects(&self) -> Vec<String> {
         let effects = [
@@ -99,87 +198,66 @@ impl Source {
         effects.map(|(name, _)| name.to_owned()).collect()
     }
 
-    fn into_data(self) -> Box<RawValue> {
-        let embed = self.embed;
-        let mut parts = Object::new();
-        for (name, links) in [
-            ("callbacks", embed.callbacks),
-            ("errbacks", embed.errbacks),
-            ("chain", embed.chain),
-        ] {
-            if !links.is_empty() {
-                parts.insert(name, links);
-            }
-        }
-        if let Some(chord) = embed.chord {
-            parts.insert("chord", chord);
-        }
+    /// The data of an origin: with `all_headers` for a remote body, else with what the end alone needs.
+    fn into_data(self, all_headers: Option<Object>) -> Box<RawValue> {
+        let properties = match &all_headers {
+            Some(_) => kept_properties(self.properties.all),
+            None => self.properties.queue().map(of_queue).unwrap_or_default(),
+        };
+        let headers = all_headers.unwrap_or_else(|| to_object(self.headers));
         let mut data = Object::new();
-        data.insert("headers", to_object(self.headers));
-        data.insert("embed", parts);
-        for (name, text) in [("queue", self.queue), ("message_group", self.message_group)] {
-            if let Some(text) = text {
-                data.insert(name, text);
-            }
+        if self.is_remote {
+            data.insert("remote", true);
+        }
+        data.insert("headers", headers);
+        if !self.is_sealed {
+            data.insert("embed", to_parts(self.embed));
+        }
+        if !properties.is_empty() {
+            data.insert("properties", properties);
         }
         write(&data.into())
     }
 }
 
-/// The task of a message that was submitted at this time, in milliseconds since the Unix epoch; `None` if
-/// the id is no task's.
-pub fn task_of(message: Message, submitted_at: u64) -> Option<Task> {
-    let arguments = Json::object([
-        ("args", Json::from(message.args)),
-        ("kwargs", message.kwargs.into()),
-    ]);
-    let input = write(&arguments);
-    task(
-        message.headers,
-        message.embed,
-        &message.properties,
-        input,
-        submitted_at,
-    )
+/// What is set of the embed.
+fn to_parts(embed: Embed) -> Object {
+    let mut parts = Object::new();
+    for (name, links) in [
+        ("callbacks", embed.callbacks),
+        ("errbacks", embed.errbacks),
+        ("chain", embed.chain),
+    ] {
+        if !links.is_empty() {
+            parts.insert(name, links);
+        }
+    }
+    if let Some(chord) = embed.chord {
+        parts.insert("chord", chord);
+    }
+    parts
 }
 
-/// As [`task_of`], for a message whose headers alone could be read.
-pub fn task_of_headers(headers: Headers, submitted_at: u64) -> Option<Task> {
-    let (embed, properties) = (Embed::default(), Properties::default());
-    let input = RawValue::NULL.to_owned();
-    task(headers, embed, &properties, input, submitted_at)
+/// Properties with nothing but the name of the queue.
+fn of_queue(queue: &str) -> Object {
+    let info = Json::object([("routing_key", queue)].map(|(name, queue)| (name, queue.into())));
+    [("delivery_info".to_owned(), info)].into_iter().collect()
 }
 
-fn task(
-    headers: Headers,
-    embed: Embed,
-    properties: &Properties,
-    input: Box<RawValue>,
-    submitted_at: u64,
-) -> Option<Task> {
-    let id = TaskId::parse(&headers.id)?;
-    let options = Options {
-        eta: headers.eta,
-        expires: headers.expires,
-        time_limit: time_limit(&headers),
-        ..Options::default()
+/// The place of a message among the messages of one task: each retry and each replacement by Celery sends a
+/// message of the same id.
+fn generation(headers: &Headers) -> u32 {
+    let retries = headers.retries.min(0xFFFF);
+    headers.replaced_task_nesting.min(0xFFFF) << 16 | retries
+}
+
+/// The time limit of an attempt in whole seconds: the lower of the limits, as a Rust job has one limit. The
+/// function of a remote body keeps both limits itself, and gets some time to tell that it did.
+fn time_limit(headers: &Headers, is_remote: bool) -> Option<u64> {
+    let limits = match is_remote {
+        true => [headers.time_limit.map(|limit| limit + GRACE), None],
+        false => [headers.time_limit, headers.soft_time_limit],
     };
-    let job = headers.task.clone();
-    let source = Source {
-        headers,
-        embed,
-        queue: properties.queue().map(str::to_owned),
-        message_group: properties.text("MessageGroupId").map(str::to_owned),
-    };
-    let effects = source.effects();
-    let mut task = Task::new(id, &job, input, submitted_at).with_options(options);
-    task.origin = Some(Origin::new(CELERY, effects, source.into_data()));
-    Some(task)
-}
-
-/// The lower of the limits, in whole seconds. A Rust job has one limit.
-fn time_limit(headers: &Headers) -> Option<u64> {
-    let limits = [headers.time_limit, headers.soft_time_limit];
     let seconds = limits.into_iter().flatten().reduce(f64::min)?;
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within the bounds
     let seconds = seconds.ceil().clamp(1.0, MAX_TIME_LIMIT as f64) as u64;
@@ -234,7 +312,7 @@ fn to_object(headers: Headers) -> Object {
 
 /// JSON text. A value that is not finite, which Python's JSON has, makes the text no JSON: it is then
 /// the content of a JSON string.
-fn write(value: &Json) -> Box<RawValue> {
+pub(super) fn write(value: &Json) -> Box<RawValue> {
     let text = value.to_string();
     let quoted = |_| {
         let quoted = Json::from(value.to_string()).to_string();
@@ -244,7 +322,7 @@ fn write(value: &Json) -> Box<RawValue> {
 }
 
 /// As written by [`write`].
-fn read(text: &RawValue) -> Option<Json> {
+pub(super) fn read(text: &RawValue) -> Option<Json> {
     match parse_str(text.get()).ok()? {
         Json::String(inner) => parse_str(&inner).ok(),
         value => Some(value),

@@ -2,10 +2,11 @@
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::BuildError;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry as Entry;
+use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry as Entry};
 use uuid::Uuid;
 
 use super::canvas::Outgoing;
+use super::queue_name::FIFO;
 use crate::tasks::queue::{BATCH, MAX_MESSAGE, QueueError};
 
 /// The namespace of the names of bodies (a random UUID).
@@ -17,6 +18,51 @@ pub struct Outbox {
     client: Client,
     queues: Vec<(String, String)>,
     routes: Vec<(String, String)>,
+}
+
+/// A message whose queue is known by its URL.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Letter {
+    /// The URL of the queue, as the sender knows the queue.
+    pub queue_url: String,
+    /// The body.
+    pub body: String,
+    /// The delay in seconds.
+    pub delay: Option<i32>,
+    /// `MessageGroupId`.
+    pub group: Option<String>,
+    /// `MessageDeduplicationId`.
+    pub deduplication: Option<String>,
+    /// The attributes of the message.
+    pub attributes: Vec<Attribute>,
+}
+
+/// An attribute of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attribute {
+    /// The name.
+    pub name: String,
+    /// `String` or `Number`, perhaps with a type of the application's own behind a dot.
+    pub kind: String,
+    /// The value.
+    pub value: String,
+}
+
+impl Attribute {
+    /// The bytes that count in the size of the message.
+    pub fn size(&self) -> usize {
+        self.name.len() + self.kind.len() + self.value.len()
+    }
+}
+
+/// What SQS gets of a message.
+struct Parcel<'a> {
+    url: &'a str,
+    body: &'a str,
+    delay: Option<i32>,
+    group: Option<&'a str>,
+    deduplication: Option<&'a str>,
+    attributes: &'a [Attribute],
 }
 
 /// Why messages are not sent.
@@ -93,46 +139,195 @@ impl Outbox {
         messages.try_for_each(|message| self.url(message).map(drop))
     }
 
+    /// The URL of a queue that is configured, perhaps under another host: a client may reach the queue by
+    /// another name.
+    ///
+    /// # Errors
+    /// When the queue is not configured.
+    pub fn known(&self, url: &str) -> Result<&str, OutboxError> {
+        let mut urls = self.urls();
+        let known = urls.find(|known| is_same_queue(known, url));
+        known.ok_or_else(|| OutboxError::UnknownQueue(url.to_owned()))
+    }
+
+    /// Whether a queue of this name in Celery is configured.
+    pub fn has(&self, name: &str) -> bool {
+        self.queues.iter().any(|(queue, _)| queue == name)
+    }
+
     /// Sends messages in order. After a failure some may have been sent.
     ///
     /// # Errors
     /// When a queue is not configured, or SQS does not take a message.
     pub async fn send(&self, messages: &[Outgoing]) -> Result<(), OutboxError> {
-        let mut rest = messages;
-        while let Some(first) = rest.first() {
-            let url = self.url(first)?;
-            let mut room = MAX_MESSAGE;
-            let fits = rest.iter().take(BATCH).take_while(|message| {
-                let is_same_queue = self.url(message).is_ok_and(|other| other == url);
-                let left = room.checked_sub(message.body.len());
-                room = left.unwrap_or(0);
-                is_same_queue && left.is_some()
-            });
-            // A message over the limit is sent alone, for SQS to refuse.
-            let (batch, later) = rest.split_at(fits.count().max(1));
-            self.send_batch(url, batch).await?;
-            rest = later;
-        }
-        Ok(())
+        let parcels = messages.iter().map(|message| {
+            Ok(Parcel {
+                url: self.url(message)?,
+                body: &message.body,
+                delay: None,
+                group: message.message_group.as_deref(),
+                deduplication: message.deduplication.as_deref(),
+                attributes: &[],
+            })
+        });
+        let parcels: Vec<Parcel> = parcels.collect::<Result<_, OutboxError>>()?;
+        let refused = self.send_all(&parcels).await?;
+        let mut codes = refused.into_iter().map(|(_, code)| code);
+        codes
+            .next()
+            .map_or(Ok(()), |code| Err(OutboxError::Refused(code)))
     }
 
-    async fn send_batch(&self, url: &str, batch: &[Outgoing]) -> Result<(), OutboxError> {
+    /// Sends messages in order. Returns the places of those that no try can send, with the reasons.
+    ///
+    /// # Errors
+    /// When SQS does not take a message now. Some may have been sent.
+    pub async fn post(&self, letters: &[Letter]) -> Result<Vec<(usize, OutboxError)>, OutboxError> {
+        let (mut parcels, mut places, mut lost) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, letter) in letters.iter().enumerate() {
+            match self.known(&letter.queue_url) {
+                Ok(url) => {
+                    parcels.push(letter.to_parcel(url));
+                    places.push(place);
+                }
+                Err(unknown) => lost.push((place, unknown)),
+            }
+        }
+        let refused = self.send_all(&parcels).await?.into_iter();
+        let refused =
+            refused.filter_map(|(at, code)| Some((*places.get(at)?, OutboxError::Refused(code))));
+        lost.extend(refused);
+        Ok(lost)
+    }
+
+    /// Sends messages in order. Returns the places of those that SQS refuses for their content, with the
+    /// codes of the refusals.
+    async fn send_all(&self, parcels: &[Parcel<'_>]) -> Result<Vec<(usize, String)>, OutboxError> {
+        let (mut sent, mut refused) = (0, Vec::new());
+        while let Some(rest) = parcels.get(sent..)
+            && let Some(first) = rest.first()
+        {
+            let mut room = MAX_MESSAGE;
+            let fits = rest.iter().take(BATCH).take_while(|parcel| {
+                let left = room.checked_sub(parcel.size());
+                room = left.unwrap_or(0);
+                parcel.url == first.url && left.is_some()
+            });
+            // A message over the limit is sent alone, for SQS to refuse.
+            let count = fits.count().max(1);
+            let codes = self.send_batch(first.url, &rest[..count]).await?;
+            refused.extend(codes.into_iter().map(|(at, code)| (sent + at, code)));
+            sent += count;
+        }
+        Ok(refused)
+    }
+
+    async fn send_batch(
+        &self,
+        url: &str,
+        batch: &[Parcel<'_>],
+    ) -> Result<Vec<(usize, String)>, OutboxError> {
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| QueueError::Call(error);
-        let is_fifo = url.ends_with(".fifo");
         let entries = batch.iter().enumerate();
-        let entries = entries.map(|(at, message)| entry(at, message, is_fifo));
+        let entries = entries.map(|(at, parcel)| parcel.to_entry(at));
         let entries: Result<Vec<_>, _> = entries.collect();
         let entries = entries.map_err(|error| failed(error.into()))?;
         let send = self.client.send_message_batch().queue_url(url);
         let sent = send.set_entries(Some(entries)).send().await;
         let sent = sent.map_err(|error| failed(Box::new(error)))?;
-        let codes = sent.failed().iter().map(|refused| refused.code());
+        let (refused, later): (Vec<_>, Vec<_>) = sent
+            .failed()
+            .iter()
+            .partition(|refused| is_final(refused.code()));
         // What may succeed later comes first, so that the messages of the batch are tried again.
-        match codes.min_by_key(|code| is_final(code)) {
-            Some(code) if is_final(code) => Err(OutboxError::Refused(code.to_owned())),
-            Some(code) => Err(failed(code.into()).into()),
-            None => Ok(()),
+        if let Some(later) = later.first() {
+            return Err(failed(later.code().into()).into());
         }
+        let refused = refused.into_iter();
+        let refused = refused
+            .filter_map(|refused| Some((refused.id().parse().ok()?, refused.code().to_owned())));
+        Ok(refused.collect())
+    }
+}
+
+impl Letter {
+    fn to_parcel<'a>(&'a self, url: &'a str) -> Parcel<'a> {
+        Parcel {
+            url,
+            body: &self.body,
+            delay: self.delay,
+            group: self.group.as_deref(),
+            deduplication: self.deduplication.as_deref(),
+            attributes: &self.attributes,
+        }
+    }
+}
+
+impl Parcel<'_> {
+    fn size(&self) -> usize {
+        self.body.len() + self.attributes.iter().map(Attribute::size).sum::<usize>()
+    }
+
+    /// The message as the entry of a batch. A FIFO queue needs a group, for which kombu takes `default`, and
+    /// an id to drop duplicates by, and knows no delay of one message; a standard queue refuses that id.
+    fn to_entry(&self, at: usize) -> Result<Entry, BuildError> {
+        let is_fifo = self.url.ends_with(FIFO);
+        let of_body = || Uuid::new_v5(&BODIES, self.body.as_bytes()).to_string();
+        let deduplication = self.deduplication.map(str::to_owned);
+        let deduplication = is_fifo.then(|| deduplication.unwrap_or_else(of_body));
+        let group = self.group.or(is_fifo.then_some("default"));
+        let entry = Entry::builder()
+            .id(at.to_string())
+            .message_body(self.body)
+            .set_delay_seconds(self.delay.filter(|_| !is_fifo))
+            .set_message_group_id(group.map(str::to_owned))
+            .set_message_deduplication_id(deduplication);
+        let mut attributes = self.attributes.iter();
+        let entry = attributes.try_fold(entry, |entry, attribute| {
+            let value = MessageAttributeValue::builder()
+                .data_type(&attribute.kind)
+                .string_value(&attribute.value)
+                .build()?;
+            Ok::<_, BuildError>(entry.message_attributes(&attribute.name, value))
+        });
+        entry?.build()
+    }
+}
+
+/// Whether two URLs are those of one queue: the same path, which has the account and the name, and no two
+/// different regions.
+fn is_same_queue(one: &str, other: &str) -> bool {
+    let parts = |url: &'_ str| -> Option<(String, String)> {
+        let (_, rest) = url.split_once("://")?;
+        let (host, path) = rest.split_once('/')?;
+        Some((host.to_owned(), path.trim_matches('/').to_owned()))
+    };
+    match (parts(one), parts(other)) {
+        _ if one == other => true,
+        (Some((host, path)), Some((other_host, other_path))) => {
+            let regions = [region(&host), region(&other_host)];
+            let is_same_region = match regions {
+                [Some(one), Some(other)] => one == other,
+                _ => true,
+            };
+            path == other_path && is_same_region
+        }
+        _ => false,
+    }
+}
+
+/// The region of a host of SQS, such as `sqs.eu-west-1.amazonaws.com` or the older
+/// `eu-west-1.queue.amazonaws.com`; `None` for another host.
+fn region(host: &str) -> Option<&str> {
+    let is_aws = host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn");
+    let mut parts = host.split('.').filter(|_| is_aws);
+    let mut again = parts.clone();
+    match parts.find(|part| part.starts_with("sqs")) {
+        Some(_) => parts.next(),
+        None => match again.next()? {
+            "queue" => Some("us-east-1"),
+            region => Some(region),
+        },
     }
 }
 
@@ -144,20 +339,6 @@ fn is_final(code: &str) -> bool {
         "MissingParameter",
     ];
     of_content.iter().any(|name| code.contains(name))
-}
-
-/// A message of a batch. A FIFO queue needs a group, for which kombu takes `default`, and an id to drop
-/// duplicates by; a standard queue refuses that id.
-fn entry(at: usize, message: &Outgoing, is_fifo: bool) -> Result<Entry, BuildError> {
-    let group = message.message_group.clone();
-    let of_body = || Uuid::new_v5(&BODIES, message.body.as_bytes()).to_string();
-    let deduplication = is_fifo.then(|| message.deduplication.clone().unwrap_or_else(of_body));
-    Entry::builder()
-        .id(at.to_string())
-        .message_body(&message.body)
-        .set_message_group_id(group.or_else(|| is_fifo.then(|| "default".to_owned())))
-        .set_message_deduplication_id(deduplication)
-        .build()
 }
 
 /// Pairs of texts, as `a=b,c=d`. A URL may contain `=`.
@@ -207,6 +388,30 @@ mod tests {
         }
         for (pattern, name) in [("a", "ab"), ("a.*", "a"), ("*.b", "a.c"), ("", "a")] {
             assert!(!matches(pattern, name), "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_queue_is_known_by_any_of_its_urls() {
+        let url = "https://sqs.eu-west-1.amazonaws.com/1/celery";
+        for same in [
+            url,
+            "https://sqs.eu-west-1.amazonaws.com/1/celery/",
+            "https://eu-west-1.queue.amazonaws.com/1/celery",
+            "https://vpce-1.sqs.eu-west-1.vpce.amazonaws.com/1/celery",
+            "http://localhost:4566/1/celery",
+        ] {
+            assert!(is_same_queue(url, same), "{same}");
+        }
+        for other in [
+            "https://sqs.eu-west-1.amazonaws.com/2/celery",
+            "https://sqs.eu-west-1.amazonaws.com/1/celery2",
+            "https://sqs.us-east-1.amazonaws.com/1/celery",
+            "https://queue.amazonaws.com/1/celery",
+            "celery",
+            "",
+        ] {
+            assert!(!is_same_queue(url, other), "{other}");
         }
     }
 

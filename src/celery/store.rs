@@ -11,10 +11,11 @@ use uuid::Uuid;
 
 use super::canvas::Chord;
 use super::headers::MAX_ID;
-use super::result::{Group, Keys, Stored, group_result, read, read_group};
+use super::result::{Group, ItemKind, Keys, Stored, group_result, read, read_group};
 use crate::clock::now_ms;
 use crate::dynamodb::row::{self, ID, Row, number, text};
 use crate::dynamodb::{StoreError, batch_get, call_error, condition_held, refused_by};
+use crate::tasks::task::MAX_WAIT;
 
 /// The JSON of a result or of a group, as bytes.
 const RESULT: &str = "result";
@@ -34,8 +35,13 @@ pub const NEVER_RAN: u64 = 0;
 const COUNTED: &str = "counted";
 /// The number of a chord's members; 0 if not noted.
 const SIZE: &str = "size";
+/// Set on the counter of a chord that is done: its body was sent, or has failed.
+const DONE: &str = "done";
 /// The namespace of the short names of members (a random UUID).
 const MEMBERS: Uuid = Uuid::from_u128(0x6b1d_90f3_2c58_4e0a_a7f4_8e21_c05d_93b6);
+
+/// How long SQS keeps a message at most, in seconds: a member of a chord may be counted again so late.
+const RETENTION: u64 = 14 * 24 * 3600;
 
 /// The largest JSON of a result in bytes. DynamoDB takes 400 KB for an item with its names and numbers.
 pub const MAX_RESULT: usize = 399 * 1024;
@@ -56,6 +62,8 @@ pub struct Counter {
     pub count: u64,
     /// The number of the chord's members, if noted.
     pub size: Option<u64>,
+    /// Whether the chord's group may have expired: the counter is older than results are kept.
+    pub is_old: bool,
     /// The short names of the members that this worker counted.
     counted: Vec<String>,
 }
@@ -78,11 +86,42 @@ impl ResultStore {
         }
     }
 
-    /// Stores a task's result, unless a write of a later place is there. `place` orders the writes of one
-    /// task: a slow worker must not overwrite the end with an earlier state. The write of a task that never
-    /// ran ([`NEVER_RAN`]) replaces nothing that another worker stored.
+    /// The name of the table.
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// What the item of a key is; `None` for a key that Celery does not make.
+    pub fn kind_of(&self, key: &str) -> Option<ItemKind> {
+        self.keys.kind_of(key)
+    }
+
+    /// The key of a task's result.
+    pub fn key_of(&self, id: &str) -> String {
+        self.keys.task(id)
+    }
+
+    /// How long a result is kept.
+    pub fn time(&self) -> Duration {
+        self.ttl
+    }
+
+    /// Stores a task's result, as [`ResultStore::put_bytes`] does.
     pub async fn put(&self, id: &str, place: u64, json: String) -> Result<(), StoreError> {
-        let mut item = self.item(self.keys.task(checked(id)?), json);
+        let key = self.keys.task(checked(id)?);
+        self.put_bytes(key, place, json.into_bytes()).await
+    }
+
+    /// Stores the bytes of a task's result, unless a write of a later place is there. `place` orders the
+    /// writes of one task: a slow worker must not overwrite the end with an earlier state. The write of a task
+    /// that never ran ([`NEVER_RAN`]) replaces nothing that another worker stored.
+    pub async fn put_bytes(
+        &self,
+        key: String,
+        place: u64,
+        bytes: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let mut item = self.item(key, bytes, self.expiry());
         item.insert(PLACE.to_owned(), number(place));
         let put = self.client.put_item().table_name(&self.table);
         let put = put
@@ -94,31 +133,45 @@ impl ResultStore {
         condition_held(put.send().await).map(drop)
     }
 
-    /// Stores the counter and the group of a chord that begins, unless they are there.
+    /// Stores the group and the counter of a chord that begins, unless they are there. The counter last: a
+    /// member counts only where the group is there.
     pub async fn begin_chord(&self, chord: &Chord) -> Result<(), StoreError> {
         let json = group_result(&chord.group, &chord.members);
-        let group = self.item(self.keys.group(checked(&chord.group)?), json);
+        let key = self.keys.group(checked(&chord.group)?);
+        self.put_group(key, json.into_bytes()).await?;
+        self.put_counter(self.keys.chord(&chord.group)).await
+    }
+
+    /// Stores the bytes of a group, unless it is there.
+    pub async fn put_group(&self, key: String, bytes: Vec<u8>) -> Result<(), StoreError> {
+        let item = self.item(key, bytes, self.chord_expiry());
+        self.put_new(item).await
+    }
+
+    /// Stores the counter of a chord that begins, unless it is there.
+    pub async fn put_counter(&self, key: String) -> Result<(), StoreError> {
         let counter = Row::from([
-            (ID.to_owned(), text(self.keys.chord(&chord.group))),
+            (ID.to_owned(), text(key)),
             (CHORD_COUNT.to_owned(), number(0)),
             (TIMESTAMP.to_owned(), number(now_ms() / 1000)),
-            (TTL.to_owned(), number(self.expiry())),
+            (TTL.to_owned(), number(self.chord_expiry())),
         ]);
-        // The counter last: a member counts only where the group is there.
-        for item in [group, counter] {
-            let put = self.client.put_item().table_name(&self.table);
-            let put = put
-                .set_item(Some(item))
-                .condition_expression("attribute_not_exists(#id)")
-                .expression_attribute_names("#id", ID);
-            condition_held(put.send().await)?;
-        }
-        Ok(())
+        self.put_new(counter).await
+    }
+
+    async fn put_new(&self, item: Row) -> Result<(), StoreError> {
+        let put = self.client.put_item().table_name(&self.table);
+        let put = put
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(#id)")
+            .expression_attribute_names("#id", ID);
+        condition_held(put.send().await).map(drop)
     }
 
     /// Counts a member of a chord, once: one update increments Celery's counter and notes the member. Workers
-    /// of Celery may increment the same counter. `None` if there is no counter: the chord is done, or its
-    /// client does without.
+    /// of Celery may increment the same counter. `None` if the chord is done, or if there is no counter: a
+    /// worker of Celery has joined the chord, or its client does without a counter. A count keeps the counter
+    /// for as long as any task may wait.
     ///
     /// Every call gives the present count, so that any member whose effects are performed again finds a chord
     /// that is complete: the worker that counted last may have died before it sent the body.
@@ -128,10 +181,16 @@ impl ResultStore {
         let update = update
             .key(ID, text(self.keys.chord(checked(group)?)))
             .update_expression(
-                "SET #count = #count + :one, #size = if_not_exists(#size, :none) \
+                "SET #count = #count + :one, #size = if_not_exists(#size, :none), #ttl = :ttl \
                  ADD #counted :members",
             )
-            .condition_expression("attribute_exists(#count) AND NOT contains(#counted, :member)")
+            .condition_expression(
+                "attribute_exists(#count) AND attribute_not_exists(#done) \
+                 AND NOT contains(#counted, :member)",
+            )
+            .expression_attribute_names("#done", DONE)
+            .expression_attribute_names("#ttl", TTL)
+            .expression_attribute_values(":ttl", number(self.chord_expiry()))
             .expression_attribute_names("#count", CHORD_COUNT)
             .expression_attribute_names("#counted", COUNTED)
             .expression_attribute_names("#size", SIZE)
@@ -139,7 +198,7 @@ impl ResultStore {
             .expression_attribute_values(":none", number(0))
             .expression_attribute_values(":member", text(&member))
             .expression_attribute_values(":members", AttributeValue::Ss(vec![member.clone()]))
-            .return_values(ReturnValue::UpdatedNew)
+            .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let row = match update.send().await {
             Ok(updated) => updated.attributes.unwrap_or_default(),
@@ -148,10 +207,20 @@ impl ResultStore {
         let Some(count) = row::find_number::<u64>(&row, CHORD_COUNT)? else {
             return Ok(None);
         };
+        if row.contains_key(DONE) {
+            // Whoever ended the chord may have died before it deleted the group.
+            self.delete_group(group).await?;
+            return Ok(None);
+        }
+        // Celery writes fractions of a second.
+        let began: f64 = row::find_number(&row, TIMESTAMP)?.unwrap_or(0.0);
+        #[allow(clippy::cast_precision_loss)] // exact for times of this age
+        let age = now_ms() as f64 / 1000.0 - began;
         let counted = row.get(COUNTED).and_then(|names| names.as_ss().ok());
         Ok(Some(Counter {
             count,
             size: row::find_number(&row, SIZE)?.filter(|size| *size > 0),
+            is_old: age > self.ttl.as_secs_f64(),
             counted: counted.cloned().unwrap_or_default(),
         }))
     }
@@ -169,18 +238,31 @@ impl ResultStore {
         condition_held(update.send().await).map(drop)
     }
 
-    /// Deletes the counter and the group of a chord that is done. The group first: without its group, a
-    /// chord counts as done.
+    /// Notes on the counter of a chord that the chord is done, and deletes its group. The counter stays, so
+    /// that a member that is counted again is told of the end.
     pub async fn end_chord(&self, group: &str) -> Result<(), StoreError> {
-        for key in [self.keys.group(group), self.keys.chord(group)] {
-            let delete = self.client.delete_item().table_name(&self.table);
-            let deleted = delete.key(ID, text(key)).send().await;
-            deleted.map_err(call_error)?;
-        }
-        Ok(())
+        let update = self.client.update_item().table_name(&self.table);
+        let update = update
+            .key(ID, text(self.keys.chord(group)))
+            .update_expression("SET #done = :one, #ttl = :ttl REMOVE #counted")
+            .condition_expression("attribute_exists(#count)")
+            .expression_attribute_names("#done", DONE)
+            .expression_attribute_names("#ttl", TTL)
+            .expression_attribute_names("#counted", COUNTED)
+            .expression_attribute_names("#count", CHORD_COUNT)
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":ttl", number(self.expiry() + RETENTION));
+        condition_held(update.send().await)?;
+        self.delete_group(group).await
     }
 
-    /// The group of a chord; `None` if the chord is done.
+    async fn delete_group(&self, group: &str) -> Result<(), StoreError> {
+        let delete = self.client.delete_item().table_name(&self.table);
+        let deleted = delete.key(ID, text(self.keys.group(group))).send().await;
+        deleted.map(drop).map_err(call_error)
+    }
+
+    /// The group of a chord; `None` if the chord is done, or the group has expired.
     pub async fn group(&self, group: &str) -> Result<Option<Group>, StoreError> {
         let get = self.client.get_item().table_name(&self.table);
         let get = get
@@ -213,20 +295,22 @@ impl ResultStore {
         Ok(of_tasks.iter().map(|key| found.get(key).cloned()).collect())
     }
 
-    fn item(&self, key: String, json: String) -> Row {
+    fn item(&self, key: String, bytes: Vec<u8>, expiry: u64) -> Row {
         Row::from([
             (ID.to_owned(), text(key)),
-            (
-                RESULT.to_owned(),
-                AttributeValue::B(Blob::new(json.into_bytes())),
-            ),
+            (RESULT.to_owned(), AttributeValue::B(Blob::new(bytes))),
             (TIMESTAMP.to_owned(), number(now_ms() / 1000)),
-            (TTL.to_owned(), number(self.expiry())),
+            (TTL.to_owned(), number(expiry)),
         ])
     }
 
     fn expiry(&self) -> u64 {
         now_ms() / 1000 + self.ttl.as_secs()
+    }
+
+    /// The expiry of a chord that is not done: any of its members may wait for its eta.
+    fn chord_expiry(&self) -> u64 {
+        self.expiry() + MAX_WAIT
     }
 }
 

@@ -56,15 +56,20 @@ pub trait Format: Send + Sync {
     }
 
     /// Performs what the end of a run sets off: the end's calls if it has any, and otherwise all of the effects
-    /// that the task's origin names. The call is
-    /// repeated until it succeeds, and may be repeated after it has succeeded, even after a later run has
-    /// ended. So the ids of what it sends are derived from the task's id and the run, and it writes nothing
-    /// over what a later run has written.
+    /// that the task's origin names. The end of a task whose stored result is lost comes with an error in place
+    /// of the result. The call is repeated until it succeeds, and may be repeated after it has succeeded, even
+    /// after a later run has ended. So the ids of what it sends are derived from the task's id and the run, and
+    /// it writes nothing over what a later run has written.
     fn perform<'a>(
         &'a self,
         task: &'a Task,
         end: &'a End,
     ) -> BoxFuture<'a, Result<(), EffectError>>;
+
+    /// Whether [`Format::perform`] needs the input of a task, even if the input is stored in chunks.
+    fn needs_input(&self, _task: &Task) -> bool {
+        false
+    }
 
     /// Tells the task's client that an attempt began, or that another attempt follows. Nobody repeats the
     /// call, the call is dropped after a third of the lease, and the task goes on in any case.

@@ -1,5 +1,7 @@
 //! A task in its message: the job, the input, the caller, the options and the origin.
 
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -85,6 +87,9 @@ pub struct Origin {
     /// The number of the data's chunks in the table; 0 if the data is not stored in chunks.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub chunks: u32,
+    /// What the format has made of the data.
+    #[serde(skip)]
+    parsed: OnceLock<Option<Arc<dyn Any + Send + Sync>>>,
 }
 
 /// What the next attempt gets in place of what the task's message has. The record keeps it until the run
@@ -186,6 +191,11 @@ impl Task {
         origin.is_some_and(|origin| !origin.effects.is_empty())
     }
 
+    /// Sets the input that was read from its chunks.
+    pub fn set_input(&mut self, input: Box<RawValue>) {
+        self.input = Some(input);
+    }
+
     /// Removes the input, which is stored in this many chunks.
     pub fn without_input(&mut self, chunks: u32) {
         self.input = None;
@@ -218,6 +228,7 @@ impl Origin {
             effects,
             data: Some(data),
             chunks: 0,
+            parsed: OnceLock::new(),
         }
     }
 
@@ -228,6 +239,7 @@ impl Origin {
             effects,
             data: None,
             chunks,
+            parsed: OnceLock::new(),
         }
     }
 
@@ -237,9 +249,23 @@ impl Origin {
         self.data.as_deref()
     }
 
+    /// What `parse` makes of the data: made once, and the same for each call and clone after it. `None` if
+    /// there is no data, or `parse` refuses the data.
+    pub fn parsed<T: Any + Send + Sync>(
+        &self,
+        parse: impl FnOnce(&RawValue) -> Option<T>,
+    ) -> Option<Arc<T>> {
+        let parsed = self.parsed.get_or_init(|| {
+            let parsed: Arc<dyn Any + Send + Sync> = Arc::new(parse(self.data()?)?);
+            Some(parsed)
+        });
+        parsed.clone()?.downcast().ok()
+    }
+
     /// Sets the data that was read from its chunks.
     pub fn set_data(&mut self, data: Box<RawValue>) {
         self.data = Some(data);
+        self.parsed = OnceLock::new();
     }
 }
 

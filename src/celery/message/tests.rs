@@ -40,6 +40,7 @@ fn every_message_of_celery_is_read() {
         let case = text(one, "case");
         let Message {
             headers,
+            all_headers,
             args,
             kwargs,
             embed,
@@ -68,6 +69,8 @@ fn every_message_of_celery_is_read() {
             *one.get("properties").unwrap().as_object().unwrap()
         );
         assert_headers(&headers, says, case);
+        let expected = if is_2 { envelope.as_object() } else { None };
+        assert_eq!(all_headers, expected.cloned().unwrap_or_default(), "{case}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! Failures as Python exceptions.
 
+use std::borrow::Cow;
+
 use crate::json::{Json, Object};
 
 /// Exceptions of Python's `builtins` that can be made of one message.
@@ -54,7 +56,8 @@ pub enum Revoked {
 }
 
 impl Exception {
-    fn new(module: &str, class: &str, argument: impl Into<Json>) -> Exception {
+    /// An exception with one argument.
+    pub fn new(module: &str, class: &str, argument: impl Into<Json>) -> Exception {
         Exception {
             exc_type: class.to_owned(),
             exc_message: vec![argument.into()],
@@ -138,6 +141,12 @@ impl Exception {
         Exception::new("celery.exceptions", "ChordError", message)
     }
 
+    /// The list of a chord's members has expired, so the body cannot run.
+    pub fn lost_chord(group: &str) -> Exception {
+        let message = format!("GroupResult {group} no longer exists");
+        Exception::new("celery.exceptions", "ChordError", message)
+    }
+
     /// The body of a chord cannot be sent.
     pub fn body(reason: &str) -> Exception {
         let message = format!("Callback error: {reason}");
@@ -168,6 +177,11 @@ impl Exception {
         };
         let head = "Traceback (most recent call last):";
         format!("{head}\n  File \"{file}\", line 1, in run\n{class}{what}\n")
+    }
+
+    /// The traceback that Python gave, or one in Python's form.
+    pub fn traceback_or<'a>(&self, given: Option<&'a str>, task: &str) -> Cow<'a, str> {
+        given.map_or_else(|| self.traceback(task).into(), Cow::from)
     }
 
     /// The exception as an object of a result.

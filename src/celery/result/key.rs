@@ -2,6 +2,23 @@
 
 use crate::celery::python;
 
+/// What an item is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ItemKind {
+    /// The result of a task.
+    Task,
+    /// The members of a group.
+    Group,
+    /// The counter of a chord.
+    Chord,
+}
+
+const PREFIXES: [(&str, ItemKind); 3] = [
+    ("celery-task-meta-", ItemKind::Task),
+    ("celery-taskset-meta-", ItemKind::Group),
+    ("chord-unlock-", ItemKind::Chord),
+];
+
 /// Makes keys, with the application's `global_keyprefix` if it has one.
 ///
 /// Celery makes each key as bytes, and its DynamoDB backend takes the text of Python's `repr` of them: a key
@@ -24,17 +41,26 @@ impl Keys {
 
     /// The key of a task's result.
     pub fn task(&self, id: &str) -> String {
-        self.key("celery-task-meta-", id)
+        self.key(PREFIXES[0].0, id)
     }
 
     /// The key of a group's list of members.
     pub fn group(&self, id: &str) -> String {
-        self.key("celery-taskset-meta-", id)
+        self.key(PREFIXES[1].0, id)
     }
 
     /// The key of a chord's counter. `id` is the id of the chord's header, a group.
     pub fn chord(&self, id: &str) -> String {
-        self.key("chord-unlock-", id)
+        self.key(PREFIXES[2].0, id)
+    }
+
+    /// What the item of a key is; `None` for a key that is not made with these prefixes.
+    pub fn kind_of(&self, key: &str) -> Option<ItemKind> {
+        let bytes = key.strip_prefix("b'").or(key.strip_prefix("b\""))?;
+        let name = bytes.strip_prefix(&self.prefix)?;
+        let mut prefixes = PREFIXES.into_iter();
+        let found = prefixes.find(|(prefix, _)| name.starts_with(prefix));
+        found.map(|(_, kind)| kind)
     }
 
     fn key(&self, kind: &str, id: &str) -> String {

@@ -9,7 +9,7 @@ mod key;
 mod read;
 
 pub use exception::{Exception, Revoked};
-pub use key::Keys;
+pub use key::{ItemKind, Keys};
 pub use read::{Group, Member, Stored, Unreadable, members, read, read_group};
 
 use super::time;

@@ -6,4 +6,4 @@ mod flow;
 mod format;
 mod store;
 mod workflows;
-mod world;
+pub(super) mod world;

@@ -174,10 +174,20 @@ async fn a_chord_that_begins_twice_keeps_its_count() {
     assert_eq!(Member::tasks(&group.members), ["a", "b"]);
     for _ in 0..2 {
         store.end_chord("g").await.unwrap();
-        assert_eq!(count_of_items(&client).await, 0);
+        // The counter is left, with the note of the end.
+        assert_eq!(count_of_items(&client).await, 1);
     }
     assert_eq!(store.group("g").await.unwrap(), None);
-    // A size that comes too late makes no counter.
+    // A chord that begins again after its end is done.
+    store.begin_chord(&chord(&["a", "b"])).await.unwrap();
+    assert_eq!(count(&store, "c").await, None);
+    assert_eq!(store.group("g").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_a_worker_of_celery_has_joined_is_not_made_again() {
+    let (store, client) = store();
+    store.end_chord("g").await.unwrap();
     store.note_size("g", 2).await.unwrap();
     assert_eq!(count_of_items(&client).await, 0);
 }

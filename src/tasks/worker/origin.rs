@@ -98,6 +98,9 @@ impl<'a> Origins<'a> {
             Err(error) => return Err(error),
         }
         self.tasks.put_large(task).await?;
+        if let Some(lost) = self.read_input(task).await? {
+            return Ok(Prepared::Lost(lost));
+        }
         if task.generation == 0 {
             return Ok(Prepared::Ready);
         }
@@ -106,6 +109,24 @@ impl<'a> Origins<'a> {
             Place::Past => Prepared::Past,
             Place::Early => Prepared::Early,
         })
+    }
+
+    /// Reads an input that the message left out and the task's end needs. The error is final.
+    async fn read_input(&self, task: &mut Task) -> Result<Option<TaskError>, StoreError> {
+        let format = self.format_of(task);
+        let is_needed = format.is_some_and(|format| format.needs_input(task));
+        if !is_needed || task.input().is_some() {
+            return Ok(None);
+        }
+        match self.tasks.stored_input(task).await {
+            Ok(Some(input)) => task.set_input(input),
+            Ok(None) | Err(StoreError::Corrupt(_)) => {
+                let message = "the stored input is gone or unreadable";
+                return Ok(Some(TaskError::new("InputLost", message)));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(None)
     }
 
     /// Performs what the end of a run sets off, and notes that it is done. A crash in between repeats the
@@ -141,9 +162,12 @@ impl<'a> Origins<'a> {
         match self.tasks.read_end(task, left).await {
             Ok((end, true)) => self.perform(task, &end, body).await,
             // Another delivery would read the same rows.
-            Ok((end, false)) => {
+            Ok((mut end, false)) => {
                 let reason = "the stored result is unreadable";
-                self.give_up(task, &end, body, reason).await
+                tracing::error!(task_id = %task.id, reason, "a task's end is told as a failure");
+                end.error = Some(TaskError::new("ResultLost", reason));
+                (end.result, end.calls) = (None, None);
+                self.perform(task, &end, body).await
             }
             Err(error) => left_by(task, &error),
         }
