@@ -24,7 +24,7 @@ pub mod settings;
 use packages::Packages;
 
 pub use find::Found;
-pub use function::NAME;
+pub use function::{NAME, TARGET};
 pub use settings::Queue;
 
 /// The queue of Celery that `template.yaml` has.
@@ -55,6 +55,8 @@ pub struct Prepared {
     pub queues: Vec<Queue>,
     /// The interpreter of the environment with its packages.
     pub python: PathBuf,
+    /// Variables of the function, which come before those for the local stack.
+    pub variables: Vec<(String, String)>,
     /// The folder with its packages.
     packages: PathBuf,
 }
@@ -93,6 +95,7 @@ impl Application {
             found,
             queues,
             python: packages.python,
+            variables: Vec::new(),
             packages: packages.site,
         })
     }
@@ -109,7 +112,7 @@ impl Prepared {
             .collect();
         let queues = queues.join(",");
         [
-            ("REMOTE_JOBS", format!("*={NAME}:{}", function::ALIAS)),
+            ("REMOTE_JOBS", format!("*={TARGET}")),
             ("CELERY_QUEUES", queues.clone()),
             ("CELERY_OWN_QUEUES", queues),
         ]

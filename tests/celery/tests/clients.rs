@@ -2,12 +2,14 @@
 //! Redis. `check.py` compares what the clients see with a Celery worker on Redis.
 //!
 //! `cargo test -p celery-clients` tries the oldest and the newest version of Celery; versions as arguments
-//! (`-- 5.4.0 5.5.3`) try these.
+//! (`-- 5.4.0 5.5.3`) try these. Then the newest version runs the suite once more, with the bodies of `app.py` in
+//! a Python function in place of jobs in Rust.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use local_stack::celery::{self, Application, Bodies};
 use local_stack::emulator::{self, Emulator};
 use local_stack::process::{self, Log, Process};
 use local_stack::template::Template;
@@ -21,6 +23,8 @@ const PYTHON: (&str, &str) = ("python", "python");
 const TABLE: &str = "celery_results";
 const ACCOUNT: &str = "000000000000";
 const REGION: &str = "us-east-1";
+/// The newest version of Celery in `environments.py`.
+const NEWEST: &str = "5.7.0";
 
 fn main() -> Result<()> {
     let versions: Vec<String> = std::env::args()
@@ -47,11 +51,15 @@ fn main() -> Result<()> {
     resources::create_storage(&emulator.aws, &template)?;
     let folder = project::root().join("tests/celery");
     python(&folder, port, "resources.py", &[], &[])?;
-    let worker = Path::new(env!("CARGO_BIN_EXE_celery-worker"));
     let log = Log::create(&scratch.join("worker.log"), false)?;
-    let mut command = process::tether(&runner, worker);
-    command.envs(environment(port)?);
-    let mut worker = Process::start("worker", command, &log, Duration::from_secs(5))?;
+    let start = |more: &[(&str, String)]| {
+        let worker = Path::new(env!("CARGO_BIN_EXE_celery-worker"));
+        let mut command = process::tether(&runner, worker);
+        command.envs(environment(port)?);
+        command.envs(more.iter().map(|(name, value)| (name, value)));
+        Process::start("worker", command, &log, Duration::from_secs(5))
+    };
+    let mut worker = start(&[])?;
     println!("logs: {}", scratch.display());
     let endpoint = format!("http://localhost:{port}");
     // Workflows that cross this worker and a worker of Celery.
@@ -59,7 +67,59 @@ fn main() -> Result<()> {
     worker.check()?;
     let arguments = [endpoint.as_str(), "async-service"];
     python(&folder, port, "check.py", &arguments, &versions)?;
+    worker.check()?;
+    drop(worker);
+
+    let bodies = python_function(&folder, port)?;
+    let _function = Bodies::start(bodies, &emulator.aws, &scratch, &log)?;
+    let mut worker = start(&[
+        ("JOBS_IN_RUST", "none".to_owned()),
+        ("REMOTE_JOBS", format!("*={}", celery::TARGET)),
+        (
+            "AWS_ENDPOINT_URL_LAMBDA",
+            format!("http://127.0.0.1:{port}"),
+        ),
+    ])?;
+    let arguments = [endpoint.as_str(), "python-bodies", NEWEST];
+    python(&folder, port, "check.py", &arguments, &[])?;
     worker.check()
+}
+
+/// The application of the suite, with the packages of the newest client.
+fn python_function(folder: &Path, port: u16) -> Result<celery::Prepared> {
+    let mut command = Command::new("python3");
+    command
+        .current_dir(folder)
+        .args(["-B", "environments.py", NEWEST]);
+    let said = command
+        .output()
+        .map_err(|error| Error::new(format!("python3: {error}")))?;
+    let interpreter = String::from_utf8_lossy(&said.stdout).trim().to_owned();
+    let application = Application {
+        folder: folder.to_owned(),
+        app: Some("app:app".to_owned()),
+        queues: Vec::new(),
+        python: Some(interpreter.into()),
+    };
+    let mut prepared = application.prepare(port)?;
+    let queues = QUEUES.iter().chain([&PYTHON]).map(|(name, queue)| {
+        let url = format!("http://127.0.0.1:{port}/{ACCOUNT}/{queue}");
+        format!(r#""{name}": {{"url": "{url}"}}"#)
+    });
+    let queues = queues.collect::<Vec<_>>().join(", ");
+    let options = format!(r#"{{"region": "{REGION}", "predefined_queues": {{{queues}}}}}"#);
+    let backend = format!("dynamodb://@{REGION}/{TABLE}");
+    let urls = ["CELERY_BROKER_URL", "BROKER_URL"].map(|name| (name, "sqs://"));
+    let backends = ["CELERY_RESULT_BACKEND", "RESULT_BACKEND"].map(|name| (name, backend.as_str()));
+    let more = [
+        ("TRANSPORT_OPTIONS", options.as_str()),
+        ("SERVED_QUEUES", "celery,other-queue"),
+    ];
+    let variables = urls.into_iter().chain(backends).chain(more);
+    prepared.variables = variables
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    Ok(prepared)
 }
 
 /// Runs a program of the suite, with the variables of the AWS endpoints.

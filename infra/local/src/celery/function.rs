@@ -15,7 +15,10 @@ pub const NAME: &str = "async-service-celery-bodies";
 
 /// The alias that is invoked. A new version of the code gets processes of its own, and those of the version before
 /// finish what they do.
-pub(super) const ALIAS: &str = "live";
+const ALIAS: &str = "live";
+
+/// What the worker invokes.
+pub const TARGET: &str = "async-service-celery-bodies:live";
 
 /// Lambda's maximum time-out in seconds.
 const TIMEOUT: u64 = 900;
@@ -55,6 +58,9 @@ impl Function {
             if !(prepared.found.own_results && name == "CELERY_RESULT_BACKEND") {
                 variables[name] = json!(value);
             }
+        }
+        for (name, value) in &prepared.variables {
+            variables[name] = json!(value);
         }
         Ok(Self { variables })
     }
