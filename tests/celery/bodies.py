@@ -67,8 +67,8 @@ def the_web_service() -> None:
 
 def killed_processes() -> None:
     """Tasks whose process is killed run again."""
-    result = group(ask_supplier.s(n, 2) for n in range(4)).delay()
-    wait(lambda: all(child.state == "STARTED" for child in result.children))
+    result = group(ask_supplier.s(n, 3) for n in range(4)).delay()
+    wait(lambda: sum(child.state == "STARTED" for child in result.children) >= 2)
     pids = processes()
     assert pids, "no process runs the bodies"
     for pid in pids:

@@ -20,7 +20,8 @@ cargo xtask run    Runs the whole service on this machine until Ctrl-C.
   --data DIR          keeps rows and messages in this folder between runs
   --release           optimized functions
   --delay MS          the delay of the demo upstream's answers
-  --concurrency N     processes for each function (default 4)
+  --concurrency N     processes for each function (default 4; 12 with --celery,
+                      as a worker waits for the bodies of its tasks)
   --auth              requires API keys from callers, and prints a new key
   --allow-host HOST:PORT
                       lets /fetch/ and sources of tasks read from this server
@@ -175,7 +176,7 @@ fn parse_run(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error>
         aws_port: stack::AWS_PORT,
         upstream_port: stack::UPSTREAM_PORT,
         reload: true,
-        concurrency: 4,
+        concurrency: 0,
         logs: Logs::Terminal,
         progress: true,
         ..Options::default()
@@ -215,6 +216,9 @@ fn parse_run(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error>
         .is_some_and(|celery| celery.folder.as_os_str().is_empty())
     {
         return Err("--celery-app and --celery-queues need --celery DIR".into());
+    }
+    if options.concurrency == 0 {
+        options.concurrency = if celery.is_some() { 12 } else { 4 };
     }
     options.celery = celery;
     Ok(Command::Run(Box::new(options)))

@@ -35,7 +35,7 @@ fn try_all(application: &Path, python: &Path) -> Result<()> {
             python: Some(python.to_owned()),
             ..Application::default()
         }),
-        concurrency: 2,
+        concurrency: 12,
         environment: vec![("LEASE_SECONDS".to_owned(), "6".to_owned())],
         ..Options::default()
     })?;
