@@ -12,11 +12,12 @@ use crate::auth::AuthMode;
 use crate::auth::authorizer::Authorizer;
 use crate::auth::store::ApiKeyStore;
 use crate::aws::Aws;
-use crate::celery::builtins::with_builtins;
+use crate::celery::builtins::{is_builtin, with_builtins};
 use crate::celery::control::{Control, Replies};
 use crate::celery::ends::Ends;
 use crate::celery::format::CeleryFormat;
 use crate::celery::outbox::Outbox;
+use crate::celery::remote::{Accept, RemoteBodies};
 use crate::celery::store::ResultStore;
 use crate::config::{Config, ConfigError};
 use crate::consumer;
@@ -158,8 +159,10 @@ impl App {
         let takes_celery = ends.is_some();
         if let Some(ends) = ends {
             queue = queue.receiving_from(ends.outbox.urls().map(str::to_owned));
-            let track_started = self.config.celery_track_started()?;
-            formats.push(Arc::new(CeleryFormat::new(ends, track_started)));
+            let own = jobs.clone();
+            let remote = self.celery_bodies(&bodies, move |name| own.find(name).is_some())?;
+            let format = CeleryFormat::new(ends, self.config.celery_track_started()?);
+            formats.push(Arc::new(format.with_remote(remote)));
         }
         if !bodies.is_empty() {
             jobs = with_remote(jobs, &bodies, self.ways(formats.clone())?);
@@ -186,6 +189,19 @@ impl App {
     /// When the variable has an invalid value.
     pub fn remote_jobs(&self) -> Result<Bodies, ConfigError> {
         Ok(self.config.remote_jobs().parse()?.unwrap_or_default())
+    }
+
+    /// The tasks of Celery whose bodies run elsewhere. `is_own` says whether a job of this name runs here.
+    fn celery_bodies(
+        &self,
+        bodies: &Bodies,
+        is_own: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Result<RemoteBodies, ConfigError> {
+        let accept = self.config.celery_accept().parse_by(Accept::new)?;
+        let bodies = bodies.clone();
+        let is_remote =
+            move |name: &str| !is_own(name) && !is_builtin(name) && bodies.find(name).is_some();
+        Ok(RemoteBodies::new(is_remote, accept.unwrap_or_default()))
     }
 
     /// The tokens with which bodies report their progress; `None` without a secret to make them of.
@@ -261,7 +277,9 @@ impl App {
         self.metrics();
         let mut formats: Vec<Arc<dyn Format>> = Vec::new();
         if let Some(ends) = self.celery_ends()? {
-            formats.push(Arc::new(CeleryFormat::new(ends, false)));
+            let is_own = |name: &str| jobs::names().any(|own| own == name);
+            let remote = self.celery_bodies(&self.remote_jobs()?, is_own)?;
+            formats.push(Arc::new(CeleryFormat::new(ends, false).with_remote(remote)));
         }
         Ok(DeadLetterHandler {
             tasks: self.tasks()?,

@@ -209,6 +209,12 @@ impl Config {
         routes.unwrap_or_default().to_owned()
     }
 
+    /// The contents that remote bodies of Celery's tasks decode by themselves, besides JSON: names of kombu
+    /// or content types, joined by commas. Without a value, JSON alone.
+    pub fn celery_accept(&self) -> Variable<'_> {
+        self.variable("CELERY_ACCEPT")
+    }
+
     /// The jobs whose bodies run in Lambda functions or behind URLs, as `PATTERN=TARGET` joined by commas.
     pub fn remote_jobs(&self) -> Variable<'_> {
         self.secret("REMOTE_JOBS")

@@ -11,7 +11,6 @@ use super::ends::{Ends, exception, place};
 use super::message::{Message, Opened, open};
 use super::origin::{Arguments, CELERY, Source, task_of, task_of_headers, task_of_sealed};
 use super::refused::{Kind, Refused};
-use super::remote::call::{Call, read_calls};
 use super::remote::{self, RemoteBodies};
 use super::result::{Facts, Outcome, task_result};
 use super::store::MAX_RESULT;
@@ -73,18 +72,6 @@ impl CeleryFormat {
     fn is_remote(&self, message: &Message) -> bool {
         let mapped = || mapped_task(&message.headers.task, &message.kwargs);
         self.bodies.has(&message.headers.task) || mapped().is_some_and(|task| self.bodies.has(task))
-    }
-
-    /// Stores the state that the body's answer has for a retry: what Celery itself would have stored.
-    async fn store_answered(&self, task: &Task, attempt: u32, calls: &RawValue) {
-        let place = place(task.run, attempt, 1);
-        for call in read_calls(calls).unwrap_or_default() {
-            if let Call::Store(item) = call
-                && let Err(error) = self.ends.store(task, item, place).await
-            {
-                tracing::warn!(task_id = %task.id, ?error, "a state was not stored");
-            }
-        }
     }
 
     async fn store_entered(&self, task: &Task, source: &Source, entered: Entered<'_>) {
@@ -239,7 +226,11 @@ impl Format for CeleryFormat {
                 ..
             } = entered
             {
-                return self.store_answered(task, attempt, calls).await;
+                let made = self.ends.make_calls_of_retry(task, attempt, calls).await;
+                if let Err(error) = made {
+                    tracing::warn!(task_id = %task.id, ?error, "a client was not told of a retry");
+                }
+                return;
             }
             if let Some(source) = Source::of(task).filter(|source| source.stores_result()) {
                 self.store_entered(task, &source, entered).await;

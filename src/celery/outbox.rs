@@ -2,6 +2,7 @@
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::BuildError;
+use aws_sdk_sqs::primitives::Blob;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry as Entry};
 use uuid::Uuid;
 
@@ -42,16 +43,38 @@ pub struct Letter {
 pub struct Attribute {
     /// The name.
     pub name: String,
-    /// `String` or `Number`, perhaps with a type of the application's own behind a dot.
+    /// `String`, `Number` or `Binary`, perhaps with a type of the application's own behind a dot.
     pub kind: String,
     /// The value.
-    pub value: String,
+    pub value: Value,
+}
+
+/// The value of an attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// Of a text or a number.
+    Text(String),
+    /// Of a binary attribute.
+    Bytes(Vec<u8>),
 }
 
 impl Attribute {
     /// The bytes that count in the size of the message.
     pub fn size(&self) -> usize {
-        self.name.len() + self.kind.len() + self.value.len()
+        let value = match &self.value {
+            Value::Text(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+        };
+        self.name.len() + self.kind.len() + value
+    }
+
+    fn to_value(&self) -> Result<MessageAttributeValue, BuildError> {
+        let value = MessageAttributeValue::builder().data_type(&self.kind);
+        let value = match &self.value {
+            Value::Text(text) => value.string_value(text),
+            Value::Bytes(bytes) => value.binary_value(Blob::new(bytes.clone())),
+        };
+        value.build()
     }
 }
 
@@ -284,10 +307,7 @@ impl Parcel<'_> {
             .set_message_deduplication_id(deduplication);
         let mut attributes = self.attributes.iter();
         let entry = attributes.try_fold(entry, |entry, attribute| {
-            let value = MessageAttributeValue::builder()
-                .data_type(&attribute.kind)
-                .string_value(&attribute.value)
-                .build()?;
+            let value = attribute.to_value()?;
             Ok::<_, BuildError>(entry.message_attributes(&attribute.name, value))
         });
         entry?.build()

@@ -151,7 +151,9 @@ def swallowed(self: Task, tag: str) -> str:
     return "second"
 
 
-@app.task(bind=True, autoretry_for=(OSError,), retry_backoff=True, retry_jitter=False, max_retries=2, retry_backoff_max=1)
+@app.task(
+    bind=True, autoretry_for=(OSError,), retry_backoff=True, retry_jitter=False, max_retries=2, retry_backoff_max=1
+)
 def auto(self: Task, tag: str, until: int) -> int:
     note(tag, f"try {self.request.retries}")
     if self.request.retries < until:

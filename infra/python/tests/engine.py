@@ -71,9 +71,7 @@ class Engine:
         for call in part["calls"]:
             self._make(call, form)
         if "retry" in answer:
-            self._wait(
-                event_of(part["message"], event["task"]["attempt"] + 1), time.time() + answer["retry"]["delay"]
-            )
+            self._wait(event_of(part["message"], event["task"]["attempt"] + 1), time.time() + answer["retry"]["delay"])
         if answer.get("reject", {}).get("requeue"):
             self._wait(event_of(form, event["task"]["attempt"] + 1), time.time())
         return answer

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use super::RemoteBodies;
-use super::call::{Call, Chord, Content, Item, read_calls};
+use super::call::{Call, Content, Item, read_calls};
+use super::member::Member;
 use crate::celery::ends::Ends;
 use crate::celery::message::{Opened, open_answer};
 use crate::celery::origin::{Source, task_of, task_of_sealed};
@@ -38,7 +39,6 @@ pub fn answer(
         let calls = read_calls(calls).map_err(|reason| invalid(&reason))?;
         let check = Check {
             ends,
-            task,
             source: &source,
             kind,
         };
@@ -58,29 +58,26 @@ fn invalid(reason: &str) -> JobError {
 
 struct Check<'a> {
     ends: &'a Ends,
-    task: &'a Task,
     source: &'a Source,
     kind: AnswerKind,
 }
 
 impl Check<'_> {
     fn call(&self, call: &Call) -> Result<(), JobError> {
-        let is_retry = self.kind == AnswerKind::Retry;
         match call {
-            Call::Store(item) if is_retry && !self.ends.is_own(self.task, item) => {
-                Err(invalid("a retry stores only the state of its own task"))
-            }
             Call::Store(item) => self.store(item),
-            _ if is_retry => Err(invalid("a retry neither sends nor counts")),
             Call::Send(letter) => {
                 let known = self.ends.outbox.known(&letter.queue_url);
                 let unknown = |error| JobError::permanent("UnknownQueue", format!("{error}"));
                 known.map(drop).map_err(unknown)
             }
-            Call::Chord(_) if self.kind == AnswerKind::Moved => {
+            Call::Chord(_) if matches!(self.kind, AnswerKind::Moved | AnswerKind::Retry) => {
                 Err(invalid("a task that goes on does not count in its chord"))
             }
-            Call::Chord(chord) => self.chord(chord.as_ref()),
+            Call::Chord(chord) => match Member::of(self.source, chord.clone()) {
+                Some(_) => Ok(()),
+                None => Err(invalid("the task is no member of this chord")),
+            },
         }
     }
 
@@ -94,19 +91,6 @@ impl Check<'_> {
             (Some(ItemKind::Task | ItemKind::Group), Content::Result(_))
             | (Some(ItemKind::Chord), Content::Counter) => Ok(()),
             _ => Err(invalid("an item to store is none of Celery's results")),
-        }
-    }
-
-    fn chord(&self, chord: Option<&Chord>) -> Result<(), JobError> {
-        let group = self.source.headers.group.as_deref();
-        let is_of_group = match chord {
-            Some(chord) => group == Some(&*chord.group),
-            None => group.is_some(),
-        };
-        let has_body = chord.is_some_and(|chord| chord.body.is_some());
-        match is_of_group && (has_body || self.source.embed.chord.is_some()) {
-            true => Ok(()),
-            false => Err(invalid("the task is no member of this chord")),
         }
     }
 }

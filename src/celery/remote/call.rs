@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::celery::encode::MAX_BODY;
 use crate::celery::headers::is_id;
-use crate::celery::outbox::{Attribute, Letter};
+use crate::celery::outbox::{Attribute, Letter, Value};
 use crate::celery::store::MAX_RESULT;
 use crate::json::{Json, Object, parse_str};
 
@@ -24,7 +24,7 @@ pub enum Call {
     Send(Letter),
     /// Stores an item of the table of results.
     Store(Item),
-    /// Counts the task in its chord.
+    /// Counts the task in its chord, or in the chord that is named.
     Chord(Option<Chord>),
 }
 
@@ -48,7 +48,7 @@ pub enum Content {
     Counter,
 }
 
-/// The chord of a task, of whose message this service read the headers alone.
+/// The chord that the task is a member of, or that a task is a member of which never runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chord {
     /// The id of the chord's header, a group.
@@ -83,10 +83,11 @@ fn read_call(call: Object) -> Checked<Call> {
     };
     match (&*name, value) {
         ("send", Json::Object(letter)) => read_letter(letter).map(Call::Send),
-        ("store", Json::Object(item)) => read_item(item).map(Call::Store),
+        ("store", Json::Object(item)) => read_result(item).map(Call::Store),
+        ("counter", Json::Object(item)) => read_counter(item).map(Call::Store),
         ("chord", Json::Bool(true)) => Ok(Call::Chord(None)),
         ("chord", Json::Object(chord)) => read_chord(chord).map(|chord| Call::Chord(Some(chord))),
-        _ => Err("it is no send, store or chord"),
+        _ => Err("it is no send, store, counter or chord"),
     }
 }
 
@@ -138,32 +139,33 @@ fn read_attributes(attributes: Object) -> Checked<Vec<Attribute>> {
         let mut attribute = attribute.into_object().map_err(|_| wrong)?;
         let kind = needed(&mut attribute, "type", wrong)?;
         let value = needed(&mut attribute, "value", wrong)?;
-        let base = kind.split('.').next().unwrap_or_default();
-        match matches!(base, "String" | "Number") {
-            true => Ok(Attribute { name, kind, value }),
-            false => Err("the type of an attribute is neither String nor Number"),
-        }
+        let value = match kind.split('.').next() {
+            Some("String" | "Number") => Value::Text(value),
+            Some("Binary") => Value::Bytes(STANDARD.decode(value).map_err(|_| wrong)?),
+            _ => return Err("the type of an attribute is neither String, Number nor Binary"),
+        };
+        Ok(Attribute { name, kind, value })
     });
     read.collect()
 }
 
-fn read_item(mut item: Object) -> Checked<Item> {
+fn read_result(mut item: Object) -> Checked<Item> {
+    let wrong = "result is not base64";
+    let result = needed(&mut item, "result", wrong)?;
+    let bytes = STANDARD.decode(result).map_err(|_| wrong)?;
+    if bytes.len() > MAX_RESULT {
+        return Err("the result is larger than an item of Celery's table takes");
+    }
+    read_item(item, Content::Result(bytes))
+}
+
+fn read_counter(item: Object) -> Checked<Item> {
+    read_item(item, Content::Counter)
+}
+
+fn read_item(mut item: Object, content: Content) -> Checked<Item> {
     let table = needed(&mut item, "table", "table is not a text")?;
     let id = needed(&mut item, "id", "id is not a text")?;
-    let result = item.remove("result").unwrap_or_default();
-    let count = item.remove("chord_count").unwrap_or_default();
-    let content = match (result, count.as_i64()) {
-        (Json::String(result), None) => {
-            let wrong = "result is not base64";
-            let bytes = STANDARD.decode(result).map_err(|_| wrong)?;
-            if bytes.len() > MAX_RESULT {
-                return Err("the result is larger than an item of Celery's table takes");
-            }
-            Content::Result(bytes)
-        }
-        (Json::Null, Some(0)) => Content::Counter,
-        _ => return Err("it has neither a result nor the count of a chord that begins"),
-    };
     Ok(Item { table, id, content })
 }
 

@@ -5,6 +5,7 @@ pub mod accept;
 pub mod answer;
 pub mod call;
 pub mod kept;
+mod member;
 mod perform;
 pub mod request;
 

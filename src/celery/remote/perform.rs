@@ -4,6 +4,7 @@
 use serde_json::value::RawValue;
 
 use super::call::{Call, Chord, Content, Item, read_calls};
+use super::member::Member;
 use crate::celery::canvas::{Failed, failed_chain};
 use crate::celery::ends::{Ended, Ending, Ends, Lost, place};
 use crate::celery::message::{Opened, open};
@@ -14,7 +15,7 @@ use crate::tasks::format::EffectError;
 use crate::tasks::task::Task;
 
 impl Ends {
-    /// Makes the calls of an end in their order, the count of a chord last: whoever counts last reads the
+    /// Makes the calls of an end in their order, and the counts of chords last: whoever counts last reads the
     /// results of all members.
     pub(in crate::celery) async fn make_calls(
         &self,
@@ -22,11 +23,12 @@ impl Ends {
         calls: &RawValue,
     ) -> Result<(), EffectError> {
         let calls = read_calls(calls).map_err(EffectError::Permanent)?;
-        let (mut letters, mut chord, mut lost) = (Vec::new(), None, Lost::default());
+        let (mut letters, mut chords) = (Vec::new(), Vec::new());
+        let mut lost = Lost::default();
         for call in calls {
             match call {
                 Call::Send(letter) => letters.push(letter),
-                Call::Chord(found) => chord = Some(found),
+                Call::Chord(chord) => chords.push(chord),
                 Call::Store(item) => {
                     self.post(ended, &mut letters, &mut lost).await?;
                     let place = place(ended.end.run, ended.end.attempt, 2);
@@ -35,8 +37,34 @@ impl Ends {
             }
         }
         self.post(ended, &mut letters, &mut lost).await?;
-        if let Some(chord) = chord {
+        for chord in chords {
             lost.note(self.count_in(ended, chord).await)?;
+        }
+        lost.into_result()
+    }
+
+    /// Makes the calls of a retry, among them the store of the state. They are made once or never: the end of
+    /// the run has what its client waits for.
+    pub(in crate::celery) async fn make_calls_of_retry(
+        &self,
+        task: &Task,
+        attempt: u32,
+        calls: &RawValue,
+    ) -> Result<(), EffectError> {
+        let calls = read_calls(calls).map_err(EffectError::Permanent)?;
+        let mut lost = Lost::default();
+        for call in calls {
+            match call {
+                Call::Send(letter) => {
+                    let refused = self.outbox.post(&[letter]).await?.into_iter().next();
+                    lost.note(refused.map_or(Ok(()), |(_, error)| Err(error.into())))?;
+                }
+                Call::Store(item) => {
+                    let place = place(task.run, attempt, 1);
+                    lost.note(self.store(task, item, place).await)?;
+                }
+                Call::Chord(_) => {}
+            }
         }
         lost.into_result()
     }
@@ -92,13 +120,8 @@ impl Ends {
 
     /// Stores an item. `place` is the place of the task's own result; the results of other tasks are those of
     /// tasks that never run.
-    pub(in crate::celery) async fn store(
-        &self,
-        task: &Task,
-        item: Item,
-        place: u64,
-    ) -> Result<(), EffectError> {
-        let is_own = self.is_own(task, &item);
+    async fn store(&self, task: &Task, item: Item, place: u64) -> Result<(), EffectError> {
+        let is_own = item.id == self.results.key_of(task.id.as_str());
         let (kind, key) = (self.results.kind_of(&item.id), item.id);
         match (kind, item.content) {
             (Some(ItemKind::Task), Content::Result(bytes)) => {
@@ -117,29 +140,13 @@ impl Ends {
         Ok(())
     }
 
-    /// Whether an item is the result of the task itself.
-    pub(in crate::celery) fn is_own(&self, task: &Task, item: &Item) -> bool {
-        item.id == self.results.key_of(task.id.as_str())
-    }
-
-    /// Counts the task in its chord. The function knows the chord of a message that was not read here.
+    /// Counts a member of a chord: the task, or a link behind the task that never runs.
     async fn count_in(&self, ended: &Ended<'_>, chord: Option<Chord>) -> Result<(), EffectError> {
-        let Ended { source, sender, .. } = ended;
-        let group = source.headers.group.as_deref();
-        let (group, body) = match &chord {
-            Some(chord) => (Some(&*chord.group), chord.body.as_ref()),
-            None => (group, None),
+        let Some(member) = Member::of(ended.source, chord) else {
+            let reason = "the task is no member of a chord";
+            return Err(EffectError::Permanent(reason.to_owned()));
         };
-        let body = body.or(source.embed.chord.as_ref());
-        match (group, body) {
-            (Some(group), Some(body)) => {
-                let id = ended.task.id.as_str();
-                self.count(sender, group, id, body, 0).await
-            }
-            _ => {
-                let reason = "the task is no member of a chord";
-                Err(EffectError::Permanent(reason.to_owned()))
-            }
-        }
+        let Member { group, id, body } = &member;
+        self.count(&ended.sender, group, id, body, 0).await
     }
 }

@@ -24,6 +24,8 @@ pub struct Task {
     pub outcomes: &'static str,
     pub has_link: bool,
     pub has_errback: bool,
+    /// Whether the task, its callback and its error callback have a remote body.
+    pub is_remote: bool,
 }
 
 /// What must be found for a task's id at the end.
@@ -41,16 +43,25 @@ pub enum Expected {
 
 fn task() -> impl Strategy<Value = Flow> {
     let outcomes = prop_oneof![8 => Just(""), 2 => Just("t"), 1 => Just("p"), 1 => Just("tp")];
+    let of_remote = prop_oneof![
+        6 => Just(""), 2 => Just("t"), 1 => Just("p"), 1 => Just("tp"),
+        1 => Just("m"), 1 => Just("mp"), 1 => Just("tmt"), 1 => Just("c")
+    ];
+    let outcomes = prop_oneof![
+        outcomes.prop_map(|outcomes| (outcomes, false)),
+        of_remote.prop_map(|outcomes| (outcomes, true)),
+    ];
     (
         outcomes,
         prop::bool::weighted(0.2),
         prop::bool::weighted(0.3),
     )
-        .prop_map(|(outcomes, has_link, has_errback)| {
+        .prop_map(|((outcomes, is_remote), has_link, has_errback)| {
             Flow::Task(Task {
                 outcomes,
                 has_link,
                 has_errback,
+                is_remote,
             })
         })
 }
@@ -247,6 +258,14 @@ impl Task {
     fn signature(&self, name: &str, has_before: bool) -> Json {
         let mut options = Object::new();
         options.insert("task_id", name);
+        let call = |name: &str, has_before, outcomes| {
+            let task = if self.is_remote {
+                "remote.step"
+            } else {
+                "step"
+            };
+            call(task, name, has_before, outcomes)
+        };
         if self.has_link {
             options.insert("link", vec![call(&format!("{name}-l"), true, "")]);
         }
@@ -294,13 +313,13 @@ impl Task {
     }
 }
 
-/// A signature of the job.
-fn call(name: &str, has_before: bool, outcomes: &str) -> Json {
+/// A signature of a job.
+fn call(task: &str, name: &str, has_before: bool, outcomes: &str) -> Json {
     let before = (!has_before).then_some(Json::Null);
     let args = before.into_iter().chain([name.into(), outcomes.into()]);
     let options = Json::object([("task_id", Json::from(name))]);
     Json::object([
-        ("task", "step".into()),
+        ("task", task.into()),
         ("args", args.collect::<Vec<Json>>().into()),
         ("kwargs", Object::new().into()),
         ("options", options),

@@ -4,6 +4,7 @@
 mod chords;
 mod flow;
 mod format;
+mod remote;
 mod store;
 mod workflows;
 pub(super) mod world;

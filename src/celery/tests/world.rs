@@ -6,11 +6,13 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
+use super::remote::{PREFIX, RemoteStep, SEALED, sealed};
 use crate::celery::builtins::with_builtins;
 use crate::celery::canvas::{Sender, apply};
 use crate::celery::ends::Ends;
 use crate::celery::format::CeleryFormat;
 use crate::celery::outbox::Outbox;
+use crate::celery::remote::{Accept, RemoteBodies};
 use crate::celery::result::Stored;
 use crate::celery::store::ResultStore;
 use crate::clock::{now_ms, stopped};
@@ -91,6 +93,11 @@ impl Job for Echo {
     }
 }
 
+fn bodies() -> RemoteBodies {
+    let accept = Accept::new(SEALED).unwrap();
+    RemoteBodies::new(|task| task.starts_with(PREFIX), accept)
+}
+
 /// A worker that is stopped at a call to AWS.
 struct Stopped {
     gate: Gate,
@@ -144,13 +151,26 @@ impl World {
             tasks: self.tasks(gate),
             queue: TaskQueue::new(sqs.clone(), url("tasks"), url("high")),
             dead_letters: DeadLetters::new(sqs, DEAD_LETTERS.to_owned()),
-            jobs: with_builtins(Registry::default().with(Step).with(Echo)),
+            jobs: self.jobs(gate),
             runner: Arc::clone(&self.runner),
             lease: LEASE,
             name: "worker".to_owned(),
-            formats: vec![Arc::new(CeleryFormat::new(self.ends(gate), true))],
+            formats: vec![Arc::new(self.format(gate))],
             delays: None,
         }
+    }
+
+    fn jobs(&self, gate: &Gate) -> Registry {
+        let remote = RemoteStep {
+            ends: self.ends(gate),
+            bodies: bodies(),
+        };
+        let jobs = Registry::default().with(Step).with(Echo);
+        with_builtins(jobs.with_any("remote.step", Arc::new(remote)))
+    }
+
+    fn format(&self, gate: &Gate) -> CeleryFormat {
+        CeleryFormat::new(self.ends(gate), true).with_remote(bodies())
     }
 
     /// Sends a workflow, as a client does.
@@ -163,7 +183,10 @@ impl World {
             default_queue: "celery",
             origin: "client",
         };
-        let sent = apply(&sender, signature, &[]).unwrap();
+        let mut sent = apply(&sender, signature, &[]).unwrap();
+        for message in &mut sent.messages {
+            message.body = sealed(&message.body);
+        }
         let ends = self.ends(&Gate::default());
         for chord in &sent.chords {
             ends.results.begin_chord(chord).await.unwrap();

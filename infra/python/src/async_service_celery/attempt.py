@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import time
 from datetime import datetime, timezone
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from . import answer, connections, envelope, progress, recording
 from .limits import Alarm, HardLimit, Limits
 from .settings import is_served
 from .start import Worker, worker
 from .table import Table
+
+logger = logging.getLogger(__name__)
 
 
 def run(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -38,6 +41,7 @@ class Attempt:
         else:
             self.form = event["celery"]
         self.wants_requeue = False
+        self.is_left_to_worker = False
 
     def run(self) -> dict[str, Any]:
         """The answer. What cannot be run has no `celery` part, so that the worker makes the end of it."""
@@ -58,7 +62,7 @@ class Attempt:
         self.recording = self._recording()
         with recording.record(self.recording):
             outcome = self._trace()
-        if self.is_native:
+        if self.is_native or self.is_left_to_worker:
             return outcome
         return {**outcome, "celery": {**outcome.get("celery", {}), "calls": self.recording.calls()}}
 
@@ -186,39 +190,47 @@ class Attempt:
         return is_served(served, url) or name in served
 
     def _timed_out(self, limits: Limits) -> dict[str, Any]:
-        from celery import states
         from celery.exceptions import TimeLimitExceeded
 
-        stored = self.recording.own_status()
-        if self.recording.has_ended and stored is not None and stored.get("status") == states.SUCCESS:
-            # A hook took too long after the task had ended, which Celery does not take back either.
-            return answer.result(answer.plain_or_text(stored.get("result")))
-        self.recording.discard()
         self.recording.has_ended = True
-        self.request.on_timeout(False, limits.name)
-        return answer.error(TimeLimitExceeded(limits.name))
+        return self._failed(TimeLimitExceeded(limits.name), lambda _: self.request.on_timeout(False, limits.name))
 
     def _lost(self, error: BaseException) -> dict[str, Any]:
-        """What leaves Celery's tracer ends the process of a pool."""
-        from billiard.einfo import ExceptionInfo
-        from celery import states
+        """What leaves Celery's tracer: an exit, which ends the process of a pool, or the error of an error callback."""
         from celery.exceptions import Reject, WorkerLostError
 
-        self.recording.discard()
         self.recording.has_ended = True
         if isinstance(error, Reject):
             return answer.reject(bool(error.requeue), error.reason)
+        if not isinstance(error, Exception):
+            error = WorkerLostError(f"Worker exited prematurely: {_exit_of(error)}.")
+        assert isinstance(error, Exception)
+        return self._failed(error, lambda info: self.request.on_failure(info, return_ok=False))
+
+    def _failed(self, error: Exception, tell: Callable[[Any], None]) -> dict[str, Any]:
+        """Tells Celery's request of a failure that its tracer has not seen. The answer is what Celery makes of it."""
+        from billiard.einfo import ExceptionInfo
+        from celery import states
+
         try:
-            raise WorkerLostError(f"Worker exited prematurely: {_exit_of(error)}.") from error
-        except WorkerLostError as lost:
+            raise error
+        except Exception:
             info = ExceptionInfo()
-            self.request.on_failure(info, return_ok=False)
-            status = self.recording.own_status() or {}
-            if status.get("status") == states.RETRY:
-                return self._retry(lost)
-            if self.wants_requeue:
-                return answer.reject(True, lost)
-            return answer.error(lost, info.traceback)
+        try:
+            tell(info)
+        except Exception:
+            logger.exception("Celery could not end task %s", self.request.id)
+            # The worker makes the end, if Celery has stored none.
+            self.is_left_to_worker = self.recording.own_status() is None
+        stored = self.recording.own_status() or {}
+        if stored.get("status") == states.SUCCESS:
+            # A hook failed after the task had ended, which is not taken back.
+            return answer.result(answer.plain_or_text(stored.get("result")))
+        if stored.get("status") == states.RETRY:
+            return self._retry(error)
+        if self.wants_requeue:
+            return answer.reject(True, error)
+        return answer.error(error, info.traceback)
 
 
 def _collect(link: Any, chords: dict[str, Any], links: set[str]) -> None:

@@ -111,13 +111,6 @@ class Recording:
         """Takes a call out of the recorded ones."""
         self._calls = [each for each in self._calls if each is not call]
 
-    def discard(self) -> None:
-        """Forgets what was recorded: something else than the body ends the task."""
-        self._calls.clear()
-        self._own.clear()
-        self._items.clear()
-        self.is_replaced = False
-
     def own_status(self) -> Optional[dict[str, Any]]:
         """What was last stored as the task's own result."""
         if self.table is None:
@@ -184,7 +177,10 @@ class Recording:
         owner = self._owner(params, "Key")
         if owner is None or owner[0] != COUNTER or not self._is_after():
             return None
-        self._calls.append({"chord": {"group": owner[1], "body": self.chords.get(owner[1])}})
+        call = {"chord": {"group": owner[1], "body": self.chords.get(owner[1])}}
+        # An error callback that fails makes Celery end the task twice, but a member counts once.
+        if call not in self._calls:
+            self._calls.append(call)
         # Less than the size of any chord, so that the tracer sees members that have not ended.
         return {"Attributes": {"chord_count": {"N": "0"}}}
 

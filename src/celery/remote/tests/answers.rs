@@ -65,7 +65,7 @@ fn send(url: &str) -> Value {
 fn calls_are_taken_for_known_queues_and_the_table_of_results() {
     use AnswerKind::*;
     let task = alone();
-    for kind in [Result, Error, Ignore, Reject, Moved] {
+    for kind in [Result, Error, Retry, Ignore, Reject, Moved] {
         calls(&task, &send("http://sqs/celery"), kind).unwrap();
         calls(&task, &send("http://127.0.0.1:4566/orders.fifo"), kind).unwrap();
         let unknown = calls(&task, &send("http://sqs/other"), kind).unwrap_err();
@@ -78,8 +78,8 @@ fn calls_are_taken_for_known_queues_and_the_table_of_results() {
             kind,
         )
         .unwrap();
-        let counter = json!([{"store": {"table": CELERY_RESULTS, "id": "b'chord-unlock-g'",
-                                        "chord_count": 0, "timestamp": 1}}]);
+        let counter = json!([{"counter": {"table": CELERY_RESULTS, "id": "b'chord-unlock-g'",
+                                          "timestamp": 1}}]);
         calls(&task, &counter, kind).unwrap();
         let table = calls(&task, &store("tasks", OWN), kind).unwrap_err();
         assert!(table.starts_with("UnknownTable: "), "{table}");
@@ -91,21 +91,7 @@ fn calls_are_taken_for_known_queues_and_the_table_of_results() {
 }
 
 #[test]
-fn a_retry_stores_its_own_state_and_does_nothing_else() {
-    let taken = |calls: &Value| self::calls(&member(), calls, AnswerKind::Retry);
-    taken(&store(CELERY_RESULTS, OWN)).unwrap();
-    taken(&json!([])).unwrap();
-    for refused in [
-        store(CELERY_RESULTS, "b'celery-task-meta-j'"),
-        send("http://sqs/celery"),
-        json!([{"chord": true}]),
-    ] {
-        taken(&refused).unwrap_err();
-    }
-}
-
-#[test]
-fn only_a_member_of_a_chord_counts() {
+fn only_the_end_of_a_member_counts_in_a_chord() {
     let plain = json!([{"chord": true}]);
     let named = |group: &str, body: Value| json!([{"chord": {"group": group, "body": body}}]);
     let taken = |task: &Task, calls: &Value| self::calls(task, calls, AnswerKind::Result).is_ok();
@@ -113,11 +99,12 @@ fn only_a_member_of_a_chord_counts() {
     assert!(taken(&member(), &named("g", Value::Null)));
     assert!(!taken(&member(), &named("h", Value::Null)));
     assert!(!taken(&alone(), &plain));
-    assert!(calls(&member(), &plain, AnswerKind::Moved).is_err());
-    // The function alone knows the body of a message that it decodes.
-    let grouped = task(r#"{"task": "t", "id": "i", "group": "g"}"#, "{}");
-    assert!(!taken(&grouped, &named("g", Value::Null)));
-    assert!(taken(&grouped, &named("g", json!({"task": "b"}))));
+    for kind in [AnswerKind::Moved, AnswerKind::Retry] {
+        calls(&member(), &plain, kind).unwrap_err();
+    }
+    // The function alone knows the body of a message that it decodes, and of a link that never runs.
+    assert!(!taken(&alone(), &named("g", Value::Null)));
+    assert!(taken(&alone(), &named("g", json!({"task": "b"}))));
 }
 
 #[test]

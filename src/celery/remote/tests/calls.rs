@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::celery::outbox::Value::{Bytes, Text};
 use crate::celery::outbox::{Attribute, Letter};
 use crate::celery::remote::call::{Call, Chord, Content, Item, read_calls};
 
@@ -17,9 +18,10 @@ fn every_call_is_read() {
     let calls = json!([
         {"send": {"queue_url": "u", "body": "b"}},
         {"send": {"queue_url": "u", "body": "b", "delay": 900, "group": "g", "deduplication": "d",
-                  "attributes": {"n": {"type": "String.mine", "value": "v"}}}},
+                  "attributes": {"n": {"type": "String.mine", "value": "v"},
+                                 "b": {"type": "Binary", "value": "AP8="}}}},
         {"store": {"table": "t", "id": "k", "result": STANDARD.encode("{}"), "timestamp": 1.5}},
-        {"store": {"table": "t", "id": "k", "chord_count": 0, "timestamp": 1.5}},
+        {"counter": {"table": "t", "id": "k", "timestamp": 1.5}},
         {"chord": true},
         {"chord": {"group": "g", "body": null}},
     ]);
@@ -28,16 +30,20 @@ fn every_call_is_read() {
         body: "b".to_owned(),
         ..Letter::default()
     };
-    let attribute = Attribute {
-        name: "n".to_owned(),
-        kind: "String.mine".to_owned(),
-        value: "v".to_owned(),
+    let attribute = |name: &str, kind: &str, value| Attribute {
+        name: name.to_owned(),
+        kind: kind.to_owned(),
+        value,
     };
+    let attributes = [
+        attribute("n", "String.mine", Text("v".to_owned())),
+        attribute("b", "Binary", Bytes(vec![0, 0xFF])),
+    ];
     let full = Letter {
         delay: Some(900),
         group: Some("g".to_owned()),
         deduplication: Some("d".to_owned()),
-        attributes: vec![attribute],
+        attributes: attributes.to_vec(),
         ..letter.clone()
     };
     let item = |content| {
@@ -82,10 +88,11 @@ fn what_is_no_call_is_refused_with_its_number_and_without_its_content() {
         json!({"send": {"queue_url": "u", "body": "secret", "attributes": {"n": "v"}}}),
         json!({"send": {"queue_url": "u", "body": "secret",
                         "attributes": {"n": {"type": "Binary", "value": "v"}}}}),
+        json!({"send": {"queue_url": "u", "body": "secret",
+                        "attributes": {"n": {"type": "Text", "value": "v"}}}}),
         json!({"store": {"table": "t", "id": "k"}}),
         json!({"store": {"table": "t", "id": "k", "result": "secret!"}}),
-        json!({"store": {"table": "t", "id": "k", "result": "", "chord_count": 0}}),
-        json!({"store": {"table": "t", "id": "k", "chord_count": 1}}),
+        json!({"counter": {"table": "t"}}),
         json!({"store": {"table": "t", "id": "k", "result": STANDARD.encode(&large)}}),
         json!({"chord": false}),
         json!({"chord": {"group": ""}}),
