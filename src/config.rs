@@ -230,12 +230,6 @@ impl Config {
         self.optional("PUBLIC_URL")
     }
 
-    /// The contents that remote bodies of Celery's tasks decode by themselves, besides JSON: names of kombu
-    /// or content types, joined by commas. Without a value, JSON alone.
-    pub fn celery_accept(&self) -> Variable<'_> {
-        self.variable("CELERY_ACCEPT")
-    }
-
     /// The authentication of callers.
     pub fn auth_mode(&self) -> Variable<'_> {
         self.variable("AUTH_MODE")
