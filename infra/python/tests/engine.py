@@ -80,10 +80,10 @@ class Engine:
         ((kind, given),) = call.items()
         if kind == "send":
             self.sqs.send_message(QueueUrl=given["queue_url"], MessageBody=given["body"])
-        elif kind == "store" and "result" in given:
-            self._put(given, {"result": {"B": b64decode(given["result"])}})
         elif kind == "store":
-            self._put(given, {"chord_count": {"N": str(given["chord_count"])}})
+            self._put(given, {"result": {"B": b64decode(given["result"])}})
+        elif kind == "counter":
+            self._put(given, {"chord_count": {"N": "0"}})
         else:
             self._count(given, form)
 

@@ -271,5 +271,4 @@ def _put_call(table: str, item: dict[str, Any]) -> dict[str, Any]:
     if "result" in item:
         result = base64.b64encode(to_bytes(item["result"]["B"])).decode()
         return {"store": {**place, "result": result, "timestamp": timestamp}}
-    # The counter of a chord that begins.
-    return {"store": {**place, "chord_count": 0, "timestamp": timestamp}}
+    return {"counter": {**place, "timestamp": timestamp}}
