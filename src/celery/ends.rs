@@ -97,7 +97,7 @@ impl Ends {
             sender: self.sender(task.id.as_str(), &source, &seed, end),
         };
         match &end.calls {
-            Some(calls) => self.make_calls(&ended, calls).await,
+            Some(calls) => Box::pin(self.make_calls(&ended, calls)).await,
             // What goes on in another message has no result yet.
             None if end.state == State::Moved && end.error.is_none() => Ok(()),
             None => self.follow(&ended, &Ending::of(&source, end)).await,

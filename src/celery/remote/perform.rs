@@ -104,7 +104,8 @@ impl Ends {
         if headers.id == ended.task.id.as_str() {
             // The message in which the task itself was to go on.
             let failure = Ending::Failure(exception.clone(), None);
-            return lost.note(self.follow(ended, &failure).await).map(drop);
+            let followed = Box::pin(self.follow(ended, &failure)).await;
+            return lost.note(followed).map(drop);
         }
         let first = Failed {
             id: headers.id,

@@ -9,7 +9,7 @@ use crate::dynamodb::testing::{CELERY_RESULTS, Gate};
 use crate::json::{Json, parse_str};
 
 /// A signature of the job of the world, with these options besides its id.
-fn step(name: &str, has_before: bool, options: &str) -> String {
+pub fn step(name: &str, has_before: bool, options: &str) -> String {
     let before = if has_before { "" } else { "null," };
     let options = if options.is_empty() {
         String::new()
@@ -21,7 +21,7 @@ fn step(name: &str, has_before: bool, options: &str) -> String {
     )
 }
 
-fn chord(header: &[String], body: &str) -> Json {
+pub fn chord(header: &[String], body: &str) -> Json {
     let header = header.join(",");
     let text = format!(
         r#"{{"task":"celery.chord","subtask_type":"chord","options":{{"task_id":"g"}},"kwargs":{{
@@ -40,7 +40,7 @@ fn chain(steps: &[String]) -> Json {
 }
 
 /// The name of the state, and the exception's class and text.
-async fn end(world: &World, id: &str) -> String {
+pub async fn end(world: &World, id: &str) -> String {
     let Some(found) = world.result(id).await else {
         return "nothing".to_owned();
     };

@@ -4,6 +4,7 @@
 mod chords;
 mod flow;
 mod format;
+mod lost;
 mod remote;
 mod store;
 mod workflows;

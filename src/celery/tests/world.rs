@@ -30,7 +30,7 @@ use crate::tasks::worker::{Delivery, Runner, Worker};
 const START: u64 = 1_900_000_000_000;
 const LEASE: Duration = Duration::from_secs(60);
 /// Longer than any sequence, so that all rows are still there at the end.
-const RETENTION: Duration = Duration::from_secs(10_000_000);
+pub const RETENTION: Duration = Duration::from_secs(10_000_000);
 
 /// The arguments of the job: the value from the task before, the name of the step, and what happens, attempt
 /// by attempt: `t` for a transient error, and `p` for a permanent error of this and all further attempts. Other attempts give a
@@ -145,11 +145,10 @@ impl World {
     }
 
     pub fn worker(&self, gate: &Gate) -> Worker {
-        let url = |name: &str| format!("http://sqs/{name}");
         let sqs = self.queue.client(gate);
         Worker {
             tasks: self.tasks(gate),
-            queue: TaskQueue::new(sqs.clone(), url("tasks"), url("high")),
+            queue: self.task_queue(gate),
             dead_letters: DeadLetters::new(sqs, DEAD_LETTERS.to_owned()),
             jobs: self.jobs(gate),
             runner: Arc::clone(&self.runner),
@@ -158,6 +157,12 @@ impl World {
             formats: vec![Arc::new(self.format(gate))],
             delays: None,
         }
+    }
+
+    /// The queue of the service's own messages.
+    pub fn task_queue(&self, gate: &Gate) -> TaskQueue {
+        let url = |name: &str| format!("http://sqs/{name}");
+        TaskQueue::new(self.queue.client(gate), url("tasks"), url("high"))
     }
 
     fn jobs(&self, gate: &Gate) -> Registry {

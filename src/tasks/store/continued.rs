@@ -35,7 +35,7 @@ const OPTIONAL: [&str; 10] = [
 ];
 
 /// The attributes of a task's description that stay as its first message had them.
-const KEPT: [&str; 5] = [JOB, CREATED_AT, LIST_SHARD, LIST_KEY, PRIORITY];
+const KEPT: [&str; 4] = [CREATED_AT, LIST_SHARD, LIST_KEY, PRIORITY];
 
 /// The place of a message among the messages that carry one task on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

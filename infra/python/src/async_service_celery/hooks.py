@@ -7,14 +7,16 @@ version.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from . import recording
 
 # Where the parameters of a call are kept until the call is made. By then they are bytes of the service's protocol,
 # which differs between versions of botocore.
 _PARAMETERS = "async_service_parameters"
+_SERVICES = ("dynamodb", "sqs")
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,16 @@ def install() -> None:
         from botocore import handlers
     except ImportError:
         return
-    for service in ("dynamodb", "sqs"):
-        handlers.BUILTIN_HANDLERS.append((f"before-parameter-build.{service}", _keep))
-        handlers.BUILTIN_HANDLERS.append((f"before-call.{service}", _answer))
+    registered: list[tuple[str, Callable[..., Any]]] = [
+        (f"before-parameter-build.{service}", _keep) for service in _SERVICES
+    ]
+    registered += [(f"before-call.{service}", _answer) for service in _SERVICES]
+    handlers.BUILTIN_HANDLERS.extend(registered)
+    # `boto3.client` uses one session for all, which somebody may have made already.
+    session = getattr(sys.modules.get("boto3"), "DEFAULT_SESSION", None)
+    if session is not None:
+        for event, handler in registered:
+            session.events.register(event, handler)
 
 
 def _keep(params: Any, context: Any, **_: Any) -> None:

@@ -27,9 +27,9 @@ from .table import COUNTER, GROUP, TASK, Table, to_bytes
 
 #: Messages beyond this many characters in all are sent by the function: Lambda's answers end at 6 MB.
 MAX_MESSAGES = 4_000_000
-# Of SQS and DynamoDB.
+# Of SQS, and of DynamoDB less what the worker adds to an item.
 MAX_MESSAGE = 1_048_576
-MAX_ITEM = 409_600
+MAX_ITEM = 399 * 1024
 
 Reply = dict[str, Any]
 _current: Optional[Recording] = None
@@ -156,14 +156,14 @@ class Recording:
         item = params["Item"]
         if self.is_native:
             return self._put_native(owner, item)
+        size = sum(len(to_bytes(value)) for attribute in item.values() for value in attribute.values())
+        if size + sum(map(len, item)) > MAX_ITEM:
+            return _refusal("ValidationException", "Item size has exceeded the maximum allowed size")
         is_recorded = self._is_after() or frames.is_replacing()
         if is_recorded or owner == (TASK, self.task_id):
             self._items[item["id"]["S"]] = _stored(item)
         if not is_recorded:
             return None
-        size = sum(len(to_bytes(value)) for attribute in item.values() for value in attribute.values())
-        if size + sum(map(len, item)) > MAX_ITEM:
-            return _refusal("ValidationException", "Item size has exceeded the maximum allowed size")
         self._calls.append(_put_call(params["TableName"], item))
         return {}
 

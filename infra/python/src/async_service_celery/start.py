@@ -42,7 +42,7 @@ def find(name: str) -> Any:
     """The application that `celery -A name` finds, with the working directory on `sys.path`."""
     from celery.app.utils import find_app
 
-    if os.getcwd() not in sys.path and "" not in sys.path:
+    if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     app = find_app(name)
     if not hasattr(app, "tasks"):

@@ -9,7 +9,7 @@ use proptest::test_runner::TestCaseResult;
 use super::*;
 use crate::clock::stopped;
 use crate::tasks::state::{Event, next};
-use crate::tasks::task::Origin;
+use crate::tasks::task::{Next, Origin};
 use reference::{Model, Outcome};
 
 const START: u64 = 1_900_000_000_000;
@@ -23,8 +23,11 @@ enum Op {
     Submit,
     Claim { earlier_run: bool },
     Extend(usize),
-    Complete(usize),
-    Fail(usize, Option<u64>),
+    Complete(usize, Given),
+    Move(usize, Given),
+    Fail(usize, Option<u64>, Given),
+    Wait(usize, u64),
+    Continue { generations: u32 },
     HandBack(usize),
     Stop(usize),
     Cancel,
@@ -36,6 +39,41 @@ enum Op {
     Pass(u64),
 }
 
+/// What the end of an attempt gives beside its outcome.
+#[derive(Debug, Clone, Copy)]
+struct Given {
+    /// The length of the calls of the end.
+    calls: Option<usize>,
+    is_rejected: bool,
+    /// Whether the attempt does not count.
+    is_asked: bool,
+    /// The length of what the next attempt gets.
+    next: Option<usize>,
+}
+
+fn given() -> impl Strategy<Value = Given> {
+    // Some are too large for the record.
+    let length =
+        |most: usize| prop::option::weighted(0.4, prop_oneof![1 => 2usize..20, 1 => 2..most]);
+    (length(40_000), any::<bool>(), any::<bool>(), length(3_000)).prop_map(
+        |(calls, is_rejected, is_asked, next)| Given {
+            calls,
+            is_rejected,
+            is_asked,
+            next,
+        },
+    )
+}
+
+/// A JSON text of this length that does not compress well.
+fn json_of(length: usize) -> Box<RawValue> {
+    let random = || fastrand::alphanumeric();
+    let text: String = std::iter::repeat_with(random)
+        .take(length.saturating_sub(2))
+        .collect();
+    RawValue::from_string(format!("\"{text}\"")).unwrap()
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let lease = prop_oneof![3 => Just(0usize), 1 => 0usize..4];
     let earlier = prop::bool::weighted(0.2);
@@ -43,9 +81,12 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Submit),
         6 => earlier.prop_map(|earlier_run| Op::Claim { earlier_run }),
         1 => lease.clone().prop_map(Op::Extend),
-        2 => lease.clone().prop_map(Op::Complete),
-        3 => (lease.clone(), prop::option::weighted(0.7, 0u64..40_000))
-            .prop_map(|(lease, delay)| Op::Fail(lease, delay)),
+        2 => (lease.clone(), given()).prop_map(|(lease, given)| Op::Complete(lease, given)),
+        2 => (lease.clone(), given()).prop_map(|(lease, given)| Op::Move(lease, given)),
+        3 => (lease.clone(), prop::option::weighted(0.7, 0u64..40_000), given())
+            .prop_map(|(lease, delay, given)| Op::Fail(lease, delay, given)),
+        1 => (lease.clone(), 0u64..40_000).prop_map(|(lease, delay)| Op::Wait(lease, delay)),
+        3 => (0u32..3).prop_map(|generations| Op::Continue { generations }),
         1 => lease.clone().prop_map(Op::HandBack),
         2 => lease.prop_map(Op::Stop),
         1 => Just(Op::Cancel),
@@ -94,6 +135,8 @@ impl Fixture {
         } else {
             run
         };
+        let record = self.model.visible();
+        message.generation = record.map_or(0, |record| record.generation);
         message
     }
 
@@ -117,6 +160,7 @@ impl Fixture {
             Op::Expire { earlier_run } => self.expire(*earlier_run).await?,
             Op::Reject { earlier_run } => self.reject(*earlier_run).await?,
             Op::Restart { again } => self.restart(*again).await?,
+            Op::Continue { generations } => self.go_on(*generations).await?,
             under_lease => self.under_lease(under_lease).await?,
         }
         self.compare().await
@@ -138,6 +182,10 @@ impl Fixture {
         let seen = match claim {
             ClaimOutcome::Claimed(lease) => {
                 let (attempt, counted) = (lease.attempt, lease.counted);
+                let task = self.store.for_attempt(&message, &lease).await.unwrap();
+                let next = task.map(|task| task.input().unwrap().get().to_owned());
+                let record = self.model.record.as_ref();
+                prop_assert_eq!(next, record.and_then(|record| record.next.clone()));
                 self.leases.push(lease);
                 Outcome::Claimed { attempt, counted }
             }
@@ -210,6 +258,9 @@ impl Fixture {
             (end.state, end.run, end.attempt),
             (record.state, record.run, record.attempts)
         );
+        let calls = end.calls.as_ref().map(|calls| calls.get().to_owned());
+        prop_assert_eq!(&calls, &record.calls);
+        prop_assert_eq!(end.is_rejected, record.is_dead);
         let has_result = end.result.is_some();
         prop_assert_eq!(has_result, end.state == State::Completed);
         self.store.finish_effects(&message, &end).await.unwrap();
@@ -264,6 +315,7 @@ impl Fixture {
         message.run = if again { record.run } else { record.run + 1 };
         let seen = self.store.restart(&message).await.unwrap();
         let blocks = self.model.has_effects && record.is_described;
+        let blocks = blocks || record.calls.is_some() || record.is_dead;
         let is_done = record.effects_done == Some(record.run);
         let allowed =
             !again && next(Some(record.state), Event::Restart).is_ok() && (is_done || !blocks);
@@ -281,10 +333,12 @@ impl Fixture {
 
     async fn under_lease(&mut self, op: &Op) -> TestCaseResult {
         let (Op::Extend(back)
-        | Op::Complete(back)
+        | Op::Complete(back, _)
+        | Op::Move(back, _)
         | Op::HandBack(back)
         | Op::Stop(back)
-        | Op::Fail(back, _)) = op
+        | Op::Wait(back, _)
+        | Op::Fail(back, ..)) = op
         else {
             return Ok(());
         };
@@ -297,16 +351,15 @@ impl Fixture {
                 let seen = store.extend(&lease, LEASE, None).await;
                 (seen.unwrap(), model.extend(at))
             }
-            Op::Complete(_) => {
-                let seen = store.complete(&lease, "1").await;
-                (seen.unwrap(), model.fenced(at, Event::Complete))
-            }
+            Op::Complete(_, given) => self.end(at, &lease, Event::Complete, *given).await,
+            Op::Move(_, given) => self.end(at, &lease, Event::Move, *given).await,
+            Op::Wait(_, delay) => self.wait(at, &lease, *delay).await,
             Op::HandBack(_) => self.hand_back(at, &lease).await,
             Op::Stop(_) if model.is_cancel_requested() => {
                 let seen = store.stop(&lease).await;
                 (seen.unwrap(), model.fenced(at, Event::Stop))
             }
-            Op::Fail(_, delay) => self.fail(at, &lease, *delay).await,
+            Op::Fail(_, delay, given) => self.fail(at, &lease, *delay, *given).await,
             // A worker stops only a cancelled task.
             _ => return Ok(()),
         };
@@ -329,21 +382,130 @@ impl Fixture {
     }
 
     /// Fails the attempt. The result holds the outcome and the model's prediction.
-    async fn fail(&mut self, at: usize, lease: &Lease, delay: Option<u64>) -> (Fenced, Fenced) {
+    async fn fail(
+        &mut self,
+        at: usize,
+        lease: &Lease,
+        delay: Option<u64>,
+        given: Given,
+    ) -> (Fenced, Fenced) {
         let error = error();
-        let failure = TaskFailure::new(&error, delay.map(Duration::from_millis));
+        let calls = given.calls.map(json_of);
+        let next = given.next.map(|length| Next {
+            input: Some(json_of(length)),
+            origin: None,
+        });
+        let failure = TaskFailure {
+            is_counted: !given.is_asked,
+            is_rejected: given.is_rejected,
+            calls: calls.as_deref(),
+            next: next.as_ref(),
+            ..TaskFailure::new(&error, delay.map(Duration::from_millis))
+        };
         let before = self.model.state();
         let seen = self.store.fail(lease, failure).await;
         let event = delay.map_or(Event::Fail, |_| Event::Retry);
         let expected = self.model.fenced(at, event);
         let now = self.model.now;
-        if let (Some(record), Some(delay)) = (&mut self.model.record, delay)
+        if let Some(record) = &mut self.model.record
+            && before == Some(State::Running)
+            && record.state != State::Running
+            && expected == Fenced::Written
+        {
+            match delay {
+                Some(delay) => {
+                    record.next_at = Some(now + delay);
+                    record.continued += u32::from(given.is_asked);
+                    let next = next.and_then(|next| next.input);
+                    record.next = next
+                        .map(|json| json.get().to_owned())
+                        .or(record.next.take());
+                }
+                None => {
+                    record.calls = calls.map(|json| json.get().to_owned());
+                    record.is_dead = given.is_rejected;
+                }
+            }
+        }
+        (seen.unwrap(), expected)
+    }
+
+    /// Ends the run without an error. The result holds the outcome and the model's prediction.
+    async fn end(
+        &mut self,
+        at: usize,
+        lease: &Lease,
+        event: Event,
+        given: Given,
+    ) -> (Fenced, Fenced) {
+        let calls = given.calls.map(json_of);
+        let before = self.model.state();
+        let seen = match event {
+            Event::Move => self.store.move_on(lease, calls.as_deref()).await,
+            _ => self.store.complete_with(lease, "1", calls.as_deref()).await,
+        };
+        let expected = self.model.fenced(at, event);
+        if let Some(record) = &mut self.model.record
+            && before == Some(State::Running)
+            && record.state.is_final()
+        {
+            record.calls = calls.map(|json| json.get().to_owned());
+        }
+        (seen.unwrap(), expected)
+    }
+
+    /// Waits as if the attempt had not begun. The result holds the outcome and the model's prediction.
+    async fn wait(&mut self, at: usize, lease: &Lease, delay: u64) -> (Fenced, Fenced) {
+        let before = self.model.state();
+        let seen = self
+            .store
+            .wait(lease, &error(), Duration::from_millis(delay))
+            .await;
+        let expected = self.model.fenced(at, Event::Retry);
+        let now = self.model.now;
+        if let Some(record) = &mut self.model.record
             && before == Some(State::Running)
             && record.state == State::Retrying
         {
             record.next_at = Some(now + delay);
+            record.attempts -= 1;
         }
         (seen.unwrap(), expected)
+    }
+
+    /// The message in which the task goes on, this many generations later.
+    async fn go_on(&mut self, generations: u32) -> TestCaseResult {
+        let mut message = self.message(false);
+        message.run = 1;
+        message.generation += generations;
+        let seen = self.store.place(&mut message).await.unwrap();
+        let Some(record) = self.model.visible().cloned() else {
+            prop_assert_eq!((seen, message.run), (Place::Now, 1));
+            return Ok(());
+        };
+        let has_effects = self.model.has_effects_left(record.run) && record.is_described;
+        let has_effects = has_effects || self.model.has_calls_left();
+        let expected = match record.state {
+            _ if generations == 0 => Place::Now,
+            State::Moved if has_effects => Place::Early,
+            State::Moved => {
+                self.model.go_on(message.generation);
+                Place::Now
+            }
+            state if state.is_final() => Place::Past,
+            _ => Place::Early,
+        };
+        prop_assert_eq!(seen, expected);
+        if seen == Place::Now {
+            let record = self.model.record.as_ref().unwrap();
+            prop_assert_eq!(message.run, record.run);
+            // A late message of an earlier generation changes nothing.
+            message.generation = record.generation.saturating_sub(1);
+            let is_late = message.generation < record.generation;
+            let place = self.store.place(&mut message).await.unwrap();
+            prop_assert_eq!(place, if is_late { Place::Past } else { Place::Now });
+        }
+        Ok(())
     }
 
     /// Compares the record with the model.
@@ -368,6 +530,7 @@ impl Fixture {
         prop_assert_eq!(!seen.effects.is_empty(), has_effects);
         let is_done = expected.state.is_final() && expected.effects_done == Some(expected.run);
         prop_assert_eq!(seen.are_effects_done, is_done);
+        prop_assert_eq!(seen.attempt, expected.attempts);
         let result = seen.result.is_some();
         prop_assert_eq!(result, expected.state == State::Completed);
         if expected.state == State::Running {

@@ -19,6 +19,14 @@ pub struct Record {
     pub is_described: bool,
     /// The last run whose effects are done.
     pub effects_done: Option<u32>,
+    /// The calls of the run's end.
+    pub calls: Option<String>,
+    /// Whether the message goes to the dead-letter queue.
+    pub is_dead: bool,
+    /// What further attempts get.
+    pub next: Option<String>,
+    /// The place of the message that carries the task on.
+    pub generation: u32,
     pub gone_at: Option<u64>,
 }
 
@@ -36,6 +44,10 @@ impl Record {
             rejected: false,
             is_described: false,
             effects_done: None,
+            calls: None,
+            is_dead: false,
+            next: None,
+            generation: 0,
             gone_at: None,
         }
     }
@@ -98,7 +110,7 @@ impl Model {
         match record.state {
             _ if record.run > run => Some(Outcome::Ended),
             state if state.is_final() && record.run == run => Some(Outcome::Ended),
-            State::Completed => Some(Outcome::Ended),
+            State::Completed | State::Moved => Some(Outcome::Ended),
             state if state.is_final() => {
                 self.restart(run);
                 None
@@ -118,7 +130,19 @@ impl Model {
         self.record = Some(Record {
             is_described: before.is_described,
             effects_done: before.effects_done,
+            generation: before.generation,
             ..Record::new(State::Pending, run)
+        });
+    }
+
+    /// The task goes on in a message of this generation.
+    pub fn go_on(&mut self, generation: u32) {
+        let before = self.go(Event::Continue).clone();
+        self.record = Some(Record {
+            is_described: true,
+            effects_done: before.effects_done,
+            generation,
+            ..Record::new(State::Pending, before.run + 1)
         });
     }
 
@@ -150,7 +174,19 @@ impl Model {
             let is_done = record.effects_done == Some(run);
             record.state.is_final() && record.run == run && !is_done
         };
-        self.has_effects && self.record.as_ref().is_some_and(is_left)
+        let has_effects =
+            |record: &Record| self.has_effects || record.calls.is_some() || record.is_dead;
+        let record = self.record.as_ref().filter(|record| has_effects(record));
+        record.is_some_and(is_left)
+    }
+
+    /// Whether the record itself knows of effects that are not done.
+    pub fn has_calls_left(&self) -> bool {
+        let record = self.record.as_ref();
+        record.is_some_and(|record| {
+            let is_done = record.effects_done == Some(record.run);
+            (record.calls.is_some() || record.is_dead) && !is_done
+        })
     }
 
     pub fn finish_effects(&mut self, run: u32) {

@@ -17,6 +17,7 @@ fn published(outcomes: &str) -> Published {
         },
         options: Options::default(),
         is_large: false,
+        generation: 0,
     }
 }
 

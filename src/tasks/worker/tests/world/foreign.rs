@@ -24,10 +24,12 @@ pub struct Published {
     pub options: Options,
     /// Whether the origin is too large for the record.
     pub is_large: bool,
+    /// The number of messages that carried the task before.
+    pub generation: u32,
 }
 
-/// The state and the result of an end.
-type Reported = (State, Option<String>);
+/// The state, the result and the calls of an end.
+type Reported = (State, Option<String>, Option<String>);
 
 /// A run of a task.
 type Run = (TaskId, u32);
@@ -41,23 +43,31 @@ pub struct Testing {
     pub gate: Gate,
     pub performed: Performed,
     pub faults: Faults,
+    pub queue: Queue,
 }
 
 impl Published {
     fn data(&self) -> Value {
         let padding = if self.is_large { 3_000 } else { 0 };
-        json!({"tag": self.script.tag, "padding": "x".repeat(padding)})
+        json!({"tag": self.script.tag, "is_large": self.is_large, "padding": "x".repeat(padding)})
+    }
+
+    fn body(&self) -> String {
+        format!("{PREFIX}{}", serde_json::to_string(self).unwrap())
     }
 
     fn task(&self, sent_at: u64) -> Task {
         let raw = |json: Value| RawValue::from_string(json.to_string()).unwrap();
-        let job = match self.script.outcomes.starts_with(WITHOUT_JOB) {
+        let outcomes = &self.script.outcomes;
+        let job = match outcomes.starts_with(WITHOUT_JOB) {
             true => "unknown",
+            false if outcomes.contains(remote::OUTCOMES) => remote::NAME,
             false => Scripted::NAME,
         };
         let input = raw(json!({"wrapped": self.script}));
         let mut task = Task::new(self.id.clone(), job, input, sent_at);
         task.options = self.options.clone();
+        task.generation = self.generation;
         let effects = vec![EFFECT.to_owned()];
         task.origin = Some(Origin::new(FORMAT, effects, raw(self.data())));
         task
@@ -72,13 +82,36 @@ impl Testing {
         assert!(ends(&self.faults, &task.id) >= end.run, "before the end");
         let mut performed = self.performed.0.lock().unwrap();
         let calls = performed.entry((task.id.clone(), end.run)).or_default();
-        let result = end.result.as_ref().map(|json| json.get().to_owned());
+        let text = |json: &Option<Box<RawValue>>| json.as_ref().map(|json| json.get().to_owned());
         let is_first = calls.is_empty();
-        calls.push((end.state, result));
+        calls.push((end.state, text(&end.result), text(&end.calls)));
+        self.call(task, end, &data);
         match is_first && data["tag"] == 1 {
             true => Err(EffectError::Transient("busy".into())),
             false => Ok(()),
         }
+    }
+}
+
+impl Testing {
+    /// Sends the message in which a task goes on.
+    fn call(&self, task: &Task, end: &End, data: &Value) {
+        let calls = end.calls.as_ref().map(|calls| calls.get());
+        let calls: Value = serde_json::from_str(calls.unwrap_or("[]")).unwrap();
+        let Some(outcomes) = calls[0]["send"].as_str() else {
+            return;
+        };
+        let next = Published {
+            id: task.id.clone(),
+            script: Script {
+                outcomes: outcomes.to_owned(),
+                tag: u8::try_from(data["tag"].as_u64().unwrap()).unwrap(),
+            },
+            options: Options::default(),
+            is_large: data["is_large"] == true,
+            generation: task.generation + 1,
+        };
+        self.queue.put(&next.body());
     }
 }
 
@@ -119,14 +152,14 @@ impl World {
             gate: gate.clone(),
             performed: self.performed.clone(),
             faults: self.faults.clone(),
+            queue: self.queue.clone(),
         };
         vec![Arc::new(testing)]
     }
 
     /// Sends a task as a producer of the format does.
     pub fn publish(&mut self, published: &Published) {
-        let json = serde_json::to_string(published).unwrap();
-        self.queue.put(&format!("{PREFIX}{json}"));
+        self.queue.put(&published.body());
         self.ids.push(published.id.clone());
     }
 

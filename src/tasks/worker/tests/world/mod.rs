@@ -6,6 +6,7 @@ mod effects;
 mod foreign;
 mod property;
 mod race;
+mod remote;
 
 use std::collections::{HashMap, HashSet};
 
@@ -20,6 +21,7 @@ use crate::tasks::client::{
 use crate::tasks::task::Options;
 use crate::tasks::worker::testing::{Batch, DEAD_LETTERS, Queue, start_batch};
 use foreign::Performed;
+use remote::{Remote, Waited};
 
 const START: u64 = 1_900_000_000_000;
 /// The delay that the job of the world sets before another attempt.
@@ -72,6 +74,8 @@ struct World {
     faults: Faults,
     queue: Queue,
     begun: Begun,
+    /// The attempts that have waited as if they had not begun.
+    waited: Waited,
     runner: Arc<Runner>,
     workers: Vec<Stopped<Batch>>,
     submitters: Vec<Stopped<Submitted>>,
@@ -109,6 +113,7 @@ impl World {
             faults,
             queue: Queue::default(),
             begun: Begun::default(),
+            waited: Waited::default(),
             runner: Arc::new(Runner::start().unwrap()),
             workers: Vec::new(),
             submitters: Vec::new(),
@@ -140,13 +145,22 @@ impl World {
             tasks: self.store(gate),
             queue: self.task_queue(gate),
             dead_letters: DeadLetters::new(self.queue.client(gate), DEAD_LETTERS.to_owned()),
-            jobs: Registry::default().with(Scripted(Arc::clone(&self.begun))),
+            jobs: self.jobs(),
             runner: Arc::clone(&self.runner),
             lease: LEASE,
             name: "worker".to_owned(),
             formats: self.formats(gate),
             delays: None,
         }
+    }
+
+    fn jobs(&self) -> Registry {
+        let remote = Remote {
+            begun: Arc::clone(&self.begun),
+            waited: Arc::clone(&self.waited),
+        };
+        let jobs = Registry::default().with(Scripted(Arc::clone(&self.begun)));
+        jobs.with_pattern(remote::NAME, Arc::new(remote))
     }
 
     async fn submit(&mut self, submission: Submission, gate: Gate) {

@@ -80,7 +80,7 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(from, count, twice, stop)| Op::Deliver { from, count, twice, stop }),
         3 => (0usize..8, prop::bool::weighted(0.4))
             .prop_map(|(who, dies)| Op::Resume { who, dies }),
-        3 => ("[ottp]{0,3}|x", 0u8..2, plan(), any::<bool>(), prop::bool::weighted(0.2))
+        3 => ("[ottp]{0,3}|x|[ottpaawmmcd]{1,5}", 0u8..2, plan(), any::<bool>(), prop::bool::weighted(0.2))
             .prop_map(|(outcomes, tag, options, is_large, twice)| {
                 let script = Script { outcomes, tag };
                 Op::Publish { script, options, is_large, twice }
@@ -151,6 +151,7 @@ impl World {
                     script,
                     options: options.at(now_ms()),
                     is_large,
+                    generation: 0,
                 };
                 (0..1 + usize::from(twice)).for_each(|_| self.publish(&published));
             }
@@ -207,7 +208,11 @@ impl World {
         for (attempt, _) in &begun {
             *counts.entry(*attempt).or_default() += 1;
         }
+        // An attempt that its body asked for does not count.
+        let asked = |(_, script): &(u32, Script)| script.outcomes.matches('a').count();
+        let asked = begun.iter().map(asked).max().unwrap_or(0);
         let allowed = record.options.max_retries.unwrap_or(3) + 1;
+        let allowed = allowed + u32::try_from(asked).unwrap();
         for (attempt, count) in counts {
             assert!(attempt <= allowed, "attempt {attempt} of {allowed}");
             assert!(count <= record.run, "attempt {attempt} ran {count} times");
@@ -231,6 +236,13 @@ impl World {
             State::Failed => match kind {
                 Some("Permanent" | "Transient") => assert!(!begun.is_empty()),
                 Some("WorkerLost" | "UnknownJob") => {}
+                Some("Rejected") => {
+                    let letters = self.queue.dead_letters();
+                    let is_of_task = |(body, reason): &(String, String)| {
+                        body.contains(record.id.as_str()) && reason == "refused"
+                    };
+                    assert!(letters.iter().any(is_of_task), "{letters:?}");
+                }
                 other => panic!("failed for {other:?}"),
             },
             State::Expired => assert!(record.options.expires.is_some()),
