@@ -1,96 +1,202 @@
-//! A client of Celery for tests and measurements: a Python program with the newest Celery, over the local
-//! queues and the local table of results.
+//! A Celery application whose task bodies run in a Python function of the local AWS endpoints.
+//!
+//! [`Bodies::prepare`] installs the application's packages and finds the application; [`Bodies::start`] creates
+//! its queues and its function, and has a changed file start new processes.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::error::{Context, Error, Result};
-use crate::process;
-use crate::project;
-use crate::template::STACK;
+use crate::aws::{Aws, expect};
+use crate::error::{Error, Result};
+use crate::process::Log;
+use crate::resources;
+use crate::template::{STACK, Template};
 
-/// The version of Celery.
-const VERSION: &str = "5.7.0";
-/// The region of the local endpoints.
-const REGION: &str = "us-east-1";
+mod find;
+mod function;
+mod packages;
+mod reload;
+pub mod settings;
 
-/// Where a client sends its tasks, and where it finds the results.
+use packages::Packages;
+
+pub use find::Found;
+pub use function::{NAME, TARGET};
+pub use settings::Queue;
+
+/// The queue of Celery that `template.yaml` has.
+pub const QUEUE: &str = "celery";
+
+/// The queue for messages that cannot be processed, in `template.yaml`.
+const UNDELIVERED: &str = "undelivered";
+
+/// The application, as the caller names it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Application {
+    /// The folder of the application.
+    pub folder: PathBuf,
+    /// The application as `MODULE:APP`; `None` to look for it.
+    pub app: Option<String>,
+    /// The names of queues, besides those that the application's settings name.
+    pub queues: Vec<String>,
+    /// The interpreter of an environment that has the application's packages; `None` to install them.
+    pub python: Option<PathBuf>,
+}
+
+/// An application that is installed and found.
 #[derive(Debug, Clone)]
-pub struct Broker {
-    /// `broker_url`.
-    pub url: String,
-    /// `result_backend`.
-    pub results: String,
-    /// `broker_transport_options` as JSON.
-    pub options: String,
-    /// The endpoint of AWS, for a broker there.
-    pub endpoint: Option<String>,
+pub struct Prepared {
+    /// What is known of the application.
+    pub found: Found,
+    /// Its queues, the first of which is `template.yaml`'s.
+    pub queues: Vec<Queue>,
+    /// The interpreter of the environment with its packages.
+    pub python: PathBuf,
+    /// Variables of the function, which come before those for the local stack.
+    pub variables: Vec<(String, String)>,
+    /// The folder with its packages.
+    packages: PathBuf,
 }
 
-impl Broker {
-    /// The stack's queue of Celery and its table of results, at this endpoint of AWS.
-    #[must_use]
-    pub fn sqs(endpoint: &str) -> Broker {
-        let url = format!("{endpoint}/000000000000/{STACK}-celery");
-        let options = json!({"region": REGION, "predefined_queues": {"celery": {"url": url}}});
-        Broker {
-            url: "sqs://".to_owned(),
-            results: format!("dynamodb://@{REGION}/{STACK}-celery-results?ttl_seconds=86400"),
-            options: options.to_string(),
-            endpoint: Some(endpoint.to_owned()),
+/// The running function of an application. Dropping it stops the reload; the function ends with the endpoints.
+#[derive(Debug)]
+pub struct Bodies {
+    prepared: Prepared,
+    _reload: reload::Reload,
+}
+
+impl Application {
+    /// Installs the application's packages, unless they are installed, and finds the application.
+    ///
+    /// # Errors
+    /// When a package cannot be installed, or no application is found; the message says what to do.
+    pub fn prepare(&self, aws_port: u16) -> Result<Prepared> {
+        if !self.folder.is_dir() {
+            let folder = self.folder.display();
+            return Err(Error::new(format!(
+                "{folder} is no folder: --celery takes the application's folder"
+            )));
         }
+        let packages = match &self.python {
+            Some(python) => Packages::of(python)?,
+            None => packages::ready(&self.folder)?,
+        };
+        let found = find::find(&packages, &self.folder, self.app.as_deref())?;
+        let mut queues = vec![Queue::new(QUEUE, aws_port)];
+        for name in found.queues.iter().chain(&self.queues) {
+            if queues.iter().all(|queue| queue.name != *name) {
+                queues.push(Queue::new(name, aws_port));
+            }
+        }
+        Ok(Prepared {
+            found,
+            queues,
+            python: packages.python,
+            variables: Vec::new(),
+            packages: packages.site,
+        })
     }
 }
 
-/// The command of a client. The variables `BROKER_URL`, `RESULT_BACKEND` and `TRANSPORT_OPTIONS` have the
-/// settings, and the client ends with this process. Its environment is one of the suite of Celery's
-/// clients, which is made if it is missing.
-///
-/// # Errors
-/// When the environment cannot be made.
-pub fn client(runner: &Path, program: &Path, broker: &Broker) -> Result<Command> {
-    let mut command = process::tether(runner, &python()?);
-    command
-        .arg(program)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("BROKER_URL", &broker.url)
-        .env("RESULT_BACKEND", &broker.results)
-        .env("TRANSPORT_OPTIONS", &broker.options)
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "test")
-        .env("AWS_DEFAULT_REGION", REGION)
-        .env_remove("AWS_ENDPOINT_URL")
-        .envs(broker.endpoint.iter().map(|url| ("AWS_ENDPOINT_URL", url)));
-    Ok(command)
-}
+impl Prepared {
+    /// The variables of the worker for this application.
+    #[must_use]
+    pub fn worker_variables(&self) -> Vec<(String, String)> {
+        let queues: Vec<String> = self
+            .queues
+            .iter()
+            .map(|queue| format!("{}={}", queue.name, queue.url("127.0.0.1")))
+            .collect();
+        let queues = queues.join(",");
+        [
+            ("REMOTE_JOBS", format!("*={TARGET}")),
+            ("CELERY_QUEUES", queues.clone()),
+            ("CELERY_OWN_QUEUES", queues),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
 
-/// The Python with the newest Celery and its clients of SQS and DynamoDB.
-fn python() -> Result<PathBuf> {
-    let mut command = Command::new("python3");
-    command
-        .arg(project::root().join("tests/celery/environments.py"))
-        .arg(VERSION)
-        .stderr(Stdio::inherit());
-    let output = command.output().context("cannot run python3")?;
-    let path = String::from_utf8_lossy(&output.stdout);
-    match path.lines().next() {
-        Some(path) if output.status.success() => Ok(path.into()),
-        _ => Err(Error::new("the environment of Celery cannot be made")),
+    /// One line about the application.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let Found {
+            app, celery, tasks, ..
+        } = &self.found;
+        let queues: Vec<&str> = self
+            .queues
+            .iter()
+            .map(|queue| queue.name.as_str())
+            .collect();
+        let count = tasks.len();
+        format!(
+            "{app}, {count} tasks, Celery {celery}, queues: {}",
+            queues.join(", ")
+        )
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_queue_of_celery_is_predefined() {
-        let broker = Broker::sqs("http://127.0.0.1:1");
-        let options: serde_json::Value = serde_json::from_str(&broker.options).unwrap();
-        let url = &options["predefined_queues"]["celery"]["url"];
-        assert_eq!(url, "http://127.0.0.1:1/000000000000/async-service-celery");
-        assert!(broker.results.contains("/async-service-celery-results?"));
+impl Bodies {
+    /// Creates the function and the queues. `log` gets the output of the bodies.
+    ///
+    /// # Errors
+    /// When the endpoints refuse a call, or a file cannot be written.
+    pub fn start(prepared: Prepared, aws: &Aws, scratch: &Path, log: &Log) -> Result<Self> {
+        for queue in &prepared.queues[1..] {
+            create_queue(aws, queue)?;
+        }
+        let output = scratch.join("bodies.log");
+        let stop = Arc::new(AtomicBool::new(false));
+        log.follow("bodies", &output, Arc::clone(&stop))?;
+        let function = function::Function::new(&prepared, &output)?;
+        function.create(aws)?;
+        let root = &prepared.found.root;
+        let reload = reload::Reload::start(function, aws.clone(), log.clone(), root, stop);
+        Ok(Self {
+            prepared,
+            _reload: reload,
+        })
     }
+
+    /// The application.
+    #[must_use]
+    pub fn application(&self) -> &Prepared {
+        &self.prepared
+    }
+
+    /// Has the worker receive from the application's further queues, after [`resources::connect`].
+    ///
+    /// # Errors
+    /// When the endpoints refuse a call.
+    pub fn connect(&self, aws: &Aws, template: &Template) -> Result<()> {
+        let own = json!({"Fn::GetAtt": ["CeleryQueue", "Arn"]});
+        let consumers = template.queue_consumers();
+        let consumer = consumers
+            .iter()
+            .find(|consumer| consumer.mapping.get("EventSourceArn") == Some(&own));
+        let consumer =
+            consumer.ok_or_else(|| Error::new("template.yaml has no consumer of CeleryQueue"))?;
+        for queue in &self.prepared.queues[1..] {
+            resources::create_mapping(aws, consumer, &queue.arn())?;
+        }
+        Ok(())
+    }
+}
+
+/// Creates a queue with the attributes of the template's own. A repeated call finds the queue.
+fn create_queue(aws: &Aws, queue: &Queue) -> Result<()> {
+    let undelivered = settings::arn(&format!("{STACK}-{UNDELIVERED}"));
+    let redrive = json!({"deadLetterTargetArn": undelivered, "maxReceiveCount": 1000});
+    let attributes: Value = json!({
+        "VisibilityTimeout": "960",
+        "MessageRetentionPeriod": "1209600",
+        "RedrivePolicy": redrive.to_string(),
+    });
+    let body = json!({"QueueName": queue.physical, "Attributes": attributes});
+    let answer = aws.sqs("CreateQueue", &body)?;
+    expect(&format!("the queue {}", queue.name), answer)?;
+    Ok(())
 }

@@ -11,13 +11,18 @@
 //!    adds the parts of Lambda's behaviour that the watcher lacks,
 //! 6. [`gateway`] serves HTTP as API Gateway does, with the authorizer on the routes that
 //!    [`security`] reads from the template; [`keys`] manages API keys,
-//! 7. [`resources`] connects the queues with the worker.
+//! 7. [`resources`] connects the queues with the worker, and [`invocations`] leads functions that invoke
+//!    functions to the watcher or to the AWS endpoints.
+//!
+//! [`celery`] runs the task bodies of a Celery application in a Python function of the AWS endpoints.
+//! [`celery_client`] runs a Celery client for tests and measurements.
 //!
 //! [`deploy`] is the other way to run the service: it deploys the real template into the AWS
 //! endpoints, which then run the functions themselves.
 
 pub mod aws;
 pub mod celery;
+pub mod celery_client;
 pub mod cloudformation;
 pub mod deploy;
 pub mod emulator;
@@ -25,6 +30,7 @@ pub mod error;
 pub mod functions;
 pub mod gateway;
 pub mod http;
+pub mod invocations;
 pub mod keys;
 pub mod process;
 pub mod project;

@@ -153,14 +153,28 @@ pub fn run(name: &str, command: Command) -> Result<ExitStatus> {
 /// Reads `/proc`, so the result is empty on systems without it.
 #[must_use]
 pub fn descendants(ancestor: u32, name: &str) -> Vec<u32> {
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        return Vec::new();
-    };
+    let mut found = all();
+    found.retain(|pid| command_name(*pid).as_deref() == Some(name));
+    found.retain(|pid| has_ancestor(*pid, ancestor));
+    found
+}
+
+/// All processes.
+fn all() -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten();
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|pid| command_name(*pid).as_deref() == Some(name))
-        .filter(|pid| has_ancestor(*pid, ancestor))
         .collect()
+}
+
+/// The descendants of `ancestor` that were started with this environment variable. Reads `/proc`, like
+/// [`descendants`].
+#[must_use]
+pub fn descendants_with(ancestor: u32, name: &str, value: &str) -> Vec<u32> {
+    let mut found = all();
+    found.retain(|pid| command_name(*pid).is_some() && has_variable(*pid, name, value));
+    found.retain(|pid| has_ancestor(*pid, ancestor));
+    found
 }
 
 /// Whether a process was started with this environment variable. Reads `/proc`, like
@@ -317,6 +331,36 @@ impl Log {
                 line.clear();
             }
         })
+    }
+
+    /// Writes a line with a label, as the functions' lines have one.
+    pub(crate) fn line(&self, label: &str, text: &str) {
+        self.write(format!("{label} | {text}\n").as_bytes());
+    }
+
+    /// Copies what is written into a file from now on, with a label in front of each line, until `stop` is
+    /// set.
+    ///
+    /// # Errors
+    /// When the file cannot be created.
+    pub(crate) fn follow(&self, label: &str, path: &Path, stop: Arc<AtomicBool>) -> Result<()> {
+        File::create(path).context(format_args!("cannot write {}", path.display()))?;
+        let file = File::open(path).context(format_args!("cannot read {}", path.display()))?;
+        let (log, label) = (self.clone(), label.to_owned());
+        thread::spawn(move || {
+            let mut reader = BufReader::new(file);
+            let mut line = String::new();
+            while !stop.load(Ordering::SeqCst) {
+                match reader.read_line(&mut line) {
+                    Ok(1..) if line.ends_with('\n') => {
+                        log.line(&label, line.trim_end());
+                        line.clear();
+                    }
+                    _ => thread::sleep(Duration::from_millis(50)),
+                }
+            }
+        });
+        Ok(())
     }
 
     fn write(&self, line: &[u8]) {

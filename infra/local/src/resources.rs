@@ -12,7 +12,7 @@ use crate::template::{
 };
 
 /// A ZIP archive without files: Lambda requires code, but never runs this archive.
-const EMPTY_ZIP: &str = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==";
+pub(crate) const EMPTY_ZIP: &str = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==";
 
 /// Creates the tables and queues, or updates existing ones.
 ///
@@ -188,7 +188,8 @@ fn subscribe(aws: &Aws, subscriber: &TopicSubscriber, topic: &str) -> Result<()>
     Ok(())
 }
 
-fn create_mapping(aws: &Aws, consumer: &QueueConsumer, queue: &str) -> Result<()> {
+/// Has a function receive from a queue, which is named by its ARN.
+pub(crate) fn create_mapping(aws: &Aws, consumer: &QueueConsumer, queue: &str) -> Result<()> {
     let mut body = consumer.mapping.clone();
     body.insert("FunctionName".to_owned(), json!(consumer.binary));
     body.insert("EventSourceArn".to_owned(), json!(queue));

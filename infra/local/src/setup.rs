@@ -220,7 +220,7 @@ impl Environment {
 }
 
 /// One process at a time: two stacks that start together share the environment.
-fn lock() -> Result<File> {
+pub(crate) fn lock() -> Result<File> {
     let folder = project::target().join("local-stack");
     std::fs::create_dir_all(&folder).context(format_args!("cannot create {}", folder.display()))?;
     let file = File::create(folder.join("setup.lock")).context("cannot write setup.lock")?;
@@ -253,7 +253,7 @@ fn find_python() -> Result<String> {
 }
 
 /// Explains pip's failure to a user who only wants to run the service.
-fn install_failure(pins: &[String], said: &str) -> String {
+pub(crate) fn install_failure(pins: &[String], said: &str) -> String {
     let unreachable = [
         "NewConnectionError",
         "Temporary failure in name",
@@ -320,7 +320,7 @@ fn output(command: &mut Command) -> Result<Output> {
     command.output().context(format_args!("cannot run {name}"))
 }
 
-fn last_line(output: &Output) -> String {
+pub(crate) fn last_line(output: &Output) -> String {
     let text = [&output.stdout[..], b"\n", &output.stderr].concat();
     let text = String::from_utf8_lossy(&text).into_owned();
     let line = text.lines().rev().find(|line| !line.trim().is_empty());

@@ -3,18 +3,21 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::celery::{Application, Bodies, Prepared};
 use crate::emulator::{self, Emulator};
 use crate::error::Result;
 use crate::functions::{self, Settings};
 use crate::gateway::{Gateway, Slash};
+use crate::invocations::Invocations;
 use crate::keys::{self, Place};
 use crate::process::{self, Log, Process};
 use crate::setup::{self, Tools};
-use crate::template::{STACK, Template};
+use crate::template::Template;
 use crate::upstream::Upstream;
 use crate::{project, resources};
 
 mod auth;
+mod celery;
 mod environment;
 
 /// The default port of the service.
@@ -68,6 +71,8 @@ pub struct Options {
     pub allow_hosts: Vec<String>,
     /// How the gateway handles trailing slashes.
     pub slash: Slash,
+    /// A Celery application whose task bodies run in a Python function.
+    pub celery: Option<Application>,
     /// The destination of the functions' log lines.
     pub logs: Logs,
     /// Whether each step is printed on the terminal.
@@ -90,6 +95,7 @@ impl Default for Options {
             key_cache_seconds: 60,
             allow_hosts: Vec::new(),
             slash: Slash::default(),
+            celery: None,
             logs: Logs::File,
             progress: false,
         }
@@ -103,9 +109,11 @@ pub struct Stack {
     ports: Ports,
     log_file: PathBuf,
     key: Option<String>,
+    bodies: Option<Bodies>,
     // Fields are dropped in this order: callers before the services that they call.
     _gateway: Gateway,
     watcher: Process,
+    _invocations: Invocations,
     emulator: Emulator,
     upstream: Upstream,
 }
@@ -115,6 +123,8 @@ struct Ports {
     http: u16,
     /// The watcher's port, on which functions are invoked.
     functions: u16,
+    /// The port on which functions invoke functions.
+    invocations: u16,
     aws: u16,
     upstream: u16,
 }
@@ -133,6 +143,10 @@ impl Stack {
         let ports = steps.run("ports are free", || Ports::claim(options))?;
         let template = Template::read(&project::root().join("template.yaml"))?;
         let tools = steps.run("tools", setup::run_tools)?;
+        let application = options.celery.as_ref();
+        let application = application
+            .map(|application| steps.run("Celery application", || application.prepare(ports.aws)));
+        let application = application.transpose()?;
         let runner = steps.run("functions built", || {
             functions::build(options.release)?;
             functions::build_runner()
@@ -158,12 +172,27 @@ impl Stack {
             resources::disconnect(&emulator.aws, &template)?;
             resources::create_storage(&emulator.aws, &template)
         })?;
-        let log_file = scratch.join("functions.log");
-        let watcher = steps.run("functions run under cargo lambda watch", || {
-            let log = Log::create(&log_file, options.logs == Logs::Terminal)?;
-            watch(options, ports, &tools, &runner, &template, &log)
-        })?;
         let functions_url = format!("http://127.0.0.1:{}", ports.functions);
+        let invocations = Invocations::start(
+            ports.invocations,
+            &template,
+            &functions_url,
+            &format!("http://127.0.0.1:{}", ports.aws),
+        )?;
+        let log_file = scratch.join("functions.log");
+        let (watcher, log) = steps.run("functions run under cargo lambda watch", || {
+            let log = Log::create(&log_file, options.logs == Logs::Terminal)?;
+            let watcher = watch(
+                options,
+                ports,
+                &tools,
+                &runner,
+                &template,
+                application.as_ref(),
+                &log,
+            )?;
+            Ok((watcher, log))
+        })?;
         let gateway = steps.run("HTTP API of template.yaml", || {
             auth::gateway(ports.http, &functions_url, &template, options)
         })?;
@@ -174,18 +203,29 @@ impl Stack {
                 keys::create(&place, "local", "read,write,admin", &[])
             })?),
         };
+        let bodies = application.map(|application| {
+            steps.run("Python function of the application", || {
+                Bodies::start(application, &emulator.aws, &scratch, &log)
+            })
+        });
         let stack = Self {
+            bodies: bodies.transpose()?,
             template,
             ports,
             log_file,
             key,
             _gateway: gateway,
             watcher,
+            _invocations: invocations,
             emulator,
             upstream,
         };
         steps.run("queue and worker connected", || {
-            resources::connect(&stack.emulator.aws, &stack.template, &functions_url)
+            resources::connect(&stack.emulator.aws, &stack.template, &functions_url)?;
+            let bodies = stack.bodies.as_ref();
+            bodies.map_or(Ok(()), |bodies| {
+                bodies.connect(&stack.emulator.aws, &stack.template)
+            })
         })?;
         Ok(stack)
     }
@@ -208,21 +248,10 @@ impl Stack {
         format!("http://127.0.0.1:{}", self.ports.aws)
     }
 
-    /// The settings of a Celery application that submits tasks to this stack, as lines of Python. The host is
-    /// `localhost`, because clients before Celery 5.5 take every other host for a region.
+    /// A folder for small files of this stack.
     #[must_use]
-    pub fn celery_settings(&self) -> String {
-        let host = format!("localhost:{}", self.ports.aws);
-        let queue = format!("http://{host}/000000000000/{STACK}-celery");
-        format!(
-            "  broker_url = \"sqs://test:test@{host}\"\n  \
-             broker_transport_options = {{\n      \
-             \"region\": \"us-east-1\",\n      \
-             \"predefined_queues\": {{\"celery\": {{\"url\": \"{queue}\", \
-             \"access_key_id\": \"test\", \"secret_access_key\": \"test\"}}}},\n  \
-             }}\n  \
-             result_backend = \"dynamodb://test:test@{host}/{STACK}-celery-results?ttl_seconds=86400\"\n"
-        )
+    pub fn scratch(&self) -> PathBuf {
+        project::scratch(self.ports.http)
     }
 
     /// The address of the demo upstream.
@@ -277,6 +306,7 @@ impl Ports {
                 "choose another with --port",
             )?,
             functions: project::claim_port(0, "the functions", "try again")?,
+            invocations: project::claim_port(0, "functions that invoke functions", "try again")?,
             aws: project::claim_port(
                 options.aws_port,
                 "the AWS endpoints",
@@ -297,9 +327,16 @@ fn watch(
     tools: &Tools,
     runner: &Path,
     template: &Template,
+    application: Option<&Prepared>,
     log: &Log,
 ) -> Result<Process> {
-    let mut environment = environment::read(ports, &options.all_variables())?;
+    let mut variables = options.all_variables();
+    variables.extend(
+        application
+            .iter()
+            .flat_map(|application| application.worker_variables()),
+    );
+    let mut environment = environment::read(ports, &variables)?;
     environment::open(&mut environment, &options.allow_hosts);
     environment.extend([
         (
@@ -308,7 +345,7 @@ fn watch(
         ),
         (
             "AWS_ENDPOINT_URL_LAMBDA".to_owned(),
-            format!("http://127.0.0.1:{}", ports.functions),
+            format!("http://127.0.0.1:{}", ports.invocations),
         ),
     ]);
     let settings = Settings {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
+use local_stack::celery::Application;
 use local_stack::keys::Place;
 use local_stack::{Error, Logs, Options, Result, deploy, stack};
 
@@ -19,11 +20,18 @@ cargo xtask run    Runs the whole service on this machine until Ctrl-C.
   --data DIR          keeps rows and messages in this folder between runs
   --release           optimized functions
   --delay MS          the delay of the demo upstream's answers
-  --concurrency N     processes for each function (default 4)
+  --concurrency N     processes for each function (default 4; 12 with --celery,
+                      as a worker waits for the bodies of its tasks)
   --auth              requires API keys from callers, and prints a new key
   --allow-host HOST:PORT
                       lets /fetch/ and sources of tasks read from this server
                       on this machine, with the host as in URLs; repeatable
+  --celery DIR        runs the task bodies of the Celery application in this
+                      folder, in a Python function with the packages of its
+                      requirements.txt or pyproject.toml
+  --celery-app MODULE:APP
+                      the application, if it is not found by itself
+  --celery-queues Q,Q further queues of the application
   --slash WAY         how the gateway handles a trailing slash: match (default)
                       uses the route without the slash, default uses $default,
                       bare uses the route without its authorizer
@@ -168,11 +176,12 @@ fn parse_run(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error>
         aws_port: stack::AWS_PORT,
         upstream_port: stack::UPSTREAM_PORT,
         reload: true,
-        concurrency: 4,
+        concurrency: 0,
         logs: Logs::Terminal,
         progress: true,
         ..Options::default()
     };
+    let mut celery: Option<Application> = None;
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Long("port") => options.http_port = parser.value()?.parse()?,
@@ -182,6 +191,15 @@ fn parse_run(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error>
             Arg::Long("release") => options.release = true,
             Arg::Long("auth") => options.auth_mode = "api-key".to_owned(),
             Arg::Long("allow-host") => options.allow_hosts.push(server(parser.value()?)?),
+            Arg::Long("celery") => {
+                celery.get_or_insert_default().folder = absolute(parser.value()?)
+            }
+            Arg::Long("celery-app") => {
+                celery.get_or_insert_default().app = Some(parser.value()?.string()?);
+            }
+            Arg::Long("celery-queues") => {
+                celery.get_or_insert_default().queues = words(&parser.value()?.string()?);
+            }
             Arg::Long("slash") => options.slash = parser.value()?.parse()?,
             Arg::Long("delay") => {
                 options.delay = Duration::from_millis(parser.value()?.parse()?);
@@ -193,6 +211,16 @@ fn parse_run(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error>
             other => return Err(other.unexpected()),
         }
     }
+    if celery
+        .as_ref()
+        .is_some_and(|celery| celery.folder.as_os_str().is_empty())
+    {
+        return Err("--celery-app and --celery-queues need --celery DIR".into());
+    }
+    if options.concurrency == 0 {
+        options.concurrency = if celery.is_some() { 12 } else { 4 };
+    }
+    options.celery = celery;
     Ok(Command::Run(Box::new(options)))
 }
 
@@ -341,6 +369,15 @@ fn parse_bench(parser: &mut Parser) -> std::result::Result<Command, lexopt::Erro
         }
     }
     Ok(Command::Bench(options))
+}
+
+/// The words of a list with commas.
+fn words(list: &str) -> Vec<String> {
+    let words = list.split(',').map(str::trim);
+    words
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The absolute path of a folder, relative to the caller's working directory.

@@ -1,6 +1,7 @@
 //! `cargo xtask run`: the whole service until Ctrl-C.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use local_stack::{Error, Options, Result, Stack, process};
@@ -20,8 +21,11 @@ pub fn stop_on_signals() -> Result<()> {
 /// When the stack can't be started, or a part of it ends.
 pub fn run(options: &Options) -> Result<()> {
     let mut stack = Stack::start(options)?;
-    let welcome = welcome(&stack.url(), stack.key(), &stack.celery_settings());
-    print!("{welcome}");
+    let file = stack.scratch().join("celery.env");
+    stack.celery_settings().write(&file)?;
+    print!("{}", welcome(&stack.url(), stack.key()));
+    print!("{}", celery(&stack, &file));
+    println!("\nThe functions' logs follow; Ctrl-C stops everything.\n");
     let result = until_stopped(|| stack.check());
     stack.stop();
     result
@@ -44,14 +48,29 @@ pub fn until_stopped(mut check: impl FnMut() -> Result<()>) -> Result<()> {
     Ok(())
 }
 
-fn welcome(url: &str, key: Option<&str>, celery: &str) -> String {
+fn welcome(url: &str, key: Option<&str>) -> String {
     let header = key.map_or(String::new(), |key| format!(" -H 'x-api-key: {key}'"));
     format!(
         "\nThe service answers at {url}\n\n  \
          curl -X POST {url}/process/{header} -H 'content-type: application/json' -d '{{\"values\":[1,2,3]}}'\n  \
          curl {url}/result/<task_id of that answer>{header}\n  \
-         curl '{url}/users/?ids=1,2,3'{header}\n\n\
-         Settings for clients of Celery (docs/CELERY.md):\n\n{celery}\n\
-         The functions' logs follow; Ctrl-C stops everything.\n\n"
+         curl '{url}/users/?ids=1,2,3'{header}\n\n"
+    )
+}
+
+/// What a client of Celery needs to know.
+fn celery(stack: &Stack, file: &Path) -> String {
+    let application = stack.application().map_or(String::new(), |application| {
+        let folder = application.found.root.display();
+        format!(
+            "The task bodies of {folder} run in a Python function ({}).\n",
+            application.summary()
+        )
+    });
+    format!(
+        "{application}Settings for clients of Celery (docs/CELERY.md):\n\n{}\n\
+         or, for an application that reads its settings from the environment:\n\n  source {}\n",
+        stack.celery_settings().python(),
+        file.display()
     )
 }

@@ -45,7 +45,7 @@ const QUICK: [Step; 7] = [
 ];
 
 /// Checks that need the Python tools and take longer.
-const FULL: [Step; 13] = [
+const FULL: [Step; 14] = [
     ("template.yaml", sam_validate),
     ("CloudFormation's rules", cfn_lint),
     ("gradual deployments", lint_gradual_deployment),
@@ -70,6 +70,9 @@ const FULL: [Step; 13] = [
     ("Celery's clients", || {
         Ok(cargo("test --quiet -p celery-clients --test clients"))
     }),
+    ("a Celery application's task bodies", || {
+        Ok(cargo("test --quiet -p celery-clients --test bodies"))
+    }),
     ("parity with FastAPI", || {
         Ok(cargo("test --quiet -p parity -- --nocapture"))
     }),
@@ -86,7 +89,10 @@ fn with_keys(slash: &str) -> Command {
 }
 
 /// The deployed templates.
-const TEMPLATES: [&str; 2] = ["template.yaml", "infra/monitoring.yaml"];
+const TEMPLATES: [&str; 3] = ["template.yaml", "infra/monitoring.yaml", BODIES];
+
+/// The template of the function that runs the task bodies of a Celery application.
+const BODIES: &str = "infra/celery-app.yaml";
 
 /// The workflows on GitHub.
 const WORKFLOWS: [&str; 3] = [
@@ -212,7 +218,12 @@ fn lint_gradual_deployment() -> Result<Command> {
 fn processed_rights() -> Result<Command> {
     let mut command = Command::new(setup::sam()?.with_file_name("python"));
     command.current_dir(project::root());
-    command.args(["-B", "infra/xtask/src/processed_rights.py", TEMPLATES[0]]);
+    command.args([
+        "-B",
+        "infra/xtask/src/processed_rights.py",
+        TEMPLATES[0],
+        BODIES,
+    ]);
     // The transformation needs any region.
     command.env("AWS_DEFAULT_REGION", "us-east-1");
     Ok(command)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use local_stack::celery::{self, Broker};
+use local_stack::celery_client::{self, Broker};
 use local_stack::process::{self, Log, Process};
 use local_stack::{Context, Error, Result, functions, project, setup};
 use serde_json::Value;
@@ -167,7 +167,7 @@ impl Peers {
     /// # Errors
     /// When its environment cannot be made.
     pub fn producer(&self, broker: &Broker) -> Result<Command> {
-        celery::client(&self.runner, &folder().join("producer.py"), broker)
+        celery_client::client(&self.runner, &folder().join("producer.py"), broker)
     }
 
     /// The FastAPI service as a Lambda function.

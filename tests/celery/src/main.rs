@@ -7,6 +7,7 @@ mod jobs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_service::celery::control::Control;
+use async_service::tasks::registry::Registry;
 use async_service::tasks::worker::{Delivery, Worker};
 use async_service::{App, Error};
 use aws_sdk_sqs::Client;
@@ -23,7 +24,12 @@ const INVOCATION: Duration = Duration::from_secs(900);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
-    let (worker, client) = (app.worker_of(jobs::registry())?, app.sqs()?);
+    // Without the jobs in Rust, `REMOTE_JOBS` says where the bodies are.
+    let registry = match std::env::var("JOBS_IN_RUST").as_deref() {
+        Ok("none") => Registry::default(),
+        _ => jobs::registry(),
+    };
+    let (worker, client) = (app.worker_of(registry)?, app.sqs()?);
     let queues = std::env::var("QUEUES")?;
     let receiving = queues.split(',').flat_map(|queue| {
         let (worker, client) = (&worker, &client);

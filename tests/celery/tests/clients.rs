@@ -2,12 +2,14 @@
 //! Redis. `check.py` compares what the clients see with a Celery worker on Redis.
 //!
 //! `cargo test -p celery-clients` tries the oldest and the newest version of Celery; versions as arguments
-//! (`-- 5.4.0 5.5.3`) try these.
+//! (`-- 5.4.0 5.5.3`) try these. Then the newest version runs the suite once more, with the bodies of `app.py` in
+//! a Python function in place of jobs in Rust; `-- python-bodies` runs this pass alone.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use local_stack::celery::{self, Application, Bodies};
 use local_stack::emulator::{self, Emulator};
 use local_stack::process::{self, Log, Process};
 use local_stack::template::Template;
@@ -21,45 +23,145 @@ const PYTHON: (&str, &str) = ("python", "python");
 const TABLE: &str = "celery_results";
 const ACCOUNT: &str = "000000000000";
 const REGION: &str = "us-east-1";
+/// The name of the pass with bodies in Python, among the words of the command line and in `differences.json`.
+const PYTHON_BODIES: &str = "python-bodies";
+/// The newest version of Celery in `environments.py`.
+const NEWEST: &str = "5.7.0";
 
 fn main() -> Result<()> {
-    let versions: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|word| !word.starts_with('-'))
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let versions: Vec<String> = words
+        .iter()
+        .filter(|word| word.starts_with('5'))
+        .cloned()
         .collect();
-    let tools = setup::run_tools()?;
-    let runner = functions::build_runner()?;
-    let port = project::claim_port(0, "the AWS endpoints", "try again")?;
-    let scratch = project::scratch(port);
-    let log = Log::create(&scratch.join("ministack.log"), false)?;
-    let emulator = Emulator::start(
-        &emulator::Settings {
+    let setup = Setup::start()?;
+    println!("logs: {}", setup.scratch.display());
+    if !words.iter().any(|word| word == PYTHON_BODIES) {
+        setup.jobs_in_rust(&versions)?;
+    }
+    setup.python_bodies()
+}
+
+/// The AWS endpoints with the queues and tables of the suite.
+struct Setup {
+    port: u16,
+    scratch: PathBuf,
+    folder: PathBuf,
+    runner: PathBuf,
+    /// Of the worker and the function.
+    log: Log,
+    emulator: Emulator,
+}
+
+impl Setup {
+    fn start() -> Result<Self> {
+        let tools = setup::run_tools()?;
+        let runner = functions::build_runner()?;
+        let port = project::claim_port(0, "the AWS endpoints", "try again")?;
+        let scratch = project::scratch(port);
+        let log = Log::create(&scratch.join("ministack.log"), false)?;
+        let settings = emulator::Settings {
             program: &tools.ministack,
             runner: &runner,
             port,
-            services: "cloudformation,dynamodb,sqs,sns,iam,sts,scheduler,lambda",
+            services: "cloudformation,dynamodb,sqs,sns,iam,sts,scheduler,lambda,logs",
             data: None,
             environment: &[],
-        },
-        &log,
-    )?;
-    let template = Template::read(&project::root().join("template.yaml"))?;
-    resources::create_storage(&emulator.aws, &template)?;
-    let folder = project::root().join("tests/celery");
-    python(&folder, port, "resources.py", &[], &[])?;
-    let worker = Path::new(env!("CARGO_BIN_EXE_celery-worker"));
-    let log = Log::create(&scratch.join("worker.log"), false)?;
-    let mut command = process::tether(&runner, worker);
-    command.envs(environment(port)?);
-    let mut worker = Process::start("worker", command, &log, Duration::from_secs(5))?;
-    println!("logs: {}", scratch.display());
-    let endpoint = format!("http://localhost:{port}");
-    // Workflows that cross this worker and a worker of Celery.
-    python(&folder, port, "crossing.py", &[&endpoint], &[])?;
-    worker.check()?;
-    let arguments = [endpoint.as_str(), "async-service"];
-    python(&folder, port, "check.py", &arguments, &versions)?;
-    worker.check()
+        };
+        let emulator = Emulator::start(&settings, &log)?;
+        let template = Template::read(&project::root().join("template.yaml"))?;
+        resources::create_storage(&emulator.aws, &template)?;
+        let folder = project::root().join("tests/celery");
+        python(&folder, port, "resources.py", &[], &[])?;
+        let log = Log::create(&scratch.join("worker.log"), false)?;
+        Ok(Self {
+            port,
+            scratch,
+            folder,
+            runner,
+            log,
+            emulator,
+        })
+    }
+
+    /// The suite, and workflows that cross this worker and a worker of Celery.
+    fn jobs_in_rust(&self, versions: &[String]) -> Result<()> {
+        let mut worker = self.worker(&[])?;
+        self.python("crossing.py", &[&self.endpoint()], &[])?;
+        worker.check()?;
+        self.python("check.py", &[&self.endpoint(), "async-service"], versions)?;
+        worker.check()
+    }
+
+    /// The suite, with no job in Rust.
+    fn python_bodies(&self) -> Result<()> {
+        let application = python_function(&self.folder, self.port)?;
+        let _function = Bodies::start(application, &self.emulator.aws, &self.scratch, &self.log)?;
+        let mut worker = self.worker(&[
+            ("JOBS_IN_RUST", "none".to_owned()),
+            ("REMOTE_JOBS", format!("*={}", celery::TARGET)),
+        ])?;
+        self.python(
+            "check.py",
+            &[&self.endpoint(), PYTHON_BODIES],
+            &[NEWEST.to_owned()],
+        )?;
+        worker.check()
+    }
+
+    fn worker(&self, more: &[(&str, String)]) -> Result<Process> {
+        let worker = Path::new(env!("CARGO_BIN_EXE_celery-worker"));
+        let mut command = process::tether(&self.runner, worker);
+        command.envs(environment(self.port)?);
+        command.envs(more.iter().map(|(name, value)| (name, value)));
+        Process::start("worker", command, &self.log, Duration::from_secs(5))
+    }
+
+    fn python(&self, program: &str, arguments: &[&str], more: &[String]) -> Result<()> {
+        python(&self.folder, self.port, program, arguments, more)
+    }
+
+    fn endpoint(&self) -> String {
+        format!("http://localhost:{}", self.port)
+    }
+}
+
+/// The application of the suite, with the packages of the newest client.
+fn python_function(folder: &Path, port: u16) -> Result<celery::Prepared> {
+    let mut command = Command::new("python3");
+    command
+        .current_dir(folder)
+        .args(["-B", "environments.py", NEWEST]);
+    let said = command
+        .output()
+        .map_err(|error| Error::new(format!("python3: {error}")))?;
+    let interpreter = String::from_utf8_lossy(&said.stdout).trim().to_owned();
+    let application = Application {
+        folder: folder.to_owned(),
+        app: Some("app:app".to_owned()),
+        queues: Vec::new(),
+        python: Some(interpreter.into()),
+    };
+    let mut prepared = application.prepare(port)?;
+    let queues = QUEUES.iter().chain([&PYTHON]).map(|(name, queue)| {
+        let url = format!("http://127.0.0.1:{port}/{ACCOUNT}/{queue}");
+        format!(r#""{name}": {{"url": "{url}"}}"#)
+    });
+    let queues = queues.collect::<Vec<_>>().join(", ");
+    let options = format!(r#"{{"region": "{REGION}", "predefined_queues": {{{queues}}}}}"#);
+    let backend = format!("dynamodb://@{REGION}/{TABLE}");
+    let urls = ["CELERY_BROKER_URL", "BROKER_URL"].map(|name| (name, "sqs://"));
+    let backends = ["CELERY_RESULT_BACKEND", "RESULT_BACKEND"].map(|name| (name, backend.as_str()));
+    let more = [
+        ("TRANSPORT_OPTIONS", options.as_str()),
+        ("SERVED_QUEUES", "celery,other-queue"),
+    ];
+    let variables = urls.into_iter().chain(backends).chain(more);
+    prepared.variables = variables
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    Ok(prepared)
 }
 
 /// Runs a program of the suite, with the variables of the AWS endpoints.

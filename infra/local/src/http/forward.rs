@@ -21,15 +21,22 @@ pub struct Forwarder {
 }
 
 impl Forwarder {
-    /// Forwards to `endpoint`, such as `http://127.0.0.1:4566`.
+    /// Forwards to `endpoint`, such as `http://127.0.0.1:4566`, and waits a minute for an answer.
     #[must_use]
     pub fn new(endpoint: &str) -> Self {
+        Self::with(endpoint, Duration::from_secs(60), CONNECTIONS)
+    }
+
+    /// Forwards to `endpoint`. `timeout` is of a whole request, `idle` the number of connections that are kept
+    /// open for later requests.
+    #[must_use]
+    pub fn with(endpoint: &str, timeout: Duration, idle: usize) -> Self {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
-            .timeout_global(Some(Duration::from_secs(60)))
-            .max_idle_connections(CONNECTIONS)
-            .max_idle_connections_per_host(CONNECTIONS)
+            .timeout_global(Some(timeout))
+            .max_idle_connections(idle)
+            .max_idle_connections_per_host(idle)
             .build();
         Self {
             endpoint: endpoint.trim_end_matches('/').to_owned(),

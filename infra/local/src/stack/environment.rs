@@ -56,6 +56,7 @@ mod tests {
         let ports = Ports {
             http: 9100,
             functions: 1,
+            invocations: 2,
             aws: 9000,
             upstream: 4566,
         };
@@ -69,6 +70,7 @@ mod tests {
         let ports = Ports {
             http: HTTP_PORT,
             functions: 1,
+            invocations: 2,
             aws: AWS_PORT,
             upstream: 9300,
         };
@@ -91,6 +93,7 @@ mod tests {
         let ports = Ports {
             http: HTTP_PORT,
             functions: 1,
+            invocations: 2,
             aws: AWS_PORT,
             upstream: UPSTREAM_PORT,
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use local_stack::celery::{self, Broker};
+use local_stack::celery_client::{self, Broker};
 use local_stack::{Context, Error, Result, functions, project};
 use serde::Deserialize;
 use serde_json::Value;
@@ -38,7 +38,7 @@ impl Client {
     fn start(service: &Service, seed: u64) -> Result<Client> {
         let program = project::root().join("tests/faults/producer.py");
         let broker = Broker::sqs(&service.aws_endpoint());
-        let mut command = celery::client(&functions::build_runner()?, &program, &broker)?;
+        let mut command = celery_client::client(&functions::build_runner()?, &program, &broker)?;
         command.arg(seed.to_string());
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().context("Celery's client")?;

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use local_stack::Result;
-use local_stack::celery::Broker;
+use local_stack::celery_client::Broker;
 use local_stack::process::Process;
 use serde_json::Value;
 

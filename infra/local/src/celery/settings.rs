@@ -1,0 +1,168 @@
+//! The settings of a Celery application whose worker is the local stack.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use crate::error::{Context, Result};
+use crate::template::STACK;
+
+const ACCOUNT: &str = "000000000000";
+const REGION: &str = "us-east-1";
+
+/// The host of the endpoints in a client's settings: clients before Celery 5.5 take every other host for a region.
+const HOST: &str = "localhost";
+
+/// A queue of Celery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queue {
+    /// The name that Celery knows.
+    pub name: String,
+    /// The name in SQS.
+    pub(super) physical: String,
+    port: u16,
+}
+
+impl Queue {
+    /// The queue of this name in endpoints with this port.
+    #[must_use]
+    pub fn new(name: &str, port: u16) -> Self {
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let text: String = name
+            .chars()
+            .map(|c| if is_allowed(c) { c } else { '-' })
+            .collect();
+        let physical = match name {
+            super::QUEUE => format!("{STACK}-{name}"),
+            // Apart from the template's own queues, one of which is called `tasks`.
+            _ => format!("{STACK}-celery-{text}"),
+        };
+        Self {
+            name: name.to_owned(),
+            physical,
+            port,
+        }
+    }
+
+    /// The URL of the queue at this host.
+    #[must_use]
+    pub fn url(&self, host: &str) -> String {
+        format!("http://{host}:{}/{ACCOUNT}/{}", self.port, self.physical)
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The ARN of the queue.
+    #[must_use]
+    pub fn arn(&self) -> String {
+        arn(&self.physical)
+    }
+}
+
+/// The ARN of the queue with this name in SQS.
+pub(super) fn arn(queue: &str) -> String {
+    format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}")
+}
+
+/// The settings, by the name of the variable that has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `broker_url`.
+    pub broker_url: String,
+    /// `result_backend`.
+    pub result_backend: String,
+    /// `broker_transport_options`.
+    pub transport_options: Value,
+}
+
+impl Settings {
+    /// The settings for the endpoints at this port, with these queues.
+    #[must_use]
+    pub fn new(port: u16, queues: &[Queue]) -> Self {
+        let keys = |queue: &Queue| json!({"url": queue.url(HOST), "access_key_id": "test", "secret_access_key": "test"});
+        let queues: Map<String, Value> = queues
+            .iter()
+            .map(|queue| (queue.name.clone(), keys(queue)))
+            .collect();
+        Self {
+            broker_url: format!("sqs://test:test@{HOST}:{port}"),
+            result_backend: format!(
+                "dynamodb://test:test@{HOST}:{port}/{STACK}-celery-results?ttl_seconds=86400"
+            ),
+            transport_options: json!({"region": REGION, "predefined_queues": queues}),
+        }
+    }
+
+    /// The settings as lines of Python.
+    #[must_use]
+    pub fn python(&self) -> String {
+        let queues = self.transport_options["predefined_queues"].as_object();
+        let queue = |(name, keys): (&String, &Value)| format!("            \"{name}\": {keys},\n");
+        let queues: String = queues.into_iter().flatten().map(queue).collect();
+        format!(
+            "  broker_url = \"{}\"\n  result_backend = \"{}\"\n  broker_transport_options = {{\n      \
+             \"region\": \"{REGION}\",\n      \"predefined_queues\": {{\n{queues}      }},\n  }}\n",
+            self.broker_url, self.result_backend
+        )
+    }
+
+    /// The settings as variables of the environment. Celery itself reads the first two; the third is for the
+    /// application's own code.
+    #[must_use]
+    pub fn variables(&self) -> [(&'static str, String); 3] {
+        [
+            ("CELERY_BROKER_URL", self.broker_url.clone()),
+            ("CELERY_RESULT_BACKEND", self.result_backend.clone()),
+            (
+                "CELERY_BROKER_TRANSPORT_OPTIONS",
+                self.transport_options.to_string(),
+            ),
+        ]
+    }
+
+    /// Writes a file for a shell to source.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let lines = self
+            .variables()
+            .map(|(name, value)| format!("export {name}={}\n", quoted(&value)));
+        std::fs::write(path, lines.concat())
+            .context(format_args!("cannot write {}", path.display()))
+    }
+}
+
+/// A value as one word of a shell.
+fn quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queues_have_names_of_their_own_in_sqs() {
+        assert_eq!(Queue::new("celery", 1).physical, "async-service-celery");
+        assert_eq!(
+            Queue::new("tasks", 1).physical,
+            "async-service-celery-tasks"
+        );
+        let queue = Queue::new("low.priority", 4566);
+        assert_eq!(
+            queue.arn(),
+            "arn:aws:sqs:us-east-1:000000000000:async-service-celery-low-priority"
+        );
+        let url = "http://localhost:4566/000000000000/async-service-celery-low-priority";
+        assert_eq!(queue.url("localhost"), url);
+    }
+
+    #[test]
+    fn a_value_is_one_word_of_a_shell() {
+        assert_eq!(quoted("a b"), "'a b'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+}

@@ -1,0 +1,36 @@
+//! What a stack tells of its Celery application.
+
+use super::Stack;
+use crate::celery::settings::Settings;
+use crate::celery::{self, Bodies, Prepared};
+use crate::process;
+
+impl Stack {
+    /// The settings of a Celery application that submits tasks to this stack.
+    #[must_use]
+    pub fn celery_settings(&self) -> Settings {
+        match &self.bodies {
+            Some(bodies) => Settings::new(self.ports.aws, &bodies.application().queues),
+            None => {
+                let queue = celery::Queue::new(celery::QUEUE, self.ports.aws);
+                Settings::new(self.ports.aws, &[queue])
+            }
+        }
+    }
+
+    /// The Celery application whose bodies run in this stack.
+    #[must_use]
+    pub fn application(&self) -> Option<&Prepared> {
+        self.bodies.as_ref().map(Bodies::application)
+    }
+
+    /// The ids of the processes that run the application's bodies; empty before the first body.
+    #[must_use]
+    pub fn body_pids(&self) -> Vec<u32> {
+        process::descendants_with(
+            self.emulator.process_id(),
+            "AWS_LAMBDA_FUNCTION_NAME",
+            celery::NAME,
+        )
+    }
+}
