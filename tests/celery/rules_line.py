@@ -5,7 +5,7 @@
 The texts are those of this service. croniter writes the last Friday of a month as `L5` instead of `5L`. Left out is
 what the two read differently:
 
-* croniter reads ranges that wrap (`fri-mon`), starts with a step (`5/15`), and steps beyond the range (`*/70`).
+* croniter reads ranges that wrap (`fri-mon`) and starts with a step (`5/15`).
 * croniter reads a range of one number (`6-6`) as all numbers.
 * croniter requires both days where one of them has a `W`, `#` or `L`. This service requires either.
 * croniter moves `31W` to the end of a shorter month. Here such a month has no such day.
