@@ -45,7 +45,7 @@ const QUICK: [Step; 7] = [
 ];
 
 /// Checks that need the Python tools and take longer.
-const FULL: [Step; 14] = [
+const FULL: [Step; 15] = [
     ("template.yaml", sam_validate),
     ("CloudFormation's rules", cfn_lint),
     ("gradual deployments", lint_gradual_deployment),
@@ -73,6 +73,7 @@ const FULL: [Step; 14] = [
     ("a Celery application's task bodies", || {
         Ok(cargo("test --quiet -p celery-clients --test bodies"))
     }),
+    ("the rules of schedules", rules),
     ("parity with FastAPI", || {
         Ok(cargo("test --quiet -p parity -- --nocapture"))
     }),
@@ -226,6 +227,18 @@ fn processed_rights() -> Result<Command> {
     ]);
     // The transformation needs any region.
     command.env("AWS_DEFAULT_REGION", "us-east-1");
+    Ok(command)
+}
+
+/// Compares the times of random rules with Celery's and croniter's. `tests/celery/rules.py` draws the rules.
+fn rules() -> Result<Command> {
+    let folder = project::target().join("rules");
+    let mut references = Command::new("python3");
+    references.current_dir(project::root().join("tests/celery"));
+    references.args(["-B", "rules.py"]).arg(&folder);
+    execute("references of rules", references)?;
+    let mut command = cargo("test --quiet --lib schedules::rule::tests::reference");
+    command.env("RULES", folder);
     Ok(command)
 }
 
