@@ -16,6 +16,8 @@ pub const MAX_FORMAT: usize = 16;
 pub const MAX_EFFECTS: usize = 16;
 /// See [`MAX_EFFECTS`].
 pub const MAX_EFFECT: usize = 32;
+/// The longest name of a schedule, in bytes.
+pub const MAX_SCHEDULE: usize = 255;
 /// The most retries that a submission may set.
 pub const MAX_RETRIES: u32 = 100;
 /// The longest time limit of an attempt, in seconds: Lambda's longest time-out.
@@ -60,6 +62,20 @@ pub struct Task {
     /// The other wire format that the task came in; `None` for a task in the service's own format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// The schedule that the task is one time of; `None` for all other tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Scheduled>,
+}
+
+/// The schedule of a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scheduled {
+    /// The name of the schedule; at most [`MAX_SCHEDULE`] bytes.
+    pub name: String,
+    /// The task of the time before. This task is skipped if that task has not ended when this task is due.
+    /// `None` for a schedule whose tasks may overlap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<TaskId>,
 }
 
 /// What another wire format needs of a task's message at the task's end. The engine never reads the data.
@@ -129,6 +145,7 @@ impl Task {
             input: Some(input),
             input_chunks: 0,
             origin: None,
+            schedule: None,
         }
     }
 

@@ -130,12 +130,14 @@ fn tasks_table() -> Value {
             attribute("list_shard", "N"),
             attribute("state_shard", "S"),
             attribute("caller_shard", "S"),
+            attribute("schedule", "S"),
             attribute("list_key", "S"),
         ],
         "GlobalSecondaryIndexes": [
             index("by_time", "list_shard"),
             index("by_state", "state_shard"),
             index("by_caller", "caller_shard"),
+            index("by_schedule", "schedule"),
         ],
     })
 }

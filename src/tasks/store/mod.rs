@@ -15,6 +15,7 @@ mod read;
 mod reject;
 mod restart;
 mod row;
+mod skip;
 mod submit;
 mod update;
 
@@ -67,6 +68,10 @@ mod names {
     pub const ORIGIN_CHUNKS: &str = "origin_chunks";
     /// The names of what the task's end sets off.
     pub const EFFECTS: &str = "effects";
+    /// The name of the task's schedule, and the partition of the list of one schedule's tasks.
+    pub const SCHEDULE: &str = "schedule";
+    /// The task that had not ended when this task of a schedule was due.
+    pub const SKIPPED_FOR: &str = "skipped_for";
     /// The number of the last run whose effects are done.
     pub const EFFECTS_DONE: &str = "effects_done";
     pub const STARTED_AT: &str = "started_at";
@@ -139,6 +144,10 @@ fn description(task: &Task) -> Vec<(&'static str, AttributeValue)> {
             }),
         ),
         (FINGERPRINT, task.fingerprint.as_ref().map(text)),
+        (
+            SCHEDULE,
+            task.schedule.as_ref().map(|schedule| text(&schedule.name)),
+        ),
         (INPUT, large::record_input(task).map(text)),
         (
             INPUT_CHUNKS,

@@ -14,7 +14,7 @@ use crate::tasks::task::Task;
 use crate::tasks::viewer::Viewer;
 
 /// The attributes of one run. A restart removes them.
-const RUN_ATTRIBUTES: [&str; 13] = [
+const RUN_ATTRIBUTES: [&str; 14] = [
     CONTINUATIONS,
     ETA,
     EXPIRES,
@@ -28,6 +28,7 @@ const RUN_ATTRIBUTES: [&str; 13] = [
     ERROR_KIND,
     ERROR_MESSAGE,
     PROGRESS,
+    SKIPPED_FOR,
 ];
 
 /// The outcome of a restart.
