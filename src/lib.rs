@@ -11,6 +11,7 @@
 //!   Lambda functions, [`profile`] computes statistics of records.
 //! * [`tasks`]: the engine. The types of tasks and jobs, their table and queues, the operations on a
 //!   task (`tasks::client`), the worker, and the formats of messages (`tasks::wire`).
+//! * [`schedules`]: recurring rules that submit tasks, and the times at which they fire.
 //! * [`celery`]: Celery's messages, results, workflows and remote control.
 //! * [`jobs`]: one file for each job, and the list of jobs.
 //! * The domain: [`documents`] stores JSON documents in a table, [`items`] and [`users`] are two such
@@ -27,8 +28,8 @@
 //! * Another wire format: a module beside [`celery`] implements `tasks::format::Format`, which makes a task
 //!   of a message and performs what the task's end sets off. [`app`] gives the format to the worker and to
 //!   the consumer of undelivered messages.
-//! * A cron rule (recurring schedule): a module `schedules` above [`tasks`] holds the rules and submits a
-//!   task at each due time through `tasks::client`. `tasks::delay` is for one-time delays only.
+//! * Another form of a schedule's rule: a variant of [`schedules::rule::Spec`]. `tasks::delay` is for
+//!   one-time delays only.
 //! * A dashboard number: `tasks::worker` counts the number beside `tasks::metrics`, `tasks::store` stores
 //!   it, and a route in [`web`] answers it.
 
@@ -50,6 +51,7 @@ pub mod jobs;
 pub mod json;
 pub mod log;
 pub mod profile;
+pub mod schedules;
 pub mod tasks;
 pub mod users;
 pub mod web;

@@ -11,6 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["dynamodb"],
     &["fetch", "invoke", "profile"],
     &["tasks"],
+    &["schedules"],
     &["celery"],
     &["jobs"],
     &["documents"],
