@@ -12,7 +12,12 @@ use crate::json::{Json, Object, parse_str};
 use crate::tasks::id::TaskId;
 use crate::tasks::job::JobError;
 use crate::tasks::registry::AnyJob;
-use crate::tasks::task::{MAX_TIME_LIMIT, Options, Origin, Task};
+use crate::tasks::task::{MAX_SCHEDULE, MAX_TIME_LIMIT, Options, Origin, Scheduled, Task};
+
+/// The header with the name of the schedule that a task is one time of.
+pub const SCHEDULE: &str = "async_service_schedule";
+/// The header with the id of the task of the schedule's time before; see [`Scheduled::after`].
+pub const SCHEDULE_AFTER: &str = "async_service_after";
 
 /// The name of the format in origins.
 pub const CELERY: &str = "celery";
@@ -165,6 +170,7 @@ fn task(
         ..Options::default()
     };
     let job = headers.task.clone();
+    let schedule = schedule(&headers.custom);
     let source = Source {
         headers,
         embed,
@@ -174,7 +180,18 @@ fn task(
     let effects = source.effects();
     let mut task = Task::new(id, &job, input, submitted_at).with_options(options);
     task.origin = Some(Origin::new(CELERY, effects, source.into_data()));
+    task.schedule = schedule;
     Some(task)
+}
+
+/// The schedule that the task is one time of.
+fn schedule(headers: &Object) -> Option<Scheduled> {
+    let text = |name| headers.get(name).and_then(Json::as_str);
+    let name = text(SCHEDULE).filter(|name| (1..=MAX_SCHEDULE).contains(&name.len()))?;
+    Some(Scheduled {
+        name: name.to_owned(),
+        after: text(SCHEDULE_AFTER).and_then(TaskId::parse),
+    })
 }
 
 /// The lower of the limits, in whole seconds. A Rust job has one limit.

@@ -1,12 +1,19 @@
 //! The queues that a workflow's messages are sent to.
 
+use std::sync::Arc;
+
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::BuildError;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry as Entry;
+use futures_util::StreamExt;
+use futures_util::stream;
 use uuid::Uuid;
 
 use super::canvas::Outgoing;
 use crate::tasks::queue::{BATCH, MAX_MESSAGE, QueueError};
+
+/// The most calls to SQS at a time.
+const CALLS_AT_ONCE: usize = 16;
 
 /// The namespace of the names of bodies (a random UUID).
 const BODIES: Uuid = Uuid::from_u128(0x0c3a_71be_94d2_4f65_8e0b_d1a7_5f29_6c83);
@@ -101,19 +108,47 @@ impl Outbox {
         let mut rest = messages;
         while let Some(first) = rest.first() {
             let url = self.url(first)?;
-            let mut room = MAX_MESSAGE;
-            let fits = rest.iter().take(BATCH).take_while(|message| {
-                let is_same_queue = self.url(message).is_ok_and(|other| other == url);
-                let left = room.checked_sub(message.body.len());
-                room = left.unwrap_or(0);
-                is_same_queue && left.is_some()
-            });
-            // A message over the limit is sent alone, for SQS to refuse.
-            let (batch, later) = rest.split_at(fits.count().max(1));
+            let (batch, later) = rest.split_at(self.fitting(url, rest));
             self.send_batch(url, batch).await?;
             rest = later;
         }
         Ok(())
+    }
+
+    /// Sends messages at once and in any order. Returns the outcome of each message; the messages of one call
+    /// to SQS share their outcome.
+    pub async fn send_all(&self, messages: &[Outgoing]) -> Vec<Result<(), Arc<OutboxError>>> {
+        let mut batches = Vec::new();
+        let mut rest = messages;
+        while let Some(first) = rest.first() {
+            let url = self.url(first);
+            let count = url.as_ref().map_or(1, |url| self.fitting(url, rest));
+            let (batch, later) = rest.split_at(count);
+            batches.push((url, batch));
+            rest = later;
+        }
+        let sends = batches.into_iter().map(|(url, batch)| async move {
+            let sent = match url {
+                Ok(url) => self.send_batch(url, batch).await,
+                Err(unknown) => Err(unknown),
+            };
+            vec![sent.map_err(Arc::new); batch.len()]
+        });
+        let sent: Vec<_> = stream::iter(sends).buffered(CALLS_AT_ONCE).collect().await;
+        sent.into_iter().flatten().collect()
+    }
+
+    /// The number of messages at the front that one call can send to the queue at `url`. A message over the
+    /// limit is sent alone, for SQS to refuse.
+    fn fitting(&self, url: &str, messages: &[Outgoing]) -> usize {
+        let mut room = MAX_MESSAGE;
+        let fits = messages.iter().take(BATCH).take_while(|message| {
+            let is_same_queue = self.url(message).is_ok_and(|other| other == url);
+            let left = room.checked_sub(message.body.len());
+            room = left.unwrap_or(0);
+            is_same_queue && left.is_some()
+        });
+        fits.count().max(1)
     }
 
     async fn send_batch(&self, url: &str, batch: &[Outgoing]) -> Result<(), OutboxError> {
@@ -157,6 +192,8 @@ fn entry(at: usize, message: &Outgoing, is_fifo: bool) -> Result<Entry, BuildErr
         .message_body(&message.body)
         .set_message_group_id(group.or_else(|| is_fifo.then(|| "default".to_owned())))
         .set_message_deduplication_id(deduplication)
+        // A FIFO queue takes no delay of one message.
+        .set_delay_seconds(message.delay.filter(|_| !is_fifo))
         .build()
 }
 

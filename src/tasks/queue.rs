@@ -9,7 +9,7 @@ use aws_sdk_sqs::types::{
     SendMessageBatchRequestEntry as SendEntry,
 };
 use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream;
 use uuid::Uuid;
 
 use super::task::{Priority, Task};
@@ -26,6 +26,8 @@ const LEAST_REASON: usize = 256;
 const REASON_NAMES: usize = 12;
 /// The most bytes of the bodies of one batch: SQS' limit, less the room for the attributes.
 const MAX_BATCH: usize = MAX_MESSAGE - 16 * 1024;
+/// The most calls to SQS at a time, of those that send many messages.
+const CALLS_AT_ONCE: usize = 16;
 /// SQS' most entries of one batch call.
 pub const BATCH: usize = 10;
 /// The longest visibility timeout that a message is given. SQS takes 12 hours and counts them from the
@@ -116,10 +118,8 @@ impl TaskQueue {
                 Err(error) => outcomes[at] = Some(error),
             }
         }
-        let mut sending: FuturesUnordered<_> = batches
-            .into_iter()
-            .map(|batch| self.send_batch(batch))
-            .collect();
+        let sends = batches.into_iter().map(|batch| self.send_batch(batch));
+        let mut sending = stream::iter(sends).buffer_unordered(CALLS_AT_ONCE);
         while let Some(failed) = sending.next().await {
             for (at, error) in failed {
                 outcomes[at] = Some(error);
