@@ -10,13 +10,16 @@ use super::hand_out::HandOut;
 use super::rule::RuleError;
 use super::schedule::{Definition, Schedule};
 use super::store::{ScheduleStore, Written};
-use super::work::{Occurrence, Submission};
+use super::work::{Occurrence, Submission, Work};
 use crate::celery::canvas::Unsendable;
 use crate::celery::outbox::OutboxError;
 use crate::dynamodb::StoreError;
 use crate::tasks::client::{Accepted, SubmitError};
 use crate::tasks::viewer::Viewer;
 
+/// The largest definition in bytes of JSON. Each time that is handed out writes the row twice, at one write
+/// unit for each KB, and is a message of this size, of which SQS bills 64 KB as one.
+pub const MAX_DEFINITION: usize = 60 * 1024;
 /// Tries to change a row that others change, before the change fails.
 const TRIES: usize = 10;
 
@@ -39,6 +42,12 @@ pub enum ScheduleError {
     /// The schedule has another version than the one that was expected.
     #[error("the schedule has version {0}")]
     Version(u64),
+    /// The definition exceeds [`MAX_DEFINITION`].
+    #[error("the definition is larger than {MAX_DEFINITION} bytes")]
+    TooLarge,
+    /// The schedule is for a task of Celery, and there are no queues of Celery.
+    #[error("this service takes no tasks of Celery")]
+    NoCelery,
     /// A rule is wrong.
     #[error(transparent)]
     Rule(#[from] RuleError),
@@ -92,6 +101,7 @@ impl Schedules {
         mut schedule: Schedule,
         now: u64,
     ) -> Result<Schedule, ScheduleError> {
+        self.check(&schedule.definition)?;
         match self.store.create(&mut schedule).await? {
             Written::Done => Ok(self.handed_out(schedule, now).await),
             Written::Overtaken => Err(ScheduleError::Taken),
@@ -139,6 +149,10 @@ impl Schedules {
             let mut schedule = self.get(viewer, name).await?;
             check(&schedule, version)?;
             let change = edit(&schedule)?;
+            change
+                .definition
+                .iter()
+                .try_for_each(|definition| self.check(definition))?;
             apply(&mut schedule, change, now)?;
             let written = self.store.write(&mut schedule).await;
             if written.map_err(ScheduleError::from)? == Written::Done {
@@ -197,13 +211,27 @@ impl Schedules {
             Submission::Task(task) => Ok(hand_out.tasks.submit(*task).await?),
             Submission::Message(message) => {
                 let job = message.task.clone();
-                let unknown = || OutboxError::UnknownQueue("celery".to_owned());
-                let celery = hand_out.celery.as_ref().ok_or_else(unknown)?;
+                let celery = hand_out.celery.as_ref().ok_or(ScheduleError::NoCelery)?;
                 celery.send(&[message]).await?;
                 let (id, eta) = (time.id, None);
                 Ok(Accepted { id, job, eta })
             }
         }
+    }
+
+    /// Checks what a definition would be refused for at each of its times.
+    fn check(&self, definition: &Definition) -> Result<(), ScheduleError> {
+        let json = serde_json::to_vec(definition).unwrap_or_default();
+        if json.len() > MAX_DEFINITION {
+            return Err(ScheduleError::TooLarge);
+        }
+        let Work::Celery(work) = &definition.work else {
+            return Ok(());
+        };
+        let celery = self.hand_out.as_ref().and_then(|one| one.celery.as_ref());
+        let message = work.check()?;
+        celery.ok_or(ScheduleError::NoCelery)?.check(&[message])?;
+        Ok(())
     }
 
     /// Hands out what is due before the next tick. A failure is logged, and left to the ticker.

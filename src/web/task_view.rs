@@ -24,7 +24,7 @@ const MAX_LIMIT: i64 = 100;
 
 /// The characters that are escaped in a path: all but those of RFC 3986 that never need it.
 #[rustfmt::skip]
-const NOT_IN_IDS: &AsciiSet = &NON_ALPHANUMERIC
+pub(super) const NOT_IN_IDS: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The id of a task in the path of a request. This service issues UUIDs in lower case with hyphens; a
@@ -375,7 +375,7 @@ fn attempts(record: &TaskRecord) -> Vec<AttemptView> {
 }
 
 /// A time of RFC 3339, with milliseconds.
-fn time(milliseconds: u64) -> String {
+pub(super) fn time(milliseconds: u64) -> String {
     let time = i64::try_from(milliseconds)
         .ok()
         .and_then(|milliseconds| Timestamp::from_millisecond(milliseconds).ok())
