@@ -8,9 +8,7 @@ use async_service::web::openapi::{ErrorDetail, Invalid, InvalidBody, Unavailable
 use async_service::web::schedule::{
     self, Edit, NewScheduleSchema, PatchSchema, ScheduleView, of_celery, schedule_name, version,
 };
-use async_service::web::{
-    Body, Extract, HttpError, Request, Response, StatusCode, all, answer,
-};
+use async_service::web::{Body, Extract, HttpError, Request, Response, StatusCode, all, answer};
 use async_service::{App, Error};
 
 const ROUTE: &str = "/schedules/{name}";
@@ -46,7 +44,9 @@ pub async fn read_schedule(
     (schedules, tasks): &Parts,
     request: Request,
 ) -> Result<Response<Body>, HttpError> {
-    let found = schedules.get(request.viewer(), schedule_name(&request)).await?;
+    let found = schedules
+        .get(request.viewer(), schedule_name(&request))
+        .await?;
     let state = match found.last {
         Some(last) => {
             let id = found.task_id(last);

@@ -24,7 +24,7 @@ async fn main() -> Result<(), Error> {
 #[utoipa::path(
     post, path = ROUTE, tag = "schedules",
     params(("name" = String, Path, example = "nightly"),
-        ("action" = schedule::ActionSchema, Path, description = "What to do"),
+        ("action" = inline(schedule::ActionSchema), Path, description = "What to do"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` of the schedule that the change is of")),
     responses((status = 200, body = ScheduleView, description = "The schedule, paused or resumed",
         headers(("ETag" = String, description = "The version of the schedule"))),

@@ -34,7 +34,9 @@ pub async fn next_times(
     request: Request,
 ) -> Result<Response<Body>, HttpError> {
     let (count,) = all((request.query_int_within("count", 10, 1..=MAX_COUNT),))?;
-    let found = schedules.get(request.viewer(), schedule_name(&request)).await?;
+    let found = schedules
+        .get(request.viewer(), schedule_name(&request))
+        .await?;
     let count = usize::try_from(count).unwrap_or(1);
     Ok(answer::ok(&ScheduleTimes::of(&found, now_ms(), count)))
 }

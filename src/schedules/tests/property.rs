@@ -251,7 +251,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    #![proptest_config(testing::cases(60))]
+    #![proptest_config(testing::cases(25))]
 
     #[test]
     fn no_time_is_lost_or_doubled(
