@@ -11,6 +11,7 @@ pub(crate) mod client;
 pub(crate) mod invocations;
 pub(crate) mod profile;
 pub(crate) mod scaling;
+pub(crate) mod schedules;
 pub(crate) mod start;
 pub(crate) mod tasks;
 pub(crate) mod upstream;
@@ -26,6 +27,7 @@ pub const GROUPS: &[Group] = &[
     tasks::GROUP,
     scaling::workers::GROUP,
     scaling::table::GROUP,
+    schedules::GROUP,
 ];
 
 /// The side that all others are compared with: this service.
