@@ -1,4 +1,4 @@
-//! `GET /tasks/?state=&job=&limit=&cursor=`: tasks, newest first, with a `Link` to the next page.
+//! `GET /tasks/?state=&job=&schedule=&limit=&cursor=`: tasks, newest first, with a `Link` to the next page.
 
 use async_service::clock::now_ms;
 use async_service::tasks::client::Reader;
@@ -25,6 +25,7 @@ async fn main() -> Result<(), Error> {
     get, path = ROUTE, tag = "tasks",
     params(("state" = Option<TaskState>, Query, description = "Only tasks in this state"),
         ("job" = Option<String>, Query, description = "Only tasks of this job"),
+        ("schedule" = Option<String>, Query, description = "Only tasks of the schedule with this name"),
         ("limit" = Option<i64>, Query, description = "The most tasks of the page, from 1 to 100"),
         ("cursor" = Option<String>, Query, description = "The start of the page: the cursor in the `Link` header of the previous page")),
     responses((status = 200, body = Vec<TaskView>, description = "The tasks",

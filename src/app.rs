@@ -31,6 +31,10 @@ use crate::log;
 use crate::remote::bodies::Bodies;
 use crate::remote::job::{Ways, with_remote};
 use crate::remote::progress::{ProgressLinks, ProgressTokens};
+use crate::schedules::client::Schedules;
+use crate::schedules::hand_out::HandOut;
+use crate::schedules::store::ScheduleStore;
+use crate::schedules::ticker::Ticker;
 use crate::tasks::client::{Canceller, Reader, Submitter};
 use crate::tasks::delay::{Delays, Targets};
 use crate::tasks::format::Format;
@@ -137,6 +141,36 @@ impl App {
     /// The client that cancels tasks.
     pub fn canceller(&self) -> Result<Canceller, ConfigError> {
         Ok(Canceller::new(self.tasks()?, self.delays()?, self.queue()?))
+    }
+
+    /// The schedules, to be read and deleted.
+    pub fn readable_schedules(&self) -> Result<Schedules, ConfigError> {
+        Ok(Schedules::readable(self.schedule_store()?))
+    }
+
+    /// The schedules, to be created, changed and run.
+    pub fn schedules(&self) -> Result<Schedules, ConfigError> {
+        Ok(Schedules::new(self.hand_out()?))
+    }
+
+    /// The ticker of schedules.
+    pub fn ticker(&self) -> Result<Ticker, ConfigError> {
+        Ok(Ticker::new(self.hand_out()?))
+    }
+
+    fn hand_out(&self) -> Result<HandOut, ConfigError> {
+        let (sqs, routes) = (self.sqs()?, self.config.celery_routes());
+        let queues = self.config.celery_queues();
+        Ok(HandOut {
+            schedules: self.schedule_store()?,
+            tasks: self.submitter()?,
+            celery: queues.parse_by(|queues| Outbox::new(sqs, queues, &routes))?,
+        })
+    }
+
+    fn schedule_store(&self) -> Result<ScheduleStore, ConfigError> {
+        let table = self.config.schedules_table()?;
+        Ok(ScheduleStore::new(self.dynamodb()?, table))
     }
 
     /// The consumer of the task queues.
@@ -393,6 +427,19 @@ impl App {
     {
         self.connect().await;
         consumer::run_notified(handler).await
+    }
+
+    /// Calls `handler` at each time of a rule, with the invocation's deadline, until Lambda ends the process;
+    /// see [`consumer::run_timed`].
+    ///
+    /// # Errors
+    /// When the Lambda Runtime API cannot be reached.
+    pub async fn timed<H>(&self, handler: H) -> Result<(), lambda_runtime::Error>
+    where
+        H: AsyncFn(u64) -> Result<(), StoreError>,
+    {
+        self.connect().await;
+        consumer::run_timed(handler).await
     }
 
     /// The table of tasks.

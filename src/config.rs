@@ -57,6 +57,11 @@ impl Config {
         self.required("TASKS_TABLE")
     }
 
+    /// The table of schedules.
+    pub fn schedules_table(&self) -> Result<String, ConfigError> {
+        self.required("SCHEDULES_TABLE")
+    }
+
     /// The URL of the task queue of normal priority.
     pub fn tasks_queue_url(&self) -> Result<String, ConfigError> {
         self.required("TASKS_QUEUE_URL")

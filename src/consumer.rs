@@ -1,9 +1,11 @@
-//! Connects the consumer of a queue, or the subscriber of a topic, to the Lambda runtime.
+//! Connects the consumer of a queue, the subscriber of a topic, or what a rule calls at its times, to the
+//! Lambda runtime.
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::future::LocalBoxFuture;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::dynamodb::StoreError;
 use crate::error::Chain;
@@ -69,6 +71,29 @@ where
                 tracing::error!(error = %Chain(&error), "a message of the topic failed");
                 return Err(error.into());
             }
+        }
+        Ok::<(), lambda_runtime::Error>(())
+    };
+    lambda_runtime::run(service_fn(handle)).await
+}
+
+/// Calls `handler` at each time of an EventBridge rule, with the invocation's deadline in milliseconds since
+/// the Unix epoch, until Lambda ends the process. After an error of the handler, Lambda calls it up to two
+/// times more.
+///
+/// # Errors
+/// When the Lambda Runtime API cannot be reached.
+pub async fn run_timed<H>(handler: H) -> Result<(), lambda_runtime::Error>
+where
+    H: AsyncFn(u64) -> Result<(), StoreError>,
+{
+    let handler = &handler;
+    let handle = async |event: LambdaEvent<IgnoredAny>| {
+        // Boxed as in `run`.
+        let handling: LocalBoxFuture<'_, _> = Box::pin(handler(event.context.deadline));
+        if let Err(error) = handling.await {
+            tracing::error!(error = %Chain(&error), "a tick failed");
+            return Err(error.into());
         }
         Ok::<(), lambda_runtime::Error>(())
     };

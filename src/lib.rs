@@ -11,9 +11,9 @@
 //!   Lambda functions, [`profile`] computes statistics of records.
 //! * [`tasks`]: the engine. The types of tasks and jobs, their table and queues, the operations on a
 //!   task (`tasks::client`), the worker, and the formats of messages (`tasks::wire`).
-//! * [`schedules`]: recurring rules that submit tasks, and the times at which they fire.
 //! * [`celery`]: Celery's messages, results, workflows and remote control.
 //! * [`remote`]: jobs whose bodies run in Lambda functions or behind URLs.
+//! * [`schedules`]: recurring rules, their rows, and the ticker that submits their tasks.
 //! * [`jobs`]: one file for each job, and the list of jobs.
 //! * The domain: [`documents`] stores JSON documents in a table, [`items`] and [`users`] are two such
 //!   tables.

@@ -15,7 +15,12 @@ use crate::json::{Json, Object, parse_str};
 use crate::tasks::id::TaskId;
 use crate::tasks::job::JobError;
 use crate::tasks::registry::AnyJob;
-use crate::tasks::task::{MAX_TIME_LIMIT, Options, Origin, Task};
+use crate::tasks::task::{MAX_SCHEDULE, MAX_TIME_LIMIT, Options, Origin, Scheduled, Task};
+
+/// The header with the name of the schedule that a task is one time of.
+pub const SCHEDULE: &str = "async_service_schedule";
+/// The header with the id of the task of the schedule's time before; see [`Scheduled::after`].
+pub const SCHEDULE_AFTER: &str = "async_service_after";
 
 /// The name of the format in origins.
 pub const CELERY: &str = "celery";
@@ -175,12 +180,24 @@ fn task(
     };
     let job = headers.task.clone();
     let generation = generation(headers);
+    let schedule = schedule(&headers.custom);
     let effects = source.effects();
     let data = source.into_data(all_headers);
     let mut task = Task::new(id, &job, input, submitted_at).with_options(options);
     task.generation = generation;
+    task.schedule = schedule;
     task.origin = Some(Origin::new(CELERY, effects, data));
     Some(task)
+}
+
+/// The schedule that the task is one time of.
+fn schedule(headers: &Object) -> Option<Scheduled> {
+    let text = |name| headers.get(name).and_then(Json::as_str);
+    let name = text(SCHEDULE).filter(|name| (1..=MAX_SCHEDULE).contains(&name.len()))?;
+    Some(Scheduled {
+        name: name.to_owned(),
+        after: text(SCHEDULE_AFTER).and_then(TaskId::parse),
+    })
 }
 
 impl Source {

@@ -1,14 +1,21 @@
 //! The queues that a workflow's messages are sent to.
 
+use std::sync::Arc;
+
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::BuildError;
 use aws_sdk_sqs::primitives::Blob;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry as Entry};
+use futures_util::StreamExt;
+use futures_util::stream;
 use uuid::Uuid;
 
 use super::canvas::Outgoing;
 use super::queue_name::FIFO;
 use crate::tasks::queue::{BATCH, MAX_MESSAGE, QueueError};
+
+/// The most calls to SQS at a time.
+const CALLS_AT_ONCE: usize = 16;
 
 /// The namespace of the names of bodies (a random UUID).
 const BODIES: Uuid = Uuid::from_u128(0x0c3a_71be_94d2_4f65_8e0b_d1a7_5f29_6c83);
@@ -183,22 +190,61 @@ impl Outbox {
     /// # Errors
     /// When a queue is not configured, or SQS does not take a message.
     pub async fn send(&self, messages: &[Outgoing]) -> Result<(), OutboxError> {
-        let parcels = messages.iter().map(|message| {
-            Ok(Parcel {
-                url: self.url(message)?,
-                body: &message.body,
-                delay: None,
-                group: message.message_group.as_deref(),
-                deduplication: message.deduplication.as_deref(),
-                attributes: &[],
-            })
-        });
+        let parcels = messages.iter().map(|message| self.parcel(message));
         let parcels: Vec<Parcel> = parcels.collect::<Result<_, OutboxError>>()?;
-        let refused = self.send_all(&parcels).await?;
+        let refused = self.send_parcels(&parcels).await?;
         let mut codes = refused.into_iter().map(|(_, code)| code);
         codes
             .next()
             .map_or(Ok(()), |code| Err(OutboxError::Refused(code)))
+    }
+
+    /// Sends messages at once and in any order. Returns the outcome of each message.
+    pub async fn send_each(&self, messages: &[Outgoing]) -> Vec<Result<(), Arc<OutboxError>>> {
+        let (mut parcels, mut places) = (Vec::new(), Vec::new());
+        let mut outcomes: Vec<Result<(), Arc<OutboxError>>> = vec![Ok(()); messages.len()];
+        for (place, message) in messages.iter().enumerate() {
+            match self.parcel(message) {
+                Ok(parcel) => {
+                    parcels.push(parcel);
+                    places.push(place);
+                }
+                Err(unknown) => outcomes[place] = Err(Arc::new(unknown)),
+            }
+        }
+        let (mut batches, mut rest) = (Vec::new(), parcels.as_slice());
+        while let Some(first) = rest.first() {
+            let (batch, later) = rest.split_at(fitting(rest));
+            batches.push(async move { (batch.len(), self.send_batch(first.url, batch).await) });
+            rest = later;
+        }
+        let sent = stream::iter(batches).buffered(CALLS_AT_ONCE);
+        let mut places = places.into_iter();
+        for (count, sent) in sent.collect::<Vec<_>>().await {
+            let places: Vec<usize> = places.by_ref().take(count).collect();
+            match sent {
+                Ok(refused) => refused.into_iter().for_each(|(at, code)| {
+                    outcomes[places[at]] = Err(Arc::new(OutboxError::Refused(code)));
+                }),
+                Err(error) => {
+                    let error = Arc::new(error);
+                    let failed = || Err(Arc::clone(&error));
+                    places.iter().for_each(|place| outcomes[*place] = failed());
+                }
+            }
+        }
+        outcomes
+    }
+
+    fn parcel<'a>(&'a self, message: &'a Outgoing) -> Result<Parcel<'a>, OutboxError> {
+        Ok(Parcel {
+            url: self.url(message)?,
+            body: &message.body,
+            delay: message.delay,
+            group: message.message_group.as_deref(),
+            deduplication: message.deduplication.as_deref(),
+            attributes: &[],
+        })
     }
 
     /// Sends messages in order. Returns the places of those that no try can send, with the reasons.
@@ -216,7 +262,7 @@ impl Outbox {
                 Err(unknown) => lost.push((place, unknown)),
             }
         }
-        let refused = self.send_all(&parcels).await?.into_iter();
+        let refused = self.send_parcels(&parcels).await?.into_iter();
         let refused =
             refused.filter_map(|(at, code)| Some((*places.get(at)?, OutboxError::Refused(code))));
         lost.extend(refused);
@@ -225,19 +271,15 @@ impl Outbox {
 
     /// Sends messages in order. Returns the places of those that SQS refuses for their content, with the
     /// codes of the refusals.
-    async fn send_all(&self, parcels: &[Parcel<'_>]) -> Result<Vec<(usize, String)>, OutboxError> {
+    async fn send_parcels(
+        &self,
+        parcels: &[Parcel<'_>],
+    ) -> Result<Vec<(usize, String)>, OutboxError> {
         let (mut sent, mut refused) = (0, Vec::new());
         while let Some(rest) = parcels.get(sent..)
             && let Some(first) = rest.first()
         {
-            let mut room = MAX_MESSAGE;
-            let fits = rest.iter().take(BATCH).take_while(|parcel| {
-                let left = room.checked_sub(parcel.size());
-                room = left.unwrap_or(0);
-                parcel.url == first.url && left.is_some()
-            });
-            // A message over the limit is sent alone, for SQS to refuse.
-            let count = fits.count().max(1);
+            let count = fitting(rest);
             let codes = self.send_batch(first.url, &rest[..count]).await?;
             refused.extend(codes.into_iter().map(|(at, code)| (sent + at, code)));
             sent += count;
@@ -312,6 +354,18 @@ impl Parcel<'_> {
         });
         entry?.build()
     }
+}
+
+/// The number of messages at the front that one call can send to the queue of the first. A message over the
+/// limit is sent alone, for SQS to refuse.
+fn fitting(parcels: &[Parcel<'_>]) -> usize {
+    let mut room = MAX_MESSAGE;
+    let fits = parcels.iter().take(BATCH).take_while(|parcel| {
+        let left = room.checked_sub(parcel.size());
+        room = left.unwrap_or(0);
+        parcel.url == parcels[0].url && left.is_some()
+    });
+    fits.count().max(1)
 }
 
 /// Whether two URLs are those of one queue: the same path, which has the account and the name, and no two

@@ -6,11 +6,15 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry as VisibilityEntry, MessageAttributeValue,
     MessageSystemAttributeNameForSends as SystemAttribute, MessageSystemAttributeValue,
+    SendMessageBatchRequestEntry as SendEntry,
 };
+use futures_util::StreamExt;
+use futures_util::stream;
 use uuid::Uuid;
 
 use super::task::{Priority, Task};
 use super::wire;
+use crate::error::Chain;
 
 /// SQS' largest message in bytes, attributes included.
 pub const MAX_MESSAGE: usize = 1024 * 1024;
@@ -20,6 +24,10 @@ const LEAST_REASON: usize = 256;
 /// The bytes of the attribute's name and data type, `reason` and `String`. SQS adds them to the
 /// message's size.
 const REASON_NAMES: usize = 12;
+/// The most bytes of the bodies of one batch: SQS' limit, less the room for the attributes.
+const MAX_BATCH: usize = MAX_MESSAGE - 16 * 1024;
+/// The most calls to SQS at a time, of those that send many messages.
+const CALLS_AT_ONCE: usize = 16;
 /// SQS' most entries of one batch call.
 pub const BATCH: usize = 10;
 /// The longest visibility timeout that a message is given. SQS takes 12 hours and counts them from the
@@ -99,6 +107,82 @@ impl TaskQueue {
             .map_err(|error| QueueError::Call(Box::new(error)))
     }
 
+    /// Sends the messages of tasks, each with a delay of at most [`MAX_SQS_DELAY`], by few calls. Returns the
+    /// outcome of each message, in order. As with [`TaskQueue::send`], a repeated call is harmless.
+    pub async fn send_all(&self, tasks: &[(&Task, Duration)]) -> Vec<Result<(), QueueError>> {
+        let mut outcomes: Vec<Option<QueueError>> = tasks.iter().map(|_| None).collect();
+        let mut batches: Vec<Batch<'_>> = Vec::new();
+        for (at, (task, delay)) in tasks.iter().enumerate() {
+            match self.message(at, task, *delay) {
+                Ok(message) => add_to(&mut batches, message),
+                Err(error) => outcomes[at] = Some(error),
+            }
+        }
+        let sends = batches.into_iter().map(|batch| self.send_batch(batch));
+        let mut sending = stream::iter(sends).buffer_unordered(CALLS_AT_ONCE);
+        while let Some(failed) = sending.next().await {
+            for (at, error) in failed {
+                outcomes[at] = Some(error);
+            }
+        }
+        let outcomes = outcomes.into_iter();
+        outcomes.map(|error| error.map_or(Ok(()), Err)).collect()
+    }
+
+    /// The message of a task in a batch, under the task's place.
+    fn message(
+        &self,
+        at: usize,
+        task: &Task,
+        delay: Duration,
+    ) -> Result<BatchMessage<'_>, QueueError> {
+        let body = encode(task)?;
+        let seconds = whole_seconds(delay, MAX_SQS_DELAY.as_secs());
+        let size = body.len();
+        let entry = SendEntry::builder()
+            .id(at.to_string())
+            .message_body(body)
+            .set_message_group_id(task.caller.as_deref().map(group))
+            .set_delay_seconds((seconds > 0).then_some(seconds));
+        let entry = match trace(std::env::var(TRACE_VARIABLE).ok()) {
+            Some(trace) => entry.message_system_attributes(SystemAttribute::AwsTraceHeader, trace),
+            None => entry,
+        };
+        Ok(BatchMessage {
+            url: match task.options.priority {
+                Priority::Normal => &self.normal,
+                Priority::High => &self.high,
+            },
+            size,
+            entry: entry
+                .build()
+                .map_err(|error| QueueError::Call(error.into()))?,
+        })
+    }
+
+    /// Sends a batch. Returns the places of the messages that were not taken, each with the error.
+    async fn send_batch(&self, batch: Batch<'_>) -> Vec<(usize, QueueError)> {
+        let place = |entry: &str| entry.parse().unwrap_or(usize::MAX);
+        let all: Vec<usize> = batch.entries.iter().map(|one| place(one.id())).collect();
+        let send = self.client.send_message_batch().queue_url(batch.url);
+        match send.set_entries(Some(batch.entries)).send().await {
+            Ok(sent) => {
+                let failed = sent.failed().iter();
+                let failed = failed.filter(|one| all.contains(&place(one.id())));
+                failed
+                    .map(|one| (place(one.id()), QueueError::Call(one.code().into())))
+                    .collect()
+            }
+            Err(error) => {
+                let reason = Chain(&error).to_string();
+                let failed = all.into_iter();
+                failed
+                    .map(|at| (at, QueueError::Call(reason.as_str().into())))
+                    .collect()
+            }
+        }
+    }
+
     /// Sets the visibility timeouts of messages: the ARN of the queue, the receipt handle and the new
     /// timeout of each. A message is skipped if it is deleted, or if its receipt handle is outdated
     /// because another worker has received the message.
@@ -151,6 +235,42 @@ impl TaskQueue {
             tracing::debug!(code = failed.code(), "a visibility timeout is unchanged");
         }
         Ok(())
+    }
+}
+
+/// A message of a batch.
+struct BatchMessage<'q> {
+    url: &'q str,
+    /// The bytes of the body.
+    size: usize,
+    entry: SendEntry,
+}
+
+/// Messages that one call sends to one queue.
+struct Batch<'q> {
+    url: &'q str,
+    /// The bytes of all bodies; SQS bounds them as it bounds the body of one message.
+    size: usize,
+    entries: Vec<SendEntry>,
+}
+
+/// Adds a message to the last batch of its queue, or to another batch if that batch is full.
+fn add_to<'q>(batches: &mut Vec<Batch<'q>>, message: BatchMessage<'q>) {
+    let mut last = batches.iter_mut().rev();
+    let last = last.find(|batch| batch.url == message.url);
+    let has_room = |batch: &&mut Batch<'q>| {
+        batch.entries.len() < BATCH && batch.size + message.size <= MAX_BATCH
+    };
+    match last.filter(has_room) {
+        Some(batch) => {
+            batch.size += message.size;
+            batch.entries.push(message.entry);
+        }
+        None => batches.push(Batch {
+            url: message.url,
+            size: message.size,
+            entries: vec![message.entry],
+        }),
     }
 }
 

@@ -26,6 +26,8 @@ pub struct TaskRecord {
     pub fingerprint: Option<String>,
     /// The name of the wire format that the task came in; `None` for the service's own.
     pub origin: Option<String>,
+    /// The name of the schedule that the task is one time of.
+    pub schedule: Option<String>,
     /// The job's input; `None` if the input is too large for the record.
     pub input: Option<Box<RawValue>>,
     /// The names of what the end of a run sets off.

@@ -18,6 +18,8 @@ pub const MAX_FORMAT: usize = 16;
 pub const MAX_EFFECTS: usize = 16;
 /// See [`MAX_EFFECTS`].
 pub const MAX_EFFECT: usize = 32;
+/// The longest name of a schedule, in bytes.
+pub const MAX_SCHEDULE: usize = 255;
 /// The most retries that a submission may set.
 pub const MAX_RETRIES: u32 = 100;
 /// The longest time limit of an attempt, in seconds: Lambda's longest time-out.
@@ -66,6 +68,20 @@ pub struct Task {
     /// the first, and greater for each message that the task has moved on to.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub generation: u32,
+    /// The schedule that the task is one time of; `None` for all other tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Scheduled>,
+}
+
+/// The schedule of a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scheduled {
+    /// The name of the schedule; at most [`MAX_SCHEDULE`] bytes.
+    pub name: String,
+    /// The task of the time before. This task is skipped if that task has not ended when this task is due.
+    /// `None` for a schedule whose tasks may overlap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<TaskId>,
 }
 
 /// What another wire format needs of a task's message at the task's end. The engine never reads the data.
@@ -159,6 +175,7 @@ impl Task {
             input_chunks: 0,
             origin: None,
             generation: 0,
+            schedule: None,
         }
     }
 

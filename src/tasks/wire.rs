@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::id::TaskId;
 use super::task::{
-    MAX_CALLER, MAX_EFFECT, MAX_EFFECTS, MAX_FORMAT, MAX_RETRIES, MAX_TIME_LIMIT, MAX_WAIT,
-    Options, Origin, Task,
+    MAX_CALLER, MAX_EFFECT, MAX_EFFECTS, MAX_FORMAT, MAX_RETRIES, MAX_SCHEDULE, MAX_TIME_LIMIT,
+    MAX_WAIT, Options, Origin, Task,
 };
 
 /// The version of the format.
@@ -86,6 +86,9 @@ fn out_of_bounds(task: &Task, now: u64) -> Option<&'static str> {
     let has_many_chunks = task.input_chunks > MAX_CHUNKS;
     let is_origin_wrong = task.origin.as_ref().is_some_and(is_out_of_bounds);
     let is_time_wrong = task.submitted_at > MAX_TIME;
+    let schedule = task.schedule.as_ref();
+    let is_schedule_wrong =
+        schedule.is_some_and(|schedule| !(1..=MAX_SCHEDULE).contains(&schedule.name.len()));
     let checks = [
         (task.job.len() > MAX_NAME, "the job's name is too long"),
         (is_caller_long, "the caller's name is too long"),
@@ -93,6 +96,7 @@ fn out_of_bounds(task: &Task, now: u64) -> Option<&'static str> {
         (!has_input, "there is no input"),
         (has_many_chunks, "the input has too many chunks"),
         (is_origin_wrong, "the origin is out of range"),
+        (is_schedule_wrong, "the schedule's name is out of range"),
         (task.run == 0, "the run is 0"),
         (is_time_wrong, "the time of submission is out of range"),
     ];

@@ -13,12 +13,15 @@ use utoipa::ToSchema;
 use lambda_http::{Body, Response};
 
 use super::answer::{self, ResponseExt};
+use super::checks::pydantic;
 use super::submission::IDEMPOTENCY_KEY;
+use crate::celery::outbox::OutboxError;
 use crate::documents::NotFinite;
 use crate::dynamodb::StoreError;
 use crate::error::Chain;
 use crate::fetch::FetchError;
 use crate::json::Json;
+use crate::schedules::client::{MAX_DEFINITION, ScheduleError};
 use crate::tasks::client::SubmitError;
 use crate::tasks::queue::QueueError;
 use crate::tasks::store::MAX_INPUT;
@@ -258,6 +261,39 @@ impl From<FetchError> for HttpError {
     fn from(error: FetchError) -> HttpError {
         let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_GATEWAY);
         HttpError::new(status, error.to_string())
+    }
+}
+
+impl From<ScheduleError> for HttpError {
+    fn from(error: ScheduleError) -> HttpError {
+        let invalid = |loc: Vec<Loc>, reason: String| {
+            HttpError::invalid(vec![pydantic::value(loc, &reason, Json::Null)])
+        };
+        let of_celery = || vec!["body".into(), "celery".into()];
+        match error {
+            ScheduleError::Taken => HttpError::conflict("A schedule with this name exists"),
+            ScheduleError::Unknown => HttpError::not_found("Schedule not found"),
+            ScheduleError::Version(version) => {
+                let detail = format!("The schedule has version {version}");
+                HttpError::new(StatusCode::PRECONDITION_FAILED, detail)
+            }
+            ScheduleError::TooLarge => {
+                let most = MAX_DEFINITION / 1024;
+                HttpError::too_large(format!("The schedule is larger than {most} KB"))
+            }
+            ScheduleError::Rule(error) => {
+                invalid(vec!["body".into(), "rule".into()], error.to_string())
+            }
+            ScheduleError::NoCelery | ScheduleError::Unsendable(_) => {
+                invalid(of_celery(), error.to_string())
+            }
+            ScheduleError::Outbox(OutboxError::UnknownQueue(_)) => {
+                invalid(of_celery(), error.to_string())
+            }
+            ScheduleError::Store(error) => error.into(),
+            ScheduleError::Submit(error) => error.into(),
+            ScheduleError::Outbox(error) => HttpError::unavailable(error),
+        }
     }
 }
 

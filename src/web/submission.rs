@@ -1,6 +1,6 @@
 //! `POST /tasks/`: reads and checks a submission.
 
-mod options;
+pub(super) mod options;
 
 use lambda_http::Request;
 use ring::digest::{SHA256, digest};
@@ -132,14 +132,15 @@ pub fn new_task(job: &'static str, input: Object, caller: Option<&str>) -> Resul
     Ok(task)
 }
 
-type Found<T> = Result<T, Vec<FieldError>>;
+/// A value, or its errors.
+pub(super) type Found<T> = Result<T, Vec<FieldError>>;
 
 /// The value, or `None`. The errors are added to the list.
-fn keep<T>(errors: &mut Vec<FieldError>, found: Found<T>) -> Option<T> {
+pub(super) fn keep<T>(errors: &mut Vec<FieldError>, found: Found<T>) -> Option<T> {
     found.map_err(|found| errors.extend(found)).ok()
 }
 
-fn job(body: &Object, jobs: &'static [JobInfo]) -> Found<&'static JobInfo> {
+pub(super) fn job(body: &Object, jobs: &'static [JobInfo]) -> Found<&'static JobInfo> {
     let loc: [Loc; 2] = ["body".into(), "job".into()];
     let given = match body.get("job") {
         None => return Err(vec![pydantic::missing(loc, Json::Object(body.clone()))]),
@@ -152,7 +153,7 @@ fn job(body: &Object, jobs: &'static [JobInfo]) -> Found<&'static JobInfo> {
 }
 
 /// The input, checked by the job's input type. The default is an empty object, for jobs without input.
-fn input(body: &Object, job: Option<&JobInfo>) -> Found<Box<RawValue>> {
+pub(super) fn input(body: &Object, job: Option<&JobInfo>) -> Found<Box<RawValue>> {
     let wrong = |reason: String, input: &Json| {
         let loc = ["body".into(), "input".into()];
         vec![pydantic::value(loc, &reason, input.clone())]

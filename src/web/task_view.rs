@@ -24,7 +24,7 @@ const MAX_LIMIT: i64 = 100;
 
 /// The characters that are escaped in a path: all but those of RFC 3986 that never need it.
 #[rustfmt::skip]
-const NOT_IN_IDS: &AsciiSet = &NON_ALPHANUMERIC
+pub(super) const NOT_IN_IDS: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The id of a task in the path of a request. This service issues UUIDs in lower case with hyphens; a
@@ -47,7 +47,7 @@ pub fn unknown_task() -> HttpError {
     HttpError::not_found("Task not found")
 }
 
-/// The query of a list of tasks: `?state=&job=&limit=&cursor=`.
+/// The query of a list of tasks: `?state=&job=&schedule=&limit=&cursor=`.
 ///
 /// # Errors
 /// For an unknown state, a limit that is not an integer, and a cursor that is not of this list.
@@ -62,6 +62,9 @@ pub fn task_query<'a>(request: &'a Request, cursors: &Cursor) -> Checked<ListQue
     Ok(ListQuery {
         state,
         job: request.query_text("job"),
+        schedule: request
+            .query_text("schedule")
+            .filter(|name| !name.is_empty()),
         limit: limit.try_into().unwrap_or(1),
         after,
     })
@@ -210,6 +213,9 @@ pub struct TaskView {
     /// The wire format that the task came in. Absent for a task that came by this service's routes.
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<String>,
+    /// The name of the schedule that the task is one time of. Absent for all other tasks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<String>,
     /// What the end of the task's run sets off. Absent if the end sets off nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     effects: Option<Vec<String>>,
@@ -296,6 +302,7 @@ impl TaskView {
             result: record.result.filter(|_| state == State::Completed),
             error: record.error,
             origin: record.origin,
+            schedule: record.schedule,
             effects_done: (!record.effects.is_empty()).then_some(record.are_effects_done),
             effects: Some(record.effects).filter(|effects| !effects.is_empty()),
         }
@@ -374,7 +381,7 @@ fn attempts(record: &TaskRecord) -> Vec<AttemptView> {
 }
 
 /// A time of RFC 3339, with milliseconds.
-fn time(milliseconds: u64) -> String {
+pub(super) fn time(milliseconds: u64) -> String {
     let time = i64::try_from(milliseconds)
         .ok()
         .and_then(|milliseconds| Timestamp::from_millisecond(milliseconds).ok())

@@ -101,6 +101,7 @@ fn tags() -> Value {
         {"name": "users", "description": "Users, read through another service if there is one"},
         {"name": "fetch", "description": "URLs of other services"},
         {"name": "tasks", "description": "Work that is queued, run by a worker, and recorded"},
+        {"name": "schedules", "description": "Rules that submit tasks again and again"},
     ])
 }
 

@@ -36,6 +36,14 @@ mod result;
 mod retry_task;
 #[path = "../../functions/root.rs"]
 mod root;
+#[path = "../../functions/schedule.rs"]
+mod schedule;
+#[path = "../../functions/schedule_action.rs"]
+mod schedule_action;
+#[path = "../../functions/schedule_next.rs"]
+mod schedule_next;
+#[path = "../../functions/schedules.rs"]
+mod schedules;
 #[path = "../../functions/update_item.rs"]
 mod update_item;
 #[path = "../../functions/update_user.rs"]
@@ -67,6 +75,14 @@ use utoipa::OpenApi;
         cancel_task::cancel_task,
         retry_task::retry_task,
         list_jobs::list_jobs,
+        schedules::list_schedules,
+        schedules::create_schedule,
+        schedule::read_schedule,
+        schedule::replace_schedule,
+        schedule::change_schedule,
+        schedule::delete_schedule,
+        schedule_action::act_on_schedule,
+        schedule_next::next_times,
     ),
     components(schemas(crate::HTTPValidationError))
 )]

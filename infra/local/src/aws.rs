@@ -164,6 +164,20 @@ impl Aws {
         read(request.send(body.to_string()), "SQS")
     }
 
+    /// Calls `EventBridge`.
+    ///
+    /// # Errors
+    /// As [`Aws::form`].
+    pub fn events(&self, action: &str, body: &Value) -> Result<(u16, String)> {
+        let request = self
+            .agent
+            .post(format!("{}/", self.endpoint))
+            .header("authorization", self.credential("events"))
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-target", format!("AWSEvents.{action}"));
+        read(request.send(body.to_string()), "EventBridge")
+    }
+
     /// Calls `CloudWatch` Logs.
     ///
     /// # Errors

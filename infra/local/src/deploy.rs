@@ -39,7 +39,7 @@ const LOG_GROUP: &str = "FunctionsLogGroup";
 /// The services that the endpoints load: the stack's own services, and the services that a
 /// deployment uses.
 const SERVICES: &str =
-    "apigateway,cloudformation,dynamodb,iam,lambda,logs,monitoring,s3,scheduler,sns,sqs,sts";
+    "apigateway,cloudformation,dynamodb,events,iam,lambda,logs,monitoring,s3,scheduler,sns,sqs,sts";
 
 /// The settings of a deployment. The defaults are for tests: free ports and no output.
 #[derive(Debug, Clone, Default)]

@@ -9,7 +9,7 @@ use crate::functions;
 use crate::process::{self, Log, Process};
 
 /// The services that `ministack` loads for the stack, as in its `SERVICES` setting.
-pub const SERVICES: &str = "cloudformation,dynamodb,sqs,sns,lambda,iam,sts,logs,scheduler";
+pub const SERVICES: &str = "cloudformation,dynamodb,sqs,sns,lambda,iam,sts,logs,scheduler,events";
 
 /// The settings of the endpoints.
 #[derive(Debug, Clone, Copy)]

@@ -8,8 +8,11 @@ use crate::cloudformation::{self, element, output_value};
 use crate::error::{Context, Error, Result};
 use crate::process;
 use crate::template::{
-    QueueConsumer, STACK, Template, TopicSubscriber, queue_output, topic_output,
+    QueueConsumer, STACK, Template, TimedFunction, TopicSubscriber, queue_output, topic_output,
 };
+
+/// The name of a rule's only target.
+const TARGET: &str = "function";
 
 /// A ZIP archive without files: Lambda requires code, but never runs this archive.
 pub(crate) const EMPTY_ZIP: &str = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==";
@@ -62,6 +65,10 @@ pub fn connect(aws: &Aws, template: &Template, functions_url: &str) -> Result<()
         create_function(aws, &subscriber.binary, subscriber.timeout, functions_url)?;
         subscribe(aws, &subscriber, topic)?;
     }
+    for timed in template.timed_functions() {
+        create_function(aws, &timed.binary, timed.timeout, functions_url)?;
+        create_rule(aws, &timed)?;
+    }
     Ok(())
 }
 
@@ -76,6 +83,13 @@ pub fn disconnect(aws: &Aws, template: &Template) -> Result<()> {
     }
     for subscriber in template.topic_subscribers() {
         disconnect_one(aws, &subscriber.binary)?;
+    }
+    for timed in template.timed_functions() {
+        // An absent rule is no error.
+        let targets = json!({"Rule": timed.binary, "Ids": [TARGET]});
+        aws.events("RemoveTargets", &targets)?;
+        aws.events("DeleteRule", &json!({"Name": timed.binary}))?;
+        disconnect_one(aws, &timed.binary)?;
     }
     Ok(())
 }
@@ -185,6 +199,23 @@ fn subscribe(aws: &Aws, subscriber: &TopicSubscriber, topic: &str) -> Result<()>
         ("Endpoint", &function),
     ];
     expect("the subscription to a topic", aws.form("sns", &fields)?)?;
+    Ok(())
+}
+
+/// Creates the rule that calls a function at its times.
+fn create_rule(aws: &Aws, timed: &TimedFunction) -> Result<()> {
+    let rule = json!({"Name": timed.binary, "ScheduleExpression": timed.expression});
+    let created = expect("the rule of a function", aws.events("PutRule", &rule)?)?;
+    let created: Value = serde_json::from_str(&created).context("a rule")?;
+    // The function is in the account and the region of the rule.
+    let place = created["RuleArn"].as_str().unwrap_or_default();
+    let place = place.strip_prefix("arn:aws:events:").unwrap_or(place);
+    let place = place
+        .rsplit_once(":rule/")
+        .map_or(place, |(place, _)| place);
+    let function = format!("arn:aws:lambda:{place}:function:{}", timed.binary);
+    let targets = json!({"Rule": timed.binary, "Targets": [{"Id": TARGET, "Arn": function}]});
+    expect("the target of a rule", aws.events("PutTargets", &targets)?)?;
     Ok(())
 }
 

@@ -54,6 +54,17 @@ pub struct TopicSubscriber {
     pub topic: Value,
 }
 
+/// A function that a rule of `EventBridge` calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimedFunction {
+    /// The name of the function's binary.
+    pub binary: String,
+    /// The function's time-out in seconds.
+    pub timeout: u64,
+    /// When the rule calls the function, such as `rate(1 minute)`.
+    pub expression: String,
+}
+
 /// A route of the HTTP API. The path is empty for `$default`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -222,6 +233,25 @@ impl Template {
                     timeout,
                     name: name.clone(),
                     topic: properties["TopicArn"].clone(),
+                })
+            })
+            .collect()
+    }
+
+    /// The functions that a rule calls.
+    #[must_use]
+    pub fn timed_functions(&self) -> Vec<TimedFunction> {
+        let rules = self
+            .resources()
+            .filter(|(_, resource)| resource["Type"] == "AWS::Events::Rule");
+        rules
+            .filter_map(|(_, rule)| {
+                let properties = &rule["Properties"];
+                let (binary, timeout) = self.aliased(&properties["Targets"][0]["Arn"])?;
+                Some(TimedFunction {
+                    binary,
+                    timeout,
+                    expression: properties["ScheduleExpression"].as_str()?.to_owned(),
                 })
             })
             .collect()

@@ -88,6 +88,8 @@ pub struct Outgoing {
     /// `MessageDeduplicationId`, if the signature has one. A FIFO queue needs one; kombu takes a random one,
     /// and the body's hash is as good, since a repeated call makes the same body.
     pub deduplication: Option<String>,
+    /// `DelaySeconds`: how long SQS keeps the message before the first delivery, in seconds.
+    pub delay: Option<i32>,
 }
 
 /// Why something cannot be sent. The task's end is then a failure.

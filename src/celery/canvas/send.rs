@@ -10,6 +10,8 @@ use crate::json::{Json, Object};
 
 /// Options that are properties of kombu.
 const PROPERTIES: [&str; 3] = ["MessageGroupId", "MessageDeduplicationId", "DelaySeconds"];
+/// SQS' longest delay of a message, in seconds.
+const MAX_DELAY: i32 = 900;
 
 impl Canvas<'_> {
     /// Adds the message of a task. Returns the task's id.
@@ -22,6 +24,8 @@ impl Canvas<'_> {
         let queue = text("queue");
         let (message_group, deduplication) = (text(PROPERTIES[0]), text(PROPERTIES[1]));
         let options = &mut signature.options;
+        let delay = options.get(PROPERTIES[2]).and_then(Json::as_i64);
+        let delay = delay.and_then(|seconds| i32::try_from(seconds).ok());
         let expires = self.instant(options, "expires");
         let properties = self.properties(options, &id, queue.as_deref(), expires);
         let mut content = take_embed(options);
@@ -41,6 +45,7 @@ impl Canvas<'_> {
             body,
             message_group,
             deduplication,
+            delay: delay.filter(|seconds| (0..=MAX_DELAY).contains(seconds)),
         });
         Ok(id)
     }
@@ -55,6 +60,8 @@ impl Canvas<'_> {
         let limits = vec![take("time_limit"), take("soft_time_limit")];
         let root = self.sender.root_id.unwrap_or(self.sender.id);
         let custom = take("headers");
+        // A task that nobody sent but itself, as of a schedule, has no parent.
+        let parent = Some(self.sender.id).filter(|sender| *sender != id);
         let mut headers = named([
             ("lang", "py".into()),
             ("task", signature.task.as_str().into()),
@@ -67,7 +74,7 @@ impl Canvas<'_> {
             ("retries", or(take("retries"), 0)),
             ("timelimit", limits.into()),
             ("root_id", or(take("root_id"), root)),
-            ("parent_id", or(take("parent_id"), self.sender.id)),
+            ("parent_id", or(take("parent_id"), parent)),
             ("argsrepr", python::args(&signature.args).into()),
             ("kwargsrepr", python::kwargs(&signature.kwargs).into()),
             ("origin", self.sender.origin.into()),

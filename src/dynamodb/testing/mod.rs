@@ -27,6 +27,7 @@ pub const USERS: &str = "users";
 pub const TASKS: &str = "tasks";
 pub const API_KEYS: &str = "keys";
 pub const CELERY_RESULTS: &str = "celery_results";
+pub const SCHEDULES: &str = "schedules";
 
 /// The configuration of a property test with `count` random cases, or with `PROPTEST_CASES` cases.
 pub fn cases(count: u32) -> proptest::test_runner::Config {
@@ -85,7 +86,7 @@ impl Rows {
 }
 
 /// The project's tables, as in `template.yaml`.
-fn tables() -> [Value; 5] {
+fn tables() -> [Value; 6] {
     let documents = |table: &str| {
         json!({
             "TableName": table,
@@ -109,7 +110,35 @@ fn tables() -> [Value; 5] {
         tasks_table(),
         keys,
         results,
+        schedules_table(),
     ]
+}
+
+fn schedules_table() -> Value {
+    let index = |name: &str, hash: &str, range: &str| {
+        json!({
+            "IndexName": name,
+            "KeySchema": key(hash, range),
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        })
+    };
+    json!({
+        "TableName": SCHEDULES,
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "AttributeDefinitions": [
+            attribute("id", "S"),
+            attribute("list", "S"),
+            attribute("caller", "S"),
+            attribute("due_shard", "N"),
+            attribute("due", "N"),
+        ],
+        "GlobalSecondaryIndexes": [
+            index("by_due", "due_shard", "due"),
+            index("by_name", "list", "id"),
+            index("by_caller", "caller", "id"),
+        ],
+    })
 }
 
 fn tasks_table() -> Value {
@@ -130,12 +159,14 @@ fn tasks_table() -> Value {
             attribute("list_shard", "N"),
             attribute("state_shard", "S"),
             attribute("caller_shard", "S"),
+            attribute("schedule", "S"),
             attribute("list_key", "S"),
         ],
         "GlobalSecondaryIndexes": [
             index("by_time", "list_shard"),
             index("by_state", "state_shard"),
             index("by_caller", "caller_shard"),
+            index("by_schedule", "schedule"),
         ],
     })
 }

@@ -5,6 +5,7 @@
 //! client: [`Reader`] reads, [`Submitter`] submits and retries, [`Canceller`] cancels and revokes. Every read
 //! takes a [`Viewer`](super::viewer::Viewer).
 
+mod batch;
 mod cancel;
 mod read;
 mod submit;

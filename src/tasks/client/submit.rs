@@ -15,13 +15,13 @@ use crate::tasks::viewer::Viewer;
 
 /// The largest stored input that the message carries as well: SQS bills a message of more than 64 KB
 /// as several messages.
-const MAX_CARRIED_INPUT: usize = 60 * 1024;
+pub(super) const MAX_CARRIED_INPUT: usize = 60 * 1024;
 
 /// Submits tasks.
 #[derive(Debug, Clone)]
 pub struct Submitter {
-    queue: TaskQueue,
-    tasks: TaskStore,
+    pub(super) queue: TaskQueue,
+    pub(super) tasks: TaskStore,
     delays: Option<(Delays, Targets)>,
 }
 
@@ -34,6 +34,16 @@ pub struct Accepted {
     pub job: String,
     /// The earliest start of the task, in milliseconds since the Unix epoch; `None` for at once.
     pub eta: Option<u64>,
+}
+
+impl Accepted {
+    pub(super) fn of(task: &Task) -> Accepted {
+        Accepted {
+            id: task.id.clone(),
+            job: task.job.clone(),
+            eta: task.options.eta,
+        }
+    }
 }
 
 /// The outcome of a request to run a task again.
@@ -116,20 +126,22 @@ impl Submitter {
 
     /// Submits a task without a look-up of an earlier submission.
     pub(in crate::tasks) async fn accept(&self, mut task: Task) -> Result<Accepted, SubmitError> {
-        let accepted = Accepted {
-            id: task.id.clone(),
-            job: task.job.clone(),
-            eta: task.options.eta,
-        };
+        let accepted = Accepted::of(&task);
+        self.put_large(&mut task).await?;
+        self.send(task).await?;
+        Ok(accepted)
+    }
+
+    /// Stores an input that is too large for the record.
+    pub(super) async fn put_large(&self, task: &mut Task) -> Result<(), SubmitError> {
         let size = task.input().map_or(0, |input| input.get().len());
         if size > MAX_INPUT {
             return Err(SubmitError::TooLarge);
         }
-        if self.tasks.put_large(&mut task).await? == StoredInput::Different {
-            return Err(SubmitError::Different);
+        match self.tasks.put_large(task).await? {
+            StoredInput::Different => Err(SubmitError::Different),
+            StoredInput::Chunks(_) => Ok(()),
         }
-        self.send(task).await?;
-        Ok(accepted)
     }
 
     /// The eta of the task of an earlier submission with the same idempotency key; the outer `None`
@@ -192,7 +204,12 @@ impl Submitter {
             }
             _ => self.queue.send(&task, wait).await?,
         }
-        match self.tasks.submitted(&task).await? {
+        self.record(&task).await
+    }
+
+    /// Writes the record of a task whose message is sent.
+    pub(super) async fn record(&self, task: &Task) -> Result<(), SubmitError> {
+        match self.tasks.submitted(task).await? {
             Submitted::Recorded => {
                 metrics::submitted(&task.job);
                 Ok(())

@@ -7,6 +7,9 @@
 //! task that completes at its first attempt is never in this index. Pending, running and completed
 //! tasks are found by time, among a bounded number of the newest tasks.
 //!
+//! The index `by_schedule` holds the tasks of schedules, under one partition for each schedule: a schedule
+//! has at most one time a second.
+//!
 //! The index `by_caller` holds the tasks that have a caller. A viewer who sees only own tasks gets
 //! lists from this index alone: neither a list nor its cursor depends on other callers' tasks.
 
@@ -39,6 +42,7 @@ const ROUNDS: usize = 5;
 const BY_TIME: &str = "by_time";
 const BY_STATE: &str = "by_state";
 const BY_CALLER: &str = "by_caller";
+const BY_SCHEDULE: &str = "by_schedule";
 
 /// A task's position in a list: its time, and its id among tasks of the same time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +65,8 @@ pub struct ListQuery<'a> {
     pub state: Option<State>,
     /// Only tasks of this job.
     pub job: Option<&'a str>,
+    /// Only tasks of the schedule with this name.
+    pub schedule: Option<&'a str>,
     /// The most tasks in the page.
     pub limit: usize,
     /// The position of the last task of the previous page.
@@ -71,7 +77,8 @@ pub struct ListQuery<'a> {
 fn is_filtered(viewer: &Viewer, query: &ListQuery<'_>) -> bool {
     let by_state = query.state.is_some_and(|state| !has_list(state));
     let is_own = viewer.only().is_some();
-    query.job.is_some() || by_state || (is_own && query.state.is_some())
+    let by_other_list = is_own || query.schedule.is_some();
+    query.job.is_some() || by_state || (by_other_list && query.state.is_some())
 }
 
 /// The entries of one round over all partitions.
@@ -131,7 +138,8 @@ impl TaskStore {
         query: &ListQuery<'_>,
         after: Option<&TaskPosition>,
     ) -> Result<Round, StoreError> {
-        let shards = (0..SHARDS).map(|shard| self.entries(viewer, query, shard, after));
+        let shards = if query.schedule.is_some() { 1 } else { SHARDS };
+        let shards = (0..shards).map(|shard| self.entries(viewer, query, shard, after));
         // This polls only the query that was woken; a join would poll all queries each time.
         let shards: FuturesUnordered<_> = shards.collect();
         let mut ids = Vec::new();
@@ -205,12 +213,16 @@ impl TaskStore {
     }
 }
 
-/// The index of a query, the name of the index's partition key, and the key of the partition `shard`.
+/// The index of a query, the name of the index's partition key, and the key of the partition `shard`. A
+/// schedule has one partition.
 fn partition(
     viewer: &Viewer,
     query: &ListQuery<'_>,
     shard: u8,
 ) -> (&'static str, &'static str, AttributeValue) {
+    if let Some(schedule) = query.schedule {
+        return (BY_SCHEDULE, SCHEDULE, text(schedule));
+    }
     match (viewer.only(), query.state) {
         (Some(caller), _) => (BY_CALLER, CALLER_SHARD, text(caller_shard(caller, shard))),
         (None, Some(state)) if has_list(state) => {
@@ -259,6 +271,9 @@ fn fits(record: &TaskRecord, viewer: &Viewer, query: &ListQuery<'_>) -> bool {
         && query
             .job
             .is_none_or(|job| record.job.as_deref() == Some(job))
+        && query
+            .schedule
+            .is_none_or(|schedule| record.schedule.as_deref() == Some(schedule))
         && viewer.may_see(record.caller.as_deref())
 }
 

@@ -16,6 +16,7 @@ mod read;
 mod reject;
 mod restart;
 mod row;
+mod skip;
 mod submit;
 mod update;
 
@@ -69,6 +70,10 @@ mod names {
     pub const ORIGIN_CHUNKS: &str = "origin_chunks";
     /// The names of what the task's end sets off.
     pub const EFFECTS: &str = "effects";
+    /// The name of the task's schedule, and the partition of the list of one schedule's tasks.
+    pub const SCHEDULE: &str = "schedule";
+    /// The task that had not ended when this task of a schedule was due.
+    pub const SKIPPED_FOR: &str = "skipped_for";
     /// The number of the last run whose effects are done.
     pub const EFFECTS_DONE: &str = "effects_done";
     /// The calls that the end of the run makes; the number of their chunks, and the part of the first.
@@ -164,6 +169,10 @@ fn description(task: &Task) -> Vec<(&'static str, AttributeValue)> {
         (
             GENERATION,
             (task.generation > 0).then(|| number(task.generation)),
+        ),
+        (
+            SCHEDULE,
+            task.schedule.as_ref().map(|schedule| text(&schedule.name)),
         ),
         (INPUT, large::record_input(task).map(text)),
         (

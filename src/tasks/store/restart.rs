@@ -14,7 +14,7 @@ use crate::tasks::task::Task;
 use crate::tasks::viewer::Viewer;
 
 /// The attributes of one run. A restart removes them.
-pub(super) const RUN_ATTRIBUTES: [&str; 22] = [
+pub(super) const RUN_ATTRIBUTES: [&str; 23] = [
     CONTINUATIONS,
     ETA,
     EXPIRES,
@@ -37,6 +37,7 @@ pub(super) const RUN_ATTRIBUTES: [&str; 22] = [
     NEXT,
     NEXT_CHUNKS,
     NEXT_PART,
+    SKIPPED_FOR,
 ];
 
 /// The outcome of a restart.

@@ -8,7 +8,7 @@ use crate::dynamodb::{Row, StoreError};
 use crate::tasks::id::TaskId;
 use crate::tasks::record::{Attempt, Progress, TaskError, TaskRecord};
 use crate::tasks::state::State;
-use crate::tasks::task::{Options, Origin, Priority, Task};
+use crate::tasks::task::{Options, Origin, Priority, Scheduled, Task};
 
 /// The attributes of a record, by the names of [`super::names`].
 #[derive(Debug, Deserialize)]
@@ -29,6 +29,7 @@ pub(super) struct RecordRow {
     origin: Option<String>,
     origin_data: Option<String>,
     origin_chunks: Option<u32>,
+    schedule: Option<String>,
     #[serde(default)]
     effects: Vec<String>,
     effects_done: Option<u32>,
@@ -130,6 +131,7 @@ impl RecordRow {
             caller: self.caller,
             fingerprint: self.fingerprint,
             origin: self.origin,
+            schedule: self.schedule,
             input: self.input.map(chunks::json).transpose()?,
             are_effects_done: self.state.is_final() && self.effects_done == Some(self.run),
             effects: self.effects,
@@ -212,6 +214,7 @@ impl RecordRow {
         task.fingerprint = self.fingerprint;
         task.origin = origin;
         task.generation = self.generation;
+        task.schedule = self.schedule.map(|name| Scheduled { name, after: None });
         if let Some(chunks) = self.input_chunks {
             task.without_input(chunks);
         }

@@ -172,7 +172,8 @@ impl Worker {
         }
     }
 
-    /// The disposition of a message whose task is not due or has expired; `None` for a task to claim.
+    /// The disposition of a message whose task is not due, has expired or is skipped; `None` for a task to
+    /// claim.
     async fn check_times(
         &self,
         task: &Task,
@@ -180,12 +181,17 @@ impl Worker {
         until: Instant,
     ) -> Option<Disposition> {
         let now = now_ms();
-        if !task.options.have_expired(now) {
-            let wait = task.options.wait(now)?;
+        if !task.options.have_expired(now)
+            && let Some(wait) = task.options.wait(now)
+        {
             self.record_waiting(task, message).await;
             return Some(Disposition::Redeliver(wait));
         }
-        match self.tasks.expire(task).await {
+        let expired = match task.options.have_expired(now) {
+            true => self.tasks.expire(task).await,
+            false => self.tasks.skip_overlapping(task).await,
+        };
+        match expired {
             Ok(true) => {
                 metrics::reached(&task.job, State::Expired);
                 Some(match task.has_effects() {
@@ -193,7 +199,7 @@ impl Worker {
                     false => Disposition::Acknowledge,
                 })
             }
-            // The task began before its expiry and its worker may have died, or the task has ended.
+            // The task is due, or began before its expiry and its worker may have died, or has ended.
             Ok(false) => None,
             Err(error) => Some(store_failed(&task.id, &error)),
         }

@@ -23,6 +23,16 @@ pub fn number(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
     FieldError::new("float_type", loc, "Input should be a valid number", given)
 }
 
+/// A value is not a truth value.
+pub fn boolean(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
+    FieldError::new("bool_type", loc, "Input should be a valid boolean", given)
+}
+
+/// A value is not a list.
+pub fn list(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
+    FieldError::new("list_type", loc, "Input should be a valid list", given)
+}
+
 /// A value is not a time with a time zone.
 pub fn datetime(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
     let msg = "Input should be a valid datetime with a time zone, such as 2030-01-31T12:00:00Z";
@@ -37,6 +47,20 @@ pub fn model(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
 
 /// A text is not one of `names`, the values of a `Literal`.
 pub fn literal(loc: impl IntoIterator<Item = Loc>, names: &[&str], given: Json) -> FieldError {
+    choice("literal_error", loc, names, given)
+}
+
+/// A text is not one of `names`, the values of an `Enum`.
+pub fn enumeration(loc: impl IntoIterator<Item = Loc>, names: &[&str], given: Json) -> FieldError {
+    choice("enum", loc, names, given)
+}
+
+fn choice(
+    kind: &'static str,
+    loc: impl IntoIterator<Item = Loc>,
+    names: &[&str],
+    given: Json,
+) -> FieldError {
     let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
     let expected = match quoted.split_last() {
         Some((last, [])) => last.clone(),
@@ -45,7 +69,7 @@ pub fn literal(loc: impl IntoIterator<Item = Loc>, names: &[&str], given: Json) 
     };
     let msg = format!("Input should be {expected}");
     let ctx = Json::object([("expected", Json::from(expected))]);
-    FieldError::new("literal_error", loc, msg, given).with_ctx(ctx)
+    FieldError::new(kind, loc, msg, given).with_ctx(ctx)
 }
 
 /// A number is below `limit`.

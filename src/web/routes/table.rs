@@ -22,6 +22,10 @@ pub(super) const FUNCTIONS: &[&str] = &[
     "cancel_task",
     "retry_task",
     "list_jobs",
+    "schedules",
+    "schedule",
+    "schedule_action",
+    "schedule_next",
 ];
 
 /// The path, the methods and the function of each route. The paths are FastAPI's: a slash at the
@@ -47,6 +51,10 @@ pub(super) const ROUTES: &[(&str, &str, &str)] = &[
     ("/tasks/{task_id}", "DELETE", "cancel_task"),
     ("/tasks/{task_id}/retry", "POST", "retry_task"),
     ("/jobs/", "GET", "list_jobs"),
+    ("/schedules/", "GET, POST", "schedules"),
+    ("/schedules/{name}", "GET, PUT, PATCH, DELETE", "schedule"),
+    ("/schedules/{name}/{action}", "POST", "schedule_action"),
+    ("/schedules/{name}/next", "GET", "schedule_next"),
     ("/openapi.json", "GET, HEAD", "openapi"),
     ("/docs", "GET, HEAD", "docs"),
     ("/redoc", "GET, HEAD", "redoc"),

@@ -60,11 +60,21 @@ pub(super) fn read(body: &Object, now: u64) -> Found<Options> {
     let mut errors = Vec::new();
     let value = |name: &str| given?.get(name).filter(|value| !value.is_null());
     let countdown = keep(&mut errors, countdown(value("countdown"))).flatten();
-    let eta = keep(&mut errors, time(value("eta"), "eta")).flatten();
-    let expires = keep(&mut errors, time(value("expires"), "expires")).flatten();
-    let retries = whole(value("max_retries"), "max_retries", 0, MAX_RETRIES.into());
+    let eta = keep(&mut errors, time(value("eta"), loc("eta"))).flatten();
+    let expires = keep(&mut errors, time(value("expires"), loc("expires"))).flatten();
+    let retries = whole(
+        value("max_retries"),
+        loc("max_retries"),
+        0,
+        MAX_RETRIES.into(),
+    );
     let retries = keep(&mut errors, retries).flatten();
-    let time_limit = whole(value("time_limit"), "time_limit", 1, limit(MAX_TIME_LIMIT));
+    let time_limit = whole(
+        value("time_limit"),
+        loc("time_limit"),
+        1,
+        limit(MAX_TIME_LIMIT),
+    );
     let time_limit = keep(&mut errors, time_limit).flatten();
     let priority = keep(&mut errors, priority(value("priority")));
     let unknown = given
@@ -94,7 +104,7 @@ pub(super) fn read(body: &Object, now: u64) -> Found<Options> {
 }
 
 /// The member `options` of a submission, or `None` if the member is absent or null.
-fn given(body: &Object) -> Found<Option<&Object>> {
+pub(in crate::web) fn given(body: &Object) -> Found<Option<&Object>> {
     match body.get("options") {
         None | Some(Json::Null) => Ok(None),
         Some(Json::Object(options)) => Ok(Some(options)),
@@ -125,11 +135,11 @@ fn due(
     due
 }
 
-fn limit(number: u64) -> i64 {
+pub(in crate::web) fn limit(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn loc(name: &str) -> [Loc; 3] {
+pub(in crate::web) fn loc(name: &str) -> [Loc; 3] {
     ["body".into(), "options".into(), name.into()]
 }
 
@@ -153,9 +163,14 @@ fn countdown(given: Option<&Json>) -> Found<Option<u64>> {
     Ok(Some((seconds * 1000.0) as u64))
 }
 
-fn whole(given: Option<&Json>, name: &str, least: i64, most: i64) -> Found<Option<i64>> {
+/// An integer from `least` to `most`.
+pub(in crate::web) fn whole(
+    given: Option<&Json>,
+    loc: impl IntoIterator<Item = Loc>,
+    least: i64,
+    most: i64,
+) -> Found<Option<i64>> {
     let Some(value) = given else { return Ok(None) };
-    let loc = loc(name);
     let Some(number) = value.as_int() else {
         return Err(vec![pydantic::integer(loc, value.clone())]);
     };
@@ -172,10 +187,13 @@ fn whole(given: Option<&Json>, name: &str, least: i64, most: i64) -> Found<Optio
 }
 
 /// A time with a time zone (RFC 3339), in milliseconds since the Unix epoch.
-fn time(given: Option<&Json>, name: &str) -> Found<Option<u64>> {
+pub(in crate::web) fn time(
+    given: Option<&Json>,
+    loc: impl IntoIterator<Item = Loc>,
+) -> Found<Option<u64>> {
     let Some(value) = given else { return Ok(None) };
     let Some(time) = value.as_str().and_then(timestamp) else {
-        return Err(vec![pydantic::datetime(loc(name), value.clone())]);
+        return Err(vec![pydantic::datetime(loc, value.clone())]);
     };
     Ok(Some(u64::try_from(time.as_millisecond()).unwrap_or(0)))
 }
@@ -192,7 +210,7 @@ fn timestamp(text: &str) -> Option<Timestamp> {
     (is_last && has_zone).then_some(Timestamp::MAX)
 }
 
-fn priority(given: Option<&Json>) -> Found<Priority> {
+pub(in crate::web) fn priority(given: Option<&Json>) -> Found<Priority> {
     let Some(value) = given else {
         return Ok(Priority::default());
     };

@@ -16,6 +16,7 @@ fn record(state: State) -> TaskRecord {
         caller: None,
         fingerprint: None,
         origin: None,
+        schedule: None,
         effects: Vec::new(),
         are_effects_done: false,
         created_at: NOW - 5_000,

@@ -25,6 +25,8 @@ enum Ask {
     Celery,
     /// A command of Celery's remote control, which revokes a new id.
     Command,
+    /// A call by a rule.
+    Tick,
 }
 
 /// A row that helper functions create before each invocation.
@@ -33,6 +35,7 @@ enum Prepare {
     Item,
     User,
     Task,
+    Schedule,
     CompletedTask,
     CancelledTask,
 }
@@ -83,7 +86,7 @@ const fn prepared(
 }
 
 /// One workload for each function, in the order of the template.
-pub const WORKLOADS: [Workload; 28] = [
+pub const WORKLOADS: [Workload; 33] = [
     request("root", "greets", "GET", "/", None),
     request("list_items", "1 Query", "GET", "/items/?limit=10", None),
     request("create_item", "1 PutItem", "POST", "/items/", Some(ITEM)),
@@ -182,6 +185,28 @@ pub const WORKLOADS: [Workload; 28] = [
         None,
     ),
     request("list_jobs", "no I/O", "GET", "/jobs/", None),
+    request("schedules", "1 Query", "GET", "/schedules/?limit=10", None),
+    prepared(
+        "schedule",
+        "1 GetItem",
+        (Prepare::Schedule, "GET"),
+        "/schedules/{id}",
+        None,
+    ),
+    prepared(
+        "schedule_action",
+        "1 GetItem, 1 PutItem",
+        (Prepare::Schedule, "POST"),
+        "/schedules/{id}/pause",
+        None,
+    ),
+    prepared(
+        "schedule_next",
+        "1 GetItem",
+        (Prepare::Schedule, "GET"),
+        "/schedules/{id}/next",
+        None,
+    ),
     request("openapi", "no I/O, 120 KB", "GET", "/openapi.json", None),
     request("docs", "no I/O", "GET", "/docs", None),
     request("redoc", "no I/O", "GET", "/redoc", None),
@@ -200,6 +225,11 @@ pub const WORKLOADS: [Workload; 28] = [
         function: "dead_letter",
         what: "one message: 1 UpdateItem, 1 SendMessage",
         ask: Ask::Message,
+    },
+    Workload {
+        function: "ticker",
+        what: "nothing due: 8 Query",
+        ask: Ask::Tick,
     },
     Workload {
         function: "celery_control",
@@ -268,6 +298,7 @@ impl Workload {
             Ask::Message => message(stage),
             Ask::Celery => celery(stage),
             Ask::Command => Ok(command()),
+            Ask::Tick => Ok(r#"{"source":"aws.events"}"#.to_owned()),
         }
     }
 
@@ -302,6 +333,15 @@ impl Prepare {
             Prepare::Task => {
                 let task = stage.ask("POST", "/process/", Some(DATA))?;
                 Ok(id_of(&task["task_id"]))
+            }
+            Prepare::Schedule => {
+                let name = uuid::Uuid::new_v4();
+                let schedule = json!({"name": name.to_string(), "job": "process_data",
+                    "input": {"values": [1, 2, 3]}, "rule": {"crontab": {"month_of_year": 2}}});
+                let body = schedule.to_string();
+                Ok(id_of(
+                    &stage.ask("POST", "/schedules/", Some(&body))?["name"],
+                ))
             }
             Prepare::CompletedTask => stage.completed_task(),
             Prepare::CancelledTask => {

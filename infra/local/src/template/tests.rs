@@ -82,6 +82,9 @@ fn the_project_s_template_has_what_the_stack_needs() {
     assert_eq!(binaries, ["celery_control"]);
     let subscribers = template.topic_subscribers();
     assert_eq!(subscribers[0].binary, "celery_control");
+    let timed = template.timed_functions();
+    let timed: Vec<_> = timed.iter().map(|t| (&*t.binary, &*t.expression)).collect();
+    assert_eq!(timed, [("ticker", "rate(1 minute)")]);
     assert!(template.timeouts().len() >= 16);
     let routes = template.routes();
     assert!(

@@ -198,6 +198,7 @@ async fn a_list_does_not_depend_on_other_callers_tasks() {
             limit,
             state,
             job,
+            schedule: None,
             after: None,
         };
         let nobody = Viewer::Caller("nobody".to_owned());

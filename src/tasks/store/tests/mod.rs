@@ -6,6 +6,7 @@ mod lists;
 mod model;
 mod owners;
 mod rejected;
+mod skips;
 
 use serde_json::value::RawValue;
 use uuid::Uuid;

@@ -13,6 +13,7 @@ pub(crate) mod invocations;
 pub(crate) mod mapping;
 pub(crate) mod profile;
 pub(crate) mod scaling;
+pub(crate) mod schedules;
 pub(crate) mod start;
 pub(crate) mod tasks;
 pub(crate) mod upstream;
@@ -29,6 +30,7 @@ pub const GROUPS: &[Group] = &[
     celery::GROUP,
     scaling::workers::GROUP,
     scaling::table::GROUP,
+    schedules::GROUP,
 ];
 
 /// The side that all others are compared with: this service.

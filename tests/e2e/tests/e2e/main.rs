@@ -21,6 +21,7 @@ mod fetch;
 mod items;
 mod jobs;
 mod metrics;
+mod recurring;
 mod routes;
 mod schedules;
 mod service;
@@ -70,6 +71,8 @@ fn main() -> ExitCode {
         tasks: show_their_whole_record are_validated_before_they_are_queued
             are_submitted_once_for_each_idempotency_key wait_for_their_time_and_expire are_cancelled
             run_again_after_a_failure are_listed_newest_first have_jobs_that_describe_themselves;
+        recurring: are_created_changed_and_deleted are_checked_before_they_are_stored run_at_once
+            fire_once_for_each_time_though_a_ticker_dies make_up_for_missed_times_as_they_say;
         schedules: are_deleted_with_their_tasks send_their_task_s_message_once;
         worker: a_killed_worker_does_not_lose_its_task a_duplicate_message_runs_once
             poison_messages_go_to_the_dead_letter_queue dead_lettered_tasks_fail_and_can_run_again;
@@ -128,7 +131,15 @@ fn main() -> ExitCode {
 
 /// Tests that cannot pass on a deployed service, because the local AWS endpoints differ from API
 /// Gateway, or because of the service's address.
-const IMPOSSIBLE_WHEN_DEPLOYED: [(&str, &str); 7] = [
+const IMPOSSIBLE_WHEN_DEPLOYED: [(&str, &str); 9] = [
+    (
+        "recurring::fire_once_for_each_time_though_a_ticker_dies",
+        "the test calls the ticker by its local name",
+    ),
+    (
+        "recurring::make_up_for_missed_times_as_they_say",
+        "the test calls the ticker by its local name",
+    ),
     (
         RECORDED,
         "the functions call the endpoints directly, without the recorder",

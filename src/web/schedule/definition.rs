@@ -1,0 +1,543 @@
+//! Reads the definition of a schedule from a body.
+
+use lambda_http::Request;
+use utoipa::ToSchema;
+
+use super::celery;
+use super::view::members;
+use crate::jobs::JobInfo;
+use crate::json::{Json, Object};
+use crate::schedules::rule::{DEFAULT_TIMEZONE, RuleError, Spec};
+use crate::schedules::{Definition, JobOptions, JobWork, Missed, Overlap, Schedule, Work};
+use crate::tasks::task::{MAX_RETRIES, MAX_TIME_LIMIT, MAX_WAIT};
+use crate::web::checks::{Checked, Rejection, pydantic};
+use crate::web::error::{FieldError, HttpError, Loc};
+use crate::web::extract::Extract;
+use crate::web::submission::options::{given, limit, loc as option, priority, time, whole};
+use crate::web::submission::{Found, PrioritySchema, input, job, keep};
+
+/// The longest name of a schedule, in characters.
+const MAX_NAME: usize = 128;
+/// The most runs that a schedule may be limited to.
+const MAX_RUNS: i64 = 1_000_000_000_000;
+
+/// The members of a definition.
+const MEMBERS: [&str; 11] = [
+    "job", "input", "options", "celery", "rule", "timezone", "start", "end", "max_runs", "missed",
+    "overlap",
+];
+/// The options of the tasks of a job.
+const OPTIONS: [&str; 4] = ["expires", "max_retries", "priority", "time_limit"];
+
+/// A schedule to be created.
+#[derive(Debug)]
+pub struct NewSchedule {
+    /// The name.
+    pub name: String,
+    /// The definition.
+    pub definition: Definition,
+    /// Whether the schedule begins as paused.
+    pub paused: bool,
+}
+
+/// A change of a schedule.
+#[derive(Debug)]
+pub struct Edit {
+    /// The body.
+    body: Object,
+    /// The version of the schedule that the change is of.
+    pub version: Option<u64>,
+    /// Whether members that are absent from the body stay as they are.
+    is_partial: bool,
+}
+
+/// A schedule to be created or replaced.
+#[derive(Debug, ToSchema)]
+#[schema(as = NewSchedule, example = json!({
+    "name": "nightly",
+    "job": "process_data",
+    "input": {"values": [1, 2, 3]},
+    "rule": {"crontab": {"minute": "30", "hour": "2"}},
+    "timezone": "Europe/Berlin",
+}))]
+pub struct NewScheduleSchema {
+    /// The name, unique in the service: up to 128 characters, without `/`. Left out of a replacement.
+    #[schema(required = false, max_length = 128)]
+    pub name: String,
+    /// The name of the job, unless `celery` is given.
+    #[schema(required = false)]
+    pub job: String,
+    /// The input of the job. `GET /jobs/` has its schema.
+    #[schema(value_type = serde_json::Value, required = false)]
+    pub input: Json,
+    /// How to run the job's tasks.
+    #[schema(required = false)]
+    pub options: ScheduleOptionsSchema,
+    /// A task of Celery in place of a job. Needs the scope `admin` where callers see only their own tasks.
+    #[schema(required = false)]
+    pub celery: CelerySchema,
+    /// When the schedule fires.
+    #[schema(inline)]
+    pub rule: RuleSchema,
+    /// The IANA name of the rule's time zone.
+    #[schema(required = false, default = "UTC")]
+    pub timezone: String,
+    /// The first moment at which a time may be. An interval without a start of its own begins there, or else
+    /// when the schedule is created.
+    #[schema(format = DateTime)]
+    pub start: Option<String>,
+    /// The last moment at which a time may be.
+    #[schema(format = DateTime)]
+    pub end: Option<String>,
+    /// The number of times after which the schedule ends.
+    #[schema(minimum = 1)]
+    pub max_runs: Option<i64>,
+    /// What happens to times that were missed because no ticker ran for a minute or longer.
+    #[schema(inline, required = false)]
+    pub missed: MissedSchema,
+    /// What happens to a time at which the task of the time before has not ended.
+    #[schema(inline, required = false)]
+    pub overlap: OverlapSchema,
+    /// Whether the schedule is paused.
+    #[schema(required = false, default = false)]
+    pub paused: bool,
+    /// For a change: the version of the schedule that the change is of.
+    pub version: Option<i64>,
+}
+
+/// The members of a schedule to change. Members that are absent stay, and null restores a default.
+#[derive(Debug, ToSchema)]
+#[schema(as = SchedulePatch, value_type = Object, example = json!({
+    "rule": {"every": 30},
+    "version": 1,
+}))]
+pub struct PatchSchema(pub Object);
+
+/// When a schedule fires: one of four forms.
+#[derive(Debug, ToSchema)]
+#[serde(untagged)]
+pub enum RuleSchema {
+    /// Celery's `crontab`.
+    Crontab {
+        /// The fields; an absent field is `*`.
+        #[schema(inline)]
+        crontab: CrontabSchema,
+    },
+    /// A standard cron line of five fields, or a name such as `@daily`.
+    Cron {
+        /// The line.
+        #[schema(example = "0 9 * * MON#1")]
+        cron: String,
+    },
+    /// An interval.
+    Every {
+        /// The interval in seconds, at least 1.
+        #[schema(minimum = 1)]
+        every: f64,
+        /// The first time.
+        #[schema(format = DateTime)]
+        start: Option<String>,
+    },
+    /// One time.
+    At {
+        /// The time.
+        #[schema(format = DateTime)]
+        at: String,
+    },
+}
+
+/// The fields of Celery's `crontab`, as texts or numbers.
+#[derive(Debug, ToSchema)]
+pub struct CrontabSchema {
+    /// 0 to 59.
+    #[schema(required = false, default = "*")]
+    pub minute: String,
+    /// 0 to 23.
+    #[schema(required = false, default = "*")]
+    pub hour: String,
+    /// 0 (Sunday) to 6, or names.
+    #[schema(required = false, default = "*")]
+    pub day_of_week: String,
+    /// 1 to 31.
+    #[schema(required = false, default = "*")]
+    pub day_of_month: String,
+    /// 1 to 12, or names.
+    #[schema(required = false, default = "*")]
+    pub month_of_year: String,
+}
+
+/// How to run the tasks of a schedule.
+#[derive(Debug, ToSchema)]
+#[schema(as = ScheduleOptions)]
+pub struct ScheduleOptionsSchema {
+    /// Seconds after its time at which a task may no longer start.
+    #[schema(minimum = 1, maximum = 31536000)]
+    pub expires: Option<i64>,
+    /// The most attempts after the first, in place of the job's default.
+    #[schema(minimum = 0, maximum = 100)]
+    pub max_retries: Option<i64>,
+    /// `high` has workers of its own.
+    #[schema(inline)]
+    pub priority: Option<PrioritySchema>,
+    /// The longest time of one attempt in seconds.
+    #[schema(minimum = 1, maximum = 900)]
+    pub time_limit: Option<i64>,
+}
+
+/// A task of Celery.
+#[derive(Debug, ToSchema)]
+#[schema(as = CeleryTask, example = json!({
+    "task": "proj.tasks.add",
+    "args": [1, 2],
+    "options": {"queue": "celery", "expires": 60},
+}))]
+pub struct CelerySchema {
+    /// The name of the task.
+    pub task: String,
+    /// The positional arguments.
+    #[schema(value_type = Vec<serde_json::Value>, required = false)]
+    pub args: Vec<Json>,
+    /// The keyword arguments.
+    #[schema(value_type = Object, required = false)]
+    pub kwargs: Json,
+    /// The options of `apply_async`, such as `queue`, `headers`, `priority`, and `expires` in seconds after
+    /// the time.
+    #[schema(value_type = Object, required = false)]
+    pub options: Json,
+}
+
+/// What happens to missed times.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum MissedSchema {
+    /// The last of them runs, at once.
+    One,
+    /// None of them runs.
+    None,
+    /// Each of them runs, at once; of more than 100, only the last ones.
+    All,
+}
+
+/// What happens to a time at which the task of the time before has not ended.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum OverlapSchema {
+    /// The time runs.
+    Allow,
+    /// The time is skipped: its task expires.
+    Skip,
+}
+
+impl NewSchedule {
+    /// Reads a new schedule.
+    ///
+    /// # Errors
+    /// For members of another form.
+    pub fn read(request: &Request, jobs: &'static [JobInfo]) -> Checked<NewSchedule> {
+        request.body_as(|body| {
+            let body = object(body)?;
+            let mut errors = Vec::new();
+            let name = keep(&mut errors, name(&body));
+            let definition = keep(&mut errors, definition(&body, jobs));
+            let paused = keep(&mut errors, flag(&body, "paused"));
+            errors.extend(extra(&body, &["name", "paused"]));
+            match (name, definition, paused) {
+                (Some(name), Some(definition), Some(paused)) if errors.is_empty() => {
+                    Ok(NewSchedule {
+                        name,
+                        definition,
+                        paused: paused.unwrap_or(false),
+                    })
+                }
+                _ => Err(Rejection::Fields(errors)),
+            }
+        })
+    }
+}
+
+impl Edit {
+    /// Reads a change. With `is_partial`, members that are absent stay.
+    ///
+    /// # Errors
+    /// For a body that is no object, and a version that is no number.
+    pub fn read(request: &Request, is_partial: bool) -> Checked<Edit> {
+        request.body_as(|body| {
+            let body = object(body)?;
+            let version = whole(present(&body, "version"), loc("version"), 0, i64::MAX);
+            let version = version.map_err(Rejection::Fields)?;
+            Ok(Edit {
+                version: version.and_then(|version| version.try_into().ok()),
+                body,
+                is_partial,
+            })
+        })
+    }
+
+    /// Whether the change gives a task of Celery.
+    pub fn is_of_celery(&self) -> bool {
+        present(&self.body, "celery").is_some()
+    }
+
+    /// The definition after the change, and whether the schedule is paused then.
+    ///
+    /// # Errors
+    /// 422 for members of another form.
+    pub fn apply(
+        &self,
+        schedule: &Schedule,
+        jobs: &'static [JobInfo],
+    ) -> Result<(Definition, Option<bool>), HttpError> {
+        let body = match self.is_partial {
+            true => self.patched(schedule),
+            false => self.body.clone(),
+        };
+        let mut errors = Vec::new();
+        let definition = keep(&mut errors, definition(&body, jobs));
+        let paused = keep(&mut errors, flag(&body, "paused"));
+        if let Some(name) = present(&body, "name")
+            && name.as_str() != Some(&schedule.name)
+        {
+            let reason = "the name of a schedule does not change";
+            errors.push(pydantic::value(loc("name"), reason, name.clone()));
+        }
+        errors.extend(extra(&body, &["name", "paused", "version"]));
+        match (definition, paused) {
+            (Some(definition), Some(paused)) if errors.is_empty() => {
+                let default = if self.is_partial { None } else { Some(false) };
+                Ok((definition, paused.or(default)))
+            }
+            _ => Err(HttpError::invalid(errors)),
+        }
+    }
+
+    /// The members of the schedule, with those of the body in their place.
+    fn patched(&self, schedule: &Schedule) -> Object {
+        let mut members = members(&schedule.definition);
+        let gives = |name: &str| present(&self.body, name).is_some();
+        if gives("celery") {
+            for name in ["job", "input", "options"] {
+                members.remove(name);
+            }
+        } else if gives("job") {
+            members.remove("celery");
+        }
+        for (name, value) in &self.body {
+            match value {
+                Json::Null => drop(members.remove(name)),
+                value => drop(members.insert(name.as_str(), value.clone())),
+            }
+        }
+        members
+    }
+}
+
+fn object(body: Json) -> Checked<Object> {
+    let body = body.into_object();
+    Ok(body.map_err(|other| pydantic::model(["body".into()], other))?)
+}
+
+pub(super) fn loc(name: &str) -> [Loc; 2] {
+    ["body".into(), name.into()]
+}
+
+/// A member that is not null.
+fn present<'b>(body: &'b Object, name: &str) -> Option<&'b Json> {
+    body.get(name).filter(|value| !value.is_null())
+}
+
+fn extra(body: &Object, others: &[&str]) -> Vec<FieldError> {
+    let is_known = |name: &str| MEMBERS.contains(&name) || others.contains(&name);
+    let unknown = body.iter().filter(|(name, _)| !is_known(name));
+    let errors = unknown.map(|(name, value)| pydantic::extra(loc(name), value.clone()));
+    errors.collect()
+}
+
+/// The name: text that a path can hold as one segment.
+fn name(body: &Object) -> Found<String> {
+    let given = match body.get("name") {
+        None => return Err(vec![pydantic::missing(loc("name"), body.clone())]),
+        Some(Json::String(name)) => name,
+        Some(other) => return Err(vec![pydantic::string(loc("name"), other.clone())]),
+    };
+    let is_long = given.is_empty() || given.chars().count() > MAX_NAME || given.len() > 255;
+    let has_other = given.contains(|c: char| c == '/' || c.is_control() || c == '\u{fffd}');
+    let is_dots = [".", ".."].contains(&given.as_str());
+    if is_long || has_other || is_dots || given.trim() != given {
+        let reason = "a name has 1 to 128 characters, without a slash, control characters and spaces at \
+                      its ends";
+        return Err(vec![pydantic::value(loc("name"), reason, given.as_str())]);
+    }
+    Ok(given.clone())
+}
+
+fn definition(body: &Object, jobs: &'static [JobInfo]) -> Found<Definition> {
+    let mut errors = Vec::new();
+    let work = keep(&mut errors, work(body, jobs));
+    let rule = keep(&mut errors, rule(body));
+    let start = keep(&mut errors, time(present(body, "start"), loc("start")));
+    let end = keep(&mut errors, time(present(body, "end"), loc("end")));
+    let max_runs = whole(present(body, "max_runs"), loc("max_runs"), 1, MAX_RUNS);
+    let max_runs = keep(&mut errors, max_runs).flatten();
+    let missed = one_of(
+        body,
+        "missed",
+        &[
+            ("one", Missed::One),
+            ("none", Missed::None),
+            ("all", Missed::All),
+        ],
+    );
+    let missed = keep(&mut errors, missed);
+    let overlap = one_of(
+        body,
+        "overlap",
+        &[("allow", Overlap::Allow), ("skip", Overlap::Skip)],
+    );
+    let overlap = keep(&mut errors, overlap);
+    let (start, end) = (start.flatten(), end.flatten());
+    if start.is_some_and(|start| end.is_some_and(|end| end < start)) {
+        let reason = "the end is before the start";
+        let given = body.get("end").cloned().unwrap_or_default();
+        errors.push(pydantic::value(loc("end"), reason, given));
+    }
+    match (work, rule) {
+        (Some(work), Some((rule, timezone))) if errors.is_empty() => Ok(Definition {
+            work,
+            rule,
+            timezone,
+            start,
+            end,
+            max_runs: max_runs.and_then(|count| count.try_into().ok()),
+            missed: missed.unwrap_or_default(),
+            overlap: overlap.unwrap_or_default(),
+        }),
+        _ => Err(errors),
+    }
+}
+
+/// A job with its input and options, or a task of Celery.
+fn work(body: &Object, jobs: &'static [JobInfo]) -> Found<Work> {
+    let Some(celery) = present(body, "celery") else {
+        return job_work(body, jobs).map(Work::Job);
+    };
+    let of_jobs = ["job", "input", "options"];
+    let of_jobs = of_jobs
+        .into_iter()
+        .find(|name| present(body, name).is_some());
+    match of_jobs {
+        None => celery::read(celery).map(Work::Celery),
+        Some(name) => {
+            let reason = "give either a job or a task of Celery";
+            let given = body.get(name).cloned().unwrap_or_default();
+            Err(vec![pydantic::value(loc(name), reason, given)])
+        }
+    }
+}
+
+fn job_work(body: &Object, jobs: &'static [JobInfo]) -> Found<JobWork> {
+    let mut errors = Vec::new();
+    let job = keep(&mut errors, job(body, jobs));
+    let input = keep(&mut errors, input(body, job));
+    let options = keep(&mut errors, options(body));
+    match (job, input, options) {
+        (Some(job), Some(input), Some(options)) if errors.is_empty() => Ok(JobWork {
+            job: job.name.to_owned(),
+            input,
+            options,
+        }),
+        _ => Err(errors),
+    }
+}
+
+fn options(body: &Object) -> Found<JobOptions> {
+    let given = given(body)?;
+    let mut errors = Vec::new();
+    let value = |name: &str| given.and_then(|options| present(options, name));
+    let expires = whole(value("expires"), option("expires"), 1, limit(MAX_WAIT));
+    let expires = keep(&mut errors, expires).flatten();
+    let retries = whole(
+        value("max_retries"),
+        option("max_retries"),
+        0,
+        MAX_RETRIES.into(),
+    );
+    let retries = keep(&mut errors, retries).flatten();
+    let time_limit = whole(
+        value("time_limit"),
+        option("time_limit"),
+        1,
+        limit(MAX_TIME_LIMIT),
+    );
+    let time_limit = keep(&mut errors, time_limit).flatten();
+    let priority = keep(&mut errors, priority(value("priority")));
+    let unknown = given.into_iter().flat_map(Object::iter);
+    let unknown = unknown.filter(|(name, _)| !OPTIONS.contains(&name.as_str()));
+    errors.extend(unknown.map(|(name, value)| pydantic::extra(option(name), value.clone())));
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    Ok(JobOptions {
+        expires: expires.and_then(|seconds| seconds.try_into().ok()),
+        max_retries: retries.and_then(|count| count.try_into().ok()),
+        time_limit: time_limit.and_then(|seconds| seconds.try_into().ok()),
+        priority: priority.unwrap_or_default(),
+    })
+}
+
+/// The rule and the name of its time zone.
+fn rule(body: &Object) -> Found<(Spec, String)> {
+    let Some(given) = body.get("rule") else {
+        return Err(vec![pydantic::missing(loc("rule"), body.clone())]);
+    };
+    let timezone = match present(body, "timezone") {
+        None => DEFAULT_TIMEZONE.to_owned(),
+        Some(Json::String(name)) => name.clone(),
+        Some(other) => return Err(vec![pydantic::string(loc("timezone"), other.clone())]),
+    };
+    let spec = Spec::from_json(given).map_err(|error| vec![wrong_rule(&error, body)])?;
+    let rule = crate::schedules::rule::Rule::parse(&spec, &timezone);
+    rule.map_err(|error| vec![wrong_rule(&error, body)])?;
+    Ok((spec, timezone))
+}
+
+/// The error of a rule, at its place in the body.
+fn wrong_rule(error: &RuleError, body: &Object) -> FieldError {
+    let is_timezone = error.path.first().is_some_and(|name| name == "timezone");
+    let path = match is_timezone {
+        true => error.path.clone(),
+        false => [&["rule".to_owned()], &error.path[..]].concat(),
+    };
+    let mut value = Some(&path).map(|_| Json::Null);
+    let mut at: Option<&Json> = None;
+    for (depth, name) in path.iter().enumerate() {
+        at = match depth {
+            0 => body.get(name),
+            _ => at.and_then(|at| at.get(name)),
+        };
+    }
+    if let Some(found) = at {
+        value = Some(found.clone());
+    }
+    let loc = std::iter::once("body".into()).chain(path.iter().map(|name| name.as_str().into()));
+    pydantic::value(loc, &error.message, value.unwrap_or_default())
+}
+
+fn flag(body: &Object, name: &str) -> Found<Option<bool>> {
+    match present(body, name) {
+        None => Ok(None),
+        Some(Json::Bool(value)) => Ok(Some(*value)),
+        Some(other) => Err(vec![pydantic::boolean(loc(name), other.clone())]),
+    }
+}
+
+/// The value of a name; the default if the member is absent.
+fn one_of<T: Copy + Default>(body: &Object, name: &str, values: &[(&str, T)]) -> Found<T> {
+    let Some(given) = present(body, name) else {
+        return Ok(T::default());
+    };
+    let found = values.iter().find(|(name, _)| given.as_str() == Some(name));
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
+        vec![pydantic::literal(loc(name), &names, given.clone())]
+    })
+}
