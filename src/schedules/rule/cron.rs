@@ -1,27 +1,50 @@
 //! Standard cron lines, read by `croner`.
 //!
-//! The checks here are stricter than `croner`'s, which reads a name in any field and passes over empty
-//! parts of a list.
+//! The checks here are stricter than those of `croner`'s parser, which reads a name in any field and passes over
+//! empty parts of a list. The parser also fills a set of 9,999 years for each line, which takes most of its
+//! time. So the fields go one by one to what is below the parser.
 
 use croner::errors::CronError;
-use croner::parser::{CronParser, Seconds, Year};
-use croner::{Cron, CronComponent, Weekday};
+use croner::{CronComponent, CronPattern, Weekday};
 
 use super::RuleError;
 use super::calendar::{Calendar, Days};
 
-const MONTHS: [&str; 12] = [
-    "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
+/// Names, each with its number.
+type Names = &'static [(&'static str, &'static str)];
+const MONTHS: Names = &[
+    ("JAN", "1"),
+    ("FEB", "2"),
+    ("MAR", "3"),
+    ("APR", "4"),
+    ("MAY", "5"),
+    ("JUN", "6"),
+    ("JUL", "7"),
+    ("AUG", "8"),
+    ("SEP", "9"),
+    ("OCT", "10"),
+    ("NOV", "11"),
+    ("DEC", "12"),
 ];
-const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
+/// The Sunday at the end of a range is the last day of a week, so its name comes first.
+const WEEKDAYS: Names = &[
+    ("-SUN", "-7"),
+    ("SUN", "0"),
+    ("MON", "1"),
+    ("TUE", "2"),
+    ("WED", "3"),
+    ("THU", "4"),
+    ("FRI", "5"),
+    ("SAT", "6"),
+];
 /// The fields of a line: the name for people, the characters that a field may have besides those that all
-/// have, and the names that a field may have.
-const FIELDS: [(&str, &str, &[&str]); 5] = [
+/// have, and the names of numbers.
+const FIELDS: [(&str, &str, Names); 5] = [
     ("minute", "", &[]),
     ("hour", "", &[]),
     ("day of the month", "LW?", &[]),
-    ("month", "", &MONTHS),
-    ("day of the week", "L#?", &WEEKDAYS),
+    ("month", "", MONTHS),
+    ("day of the week", "L#?", WEEKDAYS),
 ];
 /// Names of whole lines, and the lines.
 const LINES: [(&str, &str); 7] = [
@@ -43,15 +66,54 @@ pub fn parse(line: &str) -> Result<Calendar, RuleError> {
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
     let fields: Result<[&str; 5], _> = fields.try_into();
     let fields = fields.map_err(|_| error(expected(line)))?;
-    for (at, field) in fields.iter().enumerate() {
-        check(at, field).map_err(error)?;
-    }
-    let cron = croner(&fields).map_err(|reason| error(culprit(&fields).unwrap_or(reason)))?;
-    let pattern = &cron.pattern;
+    let pattern = pattern(&fields).map_err(error)?;
     let (minutes, hours) = (bits(&pattern.minutes), bits(&pattern.hours) as u32);
     let (months, repeats) = (bits(&pattern.months) as u16, fields[0].contains('*'));
-    let calendar = Calendar::new(minutes, hours, days(&cron), months, repeats);
+    let calendar = Calendar::new(minutes, hours, days(&pattern), months, repeats);
     calendar.ok_or_else(|| error("the rule never fires: no such day is in these months".to_owned()))
+}
+
+/// Reads the fields. A day matches if it is in the days of the month or in the days of the week. So, of two
+/// day fields of which one is `*`, the days of that one stay empty.
+fn pattern(fields: &[&str; 5]) -> Result<CronPattern, String> {
+    let is_all = |field: &str| field == "*" || field == "?";
+    let [_, _, day, _, weekday] = fields.map(is_all);
+    let mut pattern = CronPattern::new("");
+    let components = [
+        (&mut pattern.minutes, true),
+        (&mut pattern.hours, true),
+        (&mut pattern.days, !day || weekday),
+        (&mut pattern.months, true),
+        (&mut pattern.days_of_week, !weekday),
+    ];
+    for (at, (component, counts)) in components.into_iter().enumerate() {
+        let numbers = numbers(at, fields[at])?;
+        if counts {
+            let read = component.parse(&numbers);
+            read.map_err(|error| format!("{} {:?}: {}", FIELDS[at].0, fields[at], reason(error)))?;
+        }
+    }
+    sunday_is_0(&mut pattern.days_of_week).map_err(reason)?;
+    Ok(pattern)
+}
+
+/// Moves what is said of day 7 to day 0: the day itself, and the day with `#` or `L`, which have bits of
+/// their own.
+fn sunday_is_0(weekdays: &mut CronComponent) -> Result<(), CronError> {
+    for bit in (0..7).map(|place| 1 << place) {
+        if weekdays.is_bit_set(7, bit)? {
+            weekdays.unset_bit(7, bit)?;
+            weekdays.set_bit(0, bit)?;
+        }
+    }
+    Ok(())
+}
+
+fn reason(error: CronError) -> String {
+    match error {
+        CronError::ComponentError(reason) => reason.trim_end_matches('.').to_owned(),
+        other => other.to_string(),
+    }
 }
 
 fn expected(line: &str) -> String {
@@ -62,18 +124,8 @@ fn expected(line: &str) -> String {
     "a cron line has five fields: minute, hour, day of the month, month, day of the week".to_owned()
 }
 
-/// The first field that `croner` refuses between fields that are `*`, with its name and the reason.
-fn culprit(fields: &[&str; 5]) -> Option<String> {
-    FIELDS.iter().enumerate().find_map(|(at, (name, ..))| {
-        let mut alone = ["*"; 5];
-        alone[at] = fields[at];
-        let reason = croner(&alone).err()?;
-        Some(format!("{name} {:?}: {reason}", fields[at]))
-    })
-}
-
-/// Refuses what `croner` passes over in a field.
-fn check(at: usize, field: &str) -> Result<(), String> {
+/// The field with numbers in place of names. Refuses what `croner` passes over.
+fn numbers(at: usize, field: &str) -> Result<String, String> {
     let (name, letters, names) = FIELDS[at];
     let message = |reason: &str| format!("{name} {field:?}: {reason}");
     if field.split(',').any(str::is_empty) {
@@ -82,33 +134,19 @@ fn check(at: usize, field: &str) -> Result<(), String> {
     if name == "day of the week" && field.split(',').any(|part| part == "L") {
         return Err(message("L needs a day: 5L is the last Friday of a month"));
     }
-    let rest = names
-        .iter()
-        .fold(field.to_owned(), |rest, name| rest.replace(name, "0"));
+    let numbers = |text: String, (name, number): &(&str, &str)| text.replace(name, number);
+    let field = names.iter().fold(field.to_owned(), numbers);
     let known = |c: char| c.is_ascii_digit() || "*/,-".contains(c) || letters.contains(c);
-    if let Some(unknown) = rest.chars().find(|c| !known(*c)) {
+    if let Some(unknown) = field.chars().find(|c| !known(*c)) {
         return Err(message(&format!("{unknown:?} does not belong here")));
     }
-    if rest
+    if field
         .split(',')
         .any(|part| part.contains('W') && !part.ends_with('W'))
     {
         return Err(message("W stands after its day, as in 15W"));
     }
-    Ok(())
-}
-
-fn croner(fields: &[&str; 5]) -> Result<Cron, String> {
-    let parser = CronParser::builder()
-        .seconds(Seconds::Disallowed)
-        .year(Year::Disallowed);
-    let parsed = parser.build().parse(&fields.join(" "));
-    parsed.map_err(|error| match error {
-        CronError::ComponentError(reason) | CronError::InvalidPattern(reason) => {
-            reason.trim_end_matches('.').to_owned()
-        }
-        other => other.to_string(),
-    })
+    Ok(field.replace('?', "*"))
 }
 
 fn bits(field: &CronComponent) -> u64 {
@@ -118,18 +156,25 @@ fn bits(field: &CronComponent) -> u64 {
         .fold(0, |bits, value| bits | (1 << value))
 }
 
-fn days(cron: &Cron) -> Days {
+fn days(pattern: &CronPattern) -> Days {
+    let (of_month, of_week) = (bits(&pattern.days), bits(&pattern.days_of_week));
+    let has_letters = pattern.days.has_modifiers() || pattern.days_of_week.has_modifiers();
     Days::new(|length, day, weekday| {
-        // Any month of this length: `croner` looks at nothing else of the year and the month.
-        let (year, month) = match length {
-            28 => (2023, 2),
-            29 => (2024, 2),
-            30 => (2024, 4),
-            _ => (2024, 1),
-        };
-        let weekday = Weekday::from_days_from_sunday(weekday);
-        cron.pattern
-            .day_match(year, month, day, weekday)
-            .unwrap_or(false)
+        let is_plain = (of_month >> day | of_week >> weekday) & 1 == 1;
+        // To ask `croner` for each day takes longer than all the rest.
+        is_plain || (has_letters && matches(pattern, length, day, weekday))
     })
+}
+
+fn matches(pattern: &CronPattern, length: u32, day: u32, weekday: u32) -> bool {
+    // Any month of this length: `croner` looks at nothing else of the year and the month.
+    let (year, month) = match length {
+        28 => (2023, 2),
+        29 => (2024, 2),
+        30 => (2024, 4),
+        _ => (2024, 1),
+    };
+    let weekday = Weekday::from_days_from_sunday(weekday);
+    let matches = pattern.day_match(year, month, day, weekday);
+    matches.unwrap_or(false)
 }
