@@ -10,7 +10,9 @@ use croner::{CronComponent, CronPattern, Weekday};
 use super::RuleError;
 use super::calendar::{Calendar, Days};
 
-const MONTHS: [(&str, &str); 12] = [
+/// Names, each with its number.
+type Names = &'static [(&'static str, &'static str)];
+const MONTHS: Names = &[
     ("JAN", "1"),
     ("FEB", "2"),
     ("MAR", "3"),
@@ -25,7 +27,7 @@ const MONTHS: [(&str, &str); 12] = [
     ("DEC", "12"),
 ];
 /// The Sunday at the end of a range is the last day of a week, so its name comes first.
-const WEEKDAYS: [(&str, &str); 8] = [
+const WEEKDAYS: Names = &[
     ("-SUN", "-7"),
     ("SUN", "0"),
     ("MON", "1"),
@@ -37,12 +39,12 @@ const WEEKDAYS: [(&str, &str); 8] = [
 ];
 /// The fields of a line: the name for people, the characters that a field may have besides those that all
 /// have, and the names of numbers.
-const FIELDS: [(&str, &str, &[(&str, &str)]); 5] = [
+const FIELDS: [(&str, &str, Names); 5] = [
     ("minute", "", &[]),
     ("hour", "", &[]),
     ("day of the month", "LW?", &[]),
-    ("month", "", &MONTHS),
-    ("day of the week", "L#?", &WEEKDAYS),
+    ("month", "", MONTHS),
+    ("day of the week", "L#?", WEEKDAYS),
 ];
 /// Names of whole lines, and the lines.
 const LINES: [(&str, &str); 7] = [
@@ -155,17 +157,24 @@ fn bits(field: &CronComponent) -> u64 {
 }
 
 fn days(pattern: &CronPattern) -> Days {
+    let (of_month, of_week) = (bits(&pattern.days), bits(&pattern.days_of_week));
+    let has_letters = pattern.days.has_modifiers() || pattern.days_of_week.has_modifiers();
     Days::new(|length, day, weekday| {
-        // Any month of this length: `croner` looks at nothing else of the year and the month.
-        let (year, month) = match length {
-            28 => (2023, 2),
-            29 => (2024, 2),
-            30 => (2024, 4),
-            _ => (2024, 1),
-        };
-        let weekday = Weekday::from_days_from_sunday(weekday);
-        pattern
-            .day_match(year, month, day, weekday)
-            .unwrap_or(false)
+        let is_plain = (of_month >> day | of_week >> weekday) & 1 == 1;
+        // To ask `croner` for each day takes longer than all the rest.
+        is_plain || (has_letters && matches(pattern, length, day, weekday))
     })
+}
+
+fn matches(pattern: &CronPattern, length: u32, day: u32, weekday: u32) -> bool {
+    // Any month of this length: `croner` looks at nothing else of the year and the month.
+    let (year, month) = match length {
+        28 => (2023, 2),
+        29 => (2024, 2),
+        30 => (2024, 4),
+        _ => (2024, 1),
+    };
+    let weekday = Weekday::from_days_from_sunday(weekday);
+    let matches = pattern.day_match(year, month, day, weekday);
+    matches.unwrap_or(false)
 }
