@@ -26,6 +26,12 @@ def python(version: str) -> Path:
     return ready(version, pins(text)) / "bin" / "python"
 
 
+def croniter() -> Path:
+    """The interpreter of the environment with croniter, the reference for cron lines."""
+    text = (HERE / "requirements" / "croniter.txt").read_text()
+    return ready("croniter", pins(text)) / "bin" / "python"
+
+
 def ministack() -> Path:
     """The program of the local AWS endpoints."""
     stack = [pin for pin in pins(STACK_PINS.read_text()) if pin.startswith(f"{EMULATOR}==")]

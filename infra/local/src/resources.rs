@@ -210,7 +210,9 @@ fn create_rule(aws: &Aws, timed: &TimedFunction) -> Result<()> {
     // The function is in the account and the region of the rule.
     let place = created["RuleArn"].as_str().unwrap_or_default();
     let place = place.strip_prefix("arn:aws:events:").unwrap_or(place);
-    let place = place.rsplit_once(":rule/").map_or(place, |(place, _)| place);
+    let place = place
+        .rsplit_once(":rule/")
+        .map_or(place, |(place, _)| place);
     let function = format!("arn:aws:lambda:{place}:function:{}", timed.binary);
     let targets = json!({"Rule": timed.binary, "Targets": [{"Id": TARGET, "Arn": function}]});
     expect("the target of a rule", aws.events("PutTargets", &targets)?)?;

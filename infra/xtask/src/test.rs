@@ -45,7 +45,7 @@ const QUICK: [Step; 7] = [
 ];
 
 /// Checks that need the Python tools and take longer.
-const FULL: [Step; 13] = [
+const FULL: [Step; 14] = [
     ("template.yaml", sam_validate),
     ("CloudFormation's rules", cfn_lint),
     ("gradual deployments", lint_gradual_deployment),
@@ -70,6 +70,7 @@ const FULL: [Step; 13] = [
     ("Celery's clients", || {
         Ok(cargo("test --quiet -p celery-clients --test clients"))
     }),
+    ("the rules of schedules", rules),
     ("parity with FastAPI", || {
         Ok(cargo("test --quiet -p parity -- --nocapture"))
     }),
@@ -215,6 +216,18 @@ fn processed_rights() -> Result<Command> {
     command.args(["-B", "infra/xtask/src/processed_rights.py", TEMPLATES[0]]);
     // The transformation needs any region.
     command.env("AWS_DEFAULT_REGION", "us-east-1");
+    Ok(command)
+}
+
+/// Compares the times of random rules with Celery's and croniter's. `tests/celery/rules.py` draws the rules.
+fn rules() -> Result<Command> {
+    let folder = project::target().join("rules");
+    let mut references = Command::new("python3");
+    references.current_dir(project::root().join("tests/celery"));
+    references.args(["-B", "rules.py"]).arg(&folder);
+    execute("references of rules", references)?;
+    let mut command = cargo("test --quiet --lib schedules::rule::tests::reference");
+    command.env("RULES", folder);
     Ok(command)
 }
 

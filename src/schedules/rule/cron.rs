@@ -3,6 +3,7 @@
 //! The checks here are stricter than `croner`'s, which reads a name in any field and passes over empty
 //! parts of a list.
 
+use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds, Year};
 use croner::{Cron, CronComponent, Weekday};
 
@@ -22,7 +23,7 @@ const FIELDS: [(&str, &str, &[&str]); 5] = [
     ("month", "", &MONTHS),
     ("day of the week", "L#?", &WEEKDAYS),
 ];
-/// Names of whole lines, and what `croner` calls them.
+/// Names of whole lines, and the lines.
 const LINES: [(&str, &str); 7] = [
     ("@YEARLY", "0 0 1 1 *"),
     ("@ANNUALLY", "0 0 1 1 *"),
@@ -40,16 +41,16 @@ pub fn parse(line: &str) -> Result<Calendar, RuleError> {
     let named = LINES.iter().find(|(name, _)| *name == line);
     let line = named.map_or(line.as_str(), |(_, line)| line);
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-    let [minute, ..] =
-        *<&[&str; 5]>::try_from(fields.as_slice()).map_err(|_| error(expected(line)))?;
+    let fields: Result<[&str; 5], _> = fields.try_into();
+    let fields = fields.map_err(|_| error(expected(line)))?;
     for (at, field) in fields.iter().enumerate() {
         check(at, field).map_err(error)?;
     }
-    let cron = croner(line).map_err(error)?;
+    let cron = croner(&fields).map_err(|reason| error(culprit(&fields).unwrap_or(reason)))?;
     let pattern = &cron.pattern;
-    let months = bits(&pattern.months) as u16;
     let (minutes, hours) = (bits(&pattern.minutes), bits(&pattern.hours) as u32);
-    let calendar = Calendar::new(minutes, hours, days(&cron), months, minute.contains('*'));
+    let (months, repeats) = (bits(&pattern.months) as u16, fields[0].contains('*'));
+    let calendar = Calendar::new(minutes, hours, days(&cron), months, repeats);
     calendar.ok_or_else(|| error("the rule never fires: no such day is in these months".to_owned()))
 }
 
@@ -61,7 +62,17 @@ fn expected(line: &str) -> String {
     "a cron line has five fields: minute, hour, day of the month, month, day of the week".to_owned()
 }
 
-/// Refuses a field that is wrong by itself, with its name.
+/// The first field that `croner` refuses between fields that are `*`, with its name and the reason.
+fn culprit(fields: &[&str; 5]) -> Option<String> {
+    FIELDS.iter().enumerate().find_map(|(at, (name, ..))| {
+        let mut alone = ["*"; 5];
+        alone[at] = fields[at];
+        let reason = croner(&alone).err()?;
+        Some(format!("{name} {:?}: {reason}", fields[at]))
+    })
+}
+
+/// Refuses what `croner` passes over in a field.
 fn check(at: usize, field: &str) -> Result<(), String> {
     let (name, letters, names) = FIELDS[at];
     let message = |reason: &str| format!("{name} {field:?}: {reason}");
@@ -78,21 +89,26 @@ fn check(at: usize, field: &str) -> Result<(), String> {
     if let Some(unknown) = rest.chars().find(|c| !known(*c)) {
         return Err(message(&format!("{unknown:?} does not belong here")));
     }
-    let mut alone = ["*"; 5];
-    alone[at] = field;
-    croner(&alone.join(" "))
-        .map(drop)
-        .map_err(|reason| message(&reason))
+    if rest
+        .split(',')
+        .any(|part| part.contains('W') && !part.ends_with('W'))
+    {
+        return Err(message("W stands after its day, as in 15W"));
+    }
+    Ok(())
 }
 
-fn croner(line: &str) -> Result<Cron, String> {
+fn croner(fields: &[&str; 5]) -> Result<Cron, String> {
     let parser = CronParser::builder()
         .seconds(Seconds::Disallowed)
         .year(Year::Disallowed);
-    parser
-        .build()
-        .parse(line)
-        .map_err(|error| error.to_string())
+    let parsed = parser.build().parse(&fields.join(" "));
+    parsed.map_err(|error| match error {
+        CronError::ComponentError(reason) | CronError::InvalidPattern(reason) => {
+            reason.trim_end_matches('.').to_owned()
+        }
+        other => other.to_string(),
+    })
 }
 
 fn bits(field: &CronComponent) -> u64 {

@@ -6,7 +6,7 @@
 //! epoch. Nothing here reads a clock, so the same rule fires at the same times on every machine; the
 //! database of time zones is a part of the executable.
 //!
-//! The two cron forms are sets of local times: [`calendar`] computes them without a time zone, and [`zone`]
+//! The two cron forms are sets of local times: `calendar` computes them without a time zone, and `zone`
 //! turns them into moments, with the rules for daylight saving. `docs/SCHEDULES.md` describes both for
 //! users.
 

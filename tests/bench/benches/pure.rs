@@ -361,3 +361,45 @@ mod json {
         bencher.bench(|| serde_json::to_string(black_box(&value)).expect("JSON"));
     }
 }
+
+/// Rules of schedules: from a spec to a rule, and to its next time.
+mod rules {
+    use async_service::json;
+    use async_service::schedules::rule::{Rule, Spec};
+    use divan::{Bencher, black_box};
+
+    /// A time, in milliseconds since the Unix epoch: November 26, 2026.
+    const AFTER: u64 = 1_795_651_200_000;
+    const BERLIN: &str = "Europe/Berlin";
+    /// Rules and their zones. The last is one of the rarest, which search longest.
+    const RULES: [(&str, &str); 6] = [
+        (r#"{"every": 30}"#, "UTC"),
+        (r#"{"crontab": {"minute": "*/5"}}"#, "UTC"),
+        (r#"{"crontab": {"minute": "*/5"}}"#, BERLIN),
+        (r#"{"cron": "30 2 * * *"}"#, BERLIN),
+        (r#"{"cron": "0 9 * * MON#1"}"#, BERLIN),
+        (
+            r#"{"crontab": {"minute": 0, "hour": 0, "day_of_week": 1, "day_of_month": 29, "month_of_year": 2}}"#,
+            BERLIN,
+        ),
+    ];
+
+    fn spec(text: &str) -> Spec {
+        let json = json::parse(text.as_bytes()).expect("JSON");
+        Spec::from_json(&json).expect("a rule")
+    }
+
+    /// Checks a spec and finds its time zone.
+    #[divan::bench(args = RULES)]
+    fn parse(bencher: Bencher, (text, zone): (&str, &str)) {
+        let spec = spec(text);
+        bencher.bench(|| Rule::parse(black_box(&spec), zone).expect("a valid rule"));
+    }
+
+    /// Computes the next time.
+    #[divan::bench(args = RULES)]
+    fn next(bencher: Bencher, (text, zone): (&str, &str)) {
+        let rule = Rule::parse(&spec(text), zone).expect("a valid rule");
+        bencher.bench(|| black_box(&rule).next(black_box(AFTER)));
+    }
+}

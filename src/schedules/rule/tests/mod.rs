@@ -1,6 +1,9 @@
 use super::*;
 
+mod daylight;
 mod forms;
+mod reference;
+mod walk;
 
 /// Milliseconds since the Unix epoch of a time of RFC 3339.
 fn ms(text: &str) -> u64 {
