@@ -2,6 +2,7 @@
 
 use async_service::clock::now_ms;
 use async_service::jobs::CATALOG;
+use async_service::remote::bodies::Bodies;
 use async_service::schedules::client::{Change, Schedules};
 use async_service::tasks::client::Reader;
 use async_service::web::openapi::{ErrorDetail, Invalid, InvalidBody, Unavailable};
@@ -13,12 +14,12 @@ use async_service::{App, Error};
 
 const ROUTE: &str = "/schedules/{name}";
 
-type Parts = (Schedules, Reader);
+type Parts = (Schedules, Reader, Bodies);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
-    let parts = (app.schedules()?, app.reader()?);
+    let parts = (app.schedules()?, app.reader()?, app.remote_jobs()?);
     app.serve(ROUTE, parts, async |parts, request| {
         match request.method().as_str() {
             "PUT" => replace_schedule(parts, request).await,
@@ -41,7 +42,7 @@ async fn main() -> Result<(), Error> {
         Invalid, Unavailable),
 )]
 pub async fn read_schedule(
-    (schedules, tasks): &Parts,
+    (schedules, tasks, _): &Parts,
     request: Request,
 ) -> Result<Response<Body>, HttpError> {
     let found = schedules
@@ -75,10 +76,10 @@ pub async fn read_schedule(
         InvalidBody, Unavailable),
 )]
 pub async fn replace_schedule(
-    (schedules, _): &Parts,
+    parts: &Parts,
     request: Request,
 ) -> Result<Response<Body>, HttpError> {
-    edit(schedules, request, false).await
+    edit(parts, request, false).await
 }
 
 /// Changes the members of a schedule that the body has. Null restores a default. As for a replacement, with
@@ -96,15 +97,12 @@ pub async fn replace_schedule(
             example = json!({"detail": "The schedule has version 2"})),
         InvalidBody, Unavailable),
 )]
-pub async fn change_schedule(
-    (schedules, _): &Parts,
-    request: Request,
-) -> Result<Response<Body>, HttpError> {
-    edit(schedules, request, true).await
+pub async fn change_schedule(parts: &Parts, request: Request) -> Result<Response<Body>, HttpError> {
+    edit(parts, request, true).await
 }
 
 async fn edit(
-    schedules: &Schedules,
+    (schedules, _, bodies): &Parts,
     request: Request,
     is_partial: bool,
 ) -> Result<Response<Body>, HttpError> {
@@ -119,7 +117,7 @@ async fn edit(
         version,
         now_ms(),
         |schedule| {
-            let (definition, paused) = edit.apply(schedule, CATALOG)?;
+            let (definition, paused) = edit.apply(schedule, (CATALOG, bodies))?;
             Ok::<_, HttpError>(Change {
                 definition: Some(definition),
                 paused,
@@ -142,7 +140,7 @@ async fn edit(
         Invalid, Unavailable),
 )]
 pub async fn delete_schedule(
-    (schedules, _): &Parts,
+    (schedules, ..): &Parts,
     request: Request,
 ) -> Result<Response<Body>, HttpError> {
     let (name, version) = (schedule_name(&request), version(&request)?);

@@ -3,6 +3,7 @@
 
 use async_service::clock::now_ms;
 use async_service::jobs::CATALOG;
+use async_service::remote::bodies::Bodies;
 use async_service::schedules::client::Schedules;
 use async_service::schedules::{Schedule, Work};
 use async_service::web::cursor::Cursor;
@@ -19,12 +20,16 @@ use async_service::{App, Error};
 
 const ROUTE: &str = "/schedules/";
 
-type Parts = (Schedules, Cursor);
+type Parts = (Schedules, Cursor, Bodies);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
-    let parts = (app.schedules()?, Cursor::of("schedules"));
+    let parts = (
+        app.schedules()?,
+        Cursor::of("schedules"),
+        app.remote_jobs()?,
+    );
     app.serve(ROUTE, parts, async |parts, request| {
         match request.method().as_str() {
             "POST" => create_schedule(parts, request).await,
@@ -45,7 +50,7 @@ async fn main() -> Result<(), Error> {
         Invalid, Unavailable),
 )]
 pub async fn list_schedules(
-    (schedules, cursors): &Parts,
+    (schedules, cursors, _): &Parts,
     request: Request,
 ) -> Result<Response<Body>, HttpError> {
     let ((limit, after),) = all((schedule_page(&request, cursors),))?;
@@ -70,10 +75,10 @@ pub async fn list_schedules(
         InvalidBody, Unavailable),
 )]
 pub async fn create_schedule(
-    (schedules, _): &Parts,
+    (schedules, _, bodies): &Parts,
     request: Request,
 ) -> Result<Response<Body>, HttpError> {
-    let (new,) = all((NewSchedule::read(&request, CATALOG),))?;
+    let (new,) = all((NewSchedule::read(&request, (CATALOG, bodies)),))?;
     if matches!(new.definition.work, Work::Celery(_)) {
         of_celery(&request)?;
     }

@@ -5,7 +5,6 @@ use utoipa::ToSchema;
 
 use super::celery;
 use super::view::members;
-use crate::jobs::JobInfo;
 use crate::json::{Json, Object};
 use crate::schedules::rule::{DEFAULT_TIMEZONE, RuleError, Spec};
 use crate::schedules::{Definition, JobOptions, JobWork, Missed, Overlap, Schedule, Work};
@@ -14,7 +13,7 @@ use crate::web::checks::{Checked, Rejection, pydantic};
 use crate::web::error::{FieldError, HttpError, Loc};
 use crate::web::extract::Extract;
 use crate::web::submission::options::{given, limit, loc as option, priority, time, whole};
-use crate::web::submission::{Found, PrioritySchema, input, job, keep};
+use crate::web::submission::{Found, Jobs, PrioritySchema, input, job, keep};
 
 /// The longest name of a schedule, in characters.
 const MAX_NAME: usize = 128;
@@ -233,7 +232,7 @@ impl NewSchedule {
     ///
     /// # Errors
     /// For members of another form.
-    pub fn read(request: &Request, jobs: &'static [JobInfo]) -> Checked<NewSchedule> {
+    pub fn read(request: &Request, jobs: Jobs<'_>) -> Checked<NewSchedule> {
         request.body_as(|body| {
             let body = object(body)?;
             let mut errors = Vec::new();
@@ -285,7 +284,7 @@ impl Edit {
     pub fn apply(
         &self,
         schedule: &Schedule,
-        jobs: &'static [JobInfo],
+        jobs: Jobs<'_>,
     ) -> Result<(Definition, Option<bool>), HttpError> {
         let body = match self.is_partial {
             true => self.patched(schedule),
@@ -370,7 +369,7 @@ fn name(body: &Object) -> Found<String> {
     Ok(given.clone())
 }
 
-fn definition(body: &Object, jobs: &'static [JobInfo]) -> Found<Definition> {
+fn definition(body: &Object, jobs: Jobs<'_>) -> Found<Definition> {
     let mut errors = Vec::new();
     let work = keep(&mut errors, work(body, jobs));
     let rule = keep(&mut errors, rule(body));
@@ -416,7 +415,7 @@ fn definition(body: &Object, jobs: &'static [JobInfo]) -> Found<Definition> {
 }
 
 /// A job with its input and options, or a task of Celery.
-fn work(body: &Object, jobs: &'static [JobInfo]) -> Found<Work> {
+fn work(body: &Object, jobs: Jobs<'_>) -> Found<Work> {
     let Some(celery) = present(body, "celery") else {
         return job_work(body, jobs).map(Work::Job);
     };
@@ -434,14 +433,15 @@ fn work(body: &Object, jobs: &'static [JobInfo]) -> Found<Work> {
     }
 }
 
-fn job_work(body: &Object, jobs: &'static [JobInfo]) -> Found<JobWork> {
+fn job_work(body: &Object, jobs: Jobs<'_>) -> Found<JobWork> {
     let mut errors = Vec::new();
     let job = keep(&mut errors, job(body, jobs));
-    let input = keep(&mut errors, input(body, job));
+    let known = job.as_ref().and_then(|(_, job)| *job);
+    let input = keep(&mut errors, input(body, known));
     let options = keep(&mut errors, options(body));
     match (job, input, options) {
-        (Some(job), Some(input), Some(options)) if errors.is_empty() => Ok(JobWork {
-            job: job.name.to_owned(),
+        (Some((job, _)), Some(input), Some(options)) if errors.is_empty() => Ok(JobWork {
+            job,
             input,
             options,
         }),
