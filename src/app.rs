@@ -31,7 +31,7 @@ use crate::log;
 use crate::remote::bodies::Bodies;
 use crate::remote::job::{Ways, with_remote};
 use crate::remote::progress::{ProgressLinks, ProgressTokens};
-use crate::tasks::client::{Canceller, Reader, Submitter};
+use crate::tasks::client::{Canceller, Reader, Reporter, Submitter};
 use crate::tasks::delay::{Delays, Targets};
 use crate::tasks::format::Format;
 use crate::tasks::queue::{DeadLetters, TaskQueue};
@@ -116,6 +116,11 @@ impl App {
     /// The client that reads tasks.
     pub fn reader(&self) -> Result<Reader, ConfigError> {
         Ok(Reader::new(self.tasks()?))
+    }
+
+    /// The client that reports the progress of tasks.
+    pub fn reporter(&self) -> Result<Reporter, ConfigError> {
+        Ok(Reporter::new(self.tasks()?))
     }
 
     /// The client that submits tasks, with delays up to SQS' longest delay.
