@@ -179,6 +179,16 @@ def test_a_member_of_a_chord_is_counted_by_the_worker(bodies: Any, made: list[st
     assert made == []
 
 
+def test_the_body_of_a_chord_keeps_its_types(bodies: Any) -> None:
+    if bodies.VERSION < (5, 4):
+        pytest.skip("no counter on DynamoDB")
+    typed = {"__type__": "uuid", "__value__": {"hex": uuid.UUID(int=7).hex}}
+    body = json.loads(json.dumps(bodies.give.s().set(task_id="body")))
+    body["args"] = [typed]
+    answer = run(sent("bodies.add", (1, 2), embed={"chord": body}, group="g1", group_index=0))
+    assert answer["celery"]["calls"][1]["chord"]["body"]["args"] == [typed]
+
+
 def test_a_failed_member_is_counted_too(bodies: Any) -> None:
     if bodies.VERSION < (5, 4):
         pytest.skip("no counter on DynamoDB")
