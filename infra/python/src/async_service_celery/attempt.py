@@ -57,9 +57,9 @@ class Attempt:
             self.task = self.app.tasks[name]
             self.request = self._request(message)
             self.args, self.kwargs, self.embed = message.payload
+            self.recording = self._recording()
         except Exception as error:
             return answer.error(error)
-        self.recording = self._recording()
         with recording.record(self.recording):
             outcome = self._trace()
         if self.is_native or self.is_left_to_worker:
@@ -138,8 +138,13 @@ class Attempt:
     @contextlib.contextmanager
     def _alarm(self, limits: Limits) -> Any:
         is_in_body = lambda: self.recording.depth > 0  # noqa: E731
-        with Alarm(limits, self.worker.settings.margin, is_in_body, self.context is not None):
-            yield
+        alarm = Alarm(limits, self.worker.settings.margin, is_in_body, self.context is not None)
+        try:
+            with alarm:
+                yield
+        finally:
+            # Again: a limit that is over at the very end interrupts the first time.
+            alarm.close()
 
     def _succeeded(self, value: Any) -> dict[str, Any]:
         if not self.is_native:

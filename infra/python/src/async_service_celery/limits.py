@@ -88,13 +88,17 @@ class Alarm:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._old is None:
-            return
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, self._old)
+        self.close()
+
+    def close(self) -> None:
+        """Ends the watch. May be called again."""
+        if self._old is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._old)
         if self._watchdog is not None:
             self._watchdog.cancel()
             faulthandler.cancel_dump_traceback_later()
+        self._old = self._watchdog = None
 
     def _arm(self, limit: Optional[float]) -> None:
         if limit is not None:
