@@ -235,7 +235,7 @@ def test_calls_of_other_threads_go_straight_out(bodies: Any, made: list[str]) ->
 
 def test_an_unknown_task_is_left_to_the_worker(bodies: Any) -> None:
     answer = run(sent("no.such.task"))
-    assert answer == {"error": {"type": "NotRegistered", "message": "'no.such.task'", "module": "celery.exceptions"}}
+    assert answer == {"error": {"type": "NotRegistered", "message": "no.such.task", "module": "celery.exceptions"}}
 
 
 def test_pickle_is_refused_unless_the_application_takes_it(bodies: Any) -> None:
@@ -379,6 +379,15 @@ def test_the_deadline_of_the_request_is_a_limit(bodies: Any) -> None:
     began = time.monotonic()
     assert run(event)["error"]["type"] == "TimeLimitExceeded"
     assert time.monotonic() - began < 1.0
+
+
+@pytest.mark.parametrize("hard", [1, 5, 60, 800])
+def test_the_limit_of_a_message_is_not_cut_by_the_worker_that_waits_longer(bodies: Any, hard: float) -> None:
+    from async_service_celery.limits import Left, Limits
+
+    # As the worker makes its deadline.
+    limits = Limits.of([hard, None], bodies.add, Left.of(hard + 2, 1.0))
+    assert (limits.hard, limits.name) == (hard, hard)
 
 
 def test_a_soft_limit_is_cut_to_the_time(bodies: Any) -> None:

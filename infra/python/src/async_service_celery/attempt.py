@@ -10,12 +10,14 @@ from datetime import datetime, timezone
 from typing import Any, Callable, Optional
 
 from . import answer, connections, envelope, progress, recording
-from .limits import Alarm, HardLimit, Limits
+from .limits import Alarm, HardLimit, Left, Limits
 from .settings import is_served
 from .start import Worker, worker
 from .table import Table
 
 logger = logging.getLogger(__name__)
+# Seconds that an answer takes to the worker. The worker waits 2 s longer than the hard limit of a message.
+_ANSWER = 1.0
 
 
 def run(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -125,15 +127,17 @@ class Attempt:
         return self._ended(info.state, info.retval, value)
 
     def _limits(self, declared: Any) -> Limits:
-        return Limits.of(declared, self.task, self._remaining(), self.worker.settings.margin)
+        return Limits.of(declared, self.task, self._left())
 
-    def _remaining(self) -> Optional[float]:
+    def _left(self) -> Optional[Left]:
+        """The time of the function or of the worker, whichever ends first."""
         times = []
         if self.context is not None:
-            times.append(self.context.get_remaining_time_in_millis() / 1000)
+            seconds = self.context.get_remaining_time_in_millis() / 1000
+            times.append(Left.of(seconds, self.worker.settings.margin))
         if self.event.get("deadline") is not None:
-            times.append(self.event["deadline"] / 1000 - time.time())
-        return max(min(times), 0.0) if times else None
+            times.append(Left.of(self.event["deadline"] / 1000 - time.time(), _ANSWER))
+        return min(times, key=lambda left: left.usable, default=None)
 
     @contextlib.contextmanager
     def _alarm(self, limits: Limits) -> Any:

@@ -35,6 +35,19 @@ class HardLimit(BaseException):
 
 
 @dataclass(frozen=True)
+class Left:
+    """The time that is left, in seconds, and the part of it that a task can use."""
+
+    usable: float
+    whole: float
+
+    @classmethod
+    def of(cls, seconds: float, margin: float) -> Left:
+        """`margin` seconds are kept for the answer, at most a tenth of the time."""
+        return cls(max(seconds - min(margin, seconds / 10), 0.01), seconds)
+
+
+@dataclass(frozen=True)
 class Limits:
     """The limits of one attempt in seconds from now. `name` is what `TimeLimitExceeded` is raised with."""
 
@@ -43,22 +56,16 @@ class Limits:
     name: Union[float, str, None]
 
     @classmethod
-    def of(cls, declared: Any, task: Any, remaining: Optional[float], margin: float) -> Limits:
-        """The limits of the message, `(hard, soft)`, or else of the task, cut to the function's time less a margin.
-
-        `remaining` is that time in seconds. The margin is at most a tenth of it.
-        """
+    def of(cls, declared: Any, task: Any, left: Optional[Left]) -> Limits:
+        """The limits of the message, `(hard, soft)`, or else of the task, cut to the time that is left."""
         of_message = tuple(declared or (None, None))
         hard = of_message[0] or task.time_limit or None
         soft = of_message[1] or task.soft_time_limit or None
-        if remaining is None:
-            return cls(soft, hard, hard)
-        budget = max(remaining - min(margin, remaining / 10), 0.01)
-        if hard is not None and hard <= budget:
+        if left is None or (hard is not None and hard <= left.usable):
             return cls(soft, hard, hard)
         if soft is not None:
-            soft = min(soft, max(budget - _NOTICE, budget * 0.9))
-        return cls(soft, budget, f"the function's time of {remaining:.0f} s")
+            soft = min(soft, max(left.usable - _NOTICE, left.usable * 0.9))
+        return cls(soft, left.usable, f"the function's time of {left.whole:.0f} s")
 
 
 class Alarm:
