@@ -53,6 +53,8 @@ class Attempt:
         try:
             accept = prepare_accept_content(self.app.conf.accept_content)
             message = envelope.to_kombu(self.form, {"application/json"} if self.is_native else accept)
+            if self._is_redelivered(message.headers):
+                message.delivery_info["redelivered"] = True
             name = message.headers["task"]
             if name not in self.app.tasks:
                 return answer.error(NotRegistered(name))
@@ -67,6 +69,10 @@ class Attempt:
         if self.is_native or self.is_left_to_worker:
             return outcome
         return {**outcome, "celery": {**outcome.get("celery", {}), "calls": self.recording.calls()}}
+
+    def _is_redelivered(self, headers: dict[str, Any]) -> bool:
+        """Whether the message was given to an attempt before: there were more attempts than the body asked for."""
+        return int(self.event["task"].get("attempt") or 1) - 1 > int(headers.get("retries") or 0)
 
     def _request(self, message: Any) -> Any:
         """Celery's own request, of the class that the task names."""
