@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import textwrap
 import time
 import uuid
 from pathlib import Path
@@ -46,8 +45,18 @@ def test_the_limit_of_a_message_is_not_cut_by_the_worker_that_waits_longer(bodie
     from async_service_celery.limits import Left, Limits
 
     # As the worker makes its deadline.
-    limits = Limits.of([hard, None], bodies.add, Left.of(hard + 2, 1.0))
-    assert (limits.hard, limits.name) == (hard, hard)
+    limits = Limits.of([hard, None], bodies.add, Left.of(hard + 2, 1.0), 3.0)
+    assert (limits.hard, limits.name, limits.grace) == (hard, hard, 2)
+
+
+@pytest.mark.parametrize("seconds", [1, 10, 30, 900])
+def test_the_process_ends_before_the_function_is_timed_out(bodies: Any, seconds: float) -> None:
+    from async_service_celery.limits import Left, Limits
+
+    for declared in (None, [seconds * 0.89, None], [5000, None]):
+        limits = Limits.of(declared, bodies.add, Left.of(seconds, 3.0), 3.0)
+        assert limits.hard is not None
+        assert limits.hard + limits.grace * 3 / 4 < seconds
 
 
 def test_a_soft_limit_is_cut_to_the_time(bodies: Any) -> None:
@@ -57,27 +66,36 @@ def test_a_soft_limit_is_cut_to_the_time(bodies: Any) -> None:
     assert bodies.notes(tag) == ["soft"]
 
 
-def test_a_body_that_does_not_end_at_its_hard_limit_ends_the_process(bodies: Any, tmp_path: Path) -> None:
+STUBBORN = """
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException:
+            pass
+"""
+# Holds the interpreter for ages.
+IN_C = """
+    re.match("(a+)+$", "a" * 60 + "b")
+"""
+
+
+@pytest.mark.parametrize(("code", "status"), [(STUBBORN, 124), (IN_C, 1)])
+def test_a_body_that_does_not_end_at_its_hard_limit_ends_the_process(bodies: Any, code: str, status: int) -> None:
     script = """
-        import time, async_service_celery, attempts
-        from bodies import app
+import re, time, async_service_celery, attempts
+from bodies import app
 
-        @app.task(name="tests.stubborn", time_limit=0.2)
-        def stubborn():
-            while True:
-                try:
-                    time.sleep(60)
-                except BaseException:
-                    pass
-
-        async_service_celery.handler(attempts.sent("tests.stubborn"), attempts.Context(60))
-    """
+@app.task(name="tests.stubborn", time_limit=0.2)
+def stubborn():
+CODE
+async_service_celery.handler(attempts.sent("tests.stubborn"), attempts.Context(60))
+"""
     ended = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
+        [sys.executable, "-c", script.replace("CODE", code)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TIME_MARGIN": "0.4"},
         cwd=HERE,
         capture_output=True,
         timeout=30,
     )
-    assert ended.returncode == 124, ended.stderr.decode()
-    assert b"does not end at its hard time limit" in ended.stderr
+    assert ended.returncode == status, ended.stderr.decode()
+    assert b"in stubborn" in ended.stderr

@@ -133,7 +133,7 @@ class Attempt:
         return self._ended(info.state, info.retval, value)
 
     def _limits(self, declared: Any) -> Limits:
-        return Limits.of(declared, self.task, self._left())
+        return Limits.of(declared, self.task, self._left(), self.worker.settings.margin)
 
     def _left(self) -> Optional[Left]:
         """The time of the function or of the worker, whichever ends first."""
@@ -148,7 +148,7 @@ class Attempt:
     @contextlib.contextmanager
     def _alarm(self, limits: Limits) -> Any:
         is_in_body = lambda: self.recording.depth > 0  # noqa: E731
-        alarm = Alarm(limits, self.worker.settings.margin, is_in_body, self.context is not None)
+        alarm = Alarm(limits, is_in_body, self.context is not None)
         try:
             with alarm:
                 yield
