@@ -144,9 +144,10 @@ fn python_function(folder: &Path, port: u16) -> Result<celery::Prepared> {
         python: Some(interpreter.into()),
     };
     let mut prepared = application.prepare(port)?;
-    let queues = QUEUES.iter().chain([&PYTHON]).map(|(name, queue)| {
+    // By the names of SQS, as kombu looks for them.
+    let queues = QUEUES.iter().chain([&PYTHON]).map(|(_, queue)| {
         let url = format!("http://127.0.0.1:{port}/{ACCOUNT}/{queue}");
-        format!(r#""{name}": {{"url": "{url}"}}"#)
+        format!(r#""{queue}": {{"url": "{url}"}}"#)
     });
     let queues = queues.collect::<Vec<_>>().join(", ");
     let options = format!(r#"{{"region": "{REGION}", "predefined_queues": {{{queues}}}}}"#);

@@ -27,11 +27,7 @@ impl Queue {
     /// The queue of this name in endpoints with this port.
     #[must_use]
     pub fn new(name: &str, port: u16) -> Self {
-        let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        let text: String = name
-            .chars()
-            .map(|c| if is_allowed(c) { c } else { '-' })
-            .collect();
+        let text = canonical(name);
         let physical = match name {
             super::QUEUE => format!("{STACK}-{name}"),
             // Apart from the template's own queues, one of which is called `tasks`.
@@ -61,6 +57,16 @@ impl Queue {
     }
 }
 
+/// A queue's name as kombu writes it for SQS, also to look it up in `predefined_queues`.
+fn canonical(name: &str) -> String {
+    let character = |c: char| match c {
+        '.' => '-',
+        c if c.is_ascii_punctuation() && c != '-' => '_',
+        c => c,
+    };
+    name.chars().map(character).collect()
+}
+
 /// The ARN of the queue with this name in SQS.
 pub(super) fn arn(queue: &str) -> String {
     format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}")
@@ -84,7 +90,7 @@ impl Settings {
         let keys = |queue: &Queue| json!({"url": queue.url(HOST), "access_key_id": "test", "secret_access_key": "test"});
         let queues: Map<String, Value> = queues
             .iter()
-            .map(|queue| (queue.name.clone(), keys(queue)))
+            .map(|queue| (canonical(&queue.name), keys(queue)))
             .collect();
         Self {
             broker_url: format!("sqs://test:test@{HOST}:{port}"),

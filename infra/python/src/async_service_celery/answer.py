@@ -51,7 +51,9 @@ def error(exception: BaseException, traceback: Optional[str] = None) -> dict[str
 def describe(exception: BaseException, traceback: Optional[str] = None) -> dict[str, Any]:
     """An exception: its class, text, module and traceback."""
     try:
-        text = str(exception)
+        # The text of a KeyError, such as NotRegistered, is the `repr` of its key; Celery stores the key.
+        is_key = isinstance(exception, KeyError) and len(exception.args) == 1
+        text = str(exception.args[0] if is_key else exception)
     except Exception:
         text = f"<{type(exception).__qualname__} without text>"
     described = {
