@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use local_stack::celery::{self, Application, Bodies};
 use local_stack::emulator::{self, Emulator};
+use local_stack::invocations::Invocations;
 use local_stack::process::{self, Log, Process};
 use local_stack::template::Template;
 use local_stack::{Error, Result, functions, project, resources, setup};
@@ -52,6 +53,7 @@ struct Setup {
     /// Of the worker and the function.
     log: Log,
     emulator: Emulator,
+    template: Template,
 }
 
 impl Setup {
@@ -82,6 +84,7 @@ impl Setup {
             runner,
             log,
             emulator,
+            template,
         })
     }
 
@@ -98,9 +101,13 @@ impl Setup {
     fn python_bodies(&self) -> Result<()> {
         let application = python_function(&self.folder, self.port)?;
         let _function = Bodies::start(application, &self.emulator.aws, &self.scratch, &self.log)?;
+        let endpoints = format!("http://127.0.0.1:{}", self.port);
+        let invocations = Invocations::start(0, &self.template, &endpoints, &endpoints)?;
+        let lambda = format!("http://127.0.0.1:{}", invocations.port());
         let mut worker = self.worker(&[
             ("JOBS_IN_RUST", "none".to_owned()),
             ("REMOTE_JOBS", format!("*={}", celery::TARGET)),
+            ("AWS_ENDPOINT_URL_LAMBDA", lambda),
         ])?;
         self.python(
             "check.py",
