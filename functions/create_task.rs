@@ -2,6 +2,7 @@
 
 use async_service::clock::now_ms;
 use async_service::jobs::CATALOG;
+use async_service::remote::bodies::Bodies;
 use async_service::tasks::client::Submitter;
 use async_service::web::openapi::{InvalidBody, Unavailable};
 use async_service::web::submission::{NewTaskSchema, Submission, SubmissionIds};
@@ -16,7 +17,8 @@ const ROUTE: &str = "/tasks/";
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let app = App::from_env()?;
-    let parts = (app.delaying_submitter()?, app.submission_ids());
+    let bodies = app.remote_jobs()?;
+    let parts = (app.delaying_submitter()?, app.submission_ids(), bodies);
     app.serve(ROUTE, parts, create_task).await
 }
 
@@ -32,11 +34,11 @@ async fn main() -> Result<(), Error> {
         InvalidBody, Unavailable),
 )]
 pub async fn create_task(
-    (submitter, ids): &(Submitter, SubmissionIds),
+    (submitter, ids, bodies): &(Submitter, SubmissionIds, Bodies),
     request: Request,
 ) -> Result<Response<Body>, HttpError> {
     let now = now_ms();
-    let (submission,) = all((Submission::read(&request, CATALOG, now),))?;
+    let (submission,) = all((Submission::read(&request, CATALOG, bodies, now),))?;
     let task = submission.task(*ids, request.caller(), now);
     let accepted = AcceptedTask::from(submitter.submit(task).await?);
     let path = task_path(&request, &accepted.task_id);

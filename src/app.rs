@@ -31,7 +31,7 @@ use crate::log;
 use crate::remote::bodies::Bodies;
 use crate::remote::job::{Ways, with_remote};
 use crate::remote::progress::{ProgressLinks, ProgressTokens};
-use crate::tasks::client::{Canceller, Reader, Submitter};
+use crate::tasks::client::{Canceller, Reader, Reporter, Submitter};
 use crate::tasks::delay::{Delays, Targets};
 use crate::tasks::format::Format;
 use crate::tasks::queue::{DeadLetters, TaskQueue};
@@ -116,6 +116,11 @@ impl App {
     /// The client that reads tasks.
     pub fn reader(&self) -> Result<Reader, ConfigError> {
         Ok(Reader::new(self.tasks()?))
+    }
+
+    /// The client that reports the progress of tasks.
+    pub fn reporter(&self) -> Result<Reporter, ConfigError> {
+        Ok(Reporter::new(self.tasks()?))
     }
 
     /// The client that submits tasks, with delays up to SQS' longest delay.
@@ -212,9 +217,9 @@ impl App {
 
     /// The ways to bodies that run elsewhere.
     fn ways(&self, formats: Vec<Arc<dyn Format>>) -> Result<Ways, ConfigError> {
-        let endpoint = self.config.lambda_endpoint_url();
-        // Few workers call functions, so this connection is not opened during the start.
-        let invoker = Invoker::new(&self.aws()?.config, endpoint, LONGEST_INVOCATION);
+        // Few workers call functions, so this connection is not opened during the start. The variable with an
+        // endpoint of Lambda's own is that of the routes' functions, which need not be where bodies are.
+        let invoker = Invoker::new(&self.aws()?.config, None, LONGEST_INVOCATION);
         let secrets = self.config.remote_secrets().parse()?;
         let base = self.config.public_url();
         let links = base.zip(self.progress_tokens());

@@ -102,7 +102,8 @@ impl InvokeError {
     ) -> InvokeError {
         use CallError::*;
         if let SdkError::DispatchFailure(failure) = &error
-            && failure.is_io()
+            && !failure.is_timeout()
+            && !failure.is_user()
         {
             return InvokeError::Interrupted(Box::new(error));
         }

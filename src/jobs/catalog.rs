@@ -75,4 +75,10 @@ pub struct TaskErrorSchema {
     pub kind: String,
     /// A sentence for people.
     pub message: String,
+    /// Where the error arose, in the words of the language of a remote job's body.
+    #[schema(required = false)]
+    pub traceback: Option<String>,
+    /// The module that defines the type, if a remote job's body names it.
+    #[schema(required = false)]
+    pub module: Option<String>,
 }

@@ -18,6 +18,10 @@ use crate::tasks::job::JobError;
 use crate::tasks::registry::{AnyJob, Call, Output, Registry};
 use crate::tasks::retry::RetryPolicy;
 
+/// The time after the deadline at which a call ends by itself. The worker ends the call at the deadline, and
+/// knows which limit the deadline was.
+const AFTER: Duration = Duration::from_secs(2);
+
 /// The ways to bodies, shared by all remote jobs of a worker. They belong to the worker's own runtime.
 pub struct Ways {
     /// Invokes functions. A call may take as long as an attempt.
@@ -71,7 +75,7 @@ impl RemoteJob {
             }
             Target::Url(address) => {
                 let id = attempt_id(&call);
-                let time = Duration::from_millis(call.deadline.saturating_sub(now_ms()));
+                let time = Duration::from_millis(call.deadline.saturating_sub(now_ms())) + AFTER;
                 let (fetcher, secrets) = (&ways.fetcher, &ways.secrets);
                 let answered = url::call(fetcher, secrets, address, &id, event, time).await?;
                 answer::read(&answered, &call.task, format)

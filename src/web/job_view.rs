@@ -5,32 +5,67 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::jobs::{JobInfo, JobSchemas};
+use crate::remote::bodies::Body;
 
 /// The path of a schema in the OpenAPI document, and in a self-contained schema.
 const COMPONENTS: &str = "#/components/schemas/";
 const DEFINITIONS: &str = "#/$defs/";
+
+/// The dialect of the schemas.
+const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// A job.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JobView {
     /// The name that submissions use.
     #[schema(example = "process_data")]
-    name: &'static str,
+    name: String,
     /// The JSON Schema (2020-12) of the input of a task.
     #[schema(value_type = Object)]
     input_schema: Value,
     /// The JSON Schema (2020-12) of the result of a task.
     #[schema(value_type = Object)]
     output_schema: Value,
+    /// Where the body of a remote job runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<BodyView>,
+}
+
+/// Where the body of a remote job runs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BodyView {
+    /// `function` or `url`.
+    #[schema(example = "function")]
+    kind: &'static str,
+    /// The name of the Lambda function, or the URL without its query.
+    #[schema(example = "reports:live")]
+    place: String,
+}
+
+impl From<&Body> for JobView {
+    /// A remote job: nothing is known of its input and output.
+    fn from(body: &Body) -> JobView {
+        let any = json!({"$schema": DIALECT});
+        JobView {
+            name: body.pattern.clone(),
+            input_schema: any.clone(),
+            output_schema: any,
+            body: Some(BodyView {
+                kind: body.target.kind(),
+                place: body.target.place(),
+            }),
+        }
+    }
 }
 
 impl From<&JobInfo> for JobView {
     fn from(job: &JobInfo) -> JobView {
         let schemas = (job.schemas)();
         JobView {
-            name: job.name,
+            name: job.name.to_owned(),
             input_schema: self_contained(&schemas, &schemas.input),
             output_schema: self_contained(&schemas, &schemas.output),
+            body: None,
         }
     }
 }
@@ -40,7 +75,7 @@ fn self_contained(schemas: &JobSchemas, name: &str) -> Value {
     let mut definitions = Map::new();
     collect(schemas, name, &mut definitions);
     json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": DIALECT,
         "$ref": format!("{DEFINITIONS}{name}"),
         "$defs": definitions,
     })

@@ -9,7 +9,8 @@
 //! * [`request`] makes a request of an event, [`extract`] reads the parts of a request, [`checks`]
 //!   checks values with Pydantic's errors, [`error`] turns the errors of all layers into
 //!   answers.
-//! * [`page`] and [`cursor`] are for lists. [`submission`] reads a new task, [`user`] a user.
+//! * [`page`] and [`cursor`] are for lists. [`submission`] reads a new task, [`progress`] a report of a
+//!   task's progress, [`user`] a user.
 //!   [`task_view`], [`result_view`] and [`job_view`] show tasks and jobs.
 //! * [`routes`] answers requests without a matching route, [`docs`] serves the OpenAPI document and its
 //!   pages, [`openapi`] describes the answers that many routes share.
@@ -26,6 +27,7 @@ pub mod guard;
 pub mod job_view;
 pub mod openapi;
 pub mod page;
+pub mod progress;
 pub mod request;
 pub mod result_view;
 pub mod routes;

@@ -15,12 +15,15 @@ use crate::clock::now_ms;
 use crate::documents;
 use crate::jobs::JobInfo;
 use crate::json::{Json, Object};
+use crate::remote::bodies::Bodies;
 use crate::tasks::task::{Options, Task};
 
 pub use options::{OptionsSchema, PrioritySchema};
 
 /// The header that makes a submission safe to repeat.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The longest name of a remote job, in bytes: as in a message.
+const MAX_NAME: usize = 255;
 /// The longest key, in characters.
 const MAX_KEY: usize = 255;
 /// The namespace of the ids of idempotency keys (a random UUID).
@@ -49,7 +52,7 @@ impl SubmissionIds {
 /// A submission, checked against its job.
 #[derive(Debug)]
 pub struct Submission {
-    job: &'static str,
+    job: String,
     input: Box<RawValue>,
     options: Options,
     /// The idempotency key, and the fingerprint of the submission.
@@ -75,28 +78,35 @@ pub struct NewTaskSchema {
 }
 
 impl Submission {
-    /// Reads a submission for one of `jobs`, at the time `now` in milliseconds since the Unix epoch.
-    pub fn read(request: &Request, jobs: &'static [JobInfo], now: u64) -> Checked<Submission> {
-        request.body_as_lossy(|body| Submission::check(request, body, jobs, now))
+    /// Reads a submission for one of `jobs` or of the remote jobs in `bodies`, at the time `now` in
+    /// milliseconds since the Unix epoch. The input of a remote job is not checked.
+    pub fn read(
+        request: &Request,
+        jobs: &'static [JobInfo],
+        bodies: &Bodies,
+        now: u64,
+    ) -> Checked<Submission> {
+        request.body_as_lossy(|body| Submission::check(request, body, (jobs, bodies), now))
     }
 
     fn check(
         request: &Request,
         body: Json,
-        jobs: &'static [JobInfo],
+        jobs: (&'static [JobInfo], &Bodies),
         now: u64,
     ) -> Checked<Submission> {
         let body = body.into_object();
         let body = body.map_err(|other| pydantic::model(["body".into()], other))?;
         let mut errors = Vec::new();
         let job = keep(&mut errors, job(&body, jobs));
-        let input = keep(&mut errors, input(&body, job));
+        let known = job.as_ref().and_then(|(_, job)| *job);
+        let input = keep(&mut errors, input(&body, known));
         let options = keep(&mut errors, options::read(&body, now));
         let key = keep(&mut errors, key(request, &body));
         match (job, input, options, key) {
-            (Some(job), Some(input), Some(options), Some(key)) if errors.is_empty() => {
+            (Some((job, _)), Some(input), Some(options), Some(key)) if errors.is_empty() => {
                 Ok(Submission {
-                    job: job.name,
+                    job,
                     input,
                     options,
                     key,
@@ -112,7 +122,7 @@ impl Submission {
             Some((key, _)) => ids.of(caller, key),
             None => Uuid::new_v4(),
         };
-        let mut task = Task::new(id, self.job, self.input, now).with_options(self.options);
+        let mut task = Task::new(id, &self.job, self.input, now).with_options(self.options);
         task.fingerprint = self.key.map(|(_, fingerprint)| fingerprint);
         task.caller = caller.map(str::to_owned);
         task
@@ -139,16 +149,25 @@ fn keep<T>(errors: &mut Vec<FieldError>, found: Found<T>) -> Option<T> {
     found.map_err(|found| errors.extend(found)).ok()
 }
 
-fn job(body: &Object, jobs: &'static [JobInfo]) -> Found<&'static JobInfo> {
+/// The name of the job, and what is known of it; a remote job is known by its name alone.
+fn job(
+    body: &Object,
+    (jobs, bodies): (&'static [JobInfo], &Bodies),
+) -> Found<(String, Option<&'static JobInfo>)> {
     let loc: [Loc; 2] = ["body".into(), "job".into()];
     let given = match body.get("job") {
         None => return Err(vec![pydantic::missing(loc, Json::Object(body.clone()))]),
         Some(Json::String(name)) => name,
         Some(other) => return Err(vec![pydantic::string(loc, other.clone())]),
     };
-    let names: Vec<&str> = jobs.iter().map(|job| job.name).collect();
     let found = jobs.iter().find(|job| job.name == given);
-    found.ok_or_else(|| vec![pydantic::literal(loc, &names, given.as_str().into())])
+    if found.is_some() || (given.len() <= MAX_NAME && bodies.find(given).is_some()) {
+        return Ok((given.clone(), found));
+    }
+    let names = jobs.iter().map(|job| job.name);
+    let patterns = bodies.iter().map(|body| body.pattern.as_str());
+    let names: Vec<&str> = names.chain(patterns).collect();
+    Err(vec![pydantic::literal(loc, &names, given.as_str().into())])
 }
 
 /// The input, checked by the job's input type. The default is an empty object, for jobs without input.

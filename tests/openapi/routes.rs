@@ -30,6 +30,8 @@ mod read_item;
 mod read_task;
 #[path = "../../functions/read_user.rs"]
 mod read_user;
+#[path = "../../functions/report_progress.rs"]
+mod report_progress;
 #[path = "../../functions/result.rs"]
 mod result;
 #[path = "../../functions/retry_task.rs"]
@@ -66,6 +68,7 @@ use utoipa::OpenApi;
         read_task::read_task,
         cancel_task::cancel_task,
         retry_task::retry_task,
+        report_progress::report_progress,
         list_jobs::list_jobs,
     ),
     components(schemas(crate::HTTPValidationError))

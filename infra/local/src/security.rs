@@ -191,9 +191,15 @@ mod tests {
         template.security(&parameters.into())
     }
 
+    /// The documentation, which `OpenDocs` opens and closes.
     fn is_documentation(path: &str) -> bool {
         let starts = ["/docs", "/redoc", "/openapi.json"];
         path == "/" || starts.iter().any(|start| path.starts_with(start))
+    }
+
+    /// The route whose requests have a token of their own.
+    fn has_token(path: &str) -> bool {
+        path == "/tasks/{task_id}/progress"
     }
 
     /// The keys of all routes except `$default`, which answers 404 to everybody.
@@ -208,13 +214,16 @@ mod tests {
     fn every_route_except_the_documentation_has_the_authorizer() {
         let found = security([]).unwrap();
         let path = |key: &str| key.split_once(' ').unwrap().1.to_owned();
-        let (open, expected): (Vec<_>, Vec<_>) = routes()
-            .into_iter()
+        let mut routes = routes();
+        routes.retain(|key| !has_token(&path(key)));
+        let (open, expected): (Vec<_>, Vec<_>) = routes
+            .iter()
+            .cloned()
             .partition(|key| is_documentation(&path(key)));
         assert_eq!(found.routes, expected.into_iter().collect());
         assert_eq!(open.len(), 11, "{open:?}");
         let closed = security([("OpenDocs", "false")]).unwrap();
-        assert_eq!(closed.routes, routes());
+        assert_eq!(closed.routes, routes);
     }
 
     #[test]

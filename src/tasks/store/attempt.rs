@@ -31,6 +31,17 @@ pub enum Fenced {
     Lost,
 }
 
+/// The outcome of a report of progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reported {
+    /// The record has the progress.
+    Written,
+    /// The attempt has ended, or is to be cancelled.
+    Ended,
+    /// There is no such task.
+    Unknown,
+}
+
 /// The failure of an attempt, and what follows.
 #[derive(Debug, Clone, Copy)]
 pub struct TaskFailure<'a> {
@@ -79,6 +90,27 @@ impl TaskStore {
             None => extend,
         };
         self.write(held, extend).await
+    }
+
+    /// Writes the progress of an attempt, given by the numbers of its run and of the attempt, without its
+    /// lease: the body reports its progress itself.
+    pub async fn report(
+        &self,
+        id: &TaskId,
+        (run, attempt): (u32, u32),
+        progress: &Progress,
+    ) -> Result<Reported, StoreError> {
+        let report = self
+            .event(id, Event::Extend)
+            .when_is(RUN, number(run))
+            .when_is(ATTEMPTS, number(attempt))
+            .when_none(CANCEL_REQUESTED_AT)
+            .set(PROGRESS, progress_value(progress));
+        Ok(match report.send().await? {
+            Ok(()) => Reported::Written,
+            Err(row) if row.is_empty() => Reported::Unknown,
+            Err(_) => Reported::Ended,
+        })
     }
 
     /// Ends a task with its result, as JSON text, and with the calls that the end makes in place of those

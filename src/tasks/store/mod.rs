@@ -19,7 +19,7 @@ mod row;
 mod submit;
 mod update;
 
-pub use attempt::{Fenced, TaskFailure};
+pub use attempt::{Fenced, Reported, TaskFailure};
 pub use cancel::Cancelled;
 pub use chunks::{MAX_RESULT, Saved};
 pub use claim::{ClaimOutcome, Lease};

@@ -13,6 +13,13 @@ pub fn string(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
     FieldError::new("string_type", loc, "Input should be a valid string", given)
 }
 
+/// A text has more than `limit` characters.
+pub fn long_string(loc: impl IntoIterator<Item = Loc>, limit: usize, given: Json) -> FieldError {
+    let msg = format!("String should have at most {limit} characters");
+    let ctx = Json::object([("max_length", Json::from(count(limit)))]);
+    FieldError::new("string_too_long", loc, msg, given).with_ctx(ctx)
+}
+
 /// A value is not an integer.
 pub fn integer(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
     FieldError::new("int_type", loc, "Input should be a valid integer", given)

@@ -46,6 +46,7 @@ pub(super) const ROUTES: &[(&str, &str, &str)] = &[
     ("/tasks/{task_id}", "GET", "read_task"),
     ("/tasks/{task_id}", "DELETE", "cancel_task"),
     ("/tasks/{task_id}/retry", "POST", "retry_task"),
+    ("/tasks/{task_id}/progress", "POST", "report_progress"),
     ("/jobs/", "GET", "list_jobs"),
     ("/openapi.json", "GET, HEAD", "openapi"),
     ("/docs", "GET, HEAD", "docs"),

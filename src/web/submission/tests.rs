@@ -5,6 +5,7 @@ use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 
 use super::*;
 use crate::jobs::{CATALOG, FetchUrls, ProcessData};
+use crate::remote::bodies::Bodies;
 use crate::tasks::task::Priority;
 use crate::web::HttpError;
 use crate::web::answer::text_of;
@@ -25,7 +26,7 @@ fn request(body: &str, key: Option<&str>) -> Request {
 }
 
 fn task(body: &str, key: Option<&str>) -> Task {
-    let submission = Submission::read(&request(body, key), CATALOG, NOW);
+    let submission = Submission::read(&request(body, key), CATALOG, &Bodies::default(), NOW);
     submission
         .unwrap()
         .task(SubmissionIds::new(None), Some("ada"), NOW)
@@ -33,7 +34,8 @@ fn task(body: &str, key: Option<&str>) -> Task {
 
 /// The location and type of every error.
 fn wrong(body: &str) -> Vec<String> {
-    let rejection = Submission::read(&request(body, None), CATALOG, NOW).unwrap_err();
+    let rejection =
+        Submission::read(&request(body, None), CATALOG, &Bodies::default(), NOW).unwrap_err();
     let answer = Response::from(HttpError::from(rejection));
     assert_eq!(answer.status(), 422);
     let answer: serde_json::Value = serde_json::from_str(text_of(&answer)).unwrap();
@@ -110,7 +112,8 @@ fn a_key_makes_the_id_and_callers_keys_do_not_meet() {
     let other = task(r#"{"job":"process_data","input":{"a":2}}"#, Some("k"));
     assert_eq!(other.id, first.id);
     assert_ne!(other.fingerprint, first.fingerprint);
-    let submission = Submission::read(&request(body, Some("k")), CATALOG, NOW).unwrap();
+    let submission =
+        Submission::read(&request(body, Some("k")), CATALOG, &Bodies::default(), NOW).unwrap();
     assert_ne!(
         submission
             .task(SubmissionIds::new(None), Some("bob"), NOW)
@@ -198,7 +201,8 @@ fn every_error_of_the_options_is_listed() {
 #[test]
 fn the_error_of_an_unknown_job_lists_the_jobs() {
     const JOBS: &[JobInfo] = &[JobInfo::of::<FetchUrls>(), JobInfo::of::<ProcessData>()];
-    let rejection = Submission::read(&request(r#"{"job":"x"}"#, None), JOBS, NOW).unwrap_err();
+    let request = request(r#"{"job":"x"}"#, None);
+    let rejection = Submission::read(&request, JOBS, &Bodies::default(), NOW).unwrap_err();
     let answer = Response::from(HttpError::from(rejection));
     let expected = r#""msg":"Input should be 'fetch_urls' or 'process_data'","input":"x","ctx":{"expected":"'fetch_urls' or 'process_data'"}"#;
     assert!(text_of(&answer).contains(expected), "{}", text_of(&answer));
@@ -239,7 +243,7 @@ fn an_idempotency_key_may_contain_any_bytes() {
         request
     };
     let id = |key: &[u8]| {
-        let submission = Submission::read(&request(key), CATALOG, NOW).unwrap();
+        let submission = Submission::read(&request(key), CATALOG, &Bodies::default(), NOW).unwrap();
         submission.task(SubmissionIds::new(None), None, NOW).id
     };
     let key = "bestellung-ä-17".as_bytes();
@@ -248,7 +252,7 @@ fn an_idempotency_key_may_contain_any_bytes() {
     assert_ne!(id(key), id(b"bestellung-17"));
     assert_eq!(id("ä".repeat(255).as_bytes()).uuid().get_version_num(), 5);
     let too_long = request("ä".repeat(256).as_bytes());
-    assert!(Submission::read(&too_long, CATALOG, NOW).is_err());
+    assert!(Submission::read(&too_long, CATALOG, &Bodies::default(), NOW).is_err());
 }
 
 #[test]
@@ -291,11 +295,37 @@ fn half_a_surrogate_pair_is_the_replacement_character() {
     assert_eq!(task.input().unwrap().get(), "{\"a\":\"x\u{fffd}\"}");
     // As in FastAPI, an answer cannot echo it.
     let body = r#"{"job":"nope\ud83d"}"#;
-    let rejection = Submission::read(&request(body, None), CATALOG, NOW).unwrap_err();
+    let rejection =
+        Submission::read(&request(body, None), CATALOG, &Bodies::default(), NOW).unwrap_err();
     let answer = Response::from(HttpError::from(rejection));
     assert!(
         text_of(&answer).contains("surrogate"),
         "{}",
         text_of(&answer)
     );
+}
+
+#[test]
+fn a_remote_job_is_accepted_with_any_input_and_listed_in_the_error() {
+    let bodies: Bodies = "reports.*=reports-function".parse().unwrap();
+    let read = |body: &str| Submission::read(&request(body, None), CATALOG, &bodies, NOW);
+    let task = |body: &str| {
+        read(body)
+            .unwrap()
+            .task(SubmissionIds::new(None), None, NOW)
+    };
+    let whole = task(r#"{"job":"reports.daily","input":[1,null]}"#);
+    assert_eq!(
+        (whole.job.as_str(), whole.input().unwrap().get()),
+        ("reports.daily", "[1,null]")
+    );
+    assert_eq!(task(r#"{"job":"reports."}"#).input().unwrap().get(), "{}");
+    let rejection = HttpError::from(read(r#"{"job":"mail"}"#).unwrap_err());
+    let text = text_of(&Response::from(rejection)).to_owned();
+    assert!(text.contains("or 'reports.*'"), "{text}");
+    assert!(read(&format!(r#"{{"job":"reports.{}"}}"#, "x".repeat(300))).is_err());
+    // The check of a job of this name holds though a pattern fits, too.
+    let all: Bodies = "*=https://x.example/".parse().unwrap();
+    let wrong = r#"{"job":"fetch_urls","input":{"urls":5}}"#;
+    assert!(Submission::read(&request(wrong, None), CATALOG, &all, NOW).is_err());
 }

@@ -11,6 +11,7 @@ fn main() {
 /// Requests: from an event's bytes to checked values, and from an error to a 422.
 mod requests {
     use async_service::jobs::CATALOG;
+    use async_service::remote::bodies::Bodies;
     use async_service::web::request;
     use async_service::web::submission::Submission;
     use async_service::web::user::new_user;
@@ -107,7 +108,8 @@ mod requests {
             r#"{"job":"process_data","input":{"values":[1,2,3]},
                 "options":{"countdown":5,"max_retries":2,"time_limit":60,"priority":"high"}}"#,
         );
-        let read = |request: &Request| all((Submission::read(request, CATALOG, NOW),));
+        let read =
+            |request: &Request| all((Submission::read(request, CATALOG, &Bodies::default(), NOW),));
         bencher.bench(|| read(black_box(&request)).expect("a submission"));
     }
 
@@ -135,7 +137,14 @@ mod requests {
             r#"{"job":"no_such_job","input":[1,2,3],
                 "options":{"countdown":-5,"max_retries":"two","time_limit":0,"priority":"urgent"}}"#,
         );
-        let read = |request: &Request| refusal(all((Submission::read(request, CATALOG, NOW),)));
+        let read = |request: &Request| {
+            refusal(all((Submission::read(
+                request,
+                CATALOG,
+                &Bodies::default(),
+                NOW,
+            ),)))
+        };
         bencher.bench(|| read(black_box(&request)));
     }
 

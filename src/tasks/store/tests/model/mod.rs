@@ -51,6 +51,15 @@ struct Given {
     next: Option<usize>,
 }
 
+impl Given {
+    const NOTHING: Given = Given {
+        calls: None,
+        is_rejected: false,
+        is_asked: false,
+        next: None,
+    };
+}
+
 fn given() -> impl Strategy<Value = Given> {
     // Some are too large for the record.
     let length =
@@ -345,21 +354,25 @@ impl Fixture {
         let Some((at, lease)) = self.lease(*back) else {
             return Ok(());
         };
+        // An attempt ends once, though the write of its end may be repeated: another end would overwrite the
+        // chunks of the first.
+        let has_ended = self.model.has_ended(at);
+        let once = |given: Given| if has_ended { Given::NOTHING } else { given };
         let (store, model) = (&self.store, &mut self.model);
         let (seen, expected) = match op {
             Op::Extend(_) => {
                 let seen = store.extend(&lease, LEASE, None).await;
                 (seen.unwrap(), model.extend(at))
             }
-            Op::Complete(_, given) => self.end(at, &lease, Event::Complete, *given).await,
-            Op::Move(_, given) => self.end(at, &lease, Event::Move, *given).await,
+            Op::Complete(_, given) => self.end(at, &lease, Event::Complete, once(*given)).await,
+            Op::Move(_, given) => self.end(at, &lease, Event::Move, once(*given)).await,
             Op::Wait(_, delay) => self.wait(at, &lease, *delay).await,
             Op::HandBack(_) => self.hand_back(at, &lease).await,
             Op::Stop(_) if model.is_cancel_requested() => {
                 let seen = store.stop(&lease).await;
                 (seen.unwrap(), model.fenced(at, Event::Stop))
             }
-            Op::Fail(_, delay, given) => self.fail(at, &lease, *delay, *given).await,
+            Op::Fail(_, delay, given) => self.fail(at, &lease, *delay, once(*given)).await,
             // A worker stops only a cancelled task.
             _ => return Ok(()),
         };

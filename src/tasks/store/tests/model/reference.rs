@@ -209,6 +209,14 @@ impl Model {
         record.is_some_and(|record| record.state == State::Failed && record.rejected)
     }
 
+    /// Whether the attempt of a lease has ended.
+    pub fn has_ended(&self, lease: usize) -> bool {
+        let record = self.record.as_ref();
+        let is_present = |record: &&Record| record.lease == Some(lease);
+        let record = record.filter(is_present);
+        record.is_some_and(|record| record.state != State::Running)
+    }
+
     /// The outcome of a write under a lease.
     pub fn fenced(&mut self, lease: usize, event: Event) -> Fenced {
         // A write under a lease does not check the record's expiry.
