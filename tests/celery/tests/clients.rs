@@ -75,7 +75,7 @@ impl Setup {
         let template = Template::read(&project::root().join("template.yaml"))?;
         resources::create_storage(&emulator.aws, &template)?;
         let folder = project::root().join("tests/celery");
-        python(&folder, port, "resources.py", &[], &[])?;
+        python(&folder, port, &["resources.py"], &[])?;
         let log = Log::create(&scratch.join("worker.log"), false)?;
         Ok(Self {
             port,
@@ -91,9 +91,12 @@ impl Setup {
     /// The suite, and workflows that cross this worker and a worker of Celery.
     fn jobs_in_rust(&self, versions: &[String]) -> Result<()> {
         let mut worker = self.worker(&[])?;
-        self.python("crossing.py", &[&self.endpoint()], &[])?;
+        let endpoint = self.endpoint();
+        self.python(&["crossing.py", &endpoint], &[])?;
         worker.check()?;
-        self.python("check.py", &[&self.endpoint(), "async-service"], versions)?;
+        let mut words = vec!["check.py", endpoint.as_str(), "async-service"];
+        words.extend(versions.iter().map(String::as_str));
+        self.python(&words, &[])?;
         worker.check()
     }
 
@@ -109,11 +112,9 @@ impl Setup {
             ("REMOTE_JOBS", format!("*={}", celery::TARGET)),
             ("AWS_ENDPOINT_URL_LAMBDA", lambda),
         ])?;
-        self.python(
-            "check.py",
-            &[&self.endpoint(), PYTHON_BODIES],
-            &[NEWEST.to_owned()],
-        )?;
+        // A process of Python for each of many tasks at once takes its time.
+        let words = ["check.py", &self.endpoint(), PYTHON_BODIES, NEWEST];
+        self.python(&words, &[("SUITE_SLOWNESS", "3")])?;
         worker.check()
     }
 
@@ -125,8 +126,8 @@ impl Setup {
         Process::start("worker", command, &self.log, Duration::from_secs(5))
     }
 
-    fn python(&self, program: &str, arguments: &[&str], more: &[String]) -> Result<()> {
-        python(&self.folder, self.port, program, arguments, more)
+    fn python(&self, words: &[&str], more: &[(&str, &str)]) -> Result<()> {
+        python(&self.folder, self.port, words, more)
     }
 
     fn endpoint(&self) -> String {
@@ -172,20 +173,14 @@ fn python_function(folder: &Path, port: u16) -> Result<celery::Prepared> {
     Ok(prepared)
 }
 
-/// Runs a program of the suite, with the variables of the AWS endpoints.
-fn python(
-    folder: &Path,
-    port: u16,
-    program: &str,
-    arguments: &[&str],
-    more: &[String],
-) -> Result<()> {
+/// Runs a program of the suite with its arguments, and with the variables of the AWS endpoints and more.
+fn python(folder: &Path, port: u16, words: &[&str], more: &[(&str, &str)]) -> Result<()> {
     let mut command = Command::new("python3");
     command.current_dir(folder).envs(aws(port));
-    command.args(["-B", program]);
-    match command.args(arguments).args(more).status() {
+    command.envs(more.iter().copied());
+    match command.arg("-B").args(words).status() {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(Error::new(format!("{program}: {status}"))),
+        Ok(status) => Err(Error::new(format!("{}: {status}", words[0]))),
         Err(error) => Err(Error::new(format!("python3: {error}"))),
     }
 }
