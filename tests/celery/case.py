@@ -1,6 +1,7 @@
 """Cases and their outcomes: what a client sees, as JSON without what differs from run to run."""
 
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -16,8 +17,10 @@ from celery.result import AsyncResult, ResultBase
 import replies
 from app import app
 
+# How many times longer than usual a case may take, for a worker that starts a process for each of many tasks.
+SLOWNESS = float(os.environ.get("SUITE_SLOWNESS", "1"))
 # Seconds that a client waits for a result that should come at once.
-PATIENCE = 15
+PATIENCE = 15 * SLOWNESS
 # Seconds between two looks at a result.
 INTERVAL = 0.1
 # The exception of a `get` that waited too long.
@@ -68,7 +71,7 @@ def case(
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         name = function.__name__.replace("_", " ").strip()
         for label, run in variants(name, function, values):
-            CASES.append(Case(label, run, limit, since, why, control))
+            CASES.append(Case(label, run, limit * SLOWNESS, since, why, control))
         return function
 
     return register

@@ -24,7 +24,8 @@ SKIPPED = {"node_modules", "site-packages", "tests", "test", "docs", "migrations
 DEPTH = 3
 # Places of results for which DynamoDB is a replacement. Results elsewhere, such as in the application's database, stay.
 SHARED_RESULTS = ("redis", "sentinel", "rpc", "amqp", "cache", "memcache", "dynamodb")
-SUPPORTED = ((5, 2), (6, 0))
+# The versions that the handler knows: from the first up to the second, without it.
+SUPPORTED = ((5, 2), (5, 8))
 
 
 class Problem(Exception):
@@ -64,7 +65,7 @@ def check_version() -> None:
         raise Problem("the application's packages have no celery") from None
     number = tuple(int(part) for part in celery.__version__.split(".")[:2])
     if not SUPPORTED[0] <= number < SUPPORTED[1]:
-        raise Problem(f"Celery {celery.__version__} is not supported: 5.2 or newer is")
+        raise Problem(f"Celery {celery.__version__} is not supported: 5.2 to 5.7 are")
 
 
 def version() -> str:

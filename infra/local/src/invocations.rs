@@ -3,10 +3,11 @@
 //! The functions of the template run under `cargo lambda watch`, all others inside of the AWS endpoints: bodies
 //! of tasks in Python, for example. A caller knows one address for both, as on AWS.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::error::Result;
 use crate::http::{Forwarder, Request, Response, Server};
@@ -17,6 +18,13 @@ const PATIENCE: Duration = Duration::from_secs(930);
 
 /// The idle connections to the AWS endpoints.
 const IDLE: usize = 32;
+
+/// The most invocations of one function inside of the AWS endpoints at the same time. Each has a process of its
+/// own, and a machine has fewer of them than Lambda.
+const AT_ONCE: usize = 12;
+
+/// How long an invocation waits for its turn before it is throttled.
+const QUEUED: Duration = Duration::from_secs(2);
 
 /// A running API; dropping it stops the server.
 #[derive(Debug)]
@@ -44,12 +52,18 @@ impl Invocations {
         // As in the gateway: reused connections to the watcher are slow.
         let watcher = Forwarder::with(functions_url, PATIENCE, 0);
         let endpoints = Forwarder::with(aws_url, PATIENCE, IDLE);
+        let turns = Turns::default();
         let server = Server::start(port, move |request: &Request| {
-            let forwarder = match ours.contains(&function(&request.path)) {
-                true => &watcher,
-                false => &endpoints,
+            let name = function(&request.path);
+            let sent = if ours.contains(&name) {
+                watcher.forward(request)
+            } else if turns.take(&name) {
+                let sent = endpoints.forward(request);
+                turns.give_back(&name);
+                sent
+            } else {
+                return throttled();
             };
-            let sent = forwarder.forward(request);
             sent.unwrap_or_else(|cause| unavailable(&cause.to_string()))
         })?;
         Ok(Self { server })
@@ -59,6 +73,42 @@ impl Invocations {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.server.port()
+    }
+}
+
+/// The invocations under way, by function.
+#[derive(Debug, Default)]
+struct Turns {
+    under_way: Mutex<HashMap<String, usize>>,
+    ended: Condvar,
+}
+
+impl Turns {
+    /// Waits until one more invocation of the function may begin; `false` when none may in time.
+    fn take(&self, function: &str) -> bool {
+        let under_way = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_full = |all: &mut HashMap<String, usize>| all.get(function) >= Some(&AT_ONCE);
+        let waited = self.ended.wait_timeout_while(under_way, QUEUED, is_full);
+        let (mut under_way, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            return false;
+        }
+        *under_way.entry(function.to_owned()).or_default() += 1;
+        true
+    }
+
+    fn give_back(&self, function: &str) {
+        let mut under_way = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = under_way.get_mut(function) {
+            *count -= 1;
+        }
+        self.ended.notify_all();
     }
 }
 
@@ -74,11 +124,26 @@ fn function(path: &str) -> String {
     name.to_owned()
 }
 
+/// Lambda's answer when the function has no capacity.
+fn throttled() -> Response {
+    let body = json!({"Type": "User", "Message": "Rate Exceeded", "Reason": "ConcurrentInvocationLimitExceeded"});
+    refusal(429, "TooManyRequestsException", &body)
+}
+
 /// Lambda's answer when Lambda itself fails.
 fn unavailable(cause: &str) -> Response {
-    let mut response = Response::json(500, &json!({"Type": "Service", "Message": cause}));
-    let kind = ("x-amzn-errortype".to_owned(), "ServiceException".to_owned());
-    response.headers.push(kind);
+    refusal(
+        500,
+        "ServiceException",
+        &json!({"Type": "Service", "Message": cause}),
+    )
+}
+
+fn refusal(status: u16, kind: &str, body: &Value) -> Response {
+    let mut response = Response::json(status, body);
+    response
+        .headers
+        .push(("x-amzn-errortype".to_owned(), kind.to_owned()));
     response
 }
 
@@ -95,5 +160,17 @@ mod tests {
         assert_eq!(name(arn), "bodies");
         assert_eq!(name(&format!("{arn}%3Alive")), "bodies");
         assert_eq!(function("/"), "");
+    }
+
+    #[test]
+    fn a_function_has_so_many_turns_at_once() {
+        let turns = Turns::default();
+        assert!((0..AT_ONCE).all(|_| turns.take("bodies")) && turns.take("other"));
+        std::thread::scope(|scope| {
+            let next = scope.spawn(|| turns.take("bodies"));
+            turns.give_back("bodies");
+            assert!(next.join().unwrap());
+        });
+        assert!(!turns.take("bodies"));
     }
 }

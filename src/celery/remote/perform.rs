@@ -15,8 +15,8 @@ use crate::tasks::format::EffectError;
 use crate::tasks::task::Task;
 
 impl Ends {
-    /// Makes the calls of an end in their order, and the counts of chords last: whoever counts last reads the
-    /// results of all members.
+    /// Makes the calls of an end: the stores first, so that whoever sees a later task's result sees this one's
+    /// too, and the counts of chords last: whoever counts last reads the results of all members.
     pub(in crate::celery) async fn make_calls(
         &self,
         ended: &Ended<'_>,
@@ -30,7 +30,6 @@ impl Ends {
                 Call::Send(letter) => letters.push(letter),
                 Call::Chord(chord) => chords.push(chord),
                 Call::Store(item) => {
-                    self.post(ended, &mut letters, &mut lost).await?;
                     let place = place(ended.end.run, ended.end.attempt, 2);
                     lost.note(self.store(ended.task, item, place).await)?;
                 }

@@ -11,6 +11,7 @@ fn main() -> Result<()> {
     if std::env::args().any(|word| word == "--list") {
         return Ok(());
     }
+    unit_tests()?;
     let example = project::root().join("examples/celery");
     let application = Application {
         folder: example.clone(),
@@ -49,6 +50,17 @@ fn try_all(application: &Path, python: &Path) -> Result<()> {
         application,
         &[more, application.to_owned(), output],
     )
+}
+
+/// The tests of this folder's Python programs and of the local stack's.
+fn unit_tests() -> Result<()> {
+    let mut command = Command::new("python3");
+    command.args(["-B", "-m", "unittest", "--quiet"]);
+    command.current_dir(project::root().join("tests/celery"));
+    match command.status().context("cannot run Python")?.success() {
+        true => Ok(()),
+        false => Err(Error::new("the tests of the Python programs failed")),
+    }
 }
 
 /// Runs a Python program in the folder of the application, with the settings of the stack.

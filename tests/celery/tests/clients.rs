@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use local_stack::celery::{self, Application, Bodies};
 use local_stack::emulator::{self, Emulator};
+use local_stack::invocations::Invocations;
 use local_stack::process::{self, Log, Process};
 use local_stack::template::Template;
 use local_stack::{Error, Result, functions, project, resources, setup};
@@ -52,6 +53,7 @@ struct Setup {
     /// Of the worker and the function.
     log: Log,
     emulator: Emulator,
+    template: Template,
 }
 
 impl Setup {
@@ -73,7 +75,7 @@ impl Setup {
         let template = Template::read(&project::root().join("template.yaml"))?;
         resources::create_storage(&emulator.aws, &template)?;
         let folder = project::root().join("tests/celery");
-        python(&folder, port, "resources.py", &[], &[])?;
+        python(&folder, port, &["resources.py"], &[])?;
         let log = Log::create(&scratch.join("worker.log"), false)?;
         Ok(Self {
             port,
@@ -82,15 +84,19 @@ impl Setup {
             runner,
             log,
             emulator,
+            template,
         })
     }
 
     /// The suite, and workflows that cross this worker and a worker of Celery.
     fn jobs_in_rust(&self, versions: &[String]) -> Result<()> {
         let mut worker = self.worker(&[])?;
-        self.python("crossing.py", &[&self.endpoint()], &[])?;
+        let endpoint = self.endpoint();
+        self.python(&["crossing.py", &endpoint], &[])?;
         worker.check()?;
-        self.python("check.py", &[&self.endpoint(), "async-service"], versions)?;
+        let mut words = vec!["check.py", endpoint.as_str(), "async-service"];
+        words.extend(versions.iter().map(String::as_str));
+        self.python(&words, &[])?;
         worker.check()
     }
 
@@ -98,15 +104,17 @@ impl Setup {
     fn python_bodies(&self) -> Result<()> {
         let application = python_function(&self.folder, self.port)?;
         let _function = Bodies::start(application, &self.emulator.aws, &self.scratch, &self.log)?;
+        let endpoints = format!("http://127.0.0.1:{}", self.port);
+        let invocations = Invocations::start(0, &self.template, &endpoints, &endpoints)?;
+        let lambda = format!("http://127.0.0.1:{}", invocations.port());
         let mut worker = self.worker(&[
             ("JOBS_IN_RUST", "none".to_owned()),
             ("REMOTE_JOBS", format!("*={}", celery::TARGET)),
+            ("AWS_ENDPOINT_URL_LAMBDA", lambda),
         ])?;
-        self.python(
-            "check.py",
-            &[&self.endpoint(), PYTHON_BODIES],
-            &[NEWEST.to_owned()],
-        )?;
+        // A process of Python for each of many tasks at once takes its time.
+        let words = ["check.py", &self.endpoint(), PYTHON_BODIES, NEWEST];
+        self.python(&words, &[("SUITE_SLOWNESS", "3")])?;
         worker.check()
     }
 
@@ -118,8 +126,8 @@ impl Setup {
         Process::start("worker", command, &self.log, Duration::from_secs(5))
     }
 
-    fn python(&self, program: &str, arguments: &[&str], more: &[String]) -> Result<()> {
-        python(&self.folder, self.port, program, arguments, more)
+    fn python(&self, words: &[&str], more: &[(&str, &str)]) -> Result<()> {
+        python(&self.folder, self.port, words, more)
     }
 
     fn endpoint(&self) -> String {
@@ -144,9 +152,10 @@ fn python_function(folder: &Path, port: u16) -> Result<celery::Prepared> {
         python: Some(interpreter.into()),
     };
     let mut prepared = application.prepare(port)?;
-    let queues = QUEUES.iter().chain([&PYTHON]).map(|(name, queue)| {
+    // By the names of SQS, as kombu looks for them.
+    let queues = QUEUES.iter().chain([&PYTHON]).map(|(_, queue)| {
         let url = format!("http://127.0.0.1:{port}/{ACCOUNT}/{queue}");
-        format!(r#""{name}": {{"url": "{url}"}}"#)
+        format!(r#""{queue}": {{"url": "{url}"}}"#)
     });
     let queues = queues.collect::<Vec<_>>().join(", ");
     let options = format!(r#"{{"region": "{REGION}", "predefined_queues": {{{queues}}}}}"#);
@@ -164,20 +173,14 @@ fn python_function(folder: &Path, port: u16) -> Result<celery::Prepared> {
     Ok(prepared)
 }
 
-/// Runs a program of the suite, with the variables of the AWS endpoints.
-fn python(
-    folder: &Path,
-    port: u16,
-    program: &str,
-    arguments: &[&str],
-    more: &[String],
-) -> Result<()> {
+/// Runs a program of the suite with its arguments, and with the variables of the AWS endpoints and more.
+fn python(folder: &Path, port: u16, words: &[&str], more: &[(&str, &str)]) -> Result<()> {
     let mut command = Command::new("python3");
     command.current_dir(folder).envs(aws(port));
-    command.args(["-B", program]);
-    match command.args(arguments).args(more).status() {
+    command.envs(more.iter().copied());
+    match command.arg("-B").args(words).status() {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(Error::new(format!("{program}: {status}"))),
+        Ok(status) => Err(Error::new(format!("{}: {status}", words[0]))),
         Err(error) => Err(Error::new(format!("python3: {error}"))),
     }
 }

@@ -41,7 +41,7 @@ impl Function {
         ];
         let path = std::env::join_paths(&folders).context("a folder's name has a colon")?;
         let port = prepared.queues.first().map_or(0, super::Queue::port);
-        let settings = Settings::new(port, &prepared.queues);
+        let settings = Settings::new(port, &prepared.queues, prepared.found.own_results);
         let mut variables = json!({
             "CELERY_APP": prepared.found.app,
             "CELERY_LOG_LEVEL": "INFO",
@@ -55,9 +55,7 @@ impl Function {
             "PYTHONUNBUFFERED": "1",
         });
         for (name, value) in settings.variables() {
-            if !(prepared.found.own_results && name == "CELERY_RESULT_BACKEND") {
-                variables[name] = json!(value);
-            }
+            variables[name] = json!(value);
         }
         for (name, value) in &prepared.variables {
             variables[name] = json!(value);

@@ -9,7 +9,7 @@ use crate::error::{Context, Error, Result};
 use crate::{project, setup};
 
 /// What the handler needs besides the application's own packages, which may name a version or not.
-const HANDLER: [&str; 2] = ["celery", "boto3"];
+const HANDLER: [&str; 2] = ["celery<5.8", "boto3"];
 
 /// Prints the dependencies of a `pyproject.toml` that lists them, one in a line.
 const DEPENDENCIES: &str = "import sys, tomllib\n\
@@ -244,7 +244,7 @@ mod tests {
         let wanted = Wanted::of(&folder, Path::new("python3")).unwrap();
         assert_eq!(
             wanted.arguments,
-            ["-r", "requirements.txt", "celery", "boto3"]
+            ["-r", "requirements.txt", "celery<5.8", "boto3"]
         );
         assert!(wanted.text.contains("celery==5.7.0"));
         std::fs::write(folder.join("base.txt"), "celery==5.6.2\n").unwrap();

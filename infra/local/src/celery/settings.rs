@@ -27,11 +27,7 @@ impl Queue {
     /// The queue of this name in endpoints with this port.
     #[must_use]
     pub fn new(name: &str, port: u16) -> Self {
-        let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        let text: String = name
-            .chars()
-            .map(|c| if is_allowed(c) { c } else { '-' })
-            .collect();
+        let text = canonical(name);
         let physical = match name {
             super::QUEUE => format!("{STACK}-{name}"),
             // Apart from the template's own queues, one of which is called `tasks`.
@@ -61,6 +57,16 @@ impl Queue {
     }
 }
 
+/// A queue's name as kombu writes it for SQS, also to look it up in `predefined_queues`.
+fn canonical(name: &str) -> String {
+    let character = |c: char| match c {
+        '.' => '-',
+        c if c.is_ascii_punctuation() && c != '-' => '_',
+        c => c,
+    };
+    name.chars().map(character).collect()
+}
+
 /// The ARN of the queue with this name in SQS.
 pub(super) fn arn(queue: &str) -> String {
     format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}")
@@ -71,26 +77,29 @@ pub(super) fn arn(queue: &str) -> String {
 pub struct Settings {
     /// `broker_url`.
     pub broker_url: String,
-    /// `result_backend`.
-    pub result_backend: String,
+    /// `result_backend`; `None` for an application that keeps its results elsewhere.
+    pub result_backend: Option<String>,
     /// `broker_transport_options`.
     pub transport_options: Value,
 }
 
 impl Settings {
-    /// The settings for the endpoints at this port, with these queues.
+    /// The settings for the endpoints at this port, with these queues. `own_results`: whether the application
+    /// keeps its results elsewhere.
     #[must_use]
-    pub fn new(port: u16, queues: &[Queue]) -> Self {
+    pub fn new(port: u16, queues: &[Queue], own_results: bool) -> Self {
         let keys = |queue: &Queue| json!({"url": queue.url(HOST), "access_key_id": "test", "secret_access_key": "test"});
         let queues: Map<String, Value> = queues
             .iter()
-            .map(|queue| (queue.name.clone(), keys(queue)))
+            .map(|queue| (canonical(&queue.name), keys(queue)))
             .collect();
         Self {
             broker_url: format!("sqs://test:test@{HOST}:{port}"),
-            result_backend: format!(
-                "dynamodb://test:test@{HOST}:{port}/{STACK}-celery-results?ttl_seconds=86400"
-            ),
+            result_backend: (!own_results).then(|| {
+                format!(
+                    "dynamodb://test:test@{HOST}:{port}/{STACK}-celery-results?ttl_seconds=86400"
+                )
+            }),
             transport_options: json!({"region": REGION, "predefined_queues": queues}),
         }
     }
@@ -101,25 +110,31 @@ impl Settings {
         let queues = self.transport_options["predefined_queues"].as_object();
         let queue = |(name, keys): (&String, &Value)| format!("            \"{name}\": {keys},\n");
         let queues: String = queues.into_iter().flatten().map(queue).collect();
+        let results = self.result_backend.as_ref();
+        let results = results.map(|url| format!("  result_backend = \"{url}\"\n"));
         format!(
-            "  broker_url = \"{}\"\n  result_backend = \"{}\"\n  broker_transport_options = {{\n      \
+            "  broker_url = \"{}\"\n{}  broker_transport_options = {{\n      \
              \"region\": \"{REGION}\",\n      \"predefined_queues\": {{\n{queues}      }},\n  }}\n",
-            self.broker_url, self.result_backend
+            self.broker_url,
+            results.unwrap_or_default()
         )
     }
 
     /// The settings as variables of the environment. Celery itself reads the first two; the third is for the
     /// application's own code.
     #[must_use]
-    pub fn variables(&self) -> [(&'static str, String); 3] {
-        [
-            ("CELERY_BROKER_URL", self.broker_url.clone()),
-            ("CELERY_RESULT_BACKEND", self.result_backend.clone()),
-            (
-                "CELERY_BROKER_TRANSPORT_OPTIONS",
-                self.transport_options.to_string(),
-            ),
-        ]
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        let mut variables = vec![("CELERY_BROKER_URL", self.broker_url.clone())];
+        variables.extend(
+            self.result_backend
+                .clone()
+                .map(|url| ("CELERY_RESULT_BACKEND", url)),
+        );
+        variables.push((
+            "CELERY_BROKER_TRANSPORT_OPTIONS",
+            self.transport_options.to_string(),
+        ));
+        variables
     }
 
     /// Writes a file for a shell to source.
@@ -127,10 +142,9 @@ impl Settings {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let lines = self
-            .variables()
-            .map(|(name, value)| format!("export {name}={}\n", quoted(&value)));
-        std::fs::write(path, lines.concat())
+        let lines = self.variables().into_iter();
+        let lines = lines.map(|(name, value)| format!("export {name}={}\n", quoted(&value)));
+        std::fs::write(path, lines.collect::<String>())
             .context(format_args!("cannot write {}", path.display()))
     }
 }

@@ -9,12 +9,12 @@ impl Stack {
     /// The settings of a Celery application that submits tasks to this stack.
     #[must_use]
     pub fn celery_settings(&self) -> Settings {
-        match &self.bodies {
-            Some(bodies) => Settings::new(self.ports.aws, &bodies.application().queues),
-            None => {
-                let queue = celery::Queue::new(celery::QUEUE, self.ports.aws);
-                Settings::new(self.ports.aws, &[queue])
+        let port = self.ports.aws;
+        match self.application() {
+            Some(application) => {
+                Settings::new(port, &application.queues, application.found.own_results)
             }
+            None => Settings::new(port, &[celery::Queue::new(celery::QUEUE, port)], false),
         }
     }
 
