@@ -161,14 +161,17 @@ fn a_schedule_that_cannot_be_handed_out_holds_up_no_other() {
         let world = World::new();
         let mut unknown = every(60);
         unknown.work = celery::work(serde_json::json!({"queue": "unknown"}));
-        world.create("a", unknown).await;
+        // The queue was known when the schedule was created.
+        let mut schedule = Schedule::new("a".to_owned(), None, unknown, START).unwrap();
+        let store = world.hand_out(&Gate::default()).schedules;
+        store.create(&mut schedule).await.unwrap();
         world.create("b", every(60)).await;
         pass(MINUTE);
         let ticked = world.tick().await;
         assert_eq!((ticked.handed.times, ticked.handed.failed), (1, 1));
         assert_eq!(world.seconds_of("b").await, [60, 120]);
-        // The claimed time stays until the queue is known.
-        assert_eq!(world.get("a").await.claimed.len(), 1);
+        // The claimed times stay until the queue is known.
+        assert_eq!(world.get("a").await.claimed.len(), 2);
     });
 }
 
