@@ -217,9 +217,9 @@ impl App {
 
     /// The ways to bodies that run elsewhere.
     fn ways(&self, formats: Vec<Arc<dyn Format>>) -> Result<Ways, ConfigError> {
-        let endpoint = self.config.lambda_endpoint_url();
-        // Few workers call functions, so this connection is not opened during the start.
-        let invoker = Invoker::new(&self.aws()?.config, endpoint, LONGEST_INVOCATION);
+        // Few workers call functions, so this connection is not opened during the start. The variable with an
+        // endpoint of Lambda's own is that of the routes' functions, which need not be where bodies are.
+        let invoker = Invoker::new(&self.aws()?.config, None, LONGEST_INVOCATION);
         let secrets = self.config.remote_secrets().parse()?;
         let base = self.config.public_url();
         let links = base.zip(self.progress_tokens());

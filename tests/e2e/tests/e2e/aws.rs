@@ -115,6 +115,6 @@ impl Service {
 }
 
 /// The local endpoints check no signature; the credential's scope names the service.
-fn credential(part: &str) -> String {
+pub fn credential(part: &str) -> String {
     format!("AWS4-HMAC-SHA256 Credential=test/20250101/us-east-1/{part}/aws4_request")
 }

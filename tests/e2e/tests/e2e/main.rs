@@ -21,6 +21,7 @@ mod fetch;
 mod items;
 mod jobs;
 mod metrics;
+mod remote;
 mod routes;
 mod schedules;
 mod service;
@@ -73,6 +74,8 @@ fn main() -> ExitCode {
         schedules: are_deleted_with_their_tasks send_their_task_s_message_once;
         worker: a_killed_worker_does_not_lose_its_task a_duplicate_message_runs_once
             poison_messages_go_to_the_dead_letter_queue dead_lettered_tasks_fail_and_can_run_again;
+        remote: run_in_a_function report_their_progress run_behind_a_url
+            are_listed_without_their_secrets;
         metrics: count_tasks_and_calls_and_contain_no_ids;
         auth: every_route_refuses_requests_without_a_key a_key_is_accepted_in_either_header
             the_documentation_is_open scopes_are_enforced wrong_and_expired_keys_are_refused
@@ -128,7 +131,7 @@ fn main() -> ExitCode {
 
 /// Tests that cannot pass on a deployed service, because the local AWS endpoints differ from API
 /// Gateway, or because of the service's address.
-const IMPOSSIBLE_WHEN_DEPLOYED: [(&str, &str); 7] = [
+const IMPOSSIBLE_WHEN_DEPLOYED: [(&str, &str); 11] = [
     (
         RECORDED,
         "the functions call the endpoints directly, without the recorder",
@@ -157,7 +160,13 @@ const IMPOSSIBLE_WHEN_DEPLOYED: [(&str, &str); 7] = [
         "browser::redoc_shows_the_routes",
         "the page's links have no prefix, but the service's address has one",
     ),
+    ("remote::run_in_a_function", NO_BODIES),
+    ("remote::report_their_progress", NO_BODIES),
+    ("remote::run_behind_a_url", NO_BODIES),
+    ("remote::are_listed_without_their_secrets", NO_BODIES),
 ];
+
+const NO_BODIES: &str = "the deployment has no remote jobs";
 
 /// The test that checks the recorded calls of all tests before it.
 const RECORDED: &str = "calls::are_accepted_by_aws";

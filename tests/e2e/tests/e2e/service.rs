@@ -11,6 +11,7 @@ use ureq::Agent;
 use ureq::http::{Request, Response};
 
 use crate::calls::Recorder;
+use crate::remote;
 
 /// The lease of a task. A killed worker's task is run again after this time.
 pub const LEASE: Duration = Duration::from_secs(3);
@@ -78,7 +79,7 @@ impl Service {
     fn start_as(auth_mode: &str) -> local_stack::Result<Service> {
         let aws_port = project::claim_port(0, "the AWS endpoints", "try again")?;
         let recorder = Recorder::start(&format!("http://127.0.0.1:{aws_port}"))?;
-        let environment = variables([
+        let mut environment = variables([
             ("AWS_ENDPOINT_URL", recorder.url()),
             ("LEASE_SECONDS", LEASE.as_secs().to_string()),
             ("USERS_FRESH_SECONDS", FRESH.as_secs().to_string()),
@@ -88,10 +89,12 @@ impl Service {
             // In the template, the value is the stack's name.
             ("METRICS_NAMESPACE", "e2e".to_owned()),
         ]);
+        environment.extend(variables(remote::variables()));
         let stack = Stack::start(&Options {
             aws_port,
             slash: slash()?,
             environment,
+            allow_hosts: vec![remote::url_body()],
             auth_mode: auth_mode.to_owned(),
             key_cache_seconds: KEY_CACHE.as_secs(),
             ..Options::default()
