@@ -269,8 +269,9 @@ impl App {
         let outbox = queues.parse_by(|queues| Outbox::new(sqs, queues, &routes))?;
         let outbox = outbox.ok_or(ConfigError::Missing("CELERY_QUEUES"))?;
         let time = self.config.celery_result_time()?;
+        let results = ResultStore::new(self.dynamodb()?, table, time);
         Ok(Some(Ends {
-            results: ResultStore::new(self.dynamodb()?, table, time),
+            results: results.with_prefix(self.config.celery_key_prefix()),
             outbox,
             extended: self.config.celery_result_extended()?,
         }))

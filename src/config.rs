@@ -176,6 +176,11 @@ impl Config {
         self.seconds("CELERY_RESULT_SECONDS", 24 * 3600)
     }
 
+    /// The prefix of the keys of Celery's results (`global_keyprefix` in Celery; default none).
+    pub fn celery_key_prefix(&self) -> &str {
+        self.optional("CELERY_KEY_PREFIX").unwrap_or_default()
+    }
+
     /// Whether the state `STARTED` is stored for Celery's clients (default false, as in Celery).
     pub fn celery_track_started(&self) -> Result<bool, ConfigError> {
         self.flag("CELERY_TRACK_STARTED", false)

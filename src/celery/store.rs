@@ -86,6 +86,12 @@ impl ResultStore {
         }
     }
 
+    /// The items of applications whose keys have this prefix (`global_keyprefix` in Celery).
+    pub fn with_prefix(mut self, prefix: &str) -> ResultStore {
+        self.keys = Keys::new(prefix);
+        self
+    }
+
     /// The name of the table.
     pub fn table(&self) -> &str {
         &self.table

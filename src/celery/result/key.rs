@@ -67,3 +67,28 @@ impl Keys {
         python::bytes([&self.prefix, kind, id].concat().as_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_of_a_key_is_known_by_its_prefixes() {
+        for prefix in ["", "app", "app:"] {
+            let keys = Keys::new(prefix);
+            for id in ["i", "it's", "\u{e9}"] {
+                for (key, kind) in [
+                    (keys.task(id), ItemKind::Task),
+                    (keys.group(id), ItemKind::Group),
+                    (keys.chord(id), ItemKind::Chord),
+                ] {
+                    assert_eq!(keys.kind_of(&key), Some(kind), "{key}");
+                    assert_eq!(Keys::new("other").kind_of(&key), None, "{key}");
+                }
+            }
+        }
+        for key in ["", "b'", "celery-task-meta-i", "b'celery-task-i'"] {
+            assert_eq!(Keys::default().kind_of(key), None, "{key}");
+        }
+    }
+}

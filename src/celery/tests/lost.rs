@@ -20,7 +20,7 @@ use crate::json::{Json, parse_str};
 use crate::tasks::client::{RetryOutcome, Submitter};
 use crate::tasks::format::EffectError;
 use crate::tasks::id::TaskId;
-use crate::tasks::record::End;
+use crate::tasks::record::{End, TaskError};
 use crate::tasks::state::State;
 use crate::tasks::task::Task;
 use crate::tasks::viewer::Viewer;
@@ -267,5 +267,28 @@ fn a_moved_task_has_no_result() {
         moved.calls = None;
         ends.perform(&task, &moved).await.unwrap();
         assert_eq!(end(&world, "a").await, "nothing");
+    });
+}
+
+#[test]
+fn an_error_of_a_function_keeps_its_class_and_its_traceback() {
+    on_one_thread(async {
+        let world = World::new();
+        let signature = parse_str(&step("a", false, "")).unwrap();
+        let (task, mut failed, ends) = ended(&world, signature, State::Failed, json!([])).await;
+        let error = TaskError::new("Timeout", "late");
+        failed.calls = None;
+        failed.error = Some(TaskError {
+            traceback: Some("Traceback of Python".to_owned()),
+            module: Some("app.errors".to_owned()),
+            ..error
+        });
+        ends.perform(&task, &failed).await.unwrap();
+        let stored = world.result("a").await.unwrap();
+        let exception = stored.exception().unwrap();
+        assert_eq!(exception.exc_type, "Timeout");
+        assert_eq!(exception.exc_module.as_deref(), Some("app.errors"));
+        assert_eq!(exception.exc_message, ["late".into()]);
+        assert_eq!(stored.traceback.as_deref(), Some("Traceback of Python"));
     });
 }
