@@ -191,11 +191,18 @@ def ignored(self: Task, tag: str, store: bool = False) -> None:
 
 
 @app.task(bind=True, acks_late=True)
-def rejected(self: Task, tag: str, requeue: bool) -> str:
+def rejected(self: Task, tag: str, requeue: bool) -> None:
     note(tag, "ran")
-    if requeue and len(notes(tag)) > 1:
-        return "second"
     raise Reject("not now", requeue=requeue)
+
+
+@app.task(bind=True, acks_late=True)
+def requeued(self: Task, tag: str) -> str:
+    is_redelivered = bool(self.request.delivery_info["redelivered"])
+    note(tag, f"redelivered {is_redelivered}")
+    if not is_redelivered:
+        raise Reject(requeue=True)
+    return "second"
 
 
 @app.task(bind=True)

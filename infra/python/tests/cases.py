@@ -116,6 +116,7 @@ def define() -> None:
     case("Ignore", lambda tag: b.ignored.delay(tag), notes=1, pending="task")
     case("Ignore after update_state", lambda tag: b.ignored.delay(tag, True), notes=1, pending="task")
     case("Reject", lambda tag: b.rejected.delay(tag, False), notes=1, pending="" if VERSION >= (5, 7) else "task")
+    case("Reject, requeued", lambda tag: b.requeued.delay(tag), notes=2)
     case("soft limit, caught", lambda tag: b.soft.delay(tag), notes=1)
     case("soft limit", lambda tag: b.soft_uncaught.delay())
     case("soft limit of the call", lambda tag: b.steps_sleep.apply_async((5,), soft_time_limit=1, time_limit=30))

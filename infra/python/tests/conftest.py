@@ -109,3 +109,32 @@ def environment(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> dict
     }
     os.environ.update(settings)
     return settings
+
+
+@pytest.fixture(scope="session")
+def bodies(environment: dict[str, Any]) -> Any:
+    import async_service_celery  # noqa: F401  before any session of botocore is made
+    from async_service_celery.start import worker
+
+    assert worker().app.conf.result_backend
+    import bodies
+
+    return bodies
+
+
+@pytest.fixture
+def made(bodies: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The operations of AWS that are made, in place of being answered."""
+    from async_service_celery.recording import Recording
+
+    operations: list[str] = []
+    original = Recording.call
+
+    def call(self: Any, operation: str, params: Any) -> Any:
+        reply = original(self, operation, params)
+        if reply is None:
+            operations.append(operation)
+        return reply
+
+    monkeypatch.setattr(Recording, "call", call)
+    yield operations

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::tasks::queue::MAX_VISIBILITY;
+
 /// One message as SQS delivers it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Delivery {
@@ -44,9 +46,10 @@ pub(super) struct Message {
 const RETENTION: Duration = Duration::from_secs(13 * 24 * 3600);
 
 impl Message {
-    /// Whether SQS would drop the message before its next delivery, `delay` after `now`.
+    /// Whether SQS would drop the message before its next delivery, `delay` after `now`. A longer delay than
+    /// a visibility timeout can be has deliveries in between.
     pub fn would_be_lost(&self, now: u64, delay: Duration) -> bool {
-        let delivered_at = u128::from(now) + delay.as_millis();
+        let delivered_at = u128::from(now) + delay.min(MAX_VISIBILITY).as_millis();
         self.delivery
             .sent_at
             .is_some_and(|sent| delivered_at > u128::from(sent) + RETENTION.as_millis())

@@ -10,12 +10,14 @@ from datetime import datetime, timezone
 from typing import Any, Callable, Optional
 
 from . import answer, connections, envelope, progress, recording
-from .limits import Alarm, HardLimit, Limits
+from .limits import Alarm, HardLimit, Left, Limits
 from .settings import is_served
 from .start import Worker, worker
 from .table import Table
 
 logger = logging.getLogger(__name__)
+# Seconds that an answer takes to the worker. The worker waits 2 s longer than the hard limit of a message.
+_ANSWER = 1.0
 
 
 def run(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -51,20 +53,26 @@ class Attempt:
         try:
             accept = prepare_accept_content(self.app.conf.accept_content)
             message = envelope.to_kombu(self.form, {"application/json"} if self.is_native else accept)
+            if self._is_redelivered(message.headers):
+                message.delivery_info["redelivered"] = True
             name = message.headers["task"]
             if name not in self.app.tasks:
                 return answer.error(NotRegistered(name))
             self.task = self.app.tasks[name]
             self.request = self._request(message)
             self.args, self.kwargs, self.embed = message.payload
+            self.recording = self._recording()
         except Exception as error:
             return answer.error(error)
-        self.recording = self._recording()
         with recording.record(self.recording):
             outcome = self._trace()
         if self.is_native or self.is_left_to_worker:
             return outcome
         return {**outcome, "celery": {**outcome.get("celery", {}), "calls": self.recording.calls()}}
+
+    def _is_redelivered(self, headers: dict[str, Any]) -> bool:
+        """Whether the message was given to an attempt before: there were more attempts than the body asked for."""
+        return int(self.event["task"].get("attempt") or 1) - 1 > int(headers.get("retries") or 0)
 
     def _request(self, message: Any) -> Any:
         """Celery's own request, of the class that the task names."""
@@ -125,21 +133,28 @@ class Attempt:
         return self._ended(info.state, info.retval, value)
 
     def _limits(self, declared: Any) -> Limits:
-        return Limits.of(declared, self.task, self._remaining(), self.worker.settings.margin)
+        return Limits.of(declared, self.task, self._left(), self.worker.settings.margin)
 
-    def _remaining(self) -> Optional[float]:
+    def _left(self) -> Optional[Left]:
+        """The time of the function or of the worker, whichever ends first."""
         times = []
         if self.context is not None:
-            times.append(self.context.get_remaining_time_in_millis() / 1000)
+            seconds = self.context.get_remaining_time_in_millis() / 1000
+            times.append(Left.of(seconds, self.worker.settings.margin))
         if self.event.get("deadline") is not None:
-            times.append(self.event["deadline"] / 1000 - time.time())
-        return max(min(times), 0.0) if times else None
+            times.append(Left.of(self.event["deadline"] / 1000 - time.time(), _ANSWER))
+        return min(times, key=lambda left: left.usable, default=None)
 
     @contextlib.contextmanager
     def _alarm(self, limits: Limits) -> Any:
         is_in_body = lambda: self.recording.depth > 0  # noqa: E731
-        with Alarm(limits, self.worker.settings.margin, is_in_body, self.context is not None):
-            yield
+        alarm = Alarm(limits, is_in_body, self.context is not None)
+        try:
+            with alarm:
+                yield
+        finally:
+            # Again: a limit that is over at the very end interrupts the first time.
+            alarm.close()
 
     def _succeeded(self, value: Any) -> dict[str, Any]:
         if not self.is_native:

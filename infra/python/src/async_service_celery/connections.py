@@ -1,12 +1,12 @@
 """Closes what must not stay open while Lambda freezes the process.
 
-Django's connections are closed around each task by Celery's fixup. Connections to AWS stay: botocore makes a new one
-when a kept one has ended.
+Connections to AWS stay: botocore makes a new one when a kept one has ended.
 """
 
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any
 
 logger = logging.getLogger(__name__)
@@ -16,13 +16,21 @@ _WITHOUT_SOCKET = ("sqs", "memory", "filesystem")
 
 
 def close(app: Any) -> None:
-    """Closes connections to a broker and a result backend that keep sockets."""
+    """Closes connections to databases, and to a broker and a result backend that keep sockets."""
     try:
+        _close_django()
         _close_broker(app)
         _close_backend(app)
     except Exception:
         # The task has ended; its answer must not be lost.
         logger.exception("Connections could not be closed")
+
+
+def _close_django() -> None:
+    # Celery's fixup closes them too, but not with every version and setting.
+    database = sys.modules.get("django.db")
+    if database is not None:
+        database.connections.close_all()
 
 
 def _close_broker(app: Any) -> None:

@@ -22,7 +22,7 @@ from typing import Any, Callable, Optional, Union
 
 logger = logging.getLogger(__name__)
 
-#: The exit status of a process whose task did not end at its hard limit. The worker takes the exit as the limit.
+#: The exit status of a process whose task did not end at its hard limit, by which it can be told from a crash.
 EXIT_STATUS = 124
 # Seconds between two tries to end a body.
 _AGAIN = 1.0
@@ -35,38 +35,50 @@ class HardLimit(BaseException):
 
 
 @dataclass(frozen=True)
+class Left:
+    """The time that is left, in seconds, and the part of it that a task can use."""
+
+    usable: float
+    whole: float
+
+    @classmethod
+    def of(cls, seconds: float, margin: float) -> Left:
+        """`margin` seconds are kept for the answer, at most a tenth of the time."""
+        return cls(max(seconds - min(margin, seconds / 10), 0.01), seconds)
+
+
+@dataclass(frozen=True)
 class Limits:
-    """The limits of one attempt in seconds from now. `name` is what `TimeLimitExceeded` is raised with."""
+    """The limits of one attempt in seconds from now."""
 
     soft: Optional[float]
     hard: Optional[float]
+    #: What `TimeLimitExceeded` is raised with.
     name: Union[float, str, None]
+    #: Seconds after the hard limit in which the process ends if the body does not.
+    grace: float
 
     @classmethod
-    def of(cls, declared: Any, task: Any, remaining: Optional[float], margin: float) -> Limits:
-        """The limits of the message, `(hard, soft)`, or else of the task, cut to the function's time less a margin.
-
-        `remaining` is that time in seconds. The margin is at most a tenth of it.
-        """
+    def of(cls, declared: Any, task: Any, left: Optional[Left], grace: float) -> Limits:
+        """The limits of the message, `(hard, soft)`, or else of the task, cut to the time that is left."""
         of_message = tuple(declared or (None, None))
         hard = of_message[0] or task.time_limit or None
         soft = of_message[1] or task.soft_time_limit or None
-        if remaining is None:
-            return cls(soft, hard, hard)
-        budget = max(remaining - min(margin, remaining / 10), 0.01)
-        if hard is not None and hard <= budget:
-            return cls(soft, hard, hard)
+        if left is None:
+            return cls(soft, hard, hard, grace)
+        if hard is not None and hard <= left.usable:
+            return cls(soft, hard, hard, min(grace, left.whole - hard))
         if soft is not None:
-            soft = min(soft, max(budget - _NOTICE, budget * 0.9))
-        return cls(soft, budget, f"the function's time of {remaining:.0f} s")
+            soft = min(soft, max(left.usable - _NOTICE, left.usable * 0.9))
+        name = f"the function's time of {left.whole:.0f} s"
+        return cls(soft, left.usable, name, min(grace, left.whole - left.usable))
 
 
 class Alarm:
     """Raises in the main thread when a limit is over, while its `with` block runs."""
 
-    def __init__(self, limits: Limits, margin: float, is_in_body: Callable[[], bool], may_exit: bool) -> None:
+    def __init__(self, limits: Limits, is_in_body: Callable[[], bool], may_exit: bool) -> None:
         self._limits = limits
-        self._margin = margin
         self._is_in_body = is_in_body
         self._may_exit = may_exit
         self._began = time.monotonic()
@@ -88,13 +100,17 @@ class Alarm:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._old is None:
-            return
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, self._old)
+        self.close()
+
+    def close(self) -> None:
+        """Ends the watch. May be called again."""
+        if self._old is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._old)
         if self._watchdog is not None:
             self._watchdog.cancel()
             faulthandler.cancel_dump_traceback_later()
+        self._old = self._watchdog = None
 
     def _arm(self, limit: Optional[float]) -> None:
         if limit is not None:
@@ -115,11 +131,11 @@ class Alarm:
             raise HardLimit()
 
     def _watch(self, hard: float) -> None:
-        self._watchdog = threading.Timer(hard + self._margin / 2, _exit)
+        self._watchdog = threading.Timer(hard + self._limits.grace / 2, _exit)
         self._watchdog.daemon = True
         self._watchdog.start()
         # In C: needs no interpreter. Its exit status is always 1.
-        faulthandler.dump_traceback_later(hard + self._margin * 3 / 4, exit=True, file=2)
+        faulthandler.dump_traceback_later(hard + self._limits.grace * 3 / 4, exit=True, file=2)
 
 
 def _exit() -> None:

@@ -17,10 +17,10 @@ def reporter(url: Optional[str]) -> Callable[[dict[str, Any]], None]:
         meta = status.get("result")
         if not url or not url.startswith(("http://", "https://")) or not isinstance(meta, dict):
             return
-        done = meta.get("current", meta.get("done"))
-        if not isinstance(done, (int, float)):
+        done = _count(meta.get("current", meta.get("done")))
+        if done is None:
             return
-        body = {"done": done, "total": meta.get("total"), "message": status.get("status")}
+        body = {"done": done, "total": _count(meta.get("total")), "message": status.get("status")}
         request = urllib.request.Request(
             url, json.dumps(body).encode(), {"content-type": "application/json"}, method="POST"
         )
@@ -32,3 +32,10 @@ def reporter(url: Optional[str]) -> Callable[[dict[str, Any]], None]:
             logger.warning("Progress could not be reported: %s", error)
 
     return report
+
+
+def _count(value: Any) -> Optional[int]:
+    """A number of steps: a whole number of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 2**53:
+        return None
+    return int(value)

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable, Optional
 
-from . import envelope, frames
+from . import answer, envelope, frames
 from .table import COUNTER, GROUP, TASK, Table, to_bytes
 
 #: Messages beyond this many characters in all are sent by the function: Lambda's answers end at 6 MB.
@@ -177,7 +177,7 @@ class Recording:
         owner = self._owner(params, "Key")
         if owner is None or owner[0] != COUNTER or not self._is_after():
             return None
-        call = {"chord": {"group": owner[1], "body": self.chords.get(owner[1])}}
+        call = {"chord": {"group": owner[1], "body": _signature(self.chords.get(owner[1]))}}
         # An error callback that fails makes Celery end the task twice, but a member counts once.
         if call not in self._calls:
             self._calls.append(call)
@@ -237,6 +237,14 @@ _REPLIES: dict[str, Callable[[Recording, dict[str, Any]], Optional[Reply]]] = {
 
 def _refusal(code: str, message: str) -> Reply:
     return {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+
+
+def _signature(body: Any) -> Any:
+    """A chord's body as JSON; None if it is none, so that the worker takes that of the message."""
+    try:
+        return answer.plain(body)
+    except Exception:
+        return None
 
 
 def _send_call(params: dict[str, Any]) -> dict[str, Any]:

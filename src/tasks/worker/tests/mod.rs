@@ -4,6 +4,7 @@ mod effects;
 mod fixture;
 mod poison;
 mod queue;
+mod remote;
 mod stops;
 mod world;
 
