@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from app import add, app, echo, identify, length, nothing, now, sleep
-from case import attempt, case, got, never, seen, until
+from case import SLOWNESS, attempt, case, got, never, seen, until
 
 # Seconds by which a task may start after its time.
-LATE = 2.5
+LATE = 2.5 * SLOWNESS
 
 
 def punctual(send: Any, wait: float) -> dict[str, bool]:

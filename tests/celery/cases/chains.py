@@ -6,7 +6,7 @@ from typing import Any
 from celery import chain, group
 
 from app import add, app, echo, fail, mul, nothing, report, sleep
-from case import attempt, case, got, never, plain, seen, until
+from case import SLOWNESS, attempt, case, got, never, plain, seen, until
 
 
 def with_id(signature: Any) -> tuple[Any, Any]:
@@ -23,7 +23,7 @@ def lineage(result: Any) -> list[Any]:
     ends = []
     while result is not None:
         fresh = app.AsyncResult(result.id)
-        until(fresh.ready, 2)
+        until(fresh.ready, 2 * SLOWNESS)
         ends.append({"state": fresh.state, "result": plain(fresh.result)})
         result = result.parent
     return ends

@@ -7,10 +7,10 @@ from typing import Any
 from celery import group
 
 from app import add, app, sleep
-from case import attempt, case, got, plain, seen, until
+from case import SLOWNESS, attempt, case, got, plain, seen, until
 
 # Seconds that a client waits for workers' replies.
-REPLY = 2
+REPLY = 2 * SLOWNESS
 
 
 def inspect() -> Any:
