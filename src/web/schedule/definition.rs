@@ -76,7 +76,6 @@ pub struct NewScheduleSchema {
     #[schema(required = false)]
     pub celery: CelerySchema,
     /// When the schedule fires.
-    #[schema(inline)]
     pub rule: RuleSchema,
     /// The IANA name of the rule's time zone.
     #[schema(required = false, default = "UTC")]
@@ -92,10 +91,10 @@ pub struct NewScheduleSchema {
     #[schema(minimum = 1)]
     pub max_runs: Option<i64>,
     /// What happens to times that were missed because no ticker ran for a minute or longer.
-    #[schema(inline, required = false)]
+    #[schema(required = false)]
     pub missed: MissedSchema,
     /// What happens to a time at which the task of the time before has not ended.
-    #[schema(inline, required = false)]
+    #[schema(required = false)]
     pub overlap: OverlapSchema,
     /// Whether the schedule is paused.
     #[schema(required = false, default = false)]
@@ -114,12 +113,12 @@ pub struct PatchSchema(pub Object);
 
 /// When a schedule fires: one of four forms.
 #[derive(Debug, ToSchema)]
+#[schema(as = ScheduleRule)]
 #[serde(untagged)]
 pub enum RuleSchema {
     /// Celery's `crontab`.
     Crontab {
         /// The fields; an absent field is `*`.
-        #[schema(inline)]
         crontab: CrontabSchema,
     },
     /// A standard cron line of five fields, or a name such as `@daily`.
@@ -147,6 +146,7 @@ pub enum RuleSchema {
 
 /// The fields of Celery's `crontab`, as texts or numbers.
 #[derive(Debug, ToSchema)]
+#[schema(as = Crontab)]
 pub struct CrontabSchema {
     /// 0 to 59.
     #[schema(required = false, default = "*")]
@@ -207,7 +207,7 @@ pub struct CelerySchema {
 
 /// What happens to missed times.
 #[derive(Debug, ToSchema)]
-#[schema(rename_all = "snake_case")]
+#[schema(as = MissedTimes, rename_all = "snake_case")]
 pub enum MissedSchema {
     /// The last of them runs, at once.
     One,
@@ -219,7 +219,7 @@ pub enum MissedSchema {
 
 /// What happens to a time at which the task of the time before has not ended.
 #[derive(Debug, ToSchema)]
-#[schema(rename_all = "snake_case")]
+#[schema(as = OverlappingTimes, rename_all = "snake_case")]
 pub enum OverlapSchema {
     /// The time runs.
     Allow,

@@ -37,7 +37,7 @@ pub struct ScheduleView {
     #[schema(value_type = Option<CelerySchema>)]
     celery: Option<Json>,
     /// When the schedule fires.
-    #[schema(value_type = RuleSchema, inline)]
+    #[schema(value_type = RuleSchema)]
     rule: Json,
     /// The IANA name of the rule's time zone.
     timezone: String,
@@ -53,10 +53,10 @@ pub struct ScheduleView {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_runs: Option<u64>,
     /// What happens to missed times.
-    #[schema(value_type = MissedSchema, inline)]
+    #[schema(value_type = MissedSchema)]
     missed: &'static str,
     /// What happens to a time at which the task of the time before has not ended.
-    #[schema(value_type = OverlapSchema, inline)]
+    #[schema(value_type = OverlapSchema)]
     overlap: &'static str,
     /// Whether the schedule is paused.
     paused: bool,

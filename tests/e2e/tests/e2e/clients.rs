@@ -161,8 +161,23 @@ parameters = {{ "path.task_id" = "{task_id}" }}
 
 # The schema does not say which cursors are valid.
 [[operations]]
-include-path = ["/items/", "/users/", "/tasks/"]
+include-path = ["/items/", "/users/", "/tasks/", "/schedules/"]
 include-method = "GET"
+[operations.checks.positive_data_acceptance]
+enabled = false
+
+[[operations]]
+include-path = ["/schedules/{{name}}", "/schedules/{{name}}/next"]
+parameters = {{ "path.name" = "nightly" }}
+
+[[operations]]
+include-path = "/schedules/{{name}}/{{action}}"
+parameters = {{ "path.name" = "nightly", "path.action" = "run" }}
+
+# The schema does not say which input fits the job, which rules fire, or which version a schedule has.
+[[operations]]
+include-path = ["/schedules/", "/schedules/{{name}}", "/schedules/{{name}}/{{action}}"]
+include-method = ["POST", "PUT", "PATCH", "DELETE"]
 [operations.checks.positive_data_acceptance]
 enabled = false
 
