@@ -54,6 +54,7 @@ const USER: &str = r#"{"name":"Ada","email":"ada@example.com"}"#;
 const ITEM: &str = r#"{"name":"Lamp","price":12.5,"tags":["a","b"],"size":{"w":1,"h":2}}"#;
 const DATA: &str = r#"{"values":[1,2,3]}"#;
 const TASK: &str = r#"{"job":"process_data","input":{"values":[1,2,3]}}"#;
+const REPORT: &str = r#"{"done":1,"total":2}"#;
 
 const fn request(
     function: &'static str,
@@ -86,7 +87,7 @@ const fn prepared(
 }
 
 /// One workload for each function, in the order of the template.
-pub const WORKLOADS: [Workload; 33] = [
+pub const WORKLOADS: [Workload; 34] = [
     request("root", "greets", "GET", "/", None),
     request("list_items", "1 Query", "GET", "/items/?limit=10", None),
     request("create_item", "1 PutItem", "POST", "/items/", Some(ITEM)),
@@ -183,6 +184,13 @@ pub const WORKLOADS: [Workload; 33] = [
         (Prepare::CancelledTask, "POST"),
         "/tasks/{id}/retry",
         None,
+    ),
+    request(
+        "report_progress",
+        "no I/O: a token that is not good",
+        "POST",
+        "/tasks/00000000-0000-4000-8000-000000000001/progress?token=x",
+        Some(REPORT),
     ),
     request("list_jobs", "no I/O", "GET", "/jobs/", None),
     request("schedules", "1 Query", "GET", "/schedules/?limit=10", None),
