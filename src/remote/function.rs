@@ -20,6 +20,9 @@ const MISSING: Duration = Duration::from_secs(60);
 /// once more.
 const STALE: Duration = Duration::from_secs(1);
 
+/// The end of Lambda's message on a process that ended itself because its body did not end in time.
+const TIMED_OUT: &str = "exit status 124";
+
 /// What Lambda says about a failed function. The names are those of Lambda's runtimes.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -88,6 +91,11 @@ fn failed(payload: &[u8]) -> JobError {
     } = serde_json::from_slice(payload).unwrap_or_default();
     let kind = kind.unwrap_or_default();
     let message = message.unwrap_or_else(|| "the function failed".to_owned());
+    // The handler of Celery's tasks ends its process so, and timeout(1) ends with the same status.
+    if kind == "Runtime.ExitError" && message.ends_with(TIMED_OUT) {
+        let message = "the body did not end at its time limit";
+        return JobError::permanent("TimeLimitExceeded", message);
+    }
     // Only the newer runtimes name the time-out.
     if kind == "Sandbox.Timedout" || message.contains("Task timed out after ") {
         let after = message.split("Task timed out after ").nth(1);
@@ -147,6 +155,17 @@ mod tests {
             );
             assert!(error.message().ends_with("after 3.00 seconds"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_body_that_did_not_end_at_its_limit_is_not_tried_again() {
+        let error = error(
+            r#"{"errorType":"Runtime.ExitError","errorMessage":"RequestId: 5f Error: Runtime exited with error: exit status 124"}"#,
+        );
+        assert_eq!(
+            (error.kind(), error.retry()),
+            ("TimeLimitExceeded", Retry::No)
+        );
     }
 
     #[test]

@@ -100,6 +100,15 @@ pub fn python_with_fastapi() -> Result<PathBuf> {
     Ok(environment.program("python"))
 }
 
+/// Installs what the tests of `infra/python/` need, and returns the path of its Python.
+///
+/// # Errors
+/// As [`run_tools`].
+pub fn python_of_bodies() -> Result<PathBuf> {
+    let environment = Environment::apart("python", &read_pins("requirements-python.txt")?)?;
+    Ok(environment.program("python"))
+}
+
 /// Installs botocore, which has AWS' models of its services and which the local endpoints depend
 /// on. Returns the path of its Python.
 ///

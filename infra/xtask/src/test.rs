@@ -45,7 +45,7 @@ const QUICK: [Step; 7] = [
 ];
 
 /// Checks that need the Python tools and take longer.
-const FULL: [Step; 15] = [
+const FULL: [Step; 16] = [
     ("template.yaml", sam_validate),
     ("CloudFormation's rules", cfn_lint),
     ("gradual deployments", lint_gradual_deployment),
@@ -70,6 +70,7 @@ const FULL: [Step; 15] = [
     ("Celery's clients", || {
         Ok(cargo("test --quiet -p celery-clients --test clients"))
     }),
+    ("the handler of task bodies in Python", handler),
     ("a Celery application's task bodies", || {
         Ok(cargo("test --quiet -p celery-clients --test bodies"))
     }),
@@ -239,6 +240,15 @@ fn rules() -> Result<Command> {
     execute("references of rules", references)?;
     let mut command = cargo("test --quiet --lib schedules::rule::tests::reference");
     command.env("RULES", folder);
+    Ok(command)
+}
+
+/// The tests of `infra/python/`.
+fn handler() -> Result<Command> {
+    let mut command = Command::new(setup::python_of_bodies()?);
+    command.current_dir(project::root());
+    command.args(["-B", "-m", "pytest", "-q", "-p", "no:cacheprovider"]);
+    command.arg("infra/python");
     Ok(command)
 }
 
