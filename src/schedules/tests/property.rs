@@ -58,7 +58,7 @@ impl Effect {
             Op::Redefine(rule, _) => model.redefine(rule.clone(), now),
             Op::Pause(true, _) => model.pause(now),
             Op::Pause(false, _) => model.resume(now),
-            Op::Delete(_) => return model.delete(),
+            Op::Delete(_) => model.delete(),
             _ => {}
         }
     }
