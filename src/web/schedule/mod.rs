@@ -2,9 +2,11 @@
 
 mod celery;
 mod definition;
+mod schema;
 mod view;
 
-pub use definition::{CelerySchema, Edit, NewSchedule, NewScheduleSchema, PatchSchema};
+pub use definition::{Edit, NewSchedule};
+pub use schema::{CelerySchema, NewScheduleSchema, PatchSchema};
 pub use view::{ScheduleTimes, ScheduleView};
 
 use http::StatusCode;

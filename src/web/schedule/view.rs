@@ -4,9 +4,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::definition::{
-    CelerySchema, MissedSchema, OverlapSchema, RuleSchema, ScheduleOptionsSchema,
-};
+use super::schema::{CelerySchema, MissedSchema, OverlapSchema, RuleSchema, ScheduleOptionsSchema};
 use crate::json::{Json, Object, parse_str};
 use crate::schedules::plan::Times;
 use crate::schedules::{Definition, JobOptions, Missed, Overlap, Schedule, Work};
