@@ -37,9 +37,11 @@ pub(super) enum Owner<'a> {
 /// The outcome of dead-lettering a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DeadLettered {
-    /// The message is in the dead-letter queue, or its task has ended and needs no message: the
-    /// message may be acknowledged.
+    /// The message is in the dead-letter queue, and may be acknowledged.
     Done,
+    /// The task had ended and needs no message: the message may be acknowledged when the effects of that end
+    /// are done.
+    Ended,
     /// A worker holds the task: the message must be delivered again after this time.
     Held(Duration),
     /// The table or the queue did not answer.
@@ -65,7 +67,7 @@ pub(super) async fn dead_letter(
         // The dimension is not the message's job, because that name may be any text.
         Ok(Rejected::Written) if task_id.is_some() => metrics::reached("unknown", State::Failed),
         Ok(Rejected::Written) => {}
-        Ok(Rejected::Ended) => return DeadLettered::Done,
+        Ok(Rejected::Ended) => return DeadLettered::Ended,
         Ok(Rejected::Held { ends_in }) => return DeadLettered::Held(ends_in),
         Err(error) => {
             tracing::error!(?task_id, error = %Chain(&error), "a task could not be failed");
@@ -129,6 +131,18 @@ async fn reject(
     }
 }
 
+impl DeadLettered {
+    /// Whether the task has ended with effects that may be left. A run that had ended before may have effects
+    /// that its task does not name.
+    pub fn may_have_effects(self, task: &Task) -> bool {
+        match self {
+            DeadLettered::Done => task.has_effects(),
+            DeadLettered::Ended => true,
+            DeadLettered::Held(_) | DeadLettered::Failed => false,
+        }
+    }
+}
+
 impl Owner<'_> {
     fn id(&self) -> Option<&TaskId> {
         match self {
@@ -164,7 +178,8 @@ impl DeadLetterHandler {
         let handled = batch.iter().map(|delivery| self.handle(delivery));
         let handled: Vec<DeadLettered> = handled.collect::<FuturesOrdered<_>>().collect().await;
         let again = batch.into_iter().zip(handled);
-        let again = again.filter(|(_, handled)| *handled != DeadLettered::Done);
+        let is_done = |handled| matches!(handled, DeadLettered::Done | DeadLettered::Ended);
+        let again = again.filter(|(_, handled)| !is_done(*handled));
         again.map(|(delivery, _)| delivery.id).collect()
     }
 
@@ -198,10 +213,12 @@ impl DeadLetterHandler {
         let owner = Owner::Task(&task);
         let handled = dead_letter(&self.tasks, &self.dead_letters, body, owner, &error).await;
         match handled {
-            DeadLettered::Done => match origins.perform_if_left(&task, body).await {
-                Effects::Done => DeadLettered::Done,
-                Effects::Left | Effects::Later(_) => DeadLettered::Failed,
-            },
+            handled if handled.may_have_effects(&task) => {
+                match origins.perform_if_left(&task, body).await {
+                    Effects::Done => DeadLettered::Done,
+                    Effects::Left | Effects::Later(_) => DeadLettered::Failed,
+                }
+            }
             handled => handled,
         }
     }

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::attempt::Outcome;
-use super::dead_letter::Owner;
+use super::dead_letter::{Owner, dead_letter};
 use super::message::{Disposition, Message};
 use super::origin::{Effects, Origins, Prepared, backoff};
 use super::settle::Settled;
@@ -94,9 +94,11 @@ impl Worker {
         message: &Message,
         until: Instant,
     ) -> Disposition {
-        match self.dead_letter(message, Owner::Task(task), error).await {
-            Disposition::Acknowledge => self.perform_if_left(task, message, until).await,
-            disposition => disposition,
+        let (owner, body) = (Owner::Task(task), &message.delivery.body);
+        let put = dead_letter(&self.tasks, &self.dead_letters, body, owner, error);
+        match put.await {
+            put if put.may_have_effects(task) => self.perform_if_left(task, message, until).await,
+            put => put.into(),
         }
     }
 

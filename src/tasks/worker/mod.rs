@@ -165,11 +165,7 @@ impl Worker {
     ) -> Disposition {
         let body = &message.delivery.body;
         let put = dead_letter(&self.tasks, &self.dead_letters, body, owner, error);
-        match put.await {
-            DeadLettered::Done => Disposition::Acknowledge,
-            DeadLettered::Held(ends_in) => Disposition::Redeliver(ends_in),
-            DeadLettered::Failed => Disposition::Leave,
-        }
+        put.await.into()
     }
 
     /// The disposition of a message whose task is not due or has expired; `None` for a task to claim.
@@ -296,6 +292,16 @@ fn working_time(deadline: u64, now: u64) -> Duration {
         left => Duration::from_millis(left).min(LONGEST_INVOCATION),
     };
     left - (left / 10).min(WRAP_UP)
+}
+
+impl From<DeadLettered> for Disposition {
+    fn from(put: DeadLettered) -> Disposition {
+        match put {
+            DeadLettered::Done | DeadLettered::Ended => Disposition::Acknowledge,
+            DeadLettered::Held(ends_in) => Disposition::Redeliver(ends_in),
+            DeadLettered::Failed => Disposition::Leave,
+        }
+    }
 }
 
 fn store_failed(task_id: &TaskId, error: &StoreError) -> Disposition {

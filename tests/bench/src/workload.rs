@@ -46,6 +46,7 @@ const USER: &str = r#"{"name":"Ada","email":"ada@example.com"}"#;
 const ITEM: &str = r#"{"name":"Lamp","price":12.5,"tags":["a","b"],"size":{"w":1,"h":2}}"#;
 const DATA: &str = r#"{"values":[1,2,3]}"#;
 const TASK: &str = r#"{"job":"process_data","input":{"values":[1,2,3]}}"#;
+const REPORT: &str = r#"{"done":1,"total":2}"#;
 
 const fn request(
     function: &'static str,
@@ -78,7 +79,7 @@ const fn prepared(
 }
 
 /// One workload for each function, in the order of the template.
-pub const WORKLOADS: [Workload; 28] = [
+pub const WORKLOADS: [Workload; 29] = [
     request("root", "greets", "GET", "/", None),
     request("list_items", "1 Query", "GET", "/items/?limit=10", None),
     request("create_item", "1 PutItem", "POST", "/items/", Some(ITEM)),
@@ -175,6 +176,13 @@ pub const WORKLOADS: [Workload; 28] = [
         (Prepare::CancelledTask, "POST"),
         "/tasks/{id}/retry",
         None,
+    ),
+    request(
+        "report_progress",
+        "no I/O: a token that is not good",
+        "POST",
+        "/tasks/00000000-0000-4000-8000-000000000001/progress?token=x",
+        Some(REPORT),
     ),
     request("list_jobs", "no I/O", "GET", "/jobs/", None),
     request("openapi", "no I/O, 120 KB", "GET", "/openapi.json", None),
