@@ -20,6 +20,7 @@ pub mod ends;
 mod envelope;
 pub mod format;
 pub mod headers;
+pub mod letter;
 pub mod message;
 pub mod origin;
 pub mod outbox;

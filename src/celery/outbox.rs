@@ -2,13 +2,14 @@
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::BuildError;
-use aws_sdk_sqs::primitives::Blob;
-use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry as Entry};
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry as Entry;
 use uuid::Uuid;
 
 use super::canvas::Outgoing;
-use super::queue_name::FIFO;
+use super::letter::{Attribute, Letter};
+use super::queue_name::{FIFO, is_same_queue};
 use crate::tasks::queue::{BATCH, MAX_MESSAGE, QueueError};
+use crate::tasks::registry::matches;
 
 /// The namespace of the names of bodies (a random UUID).
 const BODIES: Uuid = Uuid::from_u128(0x0c3a_71be_94d2_4f65_8e0b_d1a7_5f29_6c83);
@@ -19,63 +20,6 @@ pub struct Outbox {
     client: Client,
     queues: Vec<(String, String)>,
     routes: Vec<(String, String)>,
-}
-
-/// A message whose queue is known by its URL.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Letter {
-    /// The URL of the queue, as the sender knows the queue.
-    pub queue_url: String,
-    /// The body.
-    pub body: String,
-    /// The delay in seconds.
-    pub delay: Option<i32>,
-    /// `MessageGroupId`.
-    pub group: Option<String>,
-    /// `MessageDeduplicationId`.
-    pub deduplication: Option<String>,
-    /// The attributes of the message.
-    pub attributes: Vec<Attribute>,
-}
-
-/// An attribute of a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attribute {
-    /// The name.
-    pub name: String,
-    /// `String`, `Number` or `Binary`, perhaps with a type of the application's own behind a dot.
-    pub kind: String,
-    /// The value.
-    pub value: Value,
-}
-
-/// The value of an attribute.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
-    /// Of a text or a number.
-    Text(String),
-    /// Of a binary attribute.
-    Bytes(Vec<u8>),
-}
-
-impl Attribute {
-    /// The bytes that count in the size of the message.
-    pub fn size(&self) -> usize {
-        let value = match &self.value {
-            Value::Text(text) => text.len(),
-            Value::Bytes(bytes) => bytes.len(),
-        };
-        self.name.len() + self.kind.len() + value
-    }
-
-    fn to_value(&self) -> Result<MessageAttributeValue, BuildError> {
-        let value = MessageAttributeValue::builder().data_type(&self.kind);
-        let value = match &self.value {
-            Value::Text(text) => value.string_value(text),
-            Value::Bytes(bytes) => value.binary_value(Blob::new(bytes.clone())),
-        };
-        value.build()
-    }
 }
 
 /// What SQS gets of a message.
@@ -314,43 +258,6 @@ impl Parcel<'_> {
     }
 }
 
-/// Whether two URLs are those of one queue: the same path, which has the account and the name, and no two
-/// different regions.
-fn is_same_queue(one: &str, other: &str) -> bool {
-    let parts = |url: &'_ str| -> Option<(String, String)> {
-        let (_, rest) = url.split_once("://")?;
-        let (host, path) = rest.split_once('/')?;
-        Some((host.to_owned(), path.trim_matches('/').to_owned()))
-    };
-    match (parts(one), parts(other)) {
-        _ if one == other => true,
-        (Some((host, path)), Some((other_host, other_path))) => {
-            let regions = [region(&host), region(&other_host)];
-            let is_same_region = match regions {
-                [Some(one), Some(other)] => one == other,
-                _ => true,
-            };
-            path == other_path && is_same_region
-        }
-        _ => false,
-    }
-}
-
-/// The region of a host of SQS, such as `sqs.eu-west-1.amazonaws.com` or the older
-/// `eu-west-1.queue.amazonaws.com`; `None` for another host.
-fn region(host: &str) -> Option<&str> {
-    let is_aws = host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn");
-    let mut parts = host.split('.').filter(|_| is_aws);
-    let mut again = parts.clone();
-    match parts.find(|part| part.starts_with("sqs")) {
-        Some(_) => parts.next(),
-        None => match again.next()? {
-            "queue" => Some("us-east-1"),
-            region => Some(region),
-        },
-    }
-}
-
 /// Whether SQS refuses a message for its content, by the code of the error.
 fn is_final(code: &str) -> bool {
     let of_content = [
@@ -374,66 +281,9 @@ pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
     entries.map(pair).collect()
 }
 
-/// Whether a name matches a pattern in which `*` stands for any text.
-fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((start, rest)) => {
-            let Some(name) = name.strip_prefix(start) else {
-                return false;
-            };
-            let ends = name.char_indices().map(|(at, _)| at).chain([name.len()]);
-            let mut ends = ends;
-            ends.any(|at| matches(rest, &name[at..]))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_star_stands_for_any_text() {
-        for (pattern, name) in [
-            ("a", "a"),
-            ("*", ""),
-            ("*", "a.b"),
-            ("a.*", "a.b"),
-            ("*.b", "a.b"),
-            ("a*c*e", "abcde"),
-            ("*ä*", "xäy"),
-        ] {
-            assert!(matches(pattern, name), "{pattern} {name}");
-        }
-        for (pattern, name) in [("a", "ab"), ("a.*", "a"), ("*.b", "a.c"), ("", "a")] {
-            assert!(!matches(pattern, name), "{pattern} {name}");
-        }
-    }
-
-    #[test]
-    fn a_queue_is_known_by_any_of_its_urls() {
-        let url = "https://sqs.eu-west-1.amazonaws.com/1/celery";
-        for same in [
-            url,
-            "https://sqs.eu-west-1.amazonaws.com/1/celery/",
-            "https://eu-west-1.queue.amazonaws.com/1/celery",
-            "https://vpce-1.sqs.eu-west-1.vpce.amazonaws.com/1/celery",
-            "http://localhost:4566/1/celery",
-        ] {
-            assert!(is_same_queue(url, same), "{same}");
-        }
-        for other in [
-            "https://sqs.eu-west-1.amazonaws.com/2/celery",
-            "https://sqs.eu-west-1.amazonaws.com/1/celery2",
-            "https://sqs.us-east-1.amazonaws.com/1/celery",
-            "https://queue.amazonaws.com/1/celery",
-            "celery",
-            "",
-        ] {
-            assert!(!is_same_queue(url, other), "{other}");
-        }
-    }
 
     #[test]
     fn queues_and_routes_are_pairs() {

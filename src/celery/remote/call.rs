@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::celery::encode::MAX_BODY;
 use crate::celery::headers::is_id;
-use crate::celery::outbox::{Attribute, Letter, Value};
+use crate::celery::letter::{Attribute, Letter, Value};
 use crate::celery::store::MAX_RESULT;
 use crate::json::{Json, Object, parse_str};
 

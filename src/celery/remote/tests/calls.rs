@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::celery::outbox::Value::{Bytes, Text};
-use crate::celery::outbox::{Attribute, Letter};
+use crate::celery::letter::Value::{Bytes, Text};
+use crate::celery::letter::{Attribute, Letter};
 use crate::celery::remote::call::{Call, Chord, Content, Item, read_calls};
 
 fn read(calls: &Value) -> Result<Vec<Call>, String> {
