@@ -1,7 +1,7 @@
 //! Remote jobs: jobs whose bodies run in a Lambda function or behind a URL. `docs/REMOTE.md` has the request
 //! and the answer.
 //!
-//! [`bodies`] reads which job runs where, [`job`] is such a job for the worker, over [`request`], [`answer`]
+//! [`bodies`] reads which job runs where, [`job`] is such a job for the worker, over `request`, `answer`
 //! and the two ways to a body: `function` and `url`. [`sign`] signs requests to URLs, [`progress`] makes and
 //! reads the tokens with which a body reports its progress.
 

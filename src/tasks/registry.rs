@@ -150,7 +150,7 @@ impl Registry {
         self
     }
 
-    /// Adds a job for all names that fit a pattern, see [`matches`]. A job of the name itself comes first,
+    /// Adds a job for all names that fit a pattern, see [`matches()`]. A job of the name itself comes first,
     /// and so do patterns that were added before.
     pub fn with_pattern(mut self, pattern: &str, job: Arc<dyn AnyJob>) -> Registry {
         self.patterns.push((pattern.to_owned(), job));

@@ -1,6 +1,6 @@
 //! A Celery application whose task bodies run in a Python function of the local AWS endpoints.
 //!
-//! [`Bodies::prepare`] installs the application's packages and finds the application; [`Bodies::start`] creates
+//! [`Application::prepare`] installs the application's packages and finds the application; [`Bodies::start`] creates
 //! its queues and its function, and has a changed file start new processes.
 
 use std::path::{Path, PathBuf};
