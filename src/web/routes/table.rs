@@ -1,7 +1,7 @@
 // `cargo xtask generate` writes this file.
 
-/// The functions with routes for callers, in the order of the variable `FUNCTIONS` in the
-/// template.
+/// The functions that answer for a route in place of the gateway, in the order of the variable
+/// `FUNCTIONS` in the template.
 pub(super) const FUNCTIONS: &[&str] = &[
     "list_items",
     "create_item",
@@ -21,6 +21,7 @@ pub(super) const FUNCTIONS: &[&str] = &[
     "read_task",
     "cancel_task",
     "retry_task",
+    "report_progress",
     "list_jobs",
     "schedules",
     "schedule",

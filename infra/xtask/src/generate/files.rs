@@ -145,10 +145,10 @@ fn paths(service: &Service) -> Vec<String> {
 fn table(service: &Service) -> String {
     let mut text = HEADER.to_owned();
     text.push_str(
-        "\n/// The functions with routes for callers, in the order of the variable `FUNCTIONS` in the\n\
-         /// template.\npub(super) const FUNCTIONS: &[&str] = &[\n",
+        "\n/// The functions that answer for a route in place of the gateway, in the order of the variable\n\
+         /// `FUNCTIONS` in the template.\npub(super) const FUNCTIONS: &[&str] = &[\n",
     );
-    for Function { name, .. } in for_callers(service) {
+    for Function { name, .. } in invoked(service) {
         let _ = writeln!(text, "    \"{name}\",");
     }
     text.push_str(
@@ -171,19 +171,20 @@ fn table(service: &Service) -> String {
     text + "];\n"
 }
 
-/// The functions that check their callers.
-fn for_callers(service: &Service) -> impl Iterator<Item = &Function> {
+/// The functions that answer for a route in place of the gateway: all but those of the documentation, whose
+/// requests are redirected as in FastAPI.
+fn invoked(service: &Service) -> impl Iterator<Item = &Function> {
     let functions = service.functions.iter();
     functions.filter(|function| {
         let mut routes = function.routes.iter();
-        function.access == Access::Callers && routes.any(|route| !route.path.is_empty())
+        function.access != Access::Documentation && routes.any(|route| !route.path.is_empty())
     })
 }
 
-/// References to what belongs to the functions that check their callers: the functions themselves, or with
-/// the end `Aliaslive` of a resource's name their aliases.
+/// References to what belongs to these functions: the functions themselves, or with the end `Aliaslive` of a
+/// resource's name their aliases.
 fn references(service: &Service, end: &str) -> Vec<String> {
-    let functions = for_callers(service);
+    let functions = invoked(service);
     functions
         .map(|function| format!("- !Ref {}{end}", function.resource))
         .collect()
