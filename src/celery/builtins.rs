@@ -1,7 +1,6 @@
 //! The tasks that Celery itself brings, as jobs.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
@@ -10,7 +9,6 @@ use super::unlock::CHORD_UNLOCK;
 use crate::json::{Json, Object};
 use crate::tasks::job::JobError;
 use crate::tasks::registry::{AnyJob, Call, Output, Registry};
-use crate::tasks::retry::RetryPolicy;
 
 const BUILTINS: [(&str, Kind); 5] = [
     ("celery.map", Kind::Map),
@@ -61,18 +59,6 @@ pub fn with_builtins(jobs: Registry) -> Registry {
 }
 
 impl AnyJob for Builtin {
-    fn retry_policy(&self) -> RetryPolicy {
-        RetryPolicy::default()
-    }
-
-    fn time_limit(&self) -> Option<Duration> {
-        None
-    }
-
-    fn fields(&self) -> &'static [&'static str] {
-        &[]
-    }
-
     fn run(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<Output, JobError>> {
         Box::pin(async move {
             let invalid = || JobError::permanent("TypeError", "the arguments are unreadable");

@@ -156,19 +156,19 @@ impl Outbox {
                 Err(unknown) => outcomes[place] = Err(Arc::new(unknown)),
             }
         }
-        let (mut batches, mut rest) = (Vec::new(), parcels.as_slice());
-        while let Some(first) = rest.first() {
-            let (batch, later) = rest.split_at(fitting(rest));
-            batches.push(async move { (batch.len(), self.send_batch(first.url, batch).await) });
-            rest = later;
-        }
-        let sent = stream::iter(batches).buffered(CALLS_AT_ONCE);
-        let mut places = places.into_iter();
-        for (count, sent) in sent.collect::<Vec<_>>().await {
-            let places: Vec<usize> = places.by_ref().take(count).collect();
+        let sends = batches(&parcels)
+            .into_iter()
+            .map(|(from, batch)| async move {
+                (from..from + batch.len(), self.send_batch(batch).await)
+            });
+        let sent = stream::iter(sends).buffered(CALLS_AT_ONCE);
+        for (range, sent) in sent.collect::<Vec<_>>().await {
+            let places = &places[range];
             match sent {
                 Ok(refused) => refused.into_iter().for_each(|(at, code)| {
-                    outcomes[places[at]] = Err(Arc::new(OutboxError::Refused(code)));
+                    if let Some(place) = places.get(at) {
+                        outcomes[*place] = Err(Arc::new(OutboxError::Refused(code)));
+                    }
                 }),
                 Err(error) => {
                     let error = Arc::new(error);
@@ -219,29 +219,22 @@ impl Outbox {
         &self,
         parcels: &[Parcel<'_>],
     ) -> Result<Vec<(usize, String)>, OutboxError> {
-        let (mut sent, mut refused) = (0, Vec::new());
-        while let Some(rest) = parcels.get(sent..)
-            && let Some(first) = rest.first()
-        {
-            let count = fitting(rest);
-            let codes = self.send_batch(first.url, &rest[..count]).await?;
-            refused.extend(codes.into_iter().map(|(at, code)| (sent + at, code)));
-            sent += count;
+        let mut refused = Vec::new();
+        for (from, batch) in batches(parcels) {
+            let codes = self.send_batch(batch).await?;
+            refused.extend(codes.into_iter().map(|(at, code)| (from + at, code)));
         }
         Ok(refused)
     }
 
-    async fn send_batch(
-        &self,
-        url: &str,
-        batch: &[Parcel<'_>],
-    ) -> Result<Vec<(usize, String)>, OutboxError> {
+    /// Sends messages to the queue of the first by one call.
+    async fn send_batch(&self, batch: &[Parcel<'_>]) -> Result<Vec<(usize, String)>, OutboxError> {
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| QueueError::Call(error);
         let entries = batch.iter().enumerate();
         let entries = entries.map(|(at, parcel)| parcel.to_entry(at));
         let entries: Result<Vec<_>, _> = entries.collect();
         let entries = entries.map_err(|error| failed(error.into()))?;
-        let send = self.client.send_message_batch().queue_url(url);
+        let send = self.client.send_message_batch().queue_url(batch[0].url);
         let sent = send.set_entries(Some(entries)).send().await;
         let sent = sent.map_err(|error| failed(Box::new(error)))?;
         let (refused, later): (Vec<_>, Vec<_>) = sent
@@ -298,6 +291,17 @@ impl Parcel<'_> {
         });
         entry?.build()
     }
+}
+
+/// The messages of each call, with the place of its first message.
+fn batches<'a, 'b>(parcels: &'b [Parcel<'a>]) -> Vec<(usize, &'b [Parcel<'a>])> {
+    let (mut batches, mut from) = (Vec::new(), 0);
+    while from < parcels.len() {
+        let to = from + fitting(&parcels[from..]);
+        batches.push((from, &parcels[from..to]));
+        from = to;
+    }
+    batches
 }
 
 /// The number of messages at the front that one call can send to the queue of the first. A message over the

@@ -16,7 +16,6 @@ use crate::invoke::Invoker;
 use crate::tasks::format::Format;
 use crate::tasks::job::JobError;
 use crate::tasks::registry::{AnyJob, Call, Output, Registry};
-use crate::tasks::retry::RetryPolicy;
 
 /// The time after the deadline at which a call ends by itself. The worker ends the call at the deadline, and
 /// knows which limit the deadline was.
@@ -85,18 +84,6 @@ impl RemoteJob {
 }
 
 impl AnyJob for RemoteJob {
-    fn retry_policy(&self) -> RetryPolicy {
-        RetryPolicy::default()
-    }
-
-    fn time_limit(&self) -> Option<Duration> {
-        None
-    }
-
-    fn fields(&self) -> &'static [&'static str] {
-        &[]
-    }
-
     fn is_remote(&self) -> bool {
         true
     }

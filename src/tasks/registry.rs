@@ -82,11 +82,17 @@ impl From<String> for Output {
 /// A job with its types erased, for the worker.
 pub trait AnyJob: Send + Sync {
     /// The retry policy for failed attempts.
-    fn retry_policy(&self) -> RetryPolicy;
+    fn retry_policy(&self) -> RetryPolicy {
+        RetryPolicy::default()
+    }
     /// The longest time of one attempt.
-    fn time_limit(&self) -> Option<Duration>;
+    fn time_limit(&self) -> Option<Duration> {
+        None
+    }
     /// The names of the fields of the input, in order; empty for an input that is not a structure.
-    fn fields(&self) -> &'static [&'static str];
+    fn fields(&self) -> &'static [&'static str] {
+        &[]
+    }
     /// Whether the body runs elsewhere: in a function or behind a URL. Such a body gets the task's input as
     /// it came, and its future never blocks its thread.
     fn is_remote(&self) -> bool {

@@ -50,14 +50,6 @@ impl AnyJob for RemoteStep {
         }
     }
 
-    fn time_limit(&self) -> Option<Duration> {
-        None
-    }
-
-    fn fields(&self) -> &'static [&'static str] {
-        &[]
-    }
-
     fn is_remote(&self) -> bool {
         true
     }

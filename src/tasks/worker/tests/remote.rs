@@ -15,18 +15,6 @@ type Body = fn(Call) -> BoxFuture<'static, Result<Output, JobError>>;
 struct Remote(Body);
 
 impl AnyJob for Remote {
-    fn retry_policy(&self) -> RetryPolicy {
-        RetryPolicy::default()
-    }
-
-    fn time_limit(&self) -> Option<Duration> {
-        None
-    }
-
-    fn fields(&self) -> &'static [&'static str] {
-        &[]
-    }
-
     fn is_remote(&self) -> bool {
         true
     }

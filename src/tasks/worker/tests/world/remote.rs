@@ -6,7 +6,6 @@ use futures_util::future::BoxFuture;
 use super::*;
 use crate::tasks::job::Retry;
 use crate::tasks::registry::{AnyJob, Call, Ending, Output};
-use crate::tasks::retry::RetryPolicy;
 use crate::tasks::task::Next;
 
 /// The name of the job.
@@ -87,18 +86,6 @@ impl Remote {
 }
 
 impl AnyJob for Remote {
-    fn retry_policy(&self) -> RetryPolicy {
-        RetryPolicy::default()
-    }
-
-    fn time_limit(&self) -> Option<Duration> {
-        None
-    }
-
-    fn fields(&self) -> &'static [&'static str] {
-        &[]
-    }
-
     fn is_remote(&self) -> bool {
         true
     }
