@@ -1,7 +1,7 @@
 //! The index of what is due, spread over partitions.
 
-use super::ScheduleStore;
-use crate::dynamodb::row::{self, ID, Row, number};
+use super::{ScheduleStore, names};
+use crate::dynamodb::row::{Row, number};
 use crate::dynamodb::{BATCH_KEYS, StoreError, call_error};
 use crate::schedules::schedule::Schedule;
 
@@ -46,12 +46,8 @@ impl ScheduleStore {
             .limit(i32::try_from(BATCH_KEYS).unwrap_or(i32::MAX))
             .set_exclusive_start_key(from);
         let page = query.send().await.map_err(call_error)?;
-        let names: Result<Vec<String>, StoreError> = page
-            .items()
-            .iter()
-            .map(|entry| row::get_text(entry, ID))
-            .collect();
-        let mut schedules = self.batch(&names?).await?;
+        let names = names(page.items())?;
+        let mut schedules = self.batch(&names).await?;
         schedules.sort_by_key(Schedule::due);
         Ok(DuePage {
             schedules,

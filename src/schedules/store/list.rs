@@ -1,8 +1,8 @@
 //! Lists of schedules, by name.
 
-use super::ScheduleStore;
 use super::record::ALL;
-use crate::dynamodb::row::{self, ID, text};
+use super::{ScheduleStore, names};
+use crate::dynamodb::row::text;
 use crate::dynamodb::{StoreError, call_error};
 use crate::schedules::schedule::Schedule;
 use crate::tasks::viewer::Viewer;
@@ -38,12 +38,7 @@ impl ScheduleStore {
             None => query.key_condition_expression("#partition = :partition"),
         };
         let page = query.send().await.map_err(call_error)?;
-        let names: Result<Vec<String>, StoreError> = page
-            .items()
-            .iter()
-            .map(|entry| row::get_text(entry, ID))
-            .collect();
-        let names = names?;
+        let names = names(page.items())?;
         let last = names.last().filter(|_| page.last_evaluated_key.is_some());
         let last = last.cloned();
         let mut schedules = self.batch(&names).await?;

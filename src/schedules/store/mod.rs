@@ -29,6 +29,12 @@ pub struct ScheduleStore {
     table: String,
 }
 
+/// The names in the entries of an index.
+fn names(entries: &[Row]) -> Result<Vec<String>, StoreError> {
+    let names = entries.iter().map(|entry| row::get_text(entry, ID));
+    names.collect()
+}
+
 /// The outcome of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {

@@ -7,11 +7,13 @@ use super::view::members;
 use crate::json::{Json, Object};
 use crate::schedules::rule::{DEFAULT_TIMEZONE, RuleError, Spec};
 use crate::schedules::{Definition, JobOptions, JobWork, Missed, Overlap, Schedule, Work};
-use crate::tasks::task::{MAX_RETRIES, MAX_TIME_LIMIT, MAX_WAIT};
+use crate::tasks::task::MAX_WAIT;
 use crate::web::checks::{Checked, Rejection, pydantic};
 use crate::web::error::{FieldError, HttpError, Loc};
 use crate::web::extract::Extract;
-use crate::web::submission::options::{given, limit, loc as option, priority, time, whole};
+use crate::web::submission::options::{
+    given, limit, loc as option, priority, retries, time, time_limit, unknown, whole,
+};
 use crate::web::submission::{Found, Jobs, input, job, keep};
 
 /// The longest name of a schedule, in characters.
@@ -277,24 +279,10 @@ fn options(body: &Object) -> Found<JobOptions> {
     let value = |name: &str| given.and_then(|options| present(options, name));
     let expires = whole(value("expires"), option("expires"), 1, limit(MAX_WAIT));
     let expires = keep(&mut errors, expires).flatten();
-    let retries = whole(
-        value("max_retries"),
-        option("max_retries"),
-        0,
-        MAX_RETRIES.into(),
-    );
-    let retries = keep(&mut errors, retries).flatten();
-    let time_limit = whole(
-        value("time_limit"),
-        option("time_limit"),
-        1,
-        limit(MAX_TIME_LIMIT),
-    );
-    let time_limit = keep(&mut errors, time_limit).flatten();
+    let retries = keep(&mut errors, retries(value("max_retries"))).flatten();
+    let time_limit = keep(&mut errors, time_limit(value("time_limit"))).flatten();
     let priority = keep(&mut errors, priority(value("priority")));
-    let unknown = given.into_iter().flat_map(Object::iter);
-    let unknown = unknown.filter(|(name, _)| !OPTIONS.contains(&name.as_str()));
-    errors.extend(unknown.map(|(name, value)| pydantic::extra(option(name), value.clone())));
+    errors.extend(unknown(given, &OPTIONS));
     if !errors.is_empty() {
         return Err(errors);
     }

@@ -54,6 +54,24 @@ const NAMES: [&str; 6] = [
     "time_limit",
 ];
 
+/// The attempts after the first.
+pub(in crate::web) fn retries(value: Option<&Json>) -> Found<Option<i64>> {
+    whole(value, loc("max_retries"), 0, MAX_RETRIES.into())
+}
+
+/// The longest time of one attempt, in seconds.
+pub(in crate::web) fn time_limit(value: Option<&Json>) -> Found<Option<i64>> {
+    whole(value, loc("time_limit"), 1, limit(MAX_TIME_LIMIT))
+}
+
+/// An error for each option that is not among `names`.
+pub(in crate::web) fn unknown(given: Option<&Object>, names: &[&str]) -> Vec<FieldError> {
+    let options = given.into_iter().flat_map(Object::iter);
+    let unknown = options.filter(|(name, _)| !names.contains(&name.as_str()));
+    let extra = |(name, value): (&String, &Json)| pydantic::extra(loc(name), value.clone());
+    unknown.map(extra).collect()
+}
+
 /// Reads the options of a submission, at the time `now` in milliseconds since the Unix epoch.
 pub(super) fn read(body: &Object, now: u64) -> Found<Options> {
     let given = given(body)?;
@@ -62,26 +80,10 @@ pub(super) fn read(body: &Object, now: u64) -> Found<Options> {
     let countdown = keep(&mut errors, countdown(value("countdown"))).flatten();
     let eta = keep(&mut errors, time(value("eta"), loc("eta"))).flatten();
     let expires = keep(&mut errors, time(value("expires"), loc("expires"))).flatten();
-    let retries = whole(
-        value("max_retries"),
-        loc("max_retries"),
-        0,
-        MAX_RETRIES.into(),
-    );
-    let retries = keep(&mut errors, retries).flatten();
-    let time_limit = whole(
-        value("time_limit"),
-        loc("time_limit"),
-        1,
-        limit(MAX_TIME_LIMIT),
-    );
-    let time_limit = keep(&mut errors, time_limit).flatten();
+    let retries = keep(&mut errors, retries(value("max_retries"))).flatten();
+    let time_limit = keep(&mut errors, time_limit(value("time_limit"))).flatten();
     let priority = keep(&mut errors, priority(value("priority")));
-    let unknown = given
-        .into_iter()
-        .flat_map(Object::iter)
-        .filter(|(name, _)| !NAMES.contains(&name.as_str()));
-    errors.extend(unknown.map(|(name, value)| pydantic::extra(loc(name), value.clone())));
+    errors.extend(unknown(given, &NAMES));
     let countdown_end = countdown.map(|wait| now + wait);
     let latest = now + MAX_WAIT * 1000;
     let due = due(&mut errors, countdown_end, eta, latest, value("eta"));
