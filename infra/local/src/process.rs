@@ -103,6 +103,21 @@ impl Process {
         }
     }
 
+    /// Waits until the process has ended.
+    ///
+    /// # Errors
+    /// When the process fails, or the wait is interrupted.
+    pub fn finish(mut self) -> Result<()> {
+        loop {
+            let status = self.child.try_wait();
+            match status.context(format_args!("cannot wait for {}", self.name))? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => return Err(Error::new(format!("{} failed ({status})", self.name))),
+                None => pause()?,
+            }
+        }
+    }
+
     /// Sends SIGTERM to the process group, and SIGKILL after the grace period. From then on the
     /// process' lines go only to the log file.
     pub fn stop(&mut self) {

@@ -3,6 +3,8 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use local_stack::deploy::sam;
+use local_stack::process::{Log, Process};
 use local_stack::{Context, Error, Result, functions, process, project, setup};
 
 use crate::arguments::TestOptions;
@@ -114,7 +116,6 @@ const ON_LINUX: [Step; 2] = [
         command.env("E2E_DEPLOYED", "1");
         Ok(command)
     }),
-    // After the check of the deployed service, which builds the executables.
     ("the functions' instructions", || {
         Ok(cargo("test --quiet -p bench --test instructions"))
     }),
@@ -130,11 +131,16 @@ pub fn run(options: TestOptions) -> Result<()> {
     if !options.quick {
         time("tools", &mut done, || setup::run_tools().map(drop))?;
     }
-    let full: &[Step] = if options.quick { &[] } else { &FULL };
-    let linux = !options.quick && cfg!(target_os = "linux");
-    let on_linux: &[Step] = if linux { &ON_LINUX } else { &[] };
-    for (name, command) in QUICK.iter().chain(full).chain(on_linux) {
-        time(name, &mut done, || execute(name, command()?))?;
+    run_all(&QUICK, &mut done)?;
+    if !options.quick {
+        // Beside the checks that follow, because these mostly wait.
+        let optimized = cfg!(target_os = "linux").then(compile_optimized);
+        let optimized = optimized.transpose()?;
+        run_all(&FULL, &mut done)?;
+        if let Some(optimized) = optimized {
+            time("the optimized functions", &mut done, || optimized.finish())?;
+            run_all(&ON_LINUX, &mut done)?;
+        }
     }
     println!(
         "\nAll {} checks passed in {}:",
@@ -145,6 +151,19 @@ pub fn run(options: TestOptions) -> Result<()> {
         println!("  {:>8}  {name}", seconds(elapsed));
     }
     Ok(())
+}
+
+fn run_all(steps: &[Step], done: &mut Vec<(&'static str, Duration)>) -> Result<()> {
+    for (name, command) in steps {
+        time(name, done, || execute(name, command()?))?;
+    }
+    Ok(())
+}
+
+/// Starts to compile the optimized functions, for the checks [`ON_LINUX`].
+fn compile_optimized() -> Result<Process> {
+    let log = Log::create(&project::target().join("optimized-functions.log"), true)?;
+    sam::compile_beside(&setup::run_tools()?, &log)
 }
 
 fn time(

@@ -3,11 +3,12 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use crate::aws::{Aws, expect};
 use crate::error::{Context, Error, Result};
 use crate::functions::{forget_aws, forget_outer_cargo};
-use crate::process;
+use crate::process::{self, Log, Process};
 use crate::project;
 use crate::setup::{DeployTools, Tools};
 use crate::template::STACK;
@@ -24,21 +25,38 @@ const BUCKET: &str = "async-service-artifacts";
 /// # Errors
 /// When a function does not compile, or Lambda does not support this machine's architecture.
 pub fn compile(tools: &Tools, release: bool) -> Result<()> {
-    let mut command = Command::new(&tools.cargo_lambda);
-    command.args(["lambda", "build", "--quiet", "--bins"]);
-    if architecture()? == "arm64" {
-        command.arg("--arm64");
-    }
-    if release {
-        command.arg("--release");
-    }
-    prepare(&mut command, tools)?;
+    let command = compilation(Command::new(&tools.cargo_lambda), tools, release)?;
     if process::run("cargo lambda build", command)?.success() {
         return Ok(());
     }
     Err(Error::new(
         "the build of the functions failed: see the compiler's messages above",
     ))
+}
+
+/// Starts to compile all optimized functions at the lowest priority, beside other work: linking them takes
+/// a quarter of an hour of processor time, and most tests wait. The compiler's messages go into `log`.
+///
+/// # Errors
+/// When cargo cannot be started, or Lambda does not support this machine's architecture.
+pub fn compile_beside(tools: &Tools, log: &Log) -> Result<Process> {
+    let mut command = Command::new("nice");
+    command.args(["-n", "19"]).arg(&tools.cargo_lambda);
+    let command = compilation(command, tools, true)?;
+    Process::start("cargo lambda build", command, log, Duration::ZERO)
+}
+
+/// The compilation of all functions by `program`, a cargo-lambda.
+fn compilation(mut program: Command, tools: &Tools, release: bool) -> Result<Command> {
+    program.args(["lambda", "build", "--quiet", "--bins"]);
+    if architecture()? == "arm64" {
+        program.arg("--arm64");
+    }
+    if release {
+        program.arg("--release");
+    }
+    prepare(&mut program, tools)?;
+    Ok(program)
 }
 
 /// Builds the functions with SAM, as for a real deployment.
