@@ -28,9 +28,6 @@ const CSV: Place = (profile::GROUP.name, "", profile::CSV_CPU);
 const LINES: Place = (profile::GROUP.name, "", profile::LINES_CPU);
 const USERS: Place = (upstream::GROUP.name, "", invocations::CPU);
 
-/// The most CPU for a task of a Celery client, as a part of what a Celery worker and Redis take.
-const CELERY_RATIO: f64 = 0.3;
-
 /// The table of all budgets.
 #[must_use]
 pub fn budgets(series: &[Series]) -> String {
@@ -39,26 +36,38 @@ pub fn budgets(series: &[Series]) -> String {
         found.start(),
         found.memory(),
         found.size(),
-        found.row(
+        found.times(
             "CPU of 1,000 invocations without I/O (`root`)",
             CPU,
-            FASTAPI,
-            &[0.05],
+            found.text(CPU, FASTAPI),
+            &[(LAMBDA_HTTP, "`lambda_http`")],
+            &[1.15, 1.05],
         ),
-        found.row(
+        found.times(
             "CPU of 1,000 tasks, submit to stored result",
             TASKS,
-            REPLACED,
-            &[0.9, 0.5],
+            found.text(TASKS, REPLACED),
+            &[(REPLACED, "FastAPI, Celery and Redis")],
+            &[0.3],
         ),
-        found.celery(),
+        found.times(
+            "CPU of 1,000 tasks of a Celery client, at the worker",
+            BACKLOG,
+            format!(
+                "prefork {}, solo {}",
+                found.text(BACKLOG, PREFORK),
+                found.text(BACKLOG, SOLO)
+            ),
+            &[(PREFORK, "prefork"), (SOLO, "solo")],
+            &[0.3],
+        ),
         found.ten("10 URLs, each answering after 100 ms", TEN, 0.105),
         found.ten("the same, CPU", TEN_CPU, 0.003),
         found.row(
             "CPU of 1,000 `GET /users/{id}` through the upstream",
             USERS,
             FASTAPI,
-            &[0.5],
+            0.5,
         ),
         found.statistics("CPU of a file's statistics, CSV", CSV, 2.0),
         found.statistics("the same, JSON Lines", LINES, 1.2),
@@ -97,16 +106,11 @@ impl Found<'_> {
         self.series(place, side).map_or(f64::NAN, Series::median)
     }
 
-    /// The smallest and the largest median over all functions.
-    fn of_all(&self, (group, _, what): Place) -> (f64, f64) {
-        let own = self
-            .0
-            .iter()
+    /// The medians of all functions.
+    fn of_all(&self, (group, _, what): Place) -> Vec<f64> {
+        let own = { self.0.iter() }
             .filter(|series| series.group == group && series.what == what && series.side == THIS);
-        own.map(Series::median)
-            .fold((f64::NAN, f64::NAN), |(low, high), median| {
-                (low.min(median), high.max(median))
-            })
+        own.map(Series::median).collect()
     }
 
     /// The cells of a row; the first one is the FastAPI service's.
@@ -118,29 +122,57 @@ impl Found<'_> {
             .collect()
     }
 
-    /// A row for one figure of this service, with its budgets in order of time.
-    fn row(&self, what: &str, place: Place, replaced: &str, budgets: &[f64]) -> Vec<String> {
+    /// A row for one figure of this service.
+    fn row(&self, what: &str, place: Place, replaced: &str, budget: f64) -> Vec<String> {
         let mut cells = self.cells(what, self.text(place, replaced), place);
         cells.push(self.text(place, THIS));
-        let figure = self.median(place, THIS);
+        cells.push(value(Unit::CpuPerThousand, budget));
+        cells.push(met(self.median(place, THIS), budget));
+        cells
+    }
+
+    /// A row for a figure whose budgets, in order of time, are multiples of the first peer's figure. A peer
+    /// is a side and the words for it.
+    fn times(
+        &self,
+        what: &str,
+        place: Place,
+        replaced: String,
+        peers: &[(&str, &str)],
+        budgets: &[f64],
+    ) -> Vec<String> {
+        let mut cells = self.cells(what, replaced, place);
+        let own = self.median(place, THIS);
+        let mut text = self.text(place, THIS);
+        for (side, words) in peers {
+            let ratio = own / self.median(place, side);
+            if !ratio.is_nan() {
+                text.push_str(&format!(", {ratio:.2} × {words}"));
+            }
+        }
+        cells.push(text);
+        let (side, words) = peers[0];
         let each = budgets.iter();
-        let each = each.map(|budget| value(Unit::CpuPerThousand, *budget));
+        let each = each.map(|budget| format!("{budget:.2} × {words}"));
         cells.push(each.collect::<Vec<_>>().join(", then "));
-        let verdicts = budgets.iter().map(|budget| met(figure, *budget));
+        let ratio = own / self.median(place, side);
+        let verdicts = budgets.iter().map(|budget| met(ratio, *budget));
         cells.push(verdicts.collect::<Vec<_>>().join(", then "));
         cells
     }
 
-    /// A row for a figure that all functions have; the largest median is compared with the budget.
-    fn row_of_all(&self, mut cells: Vec<String>, place: Place, budget: (Unit, f64)) -> Vec<String> {
-        let (low, high) = self.of_all(place);
-        let unit = value(budget.0, high);
-        let unit = unit.rsplit_once(' ').map_or("", |(_, unit)| unit);
-        let span = range(budget.0, (low, high), high);
-        cells.push(format!("{span} {unit}, 27 functions").replace(" , 27 functions", ""));
-        cells.push(value(budget.0, budget.1));
-        cells.push(met(high, budget.1));
-        cells
+    /// The span of a figure that all functions have, and its largest median.
+    fn span(&self, place: Place, unit: Unit) -> (String, f64) {
+        let all = self.of_all(place);
+        let low = all.iter().copied().fold(f64::NAN, f64::min);
+        let high = all.iter().copied().fold(f64::NAN, f64::max);
+        if all.is_empty() {
+            return (NOTHING.to_owned(), high);
+        }
+        let text = value(unit, high);
+        let name = text.rsplit_once(' ').map_or("", |(_, name)| name);
+        let span = range(unit, (low, high), high);
+        (format!("{span} {name}, {} functions", all.len()), high)
     }
 
     fn start(&self) -> Vec<String> {
@@ -150,8 +182,16 @@ impl Found<'_> {
             self.text(START, FASTAPI),
             self.text(worker, CELERY)
         );
-        let cells = self.cells("process start to first `/next`", replaced, START);
-        self.row_of_all(cells, START, (Unit::Seconds, 0.002))
+        let mut cells = self.cells("process start to first `/next`", replaced, START);
+        let (span, most) = self.span(START, Unit::Seconds);
+        let (budget, ratio) = (1.5, most / self.median(START, LAMBDA_HTTP));
+        cells.push(match ratio.is_nan() {
+            true => span,
+            false => format!("{span}, at most {ratio:.2} × `lambda_http`"),
+        });
+        cells.push(format!("{budget:.2} × `lambda_http`"));
+        cells.push(met(ratio, budget));
+        cells
     }
 
     fn memory(&self) -> Vec<String> {
@@ -162,15 +202,18 @@ impl Found<'_> {
             self.text(worker, CELERY),
             self.text(worker, REDIS)
         );
-        let cells = self.cells("resident memory, warm", replaced, RESIDENT);
-        self.row_of_all(cells, RESIDENT, (Unit::Bytes, 8e6))
+        let mut cells = self.cells("resident memory, warm", replaced, RESIDENT);
+        let (span, most) = self.span(RESIDENT, Unit::Bytes);
+        let budget = 8e6;
+        cells.extend([span, value(Unit::Bytes, budget), met(most, budget)]);
+        cells
     }
 
     fn size(&self) -> Vec<String> {
         let mut cells = self.cells("executable", NOTHING.to_owned(), SIZE);
         let others = self.0.iter().filter(|series| series.subject != "worker");
         let others: Vec<Series> = others.cloned().collect();
-        let (_, largest) = Found(&others).of_all(SIZE);
+        let (_, largest) = Found(&others).span(SIZE, Unit::Bytes);
         let worker = self.median((SIZE.0, "worker", SIZE.2), THIS);
         // Only the worker contains all decoders of text encodings and compressions.
         let [least, most] = [6e6, 8e6];
@@ -188,31 +231,6 @@ impl Found<'_> {
         cells
     }
 
-    /// A row for the tasks of Celery's clients, whose budget is a multiple of Celery's figure.
-    fn celery(&self) -> Vec<String> {
-        let peers = format!(
-            "prefork {}, solo {}",
-            self.text(BACKLOG, PREFORK),
-            self.text(BACKLOG, SOLO)
-        );
-        let what = "CPU of 1,000 tasks of a Celery client, at the worker";
-        let mut cells = self.cells(what, peers, BACKLOG);
-        let ratios =
-            [PREFORK, SOLO].map(|side| self.median(BACKLOG, THIS) / self.median(BACKLOG, side));
-        cells.push(match ratios[0].is_nan() {
-            true => NOTHING.to_owned(),
-            false => format!(
-                "{}, {:.2} × prefork, {:.2} × solo",
-                self.text(BACKLOG, THIS),
-                ratios[0],
-                ratios[1]
-            ),
-        });
-        cells.push(format!("{CELERY_RATIO:.2} × prefork"));
-        cells.push(met(ratios[0], CELERY_RATIO));
-        cells
-    }
-
     fn ten(&self, what: &str, place: Place, budget: f64) -> Vec<String> {
         let replaced = format!(
             "`requests` {}, `httpx` {}",
@@ -226,18 +244,10 @@ impl Found<'_> {
         cells
     }
 
-    /// A row for a file's statistics, whose budget is a multiple of polars' figure.
-    fn statistics(&self, what: &str, place: Place, times: f64) -> Vec<String> {
+    /// A row for a file's statistics.
+    fn statistics(&self, what: &str, place: Place, budget: f64) -> Vec<String> {
         let polars = format!("`polars` {}", self.text(place, "polars"));
-        let mut cells = self.cells(what, polars, place);
-        let ratio = self.median(place, THIS) / self.median(place, "polars");
-        cells.push(match ratio.is_nan() {
-            true => NOTHING.to_owned(),
-            false => format!("{}, {ratio:.2} × polars", self.text(place, THIS)),
-        });
-        cells.push(format!("{times:.1} × polars"));
-        cells.push(met(ratio, times));
-        cells
+        self.times(what, place, polars, &[("polars", "`polars`")], &[budget])
     }
 }
 
@@ -262,6 +272,9 @@ mod tests {
             series(START, THIS, Unit::Seconds, 0.001),
             series((START.0, "worker", START.2), THIS, Unit::Seconds, 0.003),
             series(START, FASTAPI, Unit::Seconds, 0.5),
+            series(START, LAMBDA_HTTP, Unit::Seconds, 0.0015),
+            series(CPU, THIS, Unit::CpuPerThousand, 0.055),
+            series(CPU, LAMBDA_HTTP, Unit::CpuPerThousand, 0.05),
             series(TASKS, THIS, Unit::CpuPerThousand, 0.6),
             series(BACKLOG, THIS, Unit::CpuPerThousand, 0.4),
             series(BACKLOG, PREFORK, Unit::CpuPerThousand, 1.0),
@@ -273,14 +286,14 @@ mod tests {
         let text = budgets(&all);
         let lines: Vec<&str> = text.lines().skip(2).collect();
         assert!(lines[0].contains("500 ms (uvicorn), — (Celery worker)"));
-        assert!(lines[0].contains("1.00–3.00 ms, 27 functions"));
-        assert!(lines[0].contains("no, 50.0 % over"));
-        assert!(lines[4].contains("0.900 s, then 0.500 s"));
-        assert!(lines[4].contains("yes, then no, 20.0 % over"));
+        assert!(lines[0].contains("1.00–3.00 ms, 2 functions, at most 2.00 × `lambda_http`"));
+        assert!(lines[0].contains("no, 33.3 % over"));
+        assert!(lines[3].contains("1.15 × `lambda_http`, then 1.05 × `lambda_http`"));
+        assert!(lines[3].contains("yes, then no, 4.76 % over"));
         assert!(lines[5].contains("0.400 s, 0.40 × prefork, 0.50 × solo"));
         assert!(lines[5].contains("no, 33.3 % over"));
         assert!(lines[6].contains("104 ms") && lines[6].contains("yes"));
-        assert!(lines[9].contains("`polars` 400 ms") && lines[9].contains("1.50 × polars"));
+        assert!(lines[9].contains("`polars` 400 ms") && lines[9].contains("1.50 × `polars`"));
         assert!(lines[9].contains("| yes"));
         assert_eq!(lines.len(), 11);
         for unknown in [lines[8], lines[10]] {
