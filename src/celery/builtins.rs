@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use serde_json::value::RawValue;
 
 use super::origin::Arguments;
 use super::unlock::CHORD_UNLOCK;
@@ -66,7 +67,7 @@ impl AnyJob for Builtin {
             match self.kind {
                 Kind::Map | Kind::Starmap => self.map(arguments, call).await,
                 Kind::Accumulate => accumulate(arguments).map(Output::from),
-                Kind::Nothing => Ok("null".to_owned().into()),
+                Kind::Nothing => Ok(RawValue::NULL.to_owned().into()),
             }
         })
     }
@@ -98,14 +99,14 @@ impl Builtin {
             let kwargs = Object::new();
             let input = Arguments { args, kwargs }.into_input(&task, job.as_ref())?;
             let output = Arc::clone(&job).run(call.with_input(input)).await?;
-            results.push(output.json);
+            results.push(output.json.get().to_owned());
         }
-        Ok(format!("[{}]", results.join(",")).into())
+        raw(format!("[{}]", results.join(","))).map(Output::from)
     }
 }
 
 /// The positional arguments, or the one that `index` names.
-fn accumulate(arguments: Arguments) -> Result<String, JobError> {
+fn accumulate(arguments: Arguments) -> Result<Box<RawValue>, JobError> {
     let index = arguments.kwargs.get("index").and_then(Json::as_i64);
     let value = match index {
         None => Json::Array(arguments.args),
@@ -115,7 +116,10 @@ fn accumulate(arguments: Arguments) -> Result<String, JobError> {
             found.ok_or_else(|| JobError::permanent("IndexError", "tuple index out of range"))?
         }
     };
-    value
-        .to_text()
-        .map_err(|error| JobError::permanent("TypeError", error.to_string()))
+    let text = value.to_text();
+    raw(text.map_err(|error| JobError::permanent("TypeError", error.to_string()))?)
+}
+
+fn raw(json: String) -> Result<Box<RawValue>, JobError> {
+    RawValue::from_string(json).map_err(|error| JobError::permanent("TypeError", error.to_string()))
 }

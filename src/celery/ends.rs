@@ -78,18 +78,23 @@ impl From<Unsendable> for EffectError {
 }
 
 impl Ends {
-    /// Performs all effects of a task's end.
+    /// Performs all effects of a task's end. `sent` is what follows from the success, if it was computed before.
     ///
     /// # Errors
     /// When a call to AWS failed, or an effect can never be performed.
-    pub async fn perform(&self, task: &Task, end: &End) -> Result<(), EffectError> {
+    pub async fn perform(
+        &self,
+        task: &Task,
+        end: &End,
+        sent: Option<Sent>,
+    ) -> Result<(), EffectError> {
         let unreadable = || EffectError::Permanent("the task's origin is unreadable".to_owned());
         let source = Source::of(task).ok_or_else(unreadable)?;
         if source.headers.task == CHORD_UNLOCK {
             let unlock = Unlock::of(task, &source).ok_or_else(unreadable)?;
             return unlock.perform(self, task, end).await;
         }
-        let seed = format!("{}/{}", task.id, end.run);
+        let seed = seed(task, end);
         let ended = Ended {
             task,
             source: &source,
@@ -100,15 +105,17 @@ impl Ends {
             Some(calls) => Box::pin(self.make_calls(&ended, calls)).await,
             // What goes on in another message has no result yet.
             None if end.state == State::Moved && end.error.is_none() => Ok(()),
-            None => self.follow(&ended, &Ending::of(&source, end)).await,
+            None => self.follow(&ended, &Ending::of(&source, end), sent).await,
         }
     }
 
-    /// Performs what follows from the task's message.
+    /// Performs what follows from the task's message; `sent` is what [`on_success`] gives, if it was computed
+    /// before.
     pub(super) async fn follow(
         &self,
         ended: &Ended<'_>,
         ending: &Ending<'_>,
+        sent: Option<Sent>,
     ) -> Result<(), EffectError> {
         let &Ended {
             task,
@@ -117,8 +124,9 @@ impl Ends {
             ref sender,
         } = ended;
         let mut lost = Lost::default();
-        let sent = match ending {
-            Ending::Success(value) => on_success(sender, &source.embed, &read(value)),
+        let sent = match (ending, sent) {
+            (Ending::Success(_), Some(sent)) => Ok(sent),
+            (Ending::Success(value), None) => on_success(sender, &source.embed, &read(value)),
             _ => on_failure(sender, &source.embed.errbacks),
         };
         let children = lost.note(self.send(sent).await)?.unwrap_or_default();
@@ -177,7 +185,7 @@ impl Ends {
 
     /// The JSON of a task's result. The children, and the arguments of an extended result, are left out if
     /// they make the item too large: clients seldom read either.
-    fn result(
+    pub(super) fn result(
         &self,
         task: &Task,
         source: &Source,
@@ -308,7 +316,7 @@ impl Lost {
 }
 
 impl Ending<'_> {
-    fn of<'a>(source: &Source, end: &'a End) -> Ending<'a> {
+    pub(super) fn of<'a>(source: &Source, end: &'a End) -> Ending<'a> {
         match (end.state, &end.result) {
             (State::Completed, Some(value)) => Ending::Success(value.get()),
             (State::Expired, _) => Ending::Revoked(Revoked::Expired),
@@ -378,6 +386,11 @@ fn in_words_of_python(task: &str, message: &str) -> String {
 /// again, 2 ended.
 pub fn place(run: u32, attempt: u32, step: u64) -> u64 {
     (u64::from(run) * 100_000 + u64::from(attempt.min(99_999))) * 10 + step
+}
+
+/// What the ids are made of that follow from an end.
+pub(super) fn seed(task: &Task, end: &End) -> String {
+    format!("{}/{}", task.id, end.run)
 }
 
 fn read(value: &str) -> Json {

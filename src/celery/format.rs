@@ -6,32 +6,22 @@ use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 
 use super::builtins::{is_builtin, mapped_task};
-use super::canvas::{Sender, on_success};
 use super::ends::{Ends, exception, place};
 use super::message::{Message, Opened, open};
 use super::origin::{Arguments, CELERY, Source, task_of, task_of_headers, task_of_sealed};
 use super::refused::{Kind, Refused};
 use super::remote::{self, RemoteBodies};
 use super::result::{Facts, Outcome, task_result};
-use super::store::MAX_RESULT;
 use super::unlock::CHORD_UNLOCK;
 use crate::error::Chain;
-use crate::json::{Json, Object, parse_str};
-use crate::tasks::format::{AnswerKind, Decoded, EffectError, Entered, Format, Incoming, Parts};
+use crate::json::{Json, Object};
+use crate::tasks::format::{
+    AnswerKind, Computed, Decoded, EffectError, Entered, Format, Incoming, Parts, Plan,
+};
 use crate::tasks::job::JobError;
 use crate::tasks::record::{End, Progress, TaskError};
 use crate::tasks::registry::AnyJob;
 use crate::tasks::task::{MAX_WAIT, Task};
-
-/// The room in a result's item for what is not the value.
-const ROOM: usize = 4 * 1024;
-
-/// Stands for the name of the worker that will send a message: as long as any, since the name counts in the
-/// message's size.
-const LONG_NAME: &str = match std::str::from_utf8(&[b'w'; 256]) {
-    Ok(name) => name,
-    Err(_) => "",
-};
 
 /// Celery's messages, results and workflows.
 #[derive(Debug, Clone)]
@@ -168,51 +158,21 @@ impl Format for CeleryFormat {
         task.job == CHORD_UNLOCK
     }
 
-    fn check_output(&self, task: &Task, output: &str) -> Result<(), JobError> {
-        let Some(source) = Source::of(task) else {
-            return Ok(());
-        };
-        let too_large = |message: String| JobError::permanent("ResultTooLarge", message);
-        if source.stores_result() && output.len() + ROOM > MAX_RESULT {
-            return Err(too_large(format!(
-                "the result has {} bytes, and an item of Celery's table takes {}",
-                output.len(),
-                MAX_RESULT - ROOM
-            )));
-        }
-        let embed = &source.embed;
-        let sends = !embed.callbacks.is_empty() || !embed.chain.is_empty();
-        if !sends && embed.chord.is_none() {
-            return Ok(());
-        }
-        let value = parse_str(output).map_err(|error| {
-            let message = format!("the result cannot be handed on: {error}");
-            JobError::permanent("Unsendable", message)
-        })?;
-        if !sends {
-            return Ok(());
-        }
-        let seed = task.id.as_str();
-        let sender = Sender {
-            id: seed,
-            root_id: source.headers.root_id.as_deref(),
-            seed,
-            now: task.submitted_at,
-            default_queue: self.ends.outbox.default_queue(),
-            origin: LONG_NAME,
-        };
-        let sent = on_success(&sender, embed, &value);
-        let sent = sent.map_err(|error| JobError::permanent("Unsendable", error.to_string()))?;
-        let known = self.ends.outbox.check(&sent.messages);
-        known.map_err(|error| JobError::permanent("UnknownQueue", error.to_string()))
+    fn plan(&self, task: &Task, end: &End) -> Result<Plan, JobError> {
+        self.ends.plan(task, end)
     }
 
     fn perform<'a>(
         &'a self,
         task: &'a Task,
         end: &'a End,
+        computed: Option<Computed>,
     ) -> BoxFuture<'a, Result<(), EffectError>> {
-        Box::pin(self.ends.perform(task, end))
+        let computed = computed.and_then(|computed| computed.downcast().ok());
+        Box::pin(
+            self.ends
+                .perform(task, end, computed.map(|computed| *computed)),
+        )
     }
 
     fn entered<'a>(&'a self, task: &'a Task, entered: Entered<'a>) -> BoxFuture<'a, ()> {

@@ -14,7 +14,9 @@ use super::headers::MAX_ID;
 use super::result::{Group, ItemKind, Keys, Stored, group_result, read, read_group};
 use crate::clock::now_ms;
 use crate::dynamodb::row::{self, ID, Row, number, text};
-use crate::dynamodb::{StoreError, batch_get, call_error, condition_held, refused_by};
+use crate::dynamodb::{
+    ConditionalPut, StoreError, batch_get, call_error, condition_held, refused_by,
+};
 use crate::tasks::task::MAX_WAIT;
 
 /// The JSON of a result or of a group, as bytes.
@@ -118,25 +120,35 @@ impl ResultStore {
         self.put_bytes(key, place, json.into_bytes()).await
     }
 
-    /// Stores the bytes of a task's result, unless a write of a later place is there. `place` orders the
-    /// writes of one task: a slow worker must not overwrite the end with an earlier state. The write of a task
-    /// that never ran ([`NEVER_RAN`]) replaces nothing that another worker stored.
+    /// Stores the bytes of a task's result, by [`ResultStore::put_of`].
     pub async fn put_bytes(
         &self,
         key: String,
         place: u64,
         bytes: Vec<u8>,
     ) -> Result<(), StoreError> {
-        let mut item = self.item(key, bytes, self.expiry());
-        item.insert(PLACE.to_owned(), number(place));
-        let put = self.client.put_item().table_name(&self.table);
-        let put = put
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(#absent) OR #place <= :place")
-            .expression_attribute_names("#place", PLACE)
-            .expression_attribute_names("#absent", if place == NEVER_RAN { ID } else { PLACE })
-            .expression_attribute_values(":place", number(place));
-        condition_held(put.send().await).map(drop)
+        let put = self.put_of(key, place, bytes);
+        put.send(&self.client).await.map(drop)
+    }
+
+    /// The put of the bytes of a task's result, unless a write of a later place is there. `place` orders the
+    /// writes of one task: a slow worker must not overwrite the end with an earlier state. The write of a task
+    /// that never ran ([`NEVER_RAN`]) replaces nothing that another worker stored.
+    pub fn put_of(&self, key: String, place: u64, bytes: Vec<u8>) -> ConditionalPut {
+        let mut row = self.item(key, bytes, self.expiry());
+        row.insert(PLACE.to_owned(), number(place));
+        let absent = if place == NEVER_RAN { ID } else { PLACE };
+        let names = [("#place", PLACE), ("#absent", absent)];
+        let values = [(":place", number(place))];
+        ConditionalPut {
+            table: self.table.clone(),
+            row,
+            condition: "attribute_not_exists(#absent) OR #place <= :place",
+            names: names
+                .map(|(name, of)| (name.to_owned(), of.to_owned()))
+                .into(),
+            values: values.map(|(name, of)| (name.to_owned(), of)).into(),
+        }
     }
 
     /// Stores the group and the counter of a chord that begins, unless they are there. The counter last: a

@@ -5,11 +5,13 @@
 
 mod batch;
 mod conflict;
+mod put;
 pub mod row;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub use batch::{BATCH_KEYS, batch_get};
+pub use put::ConditionalPut;
 pub use row::Row;
 
 use aws_sdk_dynamodb::Client;
@@ -40,6 +42,10 @@ pub enum StoreError {
     /// Other writers changed the row during each try of this write.
     #[error("the row is being changed")]
     Busy,
+    /// DynamoDB refused to make two writes in one transaction, for another reason than the condition of the
+    /// first. Nothing is written, and the first write may succeed by itself.
+    #[error("the writes cannot be made in one transaction")]
+    NotTogether,
     /// A row does not have the format of this program.
     #[error("a row of the table has another format: {0}")]
     Corrupt(String),

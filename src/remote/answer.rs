@@ -159,7 +159,7 @@ fn outcome(
 
 fn output(value: &RawValue, calls: Option<Box<RawValue>>, ending: Ending) -> Output {
     Output {
-        json: value.get().to_owned(),
+        json: value.to_owned(),
         calls,
         ending,
     }

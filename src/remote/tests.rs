@@ -177,7 +177,7 @@ async fn a_url_gets_a_signed_request_with_the_task() {
     let server = Server::answering("200 OK", "", r#"{"result": {"b": 2.50}}"#).await;
     let output = posted(&server).await.unwrap();
     assert_eq!(
-        (output.json.as_str(), output.ending),
+        (output.json.get(), output.ending),
         (r#"{"b": 2.50}"#, Ending::Completed)
     );
     assert!(output.calls.is_none());
@@ -213,7 +213,7 @@ async fn a_url_gets_a_signed_request_with_the_task() {
 #[tokio::test]
 async fn a_function_is_invoked_once_with_the_task() {
     let server = Server::answering("200 OK", "", r#"{"result": null}"#).await;
-    assert_eq!(invoked(&server).await.unwrap().json, "null");
+    assert_eq!(invoked(&server).await.unwrap().json.get(), "null");
     let (head, body) = server.seen().remove(0);
     assert_eq!(server.seen().len(), 1);
     let path = "post /2015-03-31/functions/reports%3alive/invocations";

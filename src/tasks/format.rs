@@ -1,6 +1,7 @@
 //! Wire formats beside the service's own. A format makes tasks of its messages, and performs what their
 //! ends set off. The engine knows no format: it stores a task's origin and gives the origin back.
 
+use std::any::Any;
 use std::error::Error;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::job::JobError;
 use super::record::{End, Progress, TaskError};
 use super::registry::AnyJob;
 use super::task::{Next, Task};
+use crate::dynamodb::ConditionalPut;
 
 /// A wire format. All that it does may happen more than once, and on several workers at a time.
 pub trait Format: Send + Sync {
@@ -47,12 +49,14 @@ pub trait Format: Send + Sync {
         Ok(Parts::default())
     }
 
-    /// Checks a job's output before the run ends with it. An output with calls of its own is not checked.
+    /// Computes what an end will set off, before an attempt writes the end. The record may get another end, such
+    /// as a cancellation's: the plan is then dropped.
     ///
     /// # Errors
-    /// When what the end sets off is impossible with this output: the attempt has failed with this error.
-    fn check_output(&self, _task: &Task, _output: &str) -> Result<(), JobError> {
-        Ok(())
+    /// When what the end of a completed run sets off is impossible with its result: the attempt has failed with
+    /// this error. The error of any other end is ignored.
+    fn plan(&self, _task: &Task, _end: &End) -> Result<Plan, JobError> {
+        Ok(Plan::Open)
     }
 
     /// Performs what the end of a run sets off: the end's calls if it has any, and otherwise all of the effects
@@ -60,10 +64,14 @@ pub trait Format: Send + Sync {
     /// of the result. The call is repeated until it succeeds, and may be repeated after it has succeeded, even
     /// after a later run has ended. So the ids of what it sends are derived from the task's id and the run, and
     /// it writes nothing over what a later run has written.
+    ///
+    /// `computed` is what [`Format::plan`] computed in the same attempt. A repeated call comes without it, and
+    /// has to compute the same.
     fn perform<'a>(
         &'a self,
         task: &'a Task,
         end: &'a End,
+        computed: Option<Computed>,
     ) -> BoxFuture<'a, Result<(), EffectError>>;
 
     /// Whether [`Format::perform`] needs the input of a task, even if the input is stored in chunks.
@@ -77,6 +85,22 @@ pub trait Format: Send + Sync {
         Box::pin(std::future::ready(()))
     }
 }
+
+/// What an end will set off, as far as it is known before the end is written.
+pub enum Plan {
+    /// Nothing is known: [`Format::perform`] computes and does everything.
+    Open,
+    /// Nothing is to be done.
+    Nothing,
+    /// All is computed, and [`Format::perform`] does it.
+    Computed(Computed),
+    /// All is this put. The engine makes it in one transaction with the end, so that nothing is left of the
+    /// end. If DynamoDB refuses the transaction, [`Format::perform`] follows.
+    Put(ConditionalPut),
+}
+
+/// What a format has computed, in a type of its own.
+pub type Computed = Box<dyn Any + Send>;
 
 /// A message that is not of the service's own format.
 #[derive(Debug, Clone, Copy)]

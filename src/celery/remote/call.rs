@@ -74,6 +74,28 @@ pub fn read_calls(json: &RawValue) -> Result<Vec<Call>, String> {
     calls.collect()
 }
 
+/// The calls of an end that are no more than one.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Few {
+    /// There are no calls.
+    None,
+    /// The bytes of the result of this key are stored.
+    Store(Vec<u8>),
+}
+
+/// Reads calls that are none, or nothing but the store of the result of this key; `None` for all other calls.
+pub fn read_few(calls: &RawValue, key: &str) -> Option<Few> {
+    let mut calls = read_calls(calls).ok()?.into_iter();
+    match (calls.next(), calls.next()) {
+        (None, _) => Some(Few::None),
+        (Some(Call::Store(item)), None) if item.id == key => match item.content {
+            Content::Result(bytes) => Some(Few::Store(bytes)),
+            Content::Counter => None,
+        },
+        _ => None,
+    }
+}
+
 type Checked<T> = Result<T, &'static str>;
 
 fn read_call(call: Object) -> Checked<Call> {

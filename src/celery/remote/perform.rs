@@ -103,7 +103,7 @@ impl Ends {
         if headers.id == ended.task.id.as_str() {
             // The message in which the task itself was to go on.
             let failure = Ending::Failure(exception.clone(), None);
-            let followed = Box::pin(self.follow(ended, &failure)).await;
+            let followed = Box::pin(self.follow(ended, &failure, None)).await;
             return lost.note(followed).map(drop);
         }
         let first = Failed {

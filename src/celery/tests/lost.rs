@@ -224,7 +224,7 @@ fn the_tasks_of_a_message_that_cannot_be_sent_fail() {
         let signature = parse_str(&step("a", false, "")).unwrap();
         let (task, end_of_a, ends) = ended(&world, signature, State::Completed, calls).await;
         for _ in 0..2 {
-            let performed = ends.perform(&task, &end_of_a).await;
+            let performed = ends.perform(&task, &end_of_a, None).await;
             assert!(
                 matches!(performed, Err(EffectError::Permanent(_))),
                 "{performed:?}"
@@ -245,7 +245,7 @@ fn a_task_that_cannot_go_on_elsewhere_fails_with_its_chord() {
         let chord = chord(&[step("a", false, "")], &step("c", true, ""));
         let calls = json!([send(&step("a", false, r#""retries":1"#))]);
         let (task, end_of_a, ends) = ended(&world, chord, State::Moved, calls).await;
-        let performed = ends.perform(&task, &end_of_a).await;
+        let performed = ends.perform(&task, &end_of_a, None).await;
         assert!(
             matches!(performed, Err(EffectError::Permanent(_))),
             "{performed:?}"
@@ -263,9 +263,9 @@ fn a_moved_task_has_no_result() {
         let world = World::new();
         let signature = parse_str(&step("a", false, "")).unwrap();
         let (task, mut moved, ends) = ended(&world, signature, State::Moved, json!([])).await;
-        ends.perform(&task, &moved).await.unwrap();
+        ends.perform(&task, &moved, None).await.unwrap();
         moved.calls = None;
-        ends.perform(&task, &moved).await.unwrap();
+        ends.perform(&task, &moved, None).await.unwrap();
         assert_eq!(end(&world, "a").await, "nothing");
     });
 }
@@ -283,7 +283,7 @@ fn an_error_of_a_function_keeps_its_class_and_its_traceback() {
             module: Some("app.errors".to_owned()),
             ..error
         });
-        ends.perform(&task, &failed).await.unwrap();
+        ends.perform(&task, &failed, None).await.unwrap();
         let stored = world.result("a").await.unwrap();
         let exception = stored.exception().unwrap();
         assert_eq!(exception.exc_type, "Timeout");

@@ -136,7 +136,7 @@ impl RemoteStep {
         let send = json!({"send": {"queue_url": "http://other/celery", "body": body.to_string()}});
         let part = self.check(call, &json!({ "calls": [send] }), AnswerKind::Moved)?;
         Ok(Output {
-            json: "null".to_owned(),
+            json: RawValue::NULL.to_owned(),
             calls: part.calls,
             ending: Ending::Moved,
         })

@@ -250,9 +250,22 @@ impl Faults {
         state.states.get(id).cloned().unwrap_or_default()
     }
 
+    /// Records the new values of `state` after a successful write.
+    fn written_by(&self, operation: &str, body: &[u8]) {
+        let request = || -> Value { serde_json::from_slice(body).expect("a request of the SDK") };
+        match operation {
+            "UpdateItem" => self.written(&request()),
+            "TransactWriteItems" => {
+                let request = request();
+                let items = request["TransactItems"].as_array().expect("a transaction");
+                items.iter().for_each(|item| self.written(&item["Update"]));
+            }
+            _ => {}
+        }
+    }
+
     /// Records the new value of `state` after a successful update.
-    fn written(&self, body: &[u8]) {
-        let update: Value = serde_json::from_slice(body).expect("a request of the SDK");
+    fn written(&self, update: &Value) {
         if let Some(state) = update["ExpressionAttributeValues"][":state"]["S"].as_str() {
             let id = update["Key"]["id"]["S"].as_str().expect("a row's id");
             let mut faults = self.0.lock().unwrap();
@@ -317,8 +330,8 @@ impl Rows {
             Ok(answer) => (200, answer),
             Err(error) => (error.status_code(), error.to_json()),
         };
-        if status == 200 && operation == "UpdateItem" {
-            self.faults.written(body);
+        if status == 200 {
+            self.faults.written_by(operation, body);
         }
         if lost {
             return Err(ConnectorError::io("lost".into()));

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::*;
 use crate::remote::answer::read;
-use crate::tasks::format::{AnswerKind, Decoded, EffectError, Format, Incoming, Parts};
+use crate::tasks::format::{AnswerKind, Computed, Decoded, EffectError, Format, Incoming, Parts};
 use crate::tasks::record::End;
 use crate::tasks::registry::AnyJob;
 use crate::tasks::task::Next;
@@ -49,7 +49,12 @@ impl Format for Testing {
         }
     }
 
-    fn perform<'a>(&'a self, _: &'a Task, _: &'a End) -> BoxFuture<'a, Result<(), EffectError>> {
+    fn perform<'a>(
+        &'a self,
+        _: &'a Task,
+        _: &'a End,
+        _: Option<Computed>,
+    ) -> BoxFuture<'a, Result<(), EffectError>> {
         Box::pin(async { Ok(()) })
     }
 }
@@ -96,7 +101,7 @@ fn a_retry_has_its_own_time_and_input() {
 fn a_message_is_ignored_or_rejected() {
     let ignored = own(r#"{"ignore": true}"#).unwrap();
     assert_eq!(
-        (ignored.json.as_str(), ignored.calls.is_none()),
+        (ignored.json.get(), ignored.calls.is_none()),
         ("null", true)
     );
     // Of a task with effects none are left.

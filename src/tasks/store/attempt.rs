@@ -13,8 +13,8 @@ use super::{
     millis,
 };
 use crate::clock::now_ms;
-use crate::dynamodb::StoreError;
 use crate::dynamodb::row::{self, EXPIRES_AT, Row, number, text};
+use crate::dynamodb::{ConditionalPut, StoreError};
 use crate::tasks::id::TaskId;
 use crate::tasks::record::{Progress, TaskError};
 use crate::tasks::state::{Event, State};
@@ -53,8 +53,8 @@ pub struct TaskFailure<'a> {
     pub is_counted: bool,
     /// What further attempts get; `None` to keep what this attempt got.
     pub next: Option<&'a Next>,
-    /// The calls that the end of the run makes, if no attempt follows.
-    pub calls: Option<&'a RawValue>,
+    /// What belongs to the end of the run, if no attempt follows.
+    pub end: RunEnd<'a>,
     /// Whether the message goes to the dead-letter queue, if no attempt follows.
     pub is_rejected: bool,
 }
@@ -67,8 +67,40 @@ impl<'a> TaskFailure<'a> {
             retry_in,
             is_counted: true,
             next: None,
-            calls: None,
+            end: RunEnd::now(),
             is_rejected: false,
+        }
+    }
+}
+
+/// What belongs to the end of a run, however the run ends.
+#[derive(Debug, Clone, Copy)]
+pub struct RunEnd<'a> {
+    /// When the run ended, in milliseconds since the Unix epoch.
+    pub at: u64,
+    /// What the end sets off.
+    pub sets_off: SetsOff<'a>,
+}
+
+/// What the end of a run sets off.
+#[derive(Debug, Clone, Copy)]
+pub enum SetsOff<'a> {
+    /// What the task's origin names.
+    Origin,
+    /// These calls in place of what the task's origin names.
+    Calls(&'a RawValue),
+    /// This put alone. The put is made in one transaction with the end, and the effects are done.
+    Put(&'a ConditionalPut),
+    /// Nothing: the effects are done.
+    Nothing,
+}
+
+impl RunEnd<'_> {
+    /// An end at the present time, which sets off what the task's origin names.
+    pub fn now() -> RunEnd<'static> {
+        RunEnd {
+            at: now_ms(),
+            sets_off: SetsOff::Origin,
         }
     }
 }
@@ -113,20 +145,20 @@ impl TaskStore {
         })
     }
 
-    /// Ends a task with its result, as JSON text, and with the calls that the end makes in place of those
-    /// of the task's origin. What is large is stored before the record is written, in chunks under this
-    /// lease's own keys.
+    /// Ends a task with its result, as JSON text. What is large is stored before the record is written, in
+    /// chunks under this lease's own keys.
     ///
     /// # Errors
-    /// [`StoreError::TooLarge`] for a result or calls over [`super::MAX_RESULT`].
+    /// [`StoreError::TooLarge`] for a result or calls over [`super::MAX_RESULT`], and
+    /// [`StoreError::NotTogether`] if the end can only be written without its put.
     pub async fn complete_with(
         &self,
         held: &Lease,
         result: &str,
-        calls: Option<&RawValue>,
+        end: RunEnd<'_>,
     ) -> Result<Fenced, StoreError> {
         let complete = self
-            .end_task(held, Event::Complete, "completed")
+            .end_task(held, Event::Complete, "completed", end.at)
             .when_none(CANCEL_REQUESTED_AT);
         let complete = match chunks::fits_record(result) {
             true => complete.set(RESULT, text(result)),
@@ -138,24 +170,19 @@ impl TaskStore {
                     .set(RESULT_PART, number(first))
             }
         };
-        let complete = self.with_calls(held, without_error(held, complete), calls);
-        self.write(held, complete.await?).await
+        self.write_end(held, without_error(held, complete), end)
+            .await
     }
 
-    /// Ends a run whose task goes on in another message, with the calls that the end makes.
+    /// Ends a run whose task goes on in another message.
     ///
     /// # Errors
     /// As [`TaskStore::complete_with`].
-    pub async fn move_on(
-        &self,
-        held: &Lease,
-        calls: Option<&RawValue>,
-    ) -> Result<Fenced, StoreError> {
+    pub async fn move_on(&self, held: &Lease, end: RunEnd<'_>) -> Result<Fenced, StoreError> {
         let moved = self
-            .end_task(held, Event::Move, "moved")
+            .end_task(held, Event::Move, "moved", end.at)
             .when_none(CANCEL_REQUESTED_AT);
-        let moved = self.with_calls(held, without_error(held, moved), calls);
-        self.write(held, moved.await?).await
+        self.write_end(held, without_error(held, moved), end).await
     }
 
     /// Adds the calls of a run's end.
@@ -163,11 +190,9 @@ impl TaskStore {
         &self,
         held: &Lease,
         update: Update,
-        calls: Option<&RawValue>,
+        calls: &RawValue,
     ) -> Result<Update, StoreError> {
-        let Some(calls) = calls.map(RawValue::get) else {
-            return Ok(update);
-        };
+        let calls = calls.get();
         if chunks::fits_record(calls) {
             return Ok(update.set(CALLS, text(calls)));
         }
@@ -179,10 +204,13 @@ impl TaskStore {
     }
 
     /// Records that an attempt failed, and ends the task if no attempt follows.
+    ///
+    /// # Errors
+    /// As [`TaskStore::complete_with`].
     pub async fn fail(&self, held: &Lease, failure: TaskFailure<'_>) -> Result<Fenced, StoreError> {
         let error = failure.error;
         let update = match failure.retry_in {
-            None => self.failing(held, failure).await?,
+            None => self.failing(held, failure),
             Some(delay) => self.retrying(held, failure, delay).await?,
         };
         let update = update.when_none(CANCEL_REQUESTED_AT);
@@ -197,16 +225,18 @@ impl TaskStore {
             false => update,
         };
         let update = with_error(update, error, held.has_error);
-        self.write(held, update).await
+        match failure.retry_in {
+            None => self.write_end(held, update, failure.end).await,
+            Some(_) => self.write(held, update).await,
+        }
     }
 
-    async fn failing(&self, held: &Lease, failure: TaskFailure<'_>) -> Result<Update, StoreError> {
-        let update = self.end_task(held, Event::Fail, "failed");
-        let update = match failure.is_rejected {
+    fn failing(&self, held: &Lease, failure: TaskFailure<'_>) -> Update {
+        let update = self.end_task(held, Event::Fail, "failed", failure.end.at);
+        match failure.is_rejected {
             true => update.set(REJECTED, AttributeValue::Bool(true)),
             false => update,
-        };
-        self.with_calls(held, update, failure.calls).await
+        }
     }
 
     async fn retrying(
@@ -216,7 +246,7 @@ impl TaskStore {
         delay: Duration,
     ) -> Result<Update, StoreError> {
         let update = match held.keeps_entry() {
-            true => self.end_attempt(held, Event::Retry, "failed"),
+            true => self.end_attempt(held, Event::Retry, "failed", now_ms()),
             false => self.fenced(held, Event::Retry).remove_history(held.entry),
         };
         let update = update.set(NEXT_AT, number(now_ms() + millis(delay)));
@@ -251,15 +281,15 @@ impl TaskStore {
     /// does not count against the retry limit.
     pub async fn hand_back(&self, held: &Lease) -> Result<Fenced, StoreError> {
         let back = self
-            .end_attempt(held, Event::HandBack, "continued")
+            .end_attempt(held, Event::HandBack, "continued", now_ms())
             .when_none(CANCEL_REQUESTED_AT)
             .add(CONTINUATIONS, 1);
         self.write(held, back).await
     }
 
-    /// Ends a cancelled task after its job has stopped.
-    pub async fn stop(&self, held: &Lease) -> Result<Fenced, StoreError> {
-        let stop = self.end_task(held, Event::Stop, "cancelled");
+    /// Ends a cancelled task after its job has stopped, at this time.
+    pub async fn stop_at(&self, held: &Lease, at: u64) -> Result<Fenced, StoreError> {
+        let stop = self.end_task(held, Event::Stop, "cancelled", at);
         self.write(held, stop).await
     }
 
@@ -269,7 +299,7 @@ impl TaskStore {
             .event(id, Event::Stop)
             .when_free(now)
             .when_some(CANCEL_REQUESTED_AT);
-        Ok(self.with_end(stop).send().await?.is_ok())
+        Ok(self.with_end(stop, now).send().await?.is_ok())
     }
 
     /// An update under a lease.
@@ -279,35 +309,62 @@ impl TaskStore {
     }
 
     /// The end of an attempt.
-    fn end_attempt(&self, held: &Lease, event: Event, outcome: &str) -> Update {
+    fn end_attempt(&self, held: &Lease, event: Event, outcome: &str, at: u64) -> Update {
         self.fenced(held, event)
-            .set_history(held.entry, "ended_at", number(now_ms()))
+            .set_history(held.entry, "ended_at", number(at))
             .set_history(held.entry, "outcome", text(outcome))
     }
 
     /// The end of an attempt and of its task.
-    fn end_task(&self, held: &Lease, event: Event, outcome: &str) -> Update {
-        self.with_end(self.end_attempt(held, event, outcome))
+    fn end_task(&self, held: &Lease, event: Event, outcome: &str, at: u64) -> Update {
+        self.with_end(self.end_attempt(held, event, outcome, at), at)
     }
 
-    /// The times of a task's end.
-    pub(super) fn with_end(&self, update: Update) -> Update {
-        let now = now_ms();
+    /// The times of a task's end at the time `at`.
+    pub(super) fn with_end(&self, update: Update, at: u64) -> Update {
         update
-            .set(FINISHED_AT, number(now))
-            .set(EXPIRES_AT, number(now / 1000 + self.retention.as_secs()))
+            .set(FINISHED_AT, number(at))
+            .set(EXPIRES_AT, number(at / 1000 + self.retention.as_secs()))
+    }
+
+    /// Sends an update under a lease that ends the run.
+    async fn write_end(
+        &self,
+        held: &Lease,
+        update: Update,
+        end: RunEnd<'_>,
+    ) -> Result<Fenced, StoreError> {
+        let done = |update: Update| update.set(EFFECTS_DONE, number(held.run));
+        match end.sets_off {
+            SetsOff::Origin => self.write(held, update).await,
+            SetsOff::Calls(calls) => {
+                let update = self.with_calls(held, update, calls).await?;
+                self.write(held, update).await
+            }
+            SetsOff::Nothing => self.write(held, done(update)).await,
+            SetsOff::Put(put) => {
+                let event = update.written_event();
+                let written = done(update).send_with(put).await?;
+                Ok(outcome(held, event, written))
+            }
+        }
     }
 
     /// Sends an update under a lease. A refusing row with the same token and the event's target state
     /// means that an earlier try wrote the update and only its answer was lost.
     async fn write(&self, held: &Lease, update: Update) -> Result<Fenced, StoreError> {
         let event = update.written_event();
-        let Err(row) = update.send().await? else {
-            return Ok(Fenced::Written);
-        };
-        // Under a lease, an event that keeps the state keeps the task running.
-        let to = event.target().unwrap_or(State::Running);
-        Ok(refusal(held, &row, to))
+        let written = update.send().await?;
+        Ok(outcome(held, event, written))
+    }
+}
+
+fn outcome(held: &Lease, event: Event, written: Result<(), Row>) -> Fenced {
+    // Under a lease, an event that keeps the state keeps the task running.
+    let to = event.target().unwrap_or(State::Running);
+    match written {
+        Ok(()) => Fenced::Written,
+        Err(row) => refusal(held, &row, to),
     }
 }
 

@@ -57,7 +57,7 @@ impl TaskStore {
                     .set_once(ATTEMPTS, number(0)),
                 false => cancel,
             };
-            let cancel = when_visible_to(self.with_end(cancel), viewer);
+            let cancel = when_visible_to(self.with_end(cancel, now_ms()), viewer);
             let Err(row) = cancel.send().await? else {
                 return Ok(Cancelled::Now);
             };
@@ -98,7 +98,7 @@ impl TaskStore {
             .describe(task)
             .set_once(ATTEMPTS, number(0))
             .remove(NEXT_AT);
-        Ok(self.with_end(expire).send().await?.is_ok())
+        Ok(self.with_end(expire, now_ms()).send().await?.is_ok())
     }
 }
 

@@ -39,6 +39,8 @@ pub enum ClaimOutcome {
 pub struct Lease {
     /// The task.
     pub id: TaskId,
+    /// The number of the run, from 1.
+    pub(super) run: u32,
     /// The attempt's number, from 1.
     pub attempt: u32,
     /// The number of attempts up to this attempt that count against the retry limit. An attempt that
@@ -162,6 +164,7 @@ fn lease_of(id: &TaskId, row: &Row, token: String) -> Result<Lease, StoreError> 
     let history = history.map_or(0, Vec::len);
     Ok(Lease {
         id: id.clone(),
+        run: row::get_number(row, RUN)?,
         attempt,
         counted: attempt.saturating_sub(continued),
         began_at: row::get_number(row, STARTED_AT)?,

@@ -18,9 +18,10 @@ mod restart;
 mod row;
 mod skip;
 mod submit;
+mod together;
 mod update;
 
-pub use attempt::{Fenced, Reported, TaskFailure};
+pub use attempt::{Fenced, Reported, RunEnd, SetsOff, TaskFailure};
 pub use cancel::Cancelled;
 pub use chunks::{MAX_RESULT, Saved};
 pub use claim::{ClaimOutcome, Lease};

@@ -81,7 +81,7 @@ impl TaskStore {
             .when_none(CANCEL_REQUESTED_AT)
             .set_once(ATTEMPTS, number(0))
             .remove(NEXT_AT);
-        with_error(self.with_end(reject), error, true)
+        with_error(self.with_end(reject, now), error, true)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::attempt::with_error;
 use super::names::*;
 use super::{TaskStore, state};
+use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::dynamodb::row::{self, number, text};
 use crate::tasks::id::TaskId;
@@ -60,7 +61,11 @@ impl TaskStore {
             .set_once(ATTEMPTS, number(0))
             .set(SKIPPED_FOR, text(earlier.as_str()))
             .remove(NEXT_AT);
-        let skip = with_error(self.with_end(skip), &TaskError::new(OVERLAP, reason), true);
+        let skip = with_error(
+            self.with_end(skip, now_ms()),
+            &TaskError::new(OVERLAP, reason),
+            true,
+        );
         Ok(skip.send().await?.is_ok())
     }
 }

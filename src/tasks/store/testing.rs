@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ClaimOutcome, Fenced, Lease, TaskStore};
+use super::{ClaimOutcome, Fenced, Lease, RunEnd, TaskStore};
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::dynamodb::testing::Faults;
@@ -15,7 +15,17 @@ use crate::tasks::viewer::Viewer;
 impl TaskStore {
     /// Ends a task with a result that sets off what the task's origin names.
     pub async fn complete(&self, held: &Lease, result: &str) -> Result<Fenced, StoreError> {
-        self.complete_with(held, result, None).await
+        self.complete_with(held, result, RunEnd::now()).await
+    }
+
+    /// The client.
+    pub fn client(&self) -> &aws_sdk_dynamodb::Client {
+        &self.client
+    }
+
+    /// Ends a cancelled task.
+    pub async fn stop(&self, held: &Lease) -> Result<Fenced, StoreError> {
+        self.stop_at(held, now_ms()).await
     }
 
     /// A record with its result.

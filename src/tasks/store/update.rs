@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemOutput;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -20,7 +21,9 @@ use crate::tasks::task::Task;
 /// reserved words. The expressions are appended to one string each: a task has two updates, and
 /// building their expressions from many small strings was a tenth of a task's CPU time.
 pub(super) struct Update {
-    builder: UpdateItemFluentBuilder,
+    client: Client,
+    table: String,
+    key: Row,
     event: Event,
     names: Vec<&'static str>,
     values: HashMap<String, AttributeValue>,
@@ -28,6 +31,16 @@ pub(super) struct Update {
     sets: String,
     removes: String,
     adds: String,
+}
+
+/// An update as DynamoDB takes it.
+pub(super) struct Expressions {
+    pub table: String,
+    pub key: Row,
+    pub names: HashMap<String, String>,
+    pub values: HashMap<String, AttributeValue>,
+    pub condition: String,
+    pub update: String,
 }
 
 /// The attributes that the end of a run writes for its effects, beside those of the task's description.
@@ -44,14 +57,10 @@ impl TaskStore {
     /// update sets the event's target state. An event that may create the record also allows an
     /// absent record.
     pub(super) fn event(&self, id: &TaskId, event: Event) -> Update {
-        let builder = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key(id, RECORD)))
-            .return_values_on_condition_check_failure(AllOld);
         let mut update = Update {
-            builder,
+            client: self.client.clone(),
+            table: self.table.clone(),
+            key: key(id, RECORD),
             event,
             names: Vec::with_capacity(VALUES),
             values: HashMap::with_capacity(VALUES),
@@ -281,7 +290,21 @@ impl Update {
         }
     }
 
-    fn request(mut self) -> UpdateItemFluentBuilder {
+    fn request(self) -> UpdateItemFluentBuilder {
+        let update = self.client.update_item();
+        let expressions = self.into_expressions();
+        update
+            .table_name(expressions.table)
+            .set_key(Some(expressions.key))
+            .return_values_on_condition_check_failure(AllOld)
+            .set_expression_attribute_names(Some(expressions.names))
+            .set_expression_attribute_values(Some(expressions.values))
+            .update_expression(expressions.update)
+            .condition_expression(expressions.condition)
+    }
+
+    /// The update as DynamoDB takes it.
+    pub fn into_expressions(mut self) -> Expressions {
         let condition = match self.event.creates() {
             true => {
                 self.name(ID);
@@ -293,24 +316,32 @@ impl Update {
                     ")",
                 ])
             }
-            false => self.conditions,
+            false => std::mem::take(&mut self.conditions),
         };
         let clauses = [
             ("SET ", self.sets),
             (" REMOVE ", self.removes),
             (" ADD ", self.adds),
         ];
-        let mut expression = String::with_capacity(2 * CLAUSE);
+        let mut update = String::with_capacity(2 * CLAUSE);
         for (verb, parts) in clauses.iter().filter(|(_, parts)| !parts.is_empty()) {
-            push(&mut expression, &[verb, parts]);
+            push(&mut update, &[verb, parts]);
         }
         let names = self.names.iter();
         let names = names.map(|name| (joined(&["#", name]), (*name).to_owned()));
-        self.builder
-            .set_expression_attribute_names(Some(names.collect()))
-            .set_expression_attribute_values(Some(self.values))
-            .update_expression(expression)
-            .condition_expression(condition)
+        Expressions {
+            table: self.table,
+            key: self.key,
+            names: names.collect(),
+            values: self.values,
+            condition,
+            update,
+        }
+    }
+
+    /// The client that the update is sent with.
+    pub fn client(&self) -> Client {
+        self.client.clone()
     }
 
     /// Declares a name of the expressions: `#` and the name.

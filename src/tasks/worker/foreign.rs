@@ -3,20 +3,19 @@
 
 use std::time::Instant;
 
-use super::attempt::Outcome;
 use super::dead_letter::{Owner, dead_letter};
 use super::message::{Disposition, Message};
 use super::origin::{Effects, Origins, Prepared, backoff};
-use super::settle::Settled;
+use super::settle::{Ended, Left, Settled};
 use super::{EARLY, HEARTBEATS_PER_LEASE, Worker, store_failed};
 use crate::clock::now_ms;
 use crate::error::Chain;
 use crate::tasks::client::Submitter;
 use crate::tasks::context::Channels;
-use crate::tasks::format::{Decoded, Entered};
+use crate::tasks::format::{Decoded, Entered, Plan};
+use crate::tasks::job::JobError;
 use crate::tasks::queue::MAX_SQS_DELAY;
-use crate::tasks::record::TaskError;
-use crate::tasks::state::State;
+use crate::tasks::record::{End, TaskError};
 use crate::tasks::store::{Lease, Unfinished};
 use crate::tasks::task::Task;
 
@@ -102,14 +101,16 @@ impl Worker {
         }
     }
 
-    /// The outcome of an attempt; a failure if the task's format cannot report the output.
-    pub(super) fn checked(&self, task: &Task, outcome: Outcome) -> Outcome {
-        match (self.origins().format_of(task), outcome) {
-            (Some(format), Outcome::Finished(Ok(output))) if output.is_unchecked() => {
-                let checked = format.check_output(task, &output.json);
-                Outcome::Finished(checked.map(|()| output))
-            }
-            (_, outcome) => outcome,
+    /// What an end will set off, by the task's format.
+    ///
+    /// # Errors
+    /// When the format cannot report the result of the end.
+    pub(super) fn plan(&self, task: &Task, end: &End) -> Result<Plan, JobError> {
+        let format = self.origins().format_of(task);
+        match format.map_or(Ok(Plan::Open), |format| format.plan(task, end))? {
+            // More is to be done than the put.
+            Plan::Put(_) | Plan::Nothing if end.is_rejected => Ok(Plan::Open),
+            plan => Ok(plan),
         }
     }
 
@@ -154,26 +155,24 @@ impl Worker {
         until: Instant,
     ) -> Disposition {
         let disposition = settled.disposition;
-        if task.origin.is_none() && !settled.has_effects() {
-            return disposition;
-        }
-        if let (Some(State::Retrying), Some(error), Disposition::Redeliver(delay)) =
-            (settled.state, &settled.error, disposition)
-        {
-            let attempt = lease.attempt;
+        if let (Some(retried), Disposition::Redeliver(delay)) = (&settled.retried, disposition) {
             let entered = Entered::Retrying {
-                attempt,
-                error,
+                attempt: lease.attempt,
+                error: &retried.error,
                 delay,
-                calls: settled.calls.as_deref(),
+                calls: retried.calls.as_deref(),
             };
             self.entered(task, entered).await;
         }
-        match settled.end(task.run, lease, &self.name) {
-            Some(end) if task.has_effects() || end.has_effects() => {
-                let body = &message.delivery.body;
-                let origins = self.origins();
-                within(until, message, origins.perform(task, &end, body)).await
+        match settled.ended {
+            Some(Ended { end, left }) if task.has_effects() || end.has_effects() => {
+                let computed = match left {
+                    Left::Nothing => return disposition,
+                    Left::All(computed) => computed,
+                };
+                let (origins, body) = (self.origins(), &message.delivery.body);
+                let performing = origins.perform(task, &end, computed, body);
+                within(until, message, performing).await
             }
             _ => disposition,
         }

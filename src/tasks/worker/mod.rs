@@ -229,13 +229,12 @@ impl Worker {
             Ok(task) => {
                 self.began(&task, &lease).await;
                 let outcome = self.attempt(&task, job, policy, &lease, until).await;
-                let outcome = self.checked(&task, outcome);
                 (task, outcome)
             }
             Err(outcome) => (Arc::clone(task), outcome),
         };
         let took = started.elapsed();
-        let settled = self.settle(policy, &lease, outcome).await;
+        let settled = self.settle(&task, policy, &lease, outcome).await;
         metrics::attempted(&task, lease.attempt, began, took, settled.state);
         tracing::info!(
             task_id = %task.id,

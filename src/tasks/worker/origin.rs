@@ -8,7 +8,7 @@ use super::message::Delivery;
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::error::Chain;
-use crate::tasks::format::{Decoded, EffectError, Format, Incoming};
+use crate::tasks::format::{Computed, Decoded, EffectError, Format, Incoming};
 use crate::tasks::job::JobError;
 use crate::tasks::queue::DeadLetters;
 use crate::tasks::record::{End, TaskError};
@@ -131,9 +131,15 @@ impl<'a> Origins<'a> {
 
     /// Performs what the end of a run sets off, and notes that it is done. A crash in between repeats the
     /// effects, which are safe to repeat.
-    pub async fn perform(&self, task: &Task, end: &End, body: &str) -> Effects {
+    pub async fn perform(
+        &self,
+        task: &Task,
+        end: &End,
+        computed: Option<Computed>,
+        body: &str,
+    ) -> Effects {
         let performed = match (self.format_of(task), &task.origin) {
-            (Some(format), _) => format.perform(task, end).await,
+            (Some(format), _) => format.perform(task, end, computed).await,
             (None, None) => Ok(()),
             (None, Some(_)) => Err(EffectError::Permanent("the format is unknown".to_owned())),
         };
@@ -160,14 +166,14 @@ impl<'a> Origins<'a> {
         };
         let task = attempted.as_ref().unwrap_or(task);
         match self.tasks.read_end(task, left).await {
-            Ok((end, true)) => self.perform(task, &end, body).await,
+            Ok((end, true)) => self.perform(task, &end, None, body).await,
             // Another delivery would read the same rows.
             Ok((mut end, false)) => {
                 let reason = "the stored result is unreadable";
                 tracing::error!(task_id = %task.id, reason, "a task's end is told as a failure");
                 end.error = Some(TaskError::new("ResultLost", reason));
                 (end.result, end.calls) = (None, None);
-                self.perform(task, &end, body).await
+                self.perform(task, &end, None, body).await
             }
             Err(error) => left_by(task, &error),
         }

@@ -5,7 +5,9 @@ use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
 use futures_util::future::BoxFuture;
 
 use super::*;
-use crate::tasks::format::{Decoded, EffectError, Entered, Format, Incoming};
+use crate::dynamodb::ConditionalPut;
+use crate::dynamodb::row::text;
+use crate::tasks::format::{Computed, Decoded, EffectError, Entered, Format, Incoming, Plan};
 use crate::tasks::record::{End, TaskError};
 use crate::tasks::registry::AnyJob;
 use crate::tasks::task::Origin;
@@ -17,6 +19,17 @@ struct Testing {
     fails: Option<fn() -> EffectError>,
     calls: Arc<Mutex<Vec<String>>>,
     options: crate::tasks::task::Options,
+    /// What the format plans for an end.
+    plans: Plans,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Plans {
+    #[default]
+    Open,
+    Nothing,
+    /// A put into this table.
+    Put(&'static str),
 }
 
 impl Testing {
@@ -70,7 +83,20 @@ impl Format for Testing {
         }
     }
 
-    fn perform<'a>(&'a self, _: &'a Task, end: &'a End) -> BoxFuture<'a, Result<(), EffectError>> {
+    fn plan(&self, _: &Task, end: &End) -> Result<Plan, JobError> {
+        Ok(match self.plans {
+            Plans::Open => Plan::Open,
+            Plans::Nothing => Plan::Nothing,
+            Plans::Put(table) => Plan::Put(put(table, end)),
+        })
+    }
+
+    fn perform<'a>(
+        &'a self,
+        _: &'a Task,
+        end: &'a End,
+        _: Option<Computed>,
+    ) -> BoxFuture<'a, Result<(), EffectError>> {
         let kind = end.error.as_ref().map(|error| error.kind.as_str());
         let result = end.result.as_ref().map(|json| json.get().len());
         self.note(format!("{} {kind:?} {result:?}", end.state));
@@ -89,6 +115,23 @@ impl Format for Testing {
         Box::pin(std::future::ready(()))
     }
 }
+
+/// A put of an end's state, unless a row is there.
+fn put(table: &str, end: &End) -> ConditionalPut {
+    let row = [("id", ROW), ("state", end.state.as_str())];
+    ConditionalPut {
+        table: table.to_owned(),
+        row: row
+            .map(|(name, value)| (name.to_owned(), text(value)))
+            .into(),
+        condition: "attribute_not_exists(#id)",
+        names: [("#id".to_owned(), "id".to_owned())].into(),
+        values: Default::default(),
+    }
+}
+
+/// The key of the row.
+const ROW: &str = "row";
 
 fn with(format: &Testing) -> Fixture {
     let mut fixture = fixture(LEASE);
@@ -248,6 +291,110 @@ async fn a_task_of_another_format_with_effects_makes_one_call_more() {
         [3, 0, 0],
         "claim, complete, and the note of the effects"
     );
+}
+
+/// The state that [`put`] has put.
+async fn state_put(fixture: &Fixture) -> Option<String> {
+    let key = [("id".to_owned(), text(ROW))].into();
+    let client = fixture.worker.tasks.client();
+    let got = client.get_item().table_name(testing::CELERY_RESULTS);
+    let row = got.set_key(Some(key)).send().await.unwrap().item?;
+    crate::dynamodb::row::find_text(&row, "state")
+}
+
+/// The calls to DynamoDB of one message whose end puts a row into this table, or puts nothing.
+async fn calls_of(fixture: &Fixture, body: &str) -> [usize; 3] {
+    assert!(run(fixture, body).await.is_empty());
+    ["UpdateItem", "TransactWriteItems", "PutItem"].map(|name| fixture.faults.calls(name))
+}
+
+#[tokio::test]
+async fn a_put_that_is_all_is_made_in_one_transaction_with_the_end() {
+    for (body, state) in [("test:echo:7", "completed"), ("test:echo:-1", "failed")] {
+        let format = Testing {
+            plans: Plans::Put(testing::CELERY_RESULTS),
+            ..Testing::default()
+        };
+        let fixture = with(&format);
+        assert_eq!(
+            calls_of(&fixture, body).await,
+            [1, 1, 0],
+            "claim, and end with its effect"
+        );
+        assert!(is_done(&fixture).await);
+        assert_eq!(state_put(&fixture).await.as_deref(), Some(state));
+        assert_eq!(format.calls(), ["running 1"], "nothing is left to perform");
+        assert_eq!(
+            calls_of(&fixture, body).await,
+            [2, 1, 0],
+            "a duplicate does nothing"
+        );
+        assert_eq!(format.calls(), ["running 1"]);
+    }
+}
+
+#[tokio::test]
+async fn an_end_that_sets_off_nothing_is_done_at_once() {
+    let format = Testing {
+        plans: Plans::Nothing,
+        ..Testing::default()
+    };
+    let fixture = with(&format);
+    assert_eq!(calls_of(&fixture, "test:echo:7").await, [2, 0, 0]);
+    assert!(is_done(&fixture).await);
+    assert_eq!(format.calls(), ["running 1"]);
+}
+
+#[tokio::test]
+async fn an_end_whose_put_is_impossible_is_written_alone() {
+    // Without a table, without the right to write to it, or with a row that refuses the put.
+    for (table, fault, row) in [
+        ("none", None, false),
+        (
+            testing::CELERY_RESULTS,
+            Some("AccessDeniedException"),
+            false,
+        ),
+        (testing::CELERY_RESULTS, None, true),
+    ] {
+        let format = Testing {
+            plans: Plans::Put(table),
+            ..Testing::default()
+        };
+        let fixture = with(&format);
+        if let Some(kind) = fault {
+            let kind = format!("com.amazon.coral.service#{kind}");
+            let refusal = json!({"__type": kind, "Message": "not authorized"});
+            fixture.faults.refuse("TransactWriteItems", refusal);
+        }
+        if row {
+            let client = fixture.worker.tasks.client();
+            let put = client.put_item().table_name(table).item("id", text(ROW));
+            put.send().await.unwrap();
+        }
+        assert!(run(&fixture, "test:echo:7").await.is_empty());
+        let calls = ["UpdateItem", "TransactWriteItems"].map(|name| fixture.faults.calls(name));
+        assert_eq!(calls, [3, 1], "claim, end, and the note of the effects");
+        assert_eq!(fixture.ended(&id()).await.0, State::Completed);
+        let performed = ["running 1", "completed None Some(1)"];
+        assert_eq!(format.calls(), performed, "{table} {fault:?}");
+        assert!(is_done(&fixture).await);
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_whose_answer_is_lost_counts_once() {
+    let format = Testing {
+        plans: Plans::Put(testing::CELERY_RESULTS),
+        ..Testing::default()
+    };
+    let fixture = with(&format);
+    fixture.faults.lose_answer("TransactWriteItems");
+    assert!(run(&fixture, "test:echo:7").await.is_empty());
+    assert_eq!(fixture.faults.calls("TransactWriteItems"), 2);
+    assert!(is_done(&fixture).await);
+    assert_eq!(ends(&fixture.faults, &id()), 1, "one write ended the task");
+    assert_eq!(state_put(&fixture).await.as_deref(), Some("completed"));
 }
 
 /// One-time schedules whose calls are kept in the fixture's calls, under no operation.

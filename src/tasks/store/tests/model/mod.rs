@@ -8,6 +8,8 @@ use proptest::test_runner::TestCaseResult;
 
 use super::*;
 use crate::clock::stopped;
+use crate::dynamodb::ConditionalPut;
+use crate::dynamodb::row::{ID, Row, text};
 use crate::tasks::state::{Event, next};
 use crate::tasks::task::{Next, Origin};
 use reference::{Model, Outcome};
@@ -49,6 +51,8 @@ struct Given {
     is_asked: bool,
     /// The length of what the next attempt gets.
     next: Option<usize>,
+    /// Whether the end sets off a put alone, in place of the calls.
+    is_put: bool,
 }
 
 impl Given {
@@ -57,21 +61,39 @@ impl Given {
         is_rejected: false,
         is_asked: false,
         next: None,
+        is_put: false,
     };
+}
+
+/// What belongs to an end with these calls, or with this put in their place.
+fn run_end<'a>(calls: Option<&'a RawValue>, put: Option<&'a ConditionalPut>) -> RunEnd<'a> {
+    let calls = calls.map_or(SetsOff::Origin, SetsOff::Calls);
+    RunEnd {
+        sets_off: put.map_or(calls, SetsOff::Put),
+        ..RunEnd::now()
+    }
 }
 
 fn given() -> impl Strategy<Value = Given> {
     // Some are too large for the record.
     let length =
         |most: usize| prop::option::weighted(0.4, prop_oneof![1 => 2usize..20, 1 => 2..most]);
-    (length(40_000), any::<bool>(), any::<bool>(), length(3_000)).prop_map(
-        |(calls, is_rejected, is_asked, next)| Given {
+    let is_put = prop::bool::weighted(0.3);
+    (
+        length(40_000),
+        any::<bool>(),
+        any::<bool>(),
+        length(3_000),
+        is_put,
+    )
+        .prop_map(|(calls, is_rejected, is_asked, next, is_put)| Given {
             calls,
-            is_rejected,
+            // A put is all that an end sets off.
+            is_rejected: is_rejected && !is_put,
             is_asked,
             next,
-        },
-    )
+            is_put,
+        })
 }
 
 /// A JSON text of this length that does not compress well.
@@ -404,6 +426,7 @@ impl Fixture {
     ) -> (Fenced, Fenced) {
         let error = error();
         let calls = given.calls.map(json_of);
+        let put = self.put_of(given);
         let next = given.next.map(|length| Next {
             input: Some(json_of(length)),
             origin: None,
@@ -411,7 +434,7 @@ impl Fixture {
         let failure = TaskFailure {
             is_counted: !given.is_asked,
             is_rejected: given.is_rejected,
-            calls: calls.as_deref(),
+            end: run_end(calls.as_deref(), put.as_ref()),
             next: next.as_ref(),
             ..TaskFailure::new(&error, delay.map(Duration::from_millis))
         };
@@ -435,7 +458,7 @@ impl Fixture {
                         .or(record.next.take());
                 }
                 None => {
-                    record.calls = calls.map(|json| json.get().to_owned());
+                    record.end_with(calls.as_deref(), given);
                     record.is_dead = given.is_rejected;
                 }
             }
@@ -452,19 +475,33 @@ impl Fixture {
         given: Given,
     ) -> (Fenced, Fenced) {
         let calls = given.calls.map(json_of);
+        let put = self.put_of(given);
+        let end = run_end(calls.as_deref(), put.as_ref());
         let before = self.model.state();
         let seen = match event {
-            Event::Move => self.store.move_on(lease, calls.as_deref()).await,
-            _ => self.store.complete_with(lease, "1", calls.as_deref()).await,
+            Event::Move => self.store.move_on(lease, end).await,
+            _ => self.store.complete_with(lease, "1", end).await,
         };
         let expected = self.model.fenced(at, event);
         if let Some(record) = &mut self.model.record
             && before == Some(State::Running)
             && record.state.is_final()
         {
-            record.calls = calls.map(|json| json.get().to_owned());
+            record.end_with(calls.as_deref(), given);
         }
         (seen.unwrap(), expected)
+    }
+
+    /// A put that is made with the end, into a row of its own.
+    fn put_of(&self, given: Given) -> Option<ConditionalPut> {
+        let key = format!("{}/{}", self.task.id, fastrand::u64(..));
+        given.is_put.then(|| ConditionalPut {
+            table: testing::CELERY_RESULTS.to_owned(),
+            row: Row::from([(ID.to_owned(), text(&key))]),
+            condition: "attribute_not_exists(#id)",
+            names: [("#id".to_owned(), ID.to_owned())].into(),
+            values: Default::default(),
+        })
     }
 
     /// Waits as if the attempt had not begun. The result holds the outcome and the model's prediction.

@@ -51,6 +51,14 @@ impl Record {
             gone_at: None,
         }
     }
+
+    /// Notes what the end of the run sets off.
+    pub fn end_with(&mut self, calls: Option<&RawValue>, given: Given) {
+        match given.is_put {
+            true => self.effects_done = Some(self.run),
+            false => self.calls = calls.map(|json| json.get().to_owned()),
+        }
+    }
 }
 
 /// The expected record, the clock, and the number of leases so far.

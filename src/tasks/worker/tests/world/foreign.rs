@@ -5,7 +5,9 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 use super::*;
-use crate::tasks::format::{Decoded, EffectError, Format, Incoming};
+use crate::dynamodb::ConditionalPut;
+use crate::dynamodb::row::{Row, text};
+use crate::tasks::format::{Computed, Decoded, EffectError, Format, Incoming, Plan};
 use crate::tasks::record::{End, TaskRecord};
 use crate::tasks::registry::AnyJob;
 use crate::tasks::task::Origin;
@@ -13,6 +15,8 @@ use crate::tasks::task::Origin;
 const PREFIX: &str = "test:";
 const FORMAT: &str = "test";
 const EFFECT: &str = "result";
+/// The tag of a task whose effect is a row of a table: the state, the result and the calls of the end.
+pub const PUTS: u8 = 2;
 /// The first outcome of a task without a job.
 const WITHOUT_JOB: char = 'x';
 
@@ -40,6 +44,7 @@ pub struct Performed(Arc<Mutex<HashMap<Run, Vec<Reported>>>>);
 
 /// The format, as one actor uses it.
 pub struct Testing {
+    pub rows: Rows,
     pub gate: Gate,
     pub performed: Performed,
     pub faults: Faults,
@@ -74,17 +79,41 @@ impl Published {
     }
 }
 
+/// The row of an end, unless the row of another end is there.
+fn put(task: &Task, end: &End) -> ConditionalPut {
+    let report = format!("{:?}", reported(end));
+    let key = format!("{}/{}", task.id, end.run);
+    ConditionalPut {
+        table: testing::CELERY_RESULTS.to_owned(),
+        row: Row::from([
+            ("id".to_owned(), text(key)),
+            ("report".to_owned(), text(&report)),
+        ]),
+        condition: "attribute_not_exists(#report) OR #report = :report",
+        names: [("#report".to_owned(), "report".to_owned())].into(),
+        values: [(":report".to_owned(), text(&report))].into(),
+    }
+}
+
+fn reported(end: &End) -> Reported {
+    let text = |json: &Option<Box<RawValue>>| json.as_ref().map(|json| json.get().to_owned());
+    (end.state, text(&end.result), text(&end.calls))
+}
+
+fn data_of(task: &Task) -> Value {
+    let origin = task.origin.as_ref().unwrap();
+    serde_json::from_str(origin.data().unwrap().get()).unwrap()
+}
+
 impl Testing {
     /// Notes the effects of an end. Every first try for an odd tag fails.
     fn note(&self, task: &Task, end: &End) -> Result<(), EffectError> {
-        let origin = task.origin.as_ref().unwrap();
-        let data: Value = serde_json::from_str(origin.data().unwrap().get()).unwrap();
+        let data = data_of(task);
         assert!(ends(&self.faults, &task.id) >= end.run, "before the end");
         let mut performed = self.performed.0.lock().unwrap();
         let calls = performed.entry((task.id.clone(), end.run)).or_default();
-        let text = |json: &Option<Box<RawValue>>| json.as_ref().map(|json| json.get().to_owned());
         let is_first = calls.is_empty();
-        calls.push((end.state, text(&end.result), text(&end.calls)));
+        calls.push(reported(end));
         self.call(task, end, &data);
         match is_first && data["tag"] == 1 {
             true => Err(EffectError::Transient("busy".into())),
@@ -137,18 +166,38 @@ impl Format for Testing {
         Ok(RawValue::from_string(input["wrapped"].to_string()).unwrap())
     }
 
+    fn plan(&self, task: &Task, end: &End) -> Result<Plan, JobError> {
+        // A moved task sends a message.
+        match data_of(task)["tag"] == PUTS && end.state != State::Moved {
+            true => Ok(Plan::Put(put(task, end))),
+            false => Ok(Plan::Open),
+        }
+    }
+
     fn perform<'a>(
         &'a self,
         task: &'a Task,
         end: &'a End,
+        _: Option<Computed>,
     ) -> BoxFuture<'a, Result<(), EffectError>> {
-        Box::pin(self.gate.call(|| self.note(task, end)))
+        Box::pin(async move {
+            if data_of(task)["tag"] == PUTS {
+                let client = self.rows.client(&self.gate);
+                let put = put(task, end).send(&client);
+                assert!(
+                    put.await.unwrap(),
+                    "another end of the same run is reported"
+                );
+            }
+            self.gate.call(|| self.note(task, end)).await
+        })
     }
 }
 
 impl World {
     pub fn formats(&self, gate: &Gate) -> Vec<Arc<dyn Format>> {
         let testing = Testing {
+            rows: self.rows.clone(),
             gate: gate.clone(),
             performed: self.performed.clone(),
             faults: self.faults.clone(),
@@ -165,7 +214,11 @@ impl World {
 
     /// Checks the effects of a task at the end: each run's effects are performed, all calls of one run
     /// report the same end, and no other task has effects.
-    pub fn check_effects(&self, record: &TaskRecord) {
+    pub async fn check_effects(&self, record: &TaskRecord) {
+        let mut rows = HashMap::new();
+        for run in 1..=record.run {
+            rows.extend(self.row(&record.id, run).await.map(|row| (run, row)));
+        }
         let performed = self.performed.0.lock().unwrap();
         if record.origin.is_none() {
             let mut others = performed.keys().filter(|(id, _)| *id == record.id);
@@ -177,19 +230,44 @@ impl World {
         let states = states.iter().filter_map(|name| State::from_name(name));
         let ends: Vec<State> = states.filter(|state| state.is_final()).collect();
         for run in 1..=record.run {
+            let state = ends[run as usize - 1];
             let calls = performed.get(&(record.id.clone(), run));
-            let calls = calls.unwrap_or_else(|| panic!("run {run} has no effects: {record:?}"));
-            assert!(calls.iter().all(|call| *call == calls[0]), "{calls:?}");
-            assert_eq!(calls[0].0, ends[run as usize - 1], "the end of run {run}");
+            assert!(
+                calls.is_some() || rows.contains_key(&run),
+                "run {run} has no effects: {record:?}"
+            );
+            for call in calls.into_iter().flatten() {
+                assert_eq!(*call, calls.unwrap()[0]);
+                assert_eq!(call.0, state, "the end of run {run}");
+                let row = rows.get(&run);
+                assert!(row.is_none_or(|row| *row == format!("{call:?}")), "{row:?}");
+            }
+            if let Some(row) = rows.get(&run) {
+                assert!(
+                    row.starts_with(&format!("({state:?}, ")),
+                    "{row} of {state}"
+                );
+            }
         }
-        let last = &performed[&(record.id.clone(), record.run)][0];
         let result = record.result.as_ref().map(|json| json.get());
-        assert_eq!(last.1.as_deref(), result);
+        match performed.get(&(record.id.clone(), record.run)) {
+            Some(calls) => assert_eq!(calls[0].1.as_deref(), result),
+            None => assert!(rows[&record.run].contains(&format!("{result:?}"))),
+        }
     }
 
-    /// The number of calls that performed the effects of a task's first run.
+    /// The number of calls that performed the effects of a task's first run, without the transactions.
     pub fn performed(&self, id: &TaskId) -> usize {
         let performed = self.performed.0.lock().unwrap();
         performed.get(&(id.clone(), 1)).map_or(0, Vec::len)
+    }
+
+    /// What the row of a run's end reports.
+    pub async fn row(&self, id: &TaskId, run: u32) -> Option<String> {
+        let client = self.rows.client(&Gate::default());
+        let key = Row::from([("id".to_owned(), text(format!("{id}/{run}")))]);
+        let got = client.get_item().table_name(testing::CELERY_RESULTS);
+        let row = got.set_key(Some(key)).send().await.unwrap().item?;
+        crate::dynamodb::row::find_text(&row, "report")
     }
 }

@@ -80,7 +80,7 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(from, count, twice, stop)| Op::Deliver { from, count, twice, stop }),
         3 => (0usize..8, prop::bool::weighted(0.4))
             .prop_map(|(who, dies)| Op::Resume { who, dies }),
-        3 => ("[ottp]{0,3}|x|[ottpaawmmcd]{1,5}", 0u8..2, plan(), any::<bool>(), prop::bool::weighted(0.2))
+        3 => ("[ottp]{0,3}|x|[ottpaawmmcd]{1,5}", 0u8..3, plan(), any::<bool>(), prop::bool::weighted(0.2))
             .prop_map(|(outcomes, tag, options, is_large, twice)| {
                 let script = Script { outcomes, tag };
                 Op::Publish { script, options, is_large, twice }
@@ -196,7 +196,7 @@ impl World {
             assert_eq!(ends, record.run, "one end for each run: {record:?}");
             self.check_attempts(&record);
             self.check_state(&record);
-            self.check_effects(&record);
+            self.check_effects(&record).await;
         }
         self.check_keys();
     }

@@ -70,7 +70,7 @@ impl Remote {
             'p' => Err(JobError::permanent("Permanent", "never")),
             'd' => Err(JobError::permanent("Rejected", "refused").rejected()),
             'm' => Ok(Output {
-                json: "null".to_owned(),
+                json: RawValue::NULL.to_owned(),
                 calls: Some(calls_of(Some(
                     script.outcomes.get(at + 1..).unwrap_or_default(),
                 ))),
