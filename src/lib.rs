@@ -3,7 +3,8 @@
 //! The modules are layers, listed from the ground up. A module imports only modules listed above it.
 //! `tests/layers.rs` checks every import.
 //!
-//! * The ground: [`clock`], [`error`], [`json`] (JSON as Python reads and writes it).
+//! * The ground: [`clock`], [`error`], [`json`] (JSON as Python reads and writes it), [`trace`] (the trace
+//!   that work belongs to).
 //! * The environment: [`config`] reads environment variables, [`log`] starts the log, [`emf`] writes
 //!   metrics, [`aws`] connects to AWS.
 //! * [`dynamodb`]: rows of tables, and failed conditional writes.
@@ -55,6 +56,7 @@ pub mod profile;
 pub mod remote;
 pub mod schedules;
 pub mod tasks;
+pub mod trace;
 pub mod users;
 pub mod web;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules of `src/`, from the ground up. Modules of the same layer may import each other.
 const LAYERS: &[&[&str]] = &[
-    &["clock", "error", "json"],
+    &["clock", "error", "json", "trace"],
     &["config"],
     &["log", "emf", "aws"],
     &["dynamodb"],

@@ -22,6 +22,7 @@ use crate::tasks::job::JobError;
 use crate::tasks::record::{End, Progress, TaskError};
 use crate::tasks::registry::AnyJob;
 use crate::tasks::task::{MAX_WAIT, Task};
+use crate::trace::Trace;
 
 /// Celery's messages, results and workflows.
 #[derive(Debug, Clone)]
@@ -146,8 +147,13 @@ impl Format for CeleryFormat {
         arguments.into_input(&task.job, job)
     }
 
-    fn remote(&self, task: &Task, input: &RawValue) -> Option<Box<RawValue>> {
-        remote::request(task, input)
+    fn remote(
+        &self,
+        task: &Task,
+        input: &RawValue,
+        trace: Option<&Trace>,
+    ) -> Option<Box<RawValue>> {
+        remote::request(task, input, trace)
     }
 
     fn answer(&self, task: &Task, part: &RawValue, kind: AnswerKind) -> Result<Parts, JobError> {
