@@ -15,6 +15,7 @@ use crate::process::Log;
 use crate::resources;
 use crate::template::{STACK, Template};
 
+mod beat;
 mod find;
 mod function;
 mod packages;
@@ -23,6 +24,7 @@ pub mod settings;
 
 use packages::Packages;
 
+pub use beat::NAME as BEAT;
 pub use find::Found;
 pub use function::{NAME, TARGET};
 pub use settings::Queue;
@@ -44,6 +46,8 @@ pub struct Application {
     pub queues: Vec<String>,
     /// The interpreter of an environment that has the application's packages; `None` to install them.
     pub python: Option<PathBuf>,
+    /// Whether the application's own scheduler ticks in a function.
+    pub beat: bool,
 }
 
 /// An application that is installed and found.
@@ -57,6 +61,8 @@ pub struct Prepared {
     pub python: PathBuf,
     /// Variables of the function, which come before those for the local stack.
     pub variables: Vec<(String, String)>,
+    /// Whether its own scheduler ticks in a function.
+    pub beat: bool,
     /// The folder with its packages.
     packages: PathBuf,
 }
@@ -96,6 +102,7 @@ impl Application {
             queues,
             python: packages.python,
             variables: Vec::new(),
+            beat: self.beat,
             packages: packages.site,
         })
     }
@@ -132,8 +139,13 @@ impl Prepared {
             .map(|queue| queue.name.as_str())
             .collect();
         let count = tasks.len();
+        let beat = if self.beat {
+            ", with its own scheduler"
+        } else {
+            ""
+        };
         format!(
-            "{app}, {count} tasks, Celery {celery}, queues: {}",
+            "{app}, {count} tasks, Celery {celery}, queues: {}{beat}",
             queues.join(", ")
         )
     }
@@ -153,6 +165,10 @@ impl Bodies {
         log.follow("bodies", &output, Arc::clone(&stop))?;
         let function = function::Function::new(&prepared, &output)?;
         function.create(aws)?;
+        beat::remove(aws)?;
+        if prepared.beat {
+            beat::create(aws, &function)?;
+        }
         let root = &prepared.found.root;
         let reload = reload::Reload::start(function, aws.clone(), log.clone(), root, stop);
         Ok(Self {

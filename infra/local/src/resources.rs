@@ -8,7 +8,7 @@ use crate::cloudformation::{self, element, output_value};
 use crate::error::{Context, Error, Result};
 use crate::process;
 use crate::template::{
-    QueueConsumer, STACK, Template, TimedFunction, TopicSubscriber, queue_output, topic_output,
+    QueueConsumer, STACK, Template, TopicSubscriber, queue_output, topic_output,
 };
 
 /// The name of a rule's only target.
@@ -67,7 +67,7 @@ pub fn connect(aws: &Aws, template: &Template, functions_url: &str) -> Result<()
     }
     for timed in template.timed_functions() {
         create_function(aws, &timed.binary, timed.timeout, functions_url)?;
-        create_rule(aws, &timed)?;
+        call_at(aws, &timed.binary, &timed.expression)?;
     }
     Ok(())
 }
@@ -85,10 +85,7 @@ pub fn disconnect(aws: &Aws, template: &Template) -> Result<()> {
         disconnect_one(aws, &subscriber.binary)?;
     }
     for timed in template.timed_functions() {
-        // An absent rule is no error.
-        let targets = json!({"Rule": timed.binary, "Ids": [TARGET]});
-        aws.events("RemoveTargets", &targets)?;
-        aws.events("DeleteRule", &json!({"Name": timed.binary}))?;
+        call_no_more(aws, &timed.binary)?;
         disconnect_one(aws, &timed.binary)?;
     }
     Ok(())
@@ -202,9 +199,10 @@ fn subscribe(aws: &Aws, subscriber: &TopicSubscriber, topic: &str) -> Result<()>
     Ok(())
 }
 
-/// Creates the rule that calls a function at its times.
-fn create_rule(aws: &Aws, timed: &TimedFunction) -> Result<()> {
-    let rule = json!({"Name": timed.binary, "ScheduleExpression": timed.expression});
+/// Creates the rule that calls a function at the times of an expression, such as `rate(1 minute)`. The rule has
+/// the function's name.
+pub(crate) fn call_at(aws: &Aws, name: &str, expression: &str) -> Result<()> {
+    let rule = json!({"Name": name, "ScheduleExpression": expression});
     let created = expect("the rule of a function", aws.events("PutRule", &rule)?)?;
     let created: Value = serde_json::from_str(&created).context("a rule")?;
     // The function is in the account and the region of the rule.
@@ -213,9 +211,17 @@ fn create_rule(aws: &Aws, timed: &TimedFunction) -> Result<()> {
     let place = place
         .rsplit_once(":rule/")
         .map_or(place, |(place, _)| place);
-    let function = format!("arn:aws:lambda:{place}:function:{}", timed.binary);
-    let targets = json!({"Rule": timed.binary, "Targets": [{"Id": TARGET, "Arn": function}]});
+    let function = format!("arn:aws:lambda:{place}:function:{name}");
+    let targets = json!({"Rule": name, "Targets": [{"Id": TARGET, "Arn": function}]});
     expect("the target of a rule", aws.events("PutTargets", &targets)?)?;
+    Ok(())
+}
+
+/// Deletes the rule of [`call_at`]. An absent rule is no error.
+pub(crate) fn call_no_more(aws: &Aws, name: &str) -> Result<()> {
+    let targets = json!({"Rule": name, "Ids": [TARGET]});
+    aws.events("RemoveTargets", &targets)?;
+    aws.events("DeleteRule", &json!({"Name": name}))?;
     Ok(())
 }
 

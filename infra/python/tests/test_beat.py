@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from test_start import SETTINGS, run, write
+from test_start import DJANGO, SETTINGS, output, run, write
 
 APP = f"""
     from datetime import timedelta
@@ -104,8 +104,8 @@ def url() -> Iterator[str]:
     server.server_close()
 
 
-def beat_import(folder: Path, url: str, *options: str) -> tuple[int, list[str]]:
-    arguments = ["beat-import", "shop:app", "--url", url, *options]
+def beat_import(folder: Path, url: str, *options: str, app: str = "shop:app") -> tuple[int, list[str]]:
+    arguments = ["beat-import", app, "--url", url, *options]
     ended = run(folder, f"from async_service_celery.__main__ import main; raise SystemExit(main({arguments!r}))")
     assert ended.returncode < 2, ended.stderr
     return ended.returncode, [line[:1] + line[1:].split("  ")[0].rstrip() for line in ended.stdout.splitlines()]
@@ -159,3 +159,122 @@ def test_a_second_import_changes_what_differs(tmp_path: Path, url: str) -> None:
     assert Schedules.rows["beat.delta"]["rule"] == {"every": timedelta(minutes=64).total_seconds()}
     assert Schedules.rows["beat.delta"]["version"] == 2
     assert sorted(Schedules.rows) == ["beat.added", "beat.crontab", "beat.delta", "beat.number", "mine"]
+
+
+SITE = {
+    **DJANGO,
+    "site1/settings.py": DJANGO["site1/settings.py"].replace(
+        '"django_celery_results", "shop"', '"django_celery_results", "django_celery_beat", "shop"'
+    )
+    + """
+        CELERY_TIMEZONE = "Europe/Berlin"
+        CELERY_BEAT_SCHEDULE = {
+            "conf": {"task": "shop.tasks.order", "schedule": 90.0},
+            "both": {"task": "shop.tasks.order", "schedule": 90.0},
+        }
+    """,
+}
+ROWS = """
+    import json
+    import site1.celery, django
+    django.setup()
+    from django.core.management import call_command
+    call_command("migrate", run_syncdb=True, verbosity=0)
+    from datetime import datetime, timedelta, timezone
+    from django_celery_beat.models import (
+        ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule)
+    crontab = CrontabSchedule.objects.create(minute="*/5", hour="8-18", day_of_week="mon-fri", timezone="Asia/Tokyo")
+    minutes = IntervalSchedule.objects.create(every=3, period="minutes")
+    quick = IntervalSchedule.objects.create(every=500, period="microseconds")
+    past, future = datetime(2020, 1, 1, tzinfo=timezone.utc), datetime(2090, 1, 1, 12, 30, tzinfo=timezone.utc)
+    once = ClockedSchedule.objects.create(clocked_time=future)
+    gone = ClockedSchedule.objects.create(clocked_time=past)
+    sun = SolarSchedule.objects.create(event="sunset", latitude=1, longitude=2)
+
+    def create(name, **more):
+        return PeriodicTask.objects.create(name=name, task="shop.tasks.order", **more)
+
+    create("crontab", crontab=crontab, args='["a"]', kwargs='{"b": 1}', queue="own", priority=3,
+           headers='{"tenant": "x"}', expire_seconds=60)
+    create("interval/3", interval=minutes, start_time=future - timedelta(days=1), expires=future, enabled=False)
+    create("both", interval=minutes)
+    create("clocked", clocked=once, one_off=True)
+    create("clocked before", clocked=gone, one_off=True)
+    create("ran", interval=minutes, one_off=True, total_run_count=1)
+    create("expired", interval=minutes, expires=past)
+    create("solar", solar=sun)
+    create("quick", interval=quick)
+    create("broken", interval=minutes, args="no json")
+    print(json.dumps("made"))
+"""
+
+
+def test_rows_of_django_celery_beat_become_schedules(tmp_path: Path, url: str) -> None:
+    pytest.importorskip("django_celery_beat")
+    write(tmp_path, SITE)
+    assert output(run(tmp_path, ROWS)) == "made"
+    code, lines = beat_import(tmp_path, url, "--apply", app="site1")
+    assert code == 1
+    assert [line for line in lines if line[0] == "!"] == ["! beat.broken", "! beat.quick", "! beat.solar"]
+    rows = Schedules.rows
+    assert sorted(rows) == ["beat.both", "beat.clocked", "beat.conf", "beat.crontab", "beat.interval_3"]
+    assert rows["beat.crontab"] == {
+        "name": "beat.crontab",
+        "version": 1,
+        "timezone": "Asia/Tokyo",
+        "paused": False,
+        "rule": {
+            "crontab": {
+                "minute": "*/5",
+                "hour": "8-18",
+                "day_of_week": "mon-fri",
+                "day_of_month": "*",
+                "month_of_year": "*",
+            }
+        },
+        "celery": {
+            "task": "shop.tasks.order",
+            "args": ["a"],
+            "kwargs": {"b": 1},
+            "options": {
+                "queue": "own",
+                "priority": 3,
+                "expires": 60,
+                "headers": {"tenant": "x", "periodic_task_name": "crontab"},
+            },
+        },
+    }
+    interval = rows["beat.interval_3"]
+    assert (interval["rule"], interval["paused"], interval["timezone"]) == ({"every": 180}, True, "Europe/Berlin")
+    assert interval["start"] == "2089-12-31T12:30:00.000+00:00" and interval["end"] == "2090-01-01T12:30:00.000+00:00"
+    clocked = rows["beat.clocked"]
+    assert (clocked["rule"], clocked["max_runs"]) == ({"at": "2090-01-01T12:30:00.000+00:00"}, 1)
+    # The row is what the database scheduler runs, not the entry that it was made of.
+    assert rows["beat.both"]["rule"] == {"every": 180} and rows["beat.conf"]["rule"] == {"every": 90}
+
+
+def test_a_changed_row_changes_its_schedule(tmp_path: Path, url: str) -> None:
+    pytest.importorskip("django_celery_beat")
+    write(tmp_path, SITE)
+    output(run(tmp_path, ROWS))
+    beat_import(tmp_path, url, "--apply", app="site1")
+    # The service's own way to write a moment.
+    Schedules.rows["beat.clocked"]["rule"] = {"at": "2090-01-01T12:30:00Z"}
+    Schedules.rows["beat.interval_3"]["start"] = "2089-12-31T12:30:00.000Z"
+    assert [line for line in beat_import(tmp_path, url, app="site1")[1] if line[0] in "+~-"] == []
+    change = """
+    import json
+    import site1.celery, django
+    django.setup()
+    from django_celery_beat.models import PeriodicTask
+    row = PeriodicTask.objects.get(name="interval/3")
+    row.enabled, row.start_time, row.expires = True, None, None
+    row.save()
+    PeriodicTask.objects.filter(name="clocked").delete()
+    print(json.dumps("changed"))
+    """
+    output(run(tmp_path, change))
+    lines = beat_import(tmp_path, url, "--apply", "--prune", app="site1")[1]
+    assert [line for line in lines if line[0] in "+~-"] == ["~ beat.interval_3", "- beat.clocked"]
+    changed = Schedules.rows["beat.interval_3"]
+    assert (changed["paused"], changed["start"], changed["end"], changed["version"]) == (False, None, None, 2)

@@ -206,7 +206,7 @@ CHECKED = f"""
     app.conf.update({SETTINGS})
     app.conf.task_routes = {{"shop.long": {{"queue": "long"}}}}
     app.conf.beat_schedule = {{"fast": {{"task": "shop.fine", "schedule": 5.0}}}}
-    app.conf.beat_scheduler = "django_celery_beat.schedulers:DatabaseScheduler"
+    app.conf.beat_scheduler = "own_scheduler:Own"
     class Own(Task):
         Request = "shop:OwnRequest"
     @app.task
@@ -234,7 +234,8 @@ def check(folder: Path, *arguments: str, **environment: str) -> subprocess.Compl
 
 
 def test_check_finds_what_does_not_run(tmp_path: Path) -> None:
-    write(tmp_path, {"shop.py": CHECKED})
+    own = "from celery.beat import Scheduler\nclass Own(Scheduler):\n    schedule = {}\n"
+    write(tmp_path, {"shop.py": CHECKED, "own_scheduler.py": own})
     ended = check(tmp_path, "--json")
     assert ended.returncode == 1
     report = json.loads(ended.stdout)
@@ -253,8 +254,26 @@ def test_check_finds_what_does_not_run(tmp_path: Path) -> None:
     ]
     assert "shop.over" in [each["text"].split()[0] for each in report["findings"] if each["topic"] == "time"]
     assert "CELERY_ACCEPT" in found["warning", "serializer"]["remedy"]
+    assert "own_scheduler.Own" in found["warning", "schedule"]["text"]
+    assert "BeatScheduler=own" in found["warning", "schedule"]["remedy"]
     served = json.loads(check(tmp_path, "--json", SERVED_QUEUES="celery").stdout)
     assert [each["text"].split()[0] for each in served["findings"] if each["topic"] == "time"] == ["shop.over"]
+
+
+def test_check_tells_what_becomes_of_the_scheduler(tmp_path: Path) -> None:
+    app = f'from celery import Celery\napp = Celery("shop")\napp.conf.update({SETTINGS})\n'
+    entries = 'app.conf.beat_schedule = {"a": {"task": "b", "schedule": 90}}\n'
+    missing = 'app.conf.beat_scheduler = "no_such.scheduler:One"\n'
+
+    def found(text: str) -> list[tuple[str, str]]:
+        write(tmp_path, {"shop.py": app + text})
+        findings = json.loads(check(tmp_path, "--json").stdout)["findings"]
+        return [(each["level"], each["text"]) for each in findings if each["topic"] == "schedule"]
+
+    assert found("") == []
+    assert found(entries) == [("note", "the scheduler is celery.beat.PersistentScheduler, entries: 1")]
+    ((level, text),) = found(entries + missing)
+    assert level == "error" and "no_such.scheduler:One is not found" in text
 
 
 def test_check_of_an_application_that_fits(tmp_path: Path) -> None:

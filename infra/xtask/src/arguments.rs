@@ -32,6 +32,8 @@ cargo xtask run    Runs the whole service on this machine until Ctrl-C.
   --celery-app MODULE:APP
                       the application, if it is not found by itself
   --celery-queues Q,Q further queues of the application
+  --celery-beat       the application's own scheduler ticks in a function, each
+                      minute, in place of a process of `celery beat`
   --slash WAY         how the gateway handles a trailing slash: match (default)
                       uses the route without the slash, default uses $default,
                       bare uses the route without its authorizer
@@ -200,6 +202,7 @@ fn parse_run(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error>
             Arg::Long("celery-queues") => {
                 celery.get_or_insert_default().queues = words(&parser.value()?.string()?);
             }
+            Arg::Long("celery-beat") => celery.get_or_insert_default().beat = true,
             Arg::Long("slash") => options.slash = parser.value()?.parse()?,
             Arg::Long("delay") => {
                 options.delay = Duration::from_millis(parser.value()?.parse()?);
@@ -215,7 +218,7 @@ fn parse_run(parser: &mut Parser) -> std::result::Result<Command, lexopt::Error>
         .as_ref()
         .is_some_and(|celery| celery.folder.as_os_str().is_empty())
     {
-        return Err("--celery-app and --celery-queues need --celery DIR".into());
+        return Err("--celery-app, --celery-queues and --celery-beat need --celery DIR".into());
     }
     if options.concurrency == 0 {
         options.concurrency = if celery.is_some() { 12 } else { 4 };

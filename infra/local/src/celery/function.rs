@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::Prepared;
 use super::settings::Settings;
+use super::{Prepared, beat};
 use crate::aws::{Aws, expect};
 use crate::error::{Context, Error, Result};
+use crate::template::STACK;
 use crate::{project, resources};
 
 /// The name of the function.
@@ -27,6 +28,8 @@ const TIMEOUT: u64 = 900;
 #[derive(Debug, Clone)]
 pub(super) struct Function {
     variables: Value,
+    /// Whether the scheduler's function has the same code.
+    has_beat: bool,
 }
 
 impl Function {
@@ -49,6 +52,7 @@ impl Function {
             "LOCAL_LOG": output,
             "LOCAL_PACKAGES": prepared.packages,
             "LOCAL_TRANSPORT_OPTIONS": settings.transport_options.to_string(),
+            "BEAT_TABLE": format!("{STACK}-celery-results"),
             "PYTHONPATH": path.to_string_lossy(),
             // A body's file may change twice within a second, which compiled files do not notice.
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -60,25 +64,16 @@ impl Function {
         for (name, value) in &prepared.variables {
             variables[name] = json!(value);
         }
-        Ok(Self { variables })
+        Ok(Self {
+            variables,
+            has_beat: prepared.beat,
+        })
     }
 
     /// Creates the function, in place of one that a kept state has.
     pub(super) fn create(&self, aws: &Aws) -> Result<()> {
         aws.lambda_delete(&path(""))?;
-        let body = json!({
-            "FunctionName": NAME,
-            "Runtime": "python3.11",
-            "Handler": "local_function.handler",
-            "Role": "arn:aws:iam::000000000000:role/local",
-            "Code": {"ZipFile": resources::EMPTY_ZIP},
-            "Timeout": TIMEOUT,
-            "MemorySize": 1024,
-            "Environment": {"Variables": self.variables},
-            "Publish": true,
-        });
-        let created = aws.lambda_post("/2015-03-31/functions", &body)?;
-        let created = expect("the function of the application", created)?;
+        let created = self.create_as(aws, NAME, "local_function.handler", TIMEOUT)?;
         let alias = json!({"Name": ALIAS, "FunctionVersion": version(&created)?});
         expect(
             "the function's alias",
@@ -87,8 +82,34 @@ impl Function {
         Ok(())
     }
 
+    /// Creates a function with the application's code and this handler. Returns Lambda's answer.
+    pub(super) fn create_as(
+        &self,
+        aws: &Aws,
+        name: &str,
+        handler: &str,
+        timeout: u64,
+    ) -> Result<String> {
+        let body = json!({
+            "FunctionName": name,
+            "Runtime": "python3.11",
+            "Handler": handler,
+            "Role": "arn:aws:iam::000000000000:role/local",
+            "Code": {"ZipFile": resources::EMPTY_ZIP},
+            "Timeout": timeout,
+            "MemorySize": 1024,
+            "Environment": {"Variables": self.variables},
+            "Publish": true,
+        });
+        let created = aws.lambda_post("/2015-03-31/functions", &body)?;
+        expect("the function of the application", created)
+    }
+
     /// Publishes a new version, whose processes read the application's files again. Returns its number.
     pub(super) fn publish(&self, aws: &Aws) -> Result<String> {
+        if self.has_beat {
+            beat::renew(aws)?;
+        }
         let code = json!({"ZipFile": resources::EMPTY_ZIP, "Publish": true});
         let published = expect("a new version", aws.lambda_put(&path("/code"), &code)?)?;
         let version = version(&published)?;

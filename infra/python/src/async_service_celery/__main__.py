@@ -40,14 +40,14 @@ def _check(app: str, is_json: bool) -> int:
 
 
 def _import(given: argparse.Namespace) -> int:
-    from . import beat
+    from . import beat_import
     from .start import find
 
     try:
-        service = beat.Service(given.url, os.environ.get("ASYNC_SERVICE_KEY"))
-        wanted = list(beat.entries(find(given.app), given.prefix))
+        service = beat_import.Service(given.url, os.environ.get("ASYNC_SERVICE_KEY"))
+        wanted = list(beat_import.entries(find(given.app), given.prefix))
         there = service.schedules(given.prefix)
-        changes = beat.difference(wanted, there, given.prune)
+        changes = beat_import.difference(wanted, there, given.prune)
         for change in changes:
             print(change)
             if given.apply:

@@ -189,15 +189,37 @@ def _look_at_signals(_: Any, __: list[str]) -> Iterator[Finding]:
 
 
 def _look_at_schedules(app: Any, _: list[str]) -> Iterator[Finding]:
-    scheduler = app.conf.beat_scheduler
-    if scheduler not in (None, "celery.beat:PersistentScheduler", "celery.beat.PersistentScheduler"):
-        text = f"the scheduler {scheduler} runs in no process of this service"
-        yield Finding(WARNING, "schedule", text, "run it in a process of its own (`celery beat`); it sends as before")
-    for name, entry in sorted((app.conf.beat_schedule or {}).items()):
+    from .beat_scheduler import configured
+
+    try:
+        cls = configured(app)
+    except Exception as error:
+        remedy = "install the package, or change `beat_scheduler`"
+        yield Finding(ERROR, "schedule", f"the scheduler {app.conf.beat_scheduler} is not found: {error}", remedy)
+        return
+    entries = app.conf.beat_schedule or {}
+    yield from _scheduler(cls, len(entries))
+    for name, entry in sorted(entries.items()):
         seconds = _seconds(entry.get("schedule") if isinstance(entry, dict) else entry.schedule)
         if seconds is not None and seconds < 60:
             text = f"the entry {name!r} is due each {seconds:g} s"
-            yield Finding(NOTE, "schedule", text, "a schedule of this service takes intervals from one second up")
+            remedy = "with BeatScheduler=own the function runs all the time; a schedule of this service does not"
+            yield Finding(NOTE, "schedule", text, remedy)
+
+
+def _scheduler(cls: type, count: int) -> Iterator[Finding]:
+    """What to do about the application's scheduler class."""
+    from .beat_scheduler import keeps_entries_elsewhere
+
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    if keeps_entries_elsewhere(cls):
+        remedy = "BeatScheduler=own has the class tick in a function"
+        if any(each.__module__.startswith("django_celery_beat.") for each in cls.__mro__):
+            remedy += ", or `beat-import` makes schedules of this service of its rows"
+        yield Finding(WARNING, "schedule", f"the scheduler is {name}, which keeps its own entries", remedy)
+    elif count:
+        remedy = "`beat-import` makes schedules of this service of them, or BeatScheduler=own has the class tick"
+        yield Finding(NOTE, "schedule", f"the scheduler is {name}, entries: {count}", remedy)
 
 
 def _seconds(schedule: Any) -> Optional[float]:

@@ -21,6 +21,8 @@ class Settings:
     log_level: int
     #: `TIME_MARGIN`: seconds between the hard limit of a task and the end of the function's time.
     margin: float
+    #: `BEAT_TABLE`: the table with the row of the application's own scheduler; empty where none runs.
+    beat_table: str = ""
 
     @classmethod
     def of_environment(cls) -> Settings:
@@ -30,7 +32,8 @@ class Settings:
             raise ValueError("CELERY_APP is not set: name the Celery application as `module:app`")
         queues = os.environ.get("SERVED_QUEUES")
         names = frozenset(name.strip() for name in queues.split(",") if name.strip()) if queues else None
-        return cls(app, names, _log_level(os.environ.get("CELERY_LOG_LEVEL")), _margin(os.environ.get("TIME_MARGIN")))
+        level, margin = _log_level(os.environ.get("CELERY_LOG_LEVEL")), _margin(os.environ.get("TIME_MARGIN"))
+        return cls(app, names, level, margin, os.environ.get("BEAT_TABLE", ""))
 
 
 def is_served(served: Iterable[str], url: str) -> bool:

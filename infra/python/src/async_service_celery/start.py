@@ -40,20 +40,26 @@ def worker() -> Worker:
 
 def find(name: str) -> Any:
     """The application that `celery -A name` finds, with the working directory on `sys.path`."""
+    from celery import Celery
     from celery.app.utils import find_app
 
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     app = find_app(name)
-    if not hasattr(app, "tasks"):
+    # Not by `tasks`, which finalizes the application before its modules are imported.
+    if not isinstance(app, Celery):
         raise ValueError(f"CELERY_APP={name} is no Celery application but {type(app).__name__}")
     return app
 
 
+def host_name() -> str:
+    """The name of the function, or of the machine elsewhere."""
+    return os.environ.get("AWS_LAMBDA_FUNCTION_NAME") or socket.gethostname()
+
+
 def _start(settings: Settings) -> Worker:
     app = find(settings.app)
-    name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME") or socket.gethostname()
-    worker = Worker(app, f"celery@{name}", settings)
+    worker = Worker(app, f"celery@{host_name()}", settings)
     try:
         _start_main_process(worker)
         _start_pool_process(worker)
@@ -80,7 +86,7 @@ def _start_main_process(worker: Worker) -> None:
     trace.setup_worker_optimizations(app, worker.hostname)
     signals.celeryd_init.send(sender=worker.hostname, instance=worker, conf=app.conf, options={})
     signals.worker_init.send(sender=worker)
-    set_up_logging(app, worker)
+    set_up_logging(app, worker.hostname, worker.settings.log_level)
     # Again, as receivers of `worker_init` may have added tasks.
     trace.setup_worker_optimizations(app, worker.hostname)
     signals.celeryd_after_setup.send(sender=worker.hostname, instance=worker, conf=app.conf)
@@ -103,7 +109,7 @@ def _start_pool_process(worker: Worker) -> None:
     signals.worker_process_init.send(sender=worker.hostname)
 
 
-def set_up_logging(app: Any, worker: Worker) -> None:
+def set_up_logging(app: Any, hostname: str, level: int) -> None:
     """As Celery: receivers of `setup_logging` alone decide. Without any, the handler of Lambda stays, as its lines
     have the id of the request."""
     from celery import signals
@@ -113,6 +119,6 @@ def set_up_logging(app: Any, worker: Worker) -> None:
     if keep:
         app.conf.worker_hijack_root_logger = False
     try:
-        app.log.setup(worker.settings.log_level, None, False, hostname=worker.hostname)
+        app.log.setup(level, None, False, hostname=hostname)
     finally:
         app.conf.worker_hijack_root_logger = hijack

@@ -30,8 +30,6 @@ _OPTIONS = (
     "MessageDeduplicationId",
 )
 _FIELDS = ("minute", "hour", "day_of_week", "day_of_month", "month_of_year")
-# The members of a schedule that come from the application.
-_OWN = ("celery", "rule", "timezone")
 
 
 class Unsupported(Exception):
@@ -52,10 +50,16 @@ class Change:
 
 
 def entries(app: Any, prefix: str) -> Iterator[Change]:
-    """The schedules that the application's entries ask for, as changes of kind `+` or `!`."""
+    """The schedules that the application's entries and the rows of django-celery-beat ask for, as changes of kind `+`
+    or `!`. A row comes before the entry that it was made of, as somebody may have changed the row."""
+    from . import beat_models
+
     app.loader.init_worker()
     app.finalize()
+    rows = beat_models.changes(app, prefix) if beat_models.are_used() else {}
     for name, entry in sorted((app.conf.beat_schedule or {}).items()):
+        if name in rows:
+            continue
         own = prefix + name.replace("/", "_")
         try:
             wanted = definition(app, dict(entry))
@@ -63,24 +67,27 @@ def entries(app: Any, prefix: str) -> Iterator[Change]:
             yield Change("!", own, str(reason))
         else:
             yield Change("+", own, wanted=wanted)
+    yield from (change for change in rows.values() if change is not None)
 
 
-def definition(app: Any, entry: dict[str, Any]) -> dict[str, Any]:
-    """The schedule of one entry, without its name."""
+def definition(app: Any, entry: dict[str, Any], zone: Optional[str] = None) -> dict[str, Any]:
+    """The schedule of one entry, without its name. `zone` is its time zone, if that is not the application's."""
     task = entry["task"]
     args, kwargs = list(entry.get("args") or ()), dict(entry.get("kwargs") or {})
     options = _options(app, task, args, kwargs, dict(entry.get("options") or {}))
     return {
         "celery": {"task": task, "args": _plain(args), "kwargs": _plain(kwargs), "options": _plain(options)},
         "rule": rule(entry["schedule"]),
-        "timezone": _timezone(app),
+        "timezone": zone or _timezone(app),
     }
 
 
 def rule(schedule: Any) -> dict[str, Any]:
-    """The rule of a crontab, an interval or a number of seconds."""
+    """The rule of a crontab, an interval, a number of seconds or one moment."""
     from celery import schedules
 
+    if isinstance(schedule, datetime.datetime):
+        return {"at": moment(schedule)}
     if isinstance(schedule, schedules.crontab):
         return {"crontab": {field: _field(getattr(schedule, f"_orig_{field}")) for field in _FIELDS}}
     if type(schedule) is schedules.schedule:
@@ -92,6 +99,11 @@ def rule(schedule: Any) -> dict[str, Any]:
     if schedule < 1:
         raise Unsupported(f"an interval of {schedule:g} s is below one second")
     return {"every": int(schedule) if float(schedule).is_integer() else schedule}
+
+
+def moment(when: datetime.datetime) -> str:
+    """A moment as text with its offset. Django's are in UTC, and without a zone where `USE_TZ` is off."""
+    return (when if when.tzinfo else when.astimezone()).isoformat(timespec="milliseconds")
 
 
 def _field(value: Any) -> str:
@@ -159,7 +171,8 @@ class Service:
         """Makes a change. A schedule that somebody has changed since it was read is left alone: HTTP 412."""
         path = f"{self._url}/schedules/{urllib.parse.quote(change.name, safe='')}"
         if change.kind == "+":
-            self._request("POST", f"{self._url}/schedules/", {"name": change.name, **(change.wanted or {})})
+            given = {name: value for name, value in (change.wanted or {}).items() if value is not None}
+            self._request("POST", f"{self._url}/schedules/", {"name": change.name, **given})
         elif change.kind == "~":
             self._request("PATCH", path, change.wanted, version)
         elif change.kind == "-":
@@ -191,7 +204,7 @@ def difference(wanted: list[Change], there: dict[str, dict[str, Any]], prune: bo
             text = change.text or json.dumps((change.wanted or {})["rule"])
             changes.append(Change(change.kind, change.name, text, change.wanted))
             continue
-        differs = [each for each in _OWN if _canonical(found.get(each)) != _canonical(change.wanted[each])]
+        differs = [each for each, value in change.wanted.items() if _canonical(found.get(each)) != _canonical(value)]
         pairs = (f"{each}: {json.dumps(found.get(each))} → {json.dumps(change.wanted[each])}" for each in differs)
         changes.append(Change("~" if differs else "=", change.name, "; ".join(pairs), change.wanted))
     gone = sorted(there.keys() - {change.name for change in wanted}) if prune else []
@@ -199,7 +212,13 @@ def difference(wanted: list[Change], there: dict[str, dict[str, Any]], prune: bo
 
 
 def _canonical(value: Any) -> Any:
-    """A part of a schedule for comparison: fields of a crontab that are left out are `*`, numbers are texts."""
+    """A part of a schedule for comparison: fields of a crontab that are left out are `*`, numbers are texts, moments are
+    in UTC."""
+    if isinstance(value, dict) and isinstance(value.get("at"), str):
+        return {"at": _canonical(value["at"])}
+    if isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\dT", value):
+        when = datetime.datetime.fromisoformat(value.replace("Z", "+00:00"))
+        return when.astimezone(datetime.timezone.utc)
     if isinstance(value, dict) and isinstance(value.get("crontab"), dict):
         return {"crontab": {field: str(value["crontab"].get(field, "*")) for field in _FIELDS}}
     return value
