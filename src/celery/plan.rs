@@ -3,7 +3,7 @@
 
 use serde_json::value::RawValue;
 
-use super::canvas::{Sent, on_success};
+use super::canvas::{Sender, Sent, on_success};
 use super::ends::{Ending, Ends, place, seed};
 use super::origin::Source;
 use super::remote::call::{Few, read_few};
@@ -74,7 +74,11 @@ impl Ends {
             JobError::permanent("Unsendable", message)
         })?;
         let seed = seed(task, end);
-        let sender = self.sender(task.id.as_str(), source, &seed, end);
+        let trace = task.trace_in(end.attempt);
+        let sender = Sender {
+            trace: trace.as_ref(),
+            ..self.sender(task.id.as_str(), source, &seed, end)
+        };
         let sent = on_success(&sender, embed, &value);
         let sent = sent.map_err(|error| JobError::permanent("Unsendable", error.to_string()))?;
         let known = self.outbox.check(&sent.messages);
