@@ -11,7 +11,7 @@ use futures_util::future::{LocalBoxFuture, join_all};
 use crate::auth::AuthMode;
 use crate::auth::authorizer::Authorizer;
 use crate::auth::store::ApiKeyStore;
-use crate::aws::Aws;
+use crate::aws::{Aws, Lazy};
 use crate::celery::builtins::{is_builtin, with_builtins};
 use crate::celery::control::{Control, Replies};
 use crate::celery::ends::Ends;
@@ -64,7 +64,7 @@ pub struct App {
     aws: OnceCell<Aws>,
     /// The clients that several parts share.
     dynamodb: OnceCell<aws_sdk_dynamodb::Client>,
-    sqs: OnceCell<aws_sdk_sqs::Client>,
+    sqs: OnceCell<Lazy<aws_sdk_sqs::Client>>,
     /// By endpoint, the futures that open the connections of the parts built so far.
     opening: RefCell<BTreeMap<String, LocalBoxFuture<'static, ()>>>,
 }
@@ -155,6 +155,8 @@ impl App {
 
     /// The schedules, to be created, changed and run.
     pub fn schedules(&self) -> Result<Schedules, ConfigError> {
+        // Only a run at once sends a message.
+        self.late_sqs()?;
         Ok(Schedules::new(self.hand_out()?))
     }
 
@@ -475,8 +477,9 @@ impl App {
         let Some(group) = self.config.schedule_group() else {
             return Ok(None);
         };
-        // Few tasks need a schedule, so this connection is not opened during the start.
-        let client = aws_sdk_scheduler::Client::new(&self.aws()?.config);
+        // Few tasks need a schedule, so neither the client is built nor its connection opened during the start.
+        let config = self.aws()?.config.clone();
+        let client = Lazy::new(move || aws_sdk_scheduler::Client::new(&config));
         Ok(Some(Delays::new(client, group)))
     }
 
@@ -509,15 +512,19 @@ impl App {
     }
 
     /// The client of SQS.
-    pub fn sqs(&self) -> Result<aws_sdk_sqs::Client, ConfigError> {
-        let client = match self.sqs.get() {
-            Some(client) => client,
-            None => {
-                let client = aws_sdk_sqs::Client::new(&self.aws_for("sqs")?.config);
-                self.sqs.get_or_init(|| client)
-            }
-        };
-        Ok(client.clone())
+    pub fn sqs(&self) -> Result<Lazy<aws_sdk_sqs::Client>, ConfigError> {
+        match self.sqs.get() {
+            Some(client) => Ok(client.clone()),
+            None => Ok(self.late_sqs()?.built()),
+        }
+    }
+
+    /// As [`App::sqs`], for a function whose first event seldom calls SQS: the connection is opened during the
+    /// start all the same, and the first call builds the client.
+    fn late_sqs(&self) -> Result<Lazy<aws_sdk_sqs::Client>, ConfigError> {
+        let config = self.aws_for("sqs")?.config.clone();
+        let client = || Lazy::new(move || aws_sdk_sqs::Client::new(&config));
+        Ok(self.sqs.get_or_init(client).clone())
     }
 
     fn aws_for(&self, service: &str) -> Result<&Aws, ConfigError> {

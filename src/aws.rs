@@ -4,6 +4,10 @@
 //! HTTP client brings HTTP/2, which neither DynamoDB nor SQS speaks, and by default reads the system's
 //! certificates, which takes most of a small function's start.
 
+mod lazy;
+
+pub use lazy::Lazy;
+
 use std::error::Error;
 use std::time::Duration;
 

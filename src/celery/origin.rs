@@ -30,7 +30,7 @@ pub const CELERY: &str = "celery";
 const GRACE: f64 = 2.0;
 
 /// The parts of a message that a task's end needs.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Source {
     /// What the message says about the task.
     pub headers: Headers,
@@ -191,13 +191,17 @@ fn task(
     let job = headers.task.clone();
     let generation = generation(headers);
     let schedule = schedule(&headers.custom);
-    let effects = source.effects();
-    let data = source.into_data(all_headers);
+    let (data, source) = source.into_data(all_headers);
     let mut task = Task::new(id, &job, input, submitted_at).with_options(options);
     task.generation = generation;
     task.schedule = schedule;
     task.trace = trace;
-    task.origin = Some(Origin::new(CELERY, effects, data));
+    let origin = Origin::new(CELERY, source.effects(), data);
+    task.origin = Some(match source.is_remote {
+        // The data of a remote task leaves defaults out.
+        true => origin,
+        false => origin.with_parsed(source),
+    });
     Some(task)
 }
 
@@ -233,25 +237,27 @@ impl Source {
         effects.map(|(name, _)| name.to_owned()).collect()
     }
 
-    /// The data of an origin: with `all_headers` for a remote body, else with what the end alone needs.
-    fn into_data(self, all_headers: Option<Object>) -> Box<RawValue> {
+    /// The data of an origin: with `all_headers` for a remote body, else with what the end alone needs. Returns
+    /// the source of the data, too.
+    fn into_data(mut self, all_headers: Option<Object>) -> (Box<RawValue>, Source) {
         let properties = match &all_headers {
-            Some(_) => kept_properties(self.properties.all),
+            Some(_) => kept_properties(std::mem::take(&mut self.properties.all)),
             None => self.properties.queue().map(of_queue).unwrap_or_default(),
         };
-        let headers = all_headers.unwrap_or_else(|| to_object(self.headers));
+        let headers = all_headers.unwrap_or_else(|| to_object(self.headers.clone()));
         let mut data = Object::new();
         if self.is_remote {
             data.insert("remote", true);
         }
         data.insert("headers", headers);
         if !self.is_sealed {
-            data.insert("embed", to_parts(self.embed));
+            data.insert("embed", to_parts(self.embed.clone()));
         }
         if !properties.is_empty() {
-            data.insert("properties", properties);
+            data.insert("properties", properties.clone());
         }
-        write(&data.into())
+        self.properties.all = properties;
+        (write(&data.into()), self)
     }
 }
 

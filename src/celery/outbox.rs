@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::canvas::Outgoing;
 use super::letter::{Attribute, Letter};
 use super::queue_name::{FIFO, is_same_queue};
+use crate::aws::Lazy;
 use crate::tasks::queue::{BATCH, MAX_MESSAGE, QueueError};
 use crate::tasks::registry::matches;
 
@@ -24,7 +25,7 @@ const BODIES: Uuid = Uuid::from_u128(0x0c3a_71be_94d2_4f65_8e0b_d1a7_5f29_6c83);
 /// The queues by their names in Celery, and the routes of tasks to queues.
 #[derive(Debug, Clone)]
 pub struct Outbox {
-    client: Client,
+    client: Lazy<Client>,
     queues: Vec<(String, String)>,
     routes: Vec<(String, String)>,
 }
@@ -59,7 +60,11 @@ impl Outbox {
     ///
     /// # Errors
     /// For an entry without `=`, and without any queue.
-    pub fn new(client: Client, queues: &str, routes: &str) -> Result<Outbox, String> {
+    pub fn new(
+        client: impl Into<Lazy<Client>>,
+        queues: &str,
+        routes: &str,
+    ) -> Result<Outbox, String> {
         let (queues, routes) = (pairs(queues)?, pairs(routes)?);
         let is_known = |name: &String| queues.iter().any(|(queue, _)| queue == name);
         if let Some((_, unknown)) = routes.iter().find(|(_, queue)| !is_known(queue)) {
@@ -68,7 +73,7 @@ impl Outbox {
         match queues.is_empty() {
             true => Err("there is no queue".to_owned()),
             false => Ok(Outbox {
-                client,
+                client: client.into(),
                 queues,
                 routes,
             }),

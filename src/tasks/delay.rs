@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use super::id::TaskId;
 use super::queue::{QueueError, encode};
 use super::task::{Priority, Task};
+use crate::aws::Lazy;
 
 /// The time between the sending of a message and the eta of its task. A schedule runs within the
 /// minute after its time (AWS' "Schedule types in EventBridge Scheduler"), so the message arrives in
@@ -38,13 +39,14 @@ pub struct Targets {
 /// The one-time schedules of tasks, in one group.
 #[derive(Debug, Clone)]
 pub struct Delays {
-    client: Client,
+    client: Lazy<Client>,
     group: String,
 }
 
 impl Delays {
     /// The one-time schedules in the schedule group `group`.
-    pub fn new(client: Client, group: String) -> Delays {
+    pub fn new(client: impl Into<Lazy<Client>>, group: String) -> Delays {
+        let client = client.into();
         Delays { client, group }
     }
 

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::task::{Priority, Task};
 use super::wire;
+use crate::aws::Lazy;
 use crate::error::Chain;
 
 /// SQS' largest message in bytes, attributes included.
@@ -60,7 +61,7 @@ pub enum QueueError {
 /// The queues that carry tasks to the worker.
 #[derive(Debug, Clone)]
 pub struct TaskQueue {
-    client: Client,
+    client: Lazy<Client>,
     normal: String,
     high: String,
     /// The queues of other wire formats, whose messages this worker receives.
@@ -69,9 +70,9 @@ pub struct TaskQueue {
 
 impl TaskQueue {
     /// The queues at these URLs, one for each priority.
-    pub fn new(client: Client, normal: String, high: String) -> TaskQueue {
+    pub fn new(client: impl Into<Lazy<Client>>, normal: String, high: String) -> TaskQueue {
         TaskQueue {
-            client,
+            client: client.into(),
             normal,
             high,
             others: Vec::new(),
@@ -364,13 +365,14 @@ fn as_attribute(text: &str, most: usize) -> String {
 /// The dead-letter queue: messages that cannot be processed.
 #[derive(Debug, Clone)]
 pub struct DeadLetters {
-    client: Client,
+    client: Lazy<Client>,
     url: String,
 }
 
 impl DeadLetters {
     /// The queue at `url`.
-    pub fn new(client: Client, url: String) -> DeadLetters {
+    pub fn new(client: impl Into<Lazy<Client>>, url: String) -> DeadLetters {
+        let client = client.into();
         DeadLetters { client, url }
     }
 

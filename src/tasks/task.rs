@@ -265,6 +265,12 @@ impl Origin {
         }
     }
 
+    /// Notes what [`Origin::parsed`] would make of the data, so that nothing is parsed.
+    pub fn with_parsed<T: Any + Send + Sync>(mut self, parsed: T) -> Origin {
+        self.parsed = OnceLock::from(Some(Arc::new(parsed) as Arc<dyn Any + Send + Sync>));
+        self
+    }
+
     /// An origin whose data is stored in so many chunks.
     pub fn stored(format: &str, effects: Vec<String>, chunks: u32) -> Origin {
         Origin {

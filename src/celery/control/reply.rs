@@ -4,6 +4,7 @@ use aws_sdk_sqs::Client;
 use uuid::Uuid;
 
 use super::request::{ReplyTo, Request};
+use crate::aws::Lazy;
 use crate::celery::encode::in_envelope;
 use crate::celery::outbox::pairs;
 use crate::celery::queue_name::sqs_name;
@@ -17,7 +18,7 @@ const MAX_NAME: usize = 80;
 /// client creates them.
 #[derive(Debug, Clone)]
 pub struct Replies {
-    client: Client,
+    client: Lazy<Client>,
     /// What the URLs of all queues begin with, the prefix of the names included.
     base: String,
     /// The names in Celery of the queues that this worker receives from.
@@ -29,14 +30,14 @@ impl Replies {
     ///
     /// # Errors
     /// Without a queue, and when the URL of the first queue does not end with its name.
-    pub fn new(client: Client, queues: &str) -> Result<Replies, String> {
+    pub fn new(client: impl Into<Lazy<Client>>, queues: &str) -> Result<Replies, String> {
         let queues = pairs(queues)?;
         let (name, url) = queues.first().ok_or("there is no queue")?;
         let base = url.strip_suffix(&*sqs_name("", name));
         let base = base.filter(|base| base.contains('/'));
         let base = base.ok_or_else(|| format!("the URL of {name:?} does not end with the name"))?;
         Ok(Replies {
-            client,
+            client: client.into(),
             base: base.to_owned(),
             queues: queues.iter().map(|(name, _)| name.clone()).collect(),
         })

@@ -25,7 +25,8 @@ impl Update {
         let update = self.into_expressions().into_write()?;
         let put = put.clone().into_write()?;
         let write = write.transact_items(update).transact_items(put);
-        let Err(error) = write.send().await else {
+        // Boxed, since the future of a call has kilobytes, and each of its callers would have them too.
+        let Err(error) = Box::pin(write.send()).await else {
             return Ok(Ok(()));
         };
         let Some(refusal) = error.as_service_error() else {

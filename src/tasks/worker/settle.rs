@@ -115,7 +115,8 @@ impl Worker {
         };
         let lost = || Settled::left(Disposition::Leave);
         let written = match outcome {
-            Outcome::Finished(Ok(output)) => settling.complete(output).await,
+            // Boxed, since this future is large in debug builds.
+            Outcome::Finished(Ok(output)) => Box::pin(settling.complete(output)).await,
             Outcome::Finished(Err(failure)) => settling.fail(failure).await,
             Outcome::OutOfTime { has_saved: true } => settling.hand_back().await,
             Outcome::OutOfTime { has_saved: false } => settling.fail(out_of_time()).await,

@@ -96,6 +96,12 @@ impl Queue {
         self.0.lock().unwrap().dead_letters.clone()
     }
 
+    /// The bodies of all messages that were ever sent.
+    pub fn bodies(&self) -> Vec<String> {
+        let messages = self.0.lock().unwrap();
+        messages.sent.iter().map(|sent| sent.body.clone()).collect()
+    }
+
     /// The entry of the message that was sent last in a batch.
     pub fn last_entry(&self) -> Value {
         self.0.lock().unwrap().last_entry.clone()

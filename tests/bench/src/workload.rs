@@ -251,7 +251,7 @@ pub const CELERY: (&str, Workload) = (
     "worker_celery",
     Workload {
         function: "worker",
-        what: "a batch of one task of Celery: 3 UpdateItem, 1 PutItem, 1 ChangeMessageVisibilityBatch",
+        what: "a batch of one task of Celery: 1 UpdateItem, 1 TransactWriteItems, 1 ChangeMessageVisibilityBatch",
         ask: Ask::Celery,
     },
 );

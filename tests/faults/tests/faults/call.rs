@@ -54,6 +54,7 @@ impl Call {
         let about = match operation.as_str() {
             "UpdateItem" => update(&body()),
             "PutItem" => put(&body()),
+            "TransactWriteItems" => end(&body()),
             "ChangeMessageVisibilityBatch" => visibility(&body()),
             _ => About::Other,
         };
@@ -139,6 +140,13 @@ fn put(body: &Value) -> About {
         },
         _ => About::Other,
     }
+}
+
+/// The end of a task in a transaction; another transaction saves progress, and checks a record.
+fn end(body: &Value) -> About {
+    let mut writes = body["TransactItems"].as_array().into_iter().flatten();
+    let ended = writes.find_map(|write| write.get("Update"));
+    ended.map_or(About::Other, update)
 }
 
 fn visibility(body: &Value) -> About {

@@ -131,7 +131,7 @@ fn observe(stage: &Stage, board: &Arc<Board>, mapping: &Mapping) {
         };
         match seen.operation {
             "SendMessage" | "SendMessageBatch" => feed.sent(messages(seen)),
-            "PutItem" => {
+            "PutItem" | "TransactWriteItems" => {
                 if let Some(id) = succeeded(seen) {
                     board.stored(&id, seen.at);
                 }
@@ -155,6 +155,9 @@ fn messages(seen: &Seen<'_>) -> i64 {
 /// The id of the task whose result a write stores, if it has succeeded.
 fn succeeded(seen: &Seen<'_>) -> Option<String> {
     let request: Value = serde_json::from_slice(seen.body).ok()?;
+    let mut writes = request["TransactItems"].as_array().into_iter().flatten();
+    let together = writes.find_map(|write| write.get("Put"));
+    let request = together.unwrap_or(&request);
     let item = &request["Item"];
     let key = item["id"]["S"].as_str()?;
     let id = key
@@ -196,9 +199,16 @@ mod tests {
         let row = |key: &str, status: &str| {
             let result = STANDARD.encode(json!({"status": status}).to_string());
             let item = json!({"id": {"S": key}, "result": {"B": result}});
-            json!({"TableName": RESULTS, "Item": item}).to_string()
+            json!({"TableName": RESULTS, "Item": item})
         };
-        let id = |key: &str, status: &str| succeeded(&seen("PutItem", &row(key, status)));
+        let id = |key: &str, status: &str| {
+            let put = row(key, status);
+            let together = json!({"TransactItems": [{"Update": {}}, {"Put": put}]});
+            let id = succeeded(&seen("PutItem", &put.to_string()));
+            let of_two = succeeded(&seen("TransactWriteItems", &together.to_string()));
+            assert_eq!(id, of_two);
+            id
+        };
         assert_eq!(id("b'celery-task-meta-x'", "SUCCESS").as_deref(), Some("x"));
         assert_eq!(id("b'celery-task-meta-x'", "STARTED"), None);
         assert_eq!(id("b'celery-taskset-meta-x'", "SUCCESS"), None);
