@@ -52,6 +52,17 @@ def export(self, rows, pause=0.2):
 
 
 @celery_app.task
+def note_the_hour():
+    """A task that the code itself plans, below."""
+    return time.strftime("%H:%M")
+
+
+@celery_app.on_after_finalize.connect
+def plan(sender, **_):
+    sender.add_periodic_task(3600.0, note_the_hour.s(), name="each hour")
+
+
+@celery_app.task
 def count_primes(limit):
     """The number of primes below the limit: a task that computes, and waits for nothing."""
     sieve = bytearray([1]) * max(limit, 2)

@@ -208,8 +208,8 @@ impl CeleryWork {
         options.insert("task_id", time.id.as_str());
         if let Some(eta) = time.at.filter(|at| *at > now) {
             options.insert("eta", time::format(eta));
-            // SQS keeps the message until then; a worker would receive it twice otherwise.
-            let seconds = (eta - now).div_ceil(1000).min(MAX_DELAY);
+            // SQS keeps the message for the whole seconds until then, and the worker waits for the rest.
+            let seconds = ((eta - now) / 1000).min(MAX_DELAY);
             options.insert("DelaySeconds", seconds);
         }
         let mut headers = match options.remove("headers") {

@@ -315,7 +315,8 @@ pub(super) fn encode(task: &Task) -> Result<String, QueueError> {
     }
 }
 
-/// A time in whole seconds, rounded up so that a message is not delivered early, and at most `most`.
+/// A time in whole seconds, rounded up so that a message is not delivered before the end of a lease, and at most
+/// `most`. The delay until an eta has whole seconds, see [`Options::delay`](super::task::Options::delay).
 fn whole_seconds(time: Duration, most: u64) -> i32 {
     let seconds = time.as_millis().div_ceil(1000).try_into().unwrap_or(most);
     i32::try_from(seconds.min(most)).unwrap_or(i32::MAX)

@@ -315,6 +315,12 @@ impl Options {
         (left > 0).then(|| Duration::from_millis(left))
     }
 
+    /// The delay of the message, for SQS: the time from `now` to the eta in whole seconds, rounded down. The worker
+    /// waits for the rest, so that the task begins at its eta and not up to a second later.
+    pub fn delay(&self, now: u64) -> Duration {
+        whole_seconds(self.wait(now).unwrap_or_default())
+    }
+
     /// Whether the expiry has passed.
     pub fn have_expired(&self, now: u64) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
@@ -365,9 +371,26 @@ fn valid<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Trace>, D::Error> 
     Ok(given.and_then(|given| serde_json::from_str(given.get()).ok()))
 }
 
+/// A time without its part of a second.
+pub fn whole_seconds(time: Duration) -> Duration {
+    Duration::from_secs(time.as_secs())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_is_delayed_by_the_whole_seconds_before_the_eta() {
+        let at = |eta| Options {
+            eta,
+            ..Options::default()
+        };
+        for (eta, delay) in [(12_999, 12), (12_000, 12), (999, 0), (0, 0)] {
+            assert_eq!(at(Some(eta)).delay(0), Duration::from_secs(delay));
+        }
+        assert_eq!(at(None).delay(0), Duration::ZERO);
+    }
 
     #[test]
     fn a_task_is_due_at_its_eta_and_expired_at_its_expiry() {

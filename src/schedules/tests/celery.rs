@@ -55,6 +55,19 @@ fn a_time_is_a_message_of_celery() {
 }
 
 #[test]
+fn a_message_is_delayed_by_the_whole_seconds_before_its_time() {
+    on_one_thread(async {
+        let world = World::new();
+        pass(300);
+        let mut minutely = every(60);
+        minutely.start = Some(START + MINUTE);
+        minutely.work = work(json!({}));
+        world.create("minutely", minutely).await;
+        assert_eq!(world.queue.last_entry()["DelaySeconds"], 59);
+    });
+}
+
+#[test]
 fn a_run_at_once_has_no_eta() {
     on_one_thread(async {
         let world = World::new();

@@ -24,7 +24,7 @@ impl Submitter {
         let stored: Vec<_> = stream::iter(stored).buffered(AT_ONCE).collect().await;
         let now = now_ms();
         let ready = stored.iter().flatten();
-        let ready = ready.map(|task| (task, task.options.wait(now).unwrap_or_default()));
+        let ready = ready.map(|task| (task, task.options.delay(now)));
         let mut sent = self
             .queue
             .send_all(&ready.collect::<Vec<_>>())

@@ -10,7 +10,7 @@ use crate::tasks::metrics;
 use crate::tasks::queue::{MAX_SQS_DELAY, QueueError, TaskQueue};
 use crate::tasks::state::State;
 use crate::tasks::store::{MAX_INPUT, NextRun, Restarted, StoredInput, Submitted, TaskStore};
-use crate::tasks::task::Task;
+use crate::tasks::task::{Task, whole_seconds};
 use crate::tasks::viewer::Viewer;
 
 /// The largest stored input that the message carries as well: SQS bills a message of more than 64 KB
@@ -202,7 +202,7 @@ impl Submitter {
             (Some((delays, targets)), Some(eta)) if wait > MAX_SQS_DELAY => {
                 delays.create(&task, eta, targets).await?;
             }
-            _ => self.queue.send(&task, wait).await?,
+            _ => self.queue.send(&task, whole_seconds(wait)).await?,
         }
         self.record(&task).await
     }

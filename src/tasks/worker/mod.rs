@@ -26,7 +26,7 @@ use super::record::TaskError;
 use super::registry::{AnyJob, Registry};
 use super::state::State;
 use super::store::{ClaimOutcome, Lease, TaskStore};
-use super::task::Task;
+use super::task::{Task, whole_seconds};
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::error::Chain;
@@ -45,6 +45,9 @@ const HEARTBEATS_PER_LEASE: u32 = 3;
 
 /// The longest time at the end of an invocation that is reserved for the final writes.
 const WRAP_UP: Duration = Duration::from_secs(5);
+
+/// A task that is due in less than this time keeps its worker, instead of another delivery.
+const NEARLY_DUE: Duration = Duration::from_secs(1);
 
 /// The wait of a message that came before the end that sent it was noted as done.
 const EARLY: Duration = Duration::from_secs(2);
@@ -177,12 +180,17 @@ impl Worker {
         message: &Message,
         until: Instant,
     ) -> Option<Disposition> {
+        wait_if_nearly_due(task, until).await;
         let now = now_ms();
         if !task.options.have_expired(now)
             && let Some(wait) = task.options.wait(now)
         {
             self.record_waiting(task, message).await;
-            return Some(Disposition::Redeliver(wait));
+            let delay = match wait < NEARLY_DUE {
+                true => wait,
+                false => whole_seconds(wait),
+            };
+            return Some(Disposition::Redeliver(delay));
         }
         let expired = match task.options.have_expired(now) {
             true => self.tasks.expire(task).await,
@@ -290,6 +298,17 @@ impl Worker {
         if let Err(error) = self.queue.change_visibility(changed.collect()).await {
             tracing::warn!(error = %Chain(&error), "messages' visibility timeouts are unchanged");
         }
+    }
+}
+
+/// Waits for the part of a second before a task's eta. SQS delays messages by whole seconds: another delivery would
+/// come after the eta.
+async fn wait_if_nearly_due(task: &Task, until: Instant) {
+    let now = now_ms();
+    let wait = task.options.wait(now).unwrap_or_default();
+    let ends = Instant::now() + wait;
+    if wait < NEARLY_DUE && ends < until && !task.options.have_expired(now) {
+        tokio::time::sleep_until(ends.into()).await;
     }
 }
 

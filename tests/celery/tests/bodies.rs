@@ -1,5 +1,5 @@
 //! Runs the application of `examples/celery` in the local stack: its task bodies in a Python function, its
-//! client, its web service, killed processes, and a changed body.
+//! client, its web service, killed processes, a changed body, and its scheduler in a function.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,6 +34,7 @@ fn try_all(application: &Path, python: &Path) -> Result<()> {
             folder: application.to_owned(),
             queues: vec!["low".to_owned()],
             python: Some(python.to_owned()),
+            beat: true,
             ..Application::default()
         }),
         concurrency: 12,
@@ -42,14 +43,13 @@ fn try_all(application: &Path, python: &Path) -> Result<()> {
     })?;
     println!("logs: {}", stack.scratch().display());
     run(&stack, python, application, &["client.py".into()])?;
-    let more = project::root().join("tests/celery/bodies.py");
     let output = stack.scratch().join("bodies.log");
-    run(
-        &stack,
-        python,
-        application,
-        &[more, application.to_owned(), output],
-    )
+    for program in ["bodies.py", "scheduler.py"] {
+        let program = project::root().join("tests/celery").join(program);
+        let words = [program, application.to_owned(), output.clone()];
+        run(&stack, python, application, &words)?;
+    }
+    Ok(())
 }
 
 /// The tests of this folder's Python programs and of the local stack's.

@@ -148,8 +148,8 @@ fn python_function(folder: &Path, port: u16) -> Result<celery::Prepared> {
     let application = Application {
         folder: folder.to_owned(),
         app: Some("app:app".to_owned()),
-        queues: Vec::new(),
         python: Some(interpreter.into()),
+        ..Application::default()
     };
     let mut prepared = application.prepare(port)?;
     // By the names of SQS, as kombu looks for them.

@@ -212,8 +212,8 @@ def difference(wanted: list[Change], there: dict[str, dict[str, Any]], prune: bo
 
 
 def _canonical(value: Any) -> Any:
-    """A part of a schedule for comparison: fields of a crontab that are left out are `*`, numbers are texts, moments are
-    in UTC."""
+    """A part of a schedule for comparison: fields of a crontab that are left out are `*`, numbers are texts, moments
+    are in UTC."""
     if isinstance(value, dict) and isinstance(value.get("at"), str):
         return {"at": _canonical(value["at"])}
     if isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\dT", value):

@@ -55,13 +55,15 @@ fn run_takes_allowed_hosts_and_three_ways_of_slashes() {
 
 #[test]
 fn run_takes_a_celery_application() {
-    let words = "run --celery shop --celery-app shop.celery:app --celery-queues low,high";
+    let words =
+        "run --celery shop --celery-app shop.celery:app --celery-queues low,high --celery-beat";
     let Command::Run(options) = parse_words(words).unwrap() else {
         panic!("not run")
     };
     let application = options.celery.unwrap();
     assert!(application.folder.is_absolute() && application.folder.ends_with("shop"));
     assert_eq!(application.app.as_deref(), Some("shop.celery:app"));
+    assert!(application.beat);
     assert_eq!(application.queues, ["low", "high"]);
     assert_eq!(options.concurrency, 12);
     let error = parse_words("run --celery-app shop").unwrap_err();

@@ -212,6 +212,33 @@ async fn a_task_waits_before_its_eta_and_expires_after_its_expiry() {
 }
 
 #[tokio::test]
+async fn a_task_that_is_due_within_a_second_begins_in_the_same_delivery() {
+    let fixture = fixture(LEASE);
+    let eta = now_ms() + 400;
+    let soon = Options {
+        eta: Some(eta),
+        ..Options::default()
+    };
+    let (id, body) = task_with("echo", json!(1), soon);
+    assert!(fixture.run(&[("a", body)], LEASE).await.is_empty());
+    assert!(now_ms() >= eta, "the task has begun before its eta");
+    assert_eq!(fixture.ended(&id).await.0, State::Completed);
+    // Without the time for it, another delivery is asked for.
+    let soon = Options {
+        eta: Some(now_ms() + 900),
+        ..Options::default()
+    };
+    let (_, body) = task_with("echo", json!(1), soon);
+    assert_eq!(
+        fixture
+            .run(&[("b", body)], Duration::from_millis(100))
+            .await,
+        ["b"]
+    );
+    assert_eq!(fixture.calls.visibility_timeout("receipt-b"), Some(1));
+}
+
+#[tokio::test]
 async fn a_submission_may_set_its_own_number_of_retries() {
     let fixture = fixture(LEASE);
     let none = Options {
