@@ -47,7 +47,10 @@ fn a_function_gets_all_headers_and_the_body_as_they_came() {
         let headers = part.get("headers").and_then(Json::as_object).unwrap();
         // The trace goes on in the attempt's own header.
         let others = ["compression", TRACEPARENT];
-        for (name, value) in sent.iter().filter(|(name, _)| !others.contains(&name.as_str())) {
+        for (name, value) in sent
+            .iter()
+            .filter(|(name, _)| !others.contains(&name.as_str()))
+        {
             assert_eq!(headers.get(name), Some(value), "{case}: {name}");
         }
         assert!(!headers.contains_key("compression"), "{case}");
