@@ -27,6 +27,7 @@ pub(super) const FUNCTIONS: &[&str] = &[
     "schedule",
     "schedule_action",
     "schedule_next",
+    "dashboard",
 ];
 
 /// The path, the methods and the function of each route. The paths are FastAPI's: a slash at the
@@ -60,4 +61,5 @@ pub(super) const ROUTES: &[(&str, &str, &str)] = &[
     ("/openapi.json", "GET, HEAD", "openapi"),
     ("/docs", "GET, HEAD", "docs"),
     ("/redoc", "GET, HEAD", "redoc"),
+    ("/dashboard", "GET, HEAD", "dashboard"),
 ];

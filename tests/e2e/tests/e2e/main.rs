@@ -15,6 +15,7 @@ mod bodies;
 mod browser;
 mod calls;
 mod clients;
+mod dashboard;
 mod deployment;
 mod docs;
 mod fetch;
@@ -29,6 +30,7 @@ mod service;
 mod smoke;
 mod tasks;
 mod users;
+mod webdriver;
 mod worker;
 
 use std::process::ExitCode;
@@ -62,6 +64,10 @@ fn main() -> ExitCode {
         bodies: of_any_size_get_a_clear_answer that_are_not_text_are_refused;
         docs: the_document_is_the_file pages_load_only_their_own_files;
         browser: docs_submit_a_task redoc_shows_the_routes;
+        dashboard: shows_every_page submits_a_task_by_its_form_and_shows_its_end
+            shows_new_tasks_live_and_pauses cancels_and_retries_a_task
+            retries_all_that_match_a_link_s_filters is_used_with_the_keyboard_alone
+            recovers_from_a_lost_network asks_for_a_key_and_shows_what_the_key_allows;
         users: are_created_read_replaced_and_deleted are_read_through_the_upstream
             are_refreshed_when_they_expire
             are_served_stale_when_the_upstream_fails are_fetched_concurrently are_validated
@@ -100,7 +106,13 @@ fn main() -> ExitCode {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| value == "1");
     let (deployed, keys) = (is_set("E2E_DEPLOYED"), is_set("E2E_KEYS"));
     let tests = match (deployed, keys) {
-        (true, _) => without(&tests, &IMPOSSIBLE_WHEN_DEPLOYED),
+        (true, _) => {
+            // Of the dashboard, as of the other pages, only the files are tried there.
+            let tests: Vec<_> = { tests.iter().copied() }
+                .filter(|(name, _)| !name.starts_with("dashboard::"))
+                .collect();
+            without(&tests, &IMPOSSIBLE_WHEN_DEPLOYED)
+        }
         (false, true) => tests
             .iter()
             .filter(|(name, _)| is_of_keys(name) || is_of_both(name))
@@ -193,6 +205,7 @@ fn is_of_keys(name: &str) -> bool {
     let others = [
         "clients::a_tester_finds_no_answer_outside_of_the_document",
         "clients::secrets_are_in_no_log",
+        "dashboard::asks_for_a_key_and_shows_what_the_key_allows",
     ];
     name.starts_with("auth::") || others.contains(&name)
 }
