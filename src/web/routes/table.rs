@@ -27,6 +27,8 @@ pub(super) const FUNCTIONS: &[&str] = &[
     "schedule",
     "schedule_action",
     "schedule_next",
+    "dead_letters",
+    "dead_letter_action",
 ];
 
 /// The path, the methods and the function of each route. The paths are FastAPI's: a slash at the
@@ -57,6 +59,8 @@ pub(super) const ROUTES: &[(&str, &str, &str)] = &[
     ("/schedules/{name}", "GET, PUT, PATCH, DELETE", "schedule"),
     ("/schedules/{name}/{action}", "POST", "schedule_action"),
     ("/schedules/{name}/next", "GET", "schedule_next"),
+    ("/dead-letters/", "GET", "dead_letters"),
+    ("/dead-letters/{action}", "POST", "dead_letter_action"),
     ("/openapi.json", "GET, HEAD", "openapi"),
     ("/docs", "GET, HEAD", "docs"),
     ("/redoc", "GET, HEAD", "redoc"),
