@@ -39,7 +39,8 @@ pub async fn create_task(
 ) -> Result<Response<Body>, HttpError> {
     let now = now_ms();
     let (submission,) = all((Submission::read(&request, CATALOG, bodies, now),))?;
-    let task = submission.task(*ids, request.caller(), now);
+    let mut task = submission.task(*ids, request.caller(), now);
+    task.trace = request.trace();
     let accepted = AcceptedTask::from(submitter.submit(task).await?);
     let path = task_path(&request, &accepted.task_id);
     Ok(answer::json(StatusCode::ACCEPTED, &accepted).at(&path))

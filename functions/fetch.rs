@@ -26,6 +26,7 @@ async fn main() -> Result<(), Error> {
 )]
 pub async fn fetch(fetcher: &Fetcher, request: Request) -> Result<Response<Body>, HttpError> {
     let (url,) = all((request.query_required("url"),))?;
+    let fetcher = fetcher.in_trace(request.trace().as_ref());
     let json = json_of(&fetcher.get(&url).await?)?;
     let text = json
         .to_text()

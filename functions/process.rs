@@ -29,7 +29,8 @@ async fn main() -> Result<(), Error> {
 )]
 pub async fn process(submitter: &Submitter, request: Request) -> Result<Response<Body>, HttpError> {
     let (data,) = all((request.body_object_lossy(),))?;
-    let task = new_task(ProcessData::NAME, data, request.caller())?;
+    let mut task = new_task(ProcessData::NAME, data, request.caller())?;
+    task.trace = request.trace();
     let task_id = submitter.submit(task).await?.id;
     Ok(answer::ok(&Accepted { task_id }))
 }

@@ -21,6 +21,7 @@ use crate::celery::remote::{Accept, RemoteBodies};
 use crate::celery::store::ResultStore;
 use crate::config::{Config, ConfigError};
 use crate::consumer;
+use crate::dead_letters::{LetterHandler, LetterReader};
 use crate::dynamodb::{self, StoreError};
 use crate::emf;
 use crate::fetch::{AllowList, Fetcher, Limits};
@@ -127,6 +128,22 @@ impl App {
         Ok(Reporter::new(self.tasks()?))
     }
 
+    /// The client that lists dead letters.
+    pub fn letter_reader(&self) -> Result<LetterReader, ConfigError> {
+        Ok(LetterReader::new(self.dead_letters()?, self.tasks()?))
+    }
+
+    /// The client that runs the tasks of dead letters again, or deletes letters.
+    pub fn letter_handler(&self) -> Result<LetterHandler, ConfigError> {
+        Ok(LetterHandler {
+            letters: self.dead_letters()?,
+            tasks: self.tasks()?,
+            submitter: self.submitter()?,
+            queue: self.queue()?,
+            celery: self.celery_outbox()?,
+        })
+    }
+
     /// The client that submits tasks, with delays up to SQS' longest delay.
     pub fn submitter(&self) -> Result<Submitter, ConfigError> {
         Ok(Submitter::new(self.queue()?, self.tasks()?, None))
@@ -164,13 +181,18 @@ impl App {
     }
 
     fn hand_out(&self) -> Result<HandOut, ConfigError> {
-        let (sqs, routes) = (self.sqs()?, self.config.celery_routes());
-        let queues = self.config.celery_queues();
         Ok(HandOut {
             schedules: self.schedule_store()?,
             tasks: self.submitter()?,
-            celery: queues.parse_by(|queues| Outbox::new(sqs, queues, &routes))?,
+            celery: self.celery_outbox()?,
         })
+    }
+
+    /// The queues of Celery's messages, if any are configured.
+    fn celery_outbox(&self) -> Result<Option<Outbox>, ConfigError> {
+        let (sqs, routes) = (self.sqs()?, self.config.celery_routes());
+        let queues = self.config.celery_queues();
+        queues.parse_by(|queues| Outbox::new(sqs, queues, &routes))
     }
 
     fn schedule_store(&self) -> Result<ScheduleStore, ConfigError> {
@@ -298,9 +320,7 @@ impl App {
         let Some(table) = self.config.celery_results_table() else {
             return Ok(None);
         };
-        let (sqs, routes) = (self.sqs()?, self.config.celery_routes());
-        let queues = self.config.celery_queues();
-        let outbox = queues.parse_by(|queues| Outbox::new(sqs, queues, &routes))?;
+        let outbox = self.celery_outbox()?;
         let outbox = outbox.ok_or(ConfigError::Missing("CELERY_QUEUES"))?;
         let time = self.config.celery_result_time()?;
         let results = ResultStore::new(self.dynamodb()?, table, time);

@@ -3,7 +3,8 @@
 //! The modules are layers, listed from the ground up. A module imports only modules listed above it.
 //! `tests/layers.rs` checks every import.
 //!
-//! * The ground: [`clock`], [`error`], [`json`] (JSON as Python reads and writes it).
+//! * The ground: [`clock`], [`error`], [`json`] (JSON as Python reads and writes it), [`trace`] (the trace
+//!   that work belongs to).
 //! * The environment: [`config`] reads environment variables, [`log`] starts the log, [`emf`] writes
 //!   metrics, [`aws`] connects to AWS.
 //! * [`dynamodb`]: rows of tables, and failed conditional writes.
@@ -14,6 +15,7 @@
 //! * [`celery`]: Celery's messages, results, workflows and remote control.
 //! * [`remote`]: jobs whose bodies run in Lambda functions or behind URLs.
 //! * [`schedules`]: recurring rules, their rows, and the ticker that submits their tasks.
+//! * [`dead_letters`]: the messages that could not be processed, for operators.
 //! * [`jobs`]: one file for each job, and the list of jobs.
 //! * The domain: [`documents`] stores JSON documents in a table, [`items`] and [`users`] are two such
 //!   tables.
@@ -41,6 +43,7 @@ pub mod celery;
 pub mod clock;
 pub mod config;
 pub mod consumer;
+pub mod dead_letters;
 pub mod documents;
 pub mod dynamodb;
 pub mod emf;
@@ -55,6 +58,7 @@ pub mod profile;
 pub mod remote;
 pub mod schedules;
 pub mod tasks;
+pub mod trace;
 pub mod users;
 pub mod web;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules of `src/`, from the ground up. Modules of the same layer may import each other.
 const LAYERS: &[&[&str]] = &[
-    &["clock", "error", "json"],
+    &["clock", "error", "json", "trace"],
     &["config"],
     &["log", "emf", "aws"],
     &["dynamodb"],
@@ -14,6 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["celery"],
     &["remote"],
     &["schedules"],
+    &["dead_letters"],
     &["jobs"],
     &["documents"],
     &["items", "users"],
@@ -28,7 +29,7 @@ const ENGINE: &[&[&str]] = &[
     // A message is a serialized task, so `wire` reads a `Task`, and a `Task` has the version of `wire`.
     &["task", "wire"],
     &["record", "metrics"],
-    &["store", "queue"],
+    &["store", "queue", "letters"],
     &["delay"],
     &["fields", "retry", "job", "context"],
     &["registry"],

@@ -90,11 +90,15 @@ impl Ends {
             return unlock.perform(self, task, end).await;
         }
         let seed = format!("{}/{}", task.id, end.run);
+        let trace = task.trace_in(end.attempt);
         let ended = Ended {
             task,
             source: &source,
             end,
-            sender: self.sender(task.id.as_str(), &source, &seed, end),
+            sender: Sender {
+                trace: trace.as_ref(),
+                ..self.sender(task.id.as_str(), &source, &seed, end)
+            },
         };
         match &end.calls {
             Some(calls) => Box::pin(self.make_calls(&ended, calls)).await,
@@ -139,7 +143,7 @@ impl Ends {
         lost.into_result()
     }
 
-    /// The sender of what follows from a task.
+    /// The sender of what follows from a task, without a trace.
     pub fn sender<'a>(
         &'a self,
         id: &'a str,
@@ -154,6 +158,7 @@ impl Ends {
             now: end.finished_at,
             default_queue: self.outbox.default_queue(),
             origin: end.worker.as_deref().unwrap_or("async-service"),
+            trace: None,
         }
     }
 

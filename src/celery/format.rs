@@ -22,6 +22,7 @@ use crate::tasks::job::JobError;
 use crate::tasks::record::{End, Progress, TaskError};
 use crate::tasks::registry::AnyJob;
 use crate::tasks::task::{MAX_WAIT, Task};
+use crate::trace::Trace;
 
 /// The room in a result's item for what is not the value.
 const ROOM: usize = 4 * 1024;
@@ -156,8 +157,13 @@ impl Format for CeleryFormat {
         arguments.into_input(&task.job, job)
     }
 
-    fn remote(&self, task: &Task, input: &RawValue) -> Option<Box<RawValue>> {
-        remote::request(task, input)
+    fn remote(
+        &self,
+        task: &Task,
+        input: &RawValue,
+        trace: Option<&Trace>,
+    ) -> Option<Box<RawValue>> {
+        remote::request(task, input, trace)
     }
 
     fn answer(&self, task: &Task, part: &RawValue, kind: AnswerKind) -> Result<Parts, JobError> {
@@ -200,6 +206,7 @@ impl Format for CeleryFormat {
             now: task.submitted_at,
             default_queue: self.ends.outbox.default_queue(),
             origin: LONG_NAME,
+            trace: task.trace.as_ref(),
         };
         let sent = on_success(&sender, embed, &value);
         let sent = sent.map_err(|error| JobError::permanent("Unsendable", error.to_string()))?;

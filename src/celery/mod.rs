@@ -24,6 +24,7 @@ pub mod letter;
 pub mod message;
 pub mod origin;
 pub mod outbox;
+pub mod peek;
 pub mod python;
 pub mod queue_name;
 pub mod refused;

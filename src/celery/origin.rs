@@ -16,6 +16,7 @@ use crate::tasks::id::TaskId;
 use crate::tasks::job::JobError;
 use crate::tasks::registry::AnyJob;
 use crate::tasks::task::{MAX_SCHEDULE, MAX_TIME_LIMIT, Options, Origin, Scheduled, Task};
+use crate::trace::{TRACEPARENT, TRACESTATE, Trace};
 
 /// The header with the name of the schedule that a task is one time of.
 pub const SCHEDULE: &str = "async_service_schedule";
@@ -165,11 +166,20 @@ pub fn task_of_headers(headers: Headers, submitted_at: u64) -> Option<Task> {
 
 /// `all_headers` are those that the function of a remote body gets.
 fn task(
-    source: Source,
-    all_headers: Option<Object>,
+    mut source: Source,
+    mut all_headers: Option<Object>,
     input: Box<RawValue>,
     submitted_at: u64,
 ) -> Option<Task> {
+    let trace = trace(&source.headers.custom);
+    if trace.is_some() {
+        // The task has the trace, and its origin had better be small.
+        let kept = [Some(&mut source.headers.custom), all_headers.as_mut()];
+        for headers in kept.into_iter().flatten() {
+            headers.remove(TRACEPARENT);
+            headers.remove(TRACESTATE);
+        }
+    }
     let headers = &source.headers;
     let id = TaskId::parse(&headers.id)?;
     let options = Options {
@@ -186,8 +196,16 @@ fn task(
     let mut task = Task::new(id, &job, input, submitted_at).with_options(options);
     task.generation = generation;
     task.schedule = schedule;
+    task.trace = trace;
     task.origin = Some(Origin::new(CELERY, effects, data));
     Some(task)
+}
+
+/// The trace of a message, as OpenTelemetry's instrumentation of Celery writes it; `None` for a header that is
+/// not valid.
+fn trace(headers: &Object) -> Option<Trace> {
+    let text = |name| headers.get(name).and_then(Json::as_str);
+    Trace::new(text(TRACEPARENT)?, text(TRACESTATE))
 }
 
 /// The schedule that the task is one time of.

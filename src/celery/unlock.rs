@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::canvas::Sender;
 use super::ends::Ends;
 use super::origin::{Arguments, Source};
 use super::result::{Member, Stored, members};
@@ -58,7 +59,11 @@ impl Unlock {
         if !results.iter().all(has_ended) {
             return Err(EffectError::Later((waited / 10).clamp(SHORTEST, LONGEST)));
         }
-        let sender = ends.sender(task.id.as_str(), &self.source, &self.group, end);
+        let trace = task.trace_in(end.attempt);
+        let sender = Sender {
+            trace: trace.as_ref(),
+            ..ends.sender(task.id.as_str(), &self.source, &self.group, end)
+        };
         ends.join(&sender, &self.group, &self.members, results, &self.body, 0)
             .await
     }

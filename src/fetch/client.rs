@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue, USER_AGENT};
 use http::{Method, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -22,6 +22,7 @@ use super::resolve::{Checked, Resolve, Rule, SharedLookUps, System};
 use super::target::{Route, Target};
 use super::{Limits, MAX_HEADERS, Post};
 use crate::aws;
+use crate::trace::{TRACEPARENT, TRACESTATE, Trace};
 
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("async-service/", env!("CARGO_PKG_VERSION")));
@@ -107,10 +108,11 @@ impl Clients {
         &self,
         target: &Target,
         post: Option<&Post<'_>>,
+        trace: Option<&Trace>,
     ) -> Result<Response<Incoming>, FetchError> {
         let Pair { pooled, fresh } = self.pair(target)?;
-        let response = match request(pooled, target, post).await {
-            Err(FetchError::Interrupted) => request(fresh, target, post).await?,
+        let response = match request(pooled, target, post, trace).await {
+            Err(FetchError::Interrupted) => request(fresh, target, post, trace).await?,
             answered => answered?,
         };
         self.check_peer(target.route, &response)?;
@@ -192,6 +194,7 @@ async fn request(
     client: &HttpClient,
     target: &Target,
     post: Option<&Post<'_>>,
+    trace: Option<&Trace>,
 ) -> Result<Response<Incoming>, FetchError> {
     let mut request = Request::new(Full::default());
     *request.uri_mut() = target.uri.clone();
@@ -204,8 +207,26 @@ async fn request(
     headers.insert(USER_AGENT, AGENT);
     headers.insert(ACCEPT, ACCEPT_JSON_FIRST);
     headers.insert(ACCEPT_ENCODING, ENCODINGS);
+    if let Some(trace) = trace {
+        add_trace(headers, trace, post.is_some());
+    }
     let answered = client.request(request).await;
     answered.map_err(|error| FetchError::of(&error))
+}
+
+/// Adds the headers of a trace. The state is a text of a client of this service, so only the operator's own
+/// URLs get it.
+fn add_trace(headers: &mut HeaderMap, trace: &Trace, is_own_url: bool) {
+    let state = trace.tracestate().filter(|_| is_own_url);
+    let state = state.map(|state| (TRACESTATE, state.to_owned()));
+    for (name, value) in [(TRACEPARENT, trace.traceparent())]
+        .into_iter()
+        .chain(state)
+    {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 //!   checked like the first URL. An [`AllowList`] permits named hosts.
 //! * Limits on the time, the redirects, the head and the decompressed body. The limits hold while an
 //!   answer streams in: no answer is in memory before its size is checked.
-//! * No header of a caller, no cookie, no `Referer`, no proxy from the environment.
+//! * No header of a caller but the ids of the trace (`traceparent`), no cookie, no `Referer`, no proxy from the environment.
 //!
 //! A [`Fetcher`] and its pool of connections live as long as the process. A pooled connection goes to
 //! an address that was checked when the connection was opened. `GET` is the only method for the URLs of
@@ -37,7 +37,10 @@ pub use many::FetchMany;
 pub use target::MAX_URL;
 
 use client::{Clients, Network};
+
 use target::{Scope, Target};
+
+use crate::trace::Trace;
 
 mod address;
 mod allow;
@@ -115,6 +118,8 @@ pub struct Post<'a> {
 #[derive(Clone)]
 pub struct Fetcher {
     shared: Arc<Shared>,
+    /// The trace of the requests.
+    trace: Option<Arc<Trace>>,
 }
 
 struct Shared {
@@ -159,6 +164,16 @@ impl Fetcher {
                 clients,
                 slots,
             }),
+            trace: None,
+        }
+    }
+
+    /// The same fetcher, whose requests go on in a trace: with the header `traceparent`, and with `tracestate`
+    /// where the URL is the operator's own.
+    pub fn in_trace(&self, trace: Option<&Trace>) -> Fetcher {
+        Fetcher {
+            shared: Arc::clone(&self.shared),
+            trace: trace.cloned().map(Arc::new),
         }
     }
 
@@ -208,7 +223,7 @@ impl Fetcher {
         let started = Instant::now();
         let whole = async {
             let target = self.target(url)?;
-            let response = self.shared.clients.send(&target, Some(&post)).await?;
+            let response = self.send(&target, Some(&post)).await?;
             head::check(&response)?;
             answer::read(target.url, response, max_body).await
         };
@@ -265,6 +280,15 @@ impl Fetcher {
         Target::new(url, &self.shared.scope, self.shared.clients.rule())
     }
 
+    async fn send(
+        &self,
+        target: &Target,
+        post: Option<&Post<'_>>,
+    ) -> Result<Response<Incoming>, FetchError> {
+        let trace = self.trace.as_deref();
+        self.shared.clients.send(target, post, trace).await
+    }
+
     /// Requests a target and follows its redirects, until an answer is not a redirect.
     async fn follow(&self, mut target: Target) -> Result<(Url, Response<Incoming>), FetchError> {
         let Shared {
@@ -274,7 +298,7 @@ impl Fetcher {
             ..
         } = &*self.shared;
         for _ in 0..=limits.max_redirects {
-            let response = clients.send(&target, None).await?;
+            let response = self.send(&target, None).await?;
             head::check(&response)?;
             match head::location(&response) {
                 Some(to) => target = target.redirect(&to, scope, clients.rule())?,

@@ -125,7 +125,7 @@ impl Job for FetchUrls {
             .filter(|index| reports.all[*index].is_none())
             .collect();
         let urls = remaining.iter().map(|index| &input.urls[*index]);
-        let mut answers = self.fetcher.fetch_many(urls);
+        let mut answers = self.fetcher.in_trace(context.trace()).fetch_many(urls);
         while let Some((at, answer)) = answers.next().await {
             if let Some(index) = remaining.get(at) {
                 reports.add(*index, answer);

@@ -158,6 +158,7 @@ impl ProcessData {
     ) -> Result<Output, JobError> {
         let mut download = self
             .fetcher
+            .in_trace(context.trace())
             .open(url, MAX_SOURCE)
             .await
             .map_err(fetch_error)?;

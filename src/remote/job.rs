@@ -76,7 +76,8 @@ impl RemoteJob {
                 let id = attempt_id(&call);
                 let time = Duration::from_millis(call.deadline.saturating_sub(now_ms())) + AFTER;
                 let (fetcher, secrets) = (&ways.fetcher, &ways.secrets);
-                let answered = url::call(fetcher, secrets, address, &id, event, time).await?;
+                let fetcher = fetcher.in_trace(call.context.trace());
+                let answered = url::call(&fetcher, secrets, address, &id, event, time).await?;
                 answer::read(&answered, &call.task, format)
             }
         }

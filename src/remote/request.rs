@@ -46,12 +46,15 @@ impl Serialize for Request<'_> {
             caller: task.caller.as_deref(),
         };
         let limit = self.call.limit.map(|limit| limit.as_secs_f64());
-        let mut members = to.serialize_map(Some(6))?;
+        let mut members = to.serialize_map(None)?;
         members.serialize_entry("version", &VERSION)?;
         members.serialize_entry("task", &part)?;
         members.serialize_entry("deadline", &self.call.deadline)?;
         members.serialize_entry("time_limit", &limit)?;
         members.serialize_entry("progress_url", &self.progress_url)?;
+        if let Some(trace) = context.trace() {
+            members.serialize_entry("trace", trace)?;
+        }
         members.serialize_entry(self.work.0, self.work.1)?;
         members.end()
     }
@@ -74,7 +77,7 @@ pub fn request(
     links: Option<&ProgressLinks>,
 ) -> serde_json::Result<String> {
     let foreign = format.and_then(|format| {
-        let part = format.remote(&call.task, &call.input)?;
+        let part = format.remote(&call.task, &call.input, call.context.trace())?;
         Some((format.name(), part))
     });
     let work = match &foreign {

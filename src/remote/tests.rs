@@ -21,6 +21,7 @@ use crate::tasks::context::TaskContext;
 use crate::tasks::job::{JobError, Retry};
 use crate::tasks::registry::{Call, Ending, Output, Registry};
 use crate::tasks::task::{Origin, Task};
+use crate::trace::Trace;
 
 mod answers;
 
@@ -208,6 +209,32 @@ async fn a_url_gets_a_signed_request_with_the_task() {
         body.contains(r#""input":{"a":1.0}"#),
         "numbers are exact: {body}"
     );
+}
+
+#[tokio::test]
+async fn a_body_gets_the_trace_of_its_attempt() {
+    let server = Server::answering("200 OK", "", r#"{"result": null}"#).await;
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let trace = Trace::new(parent, Some("vendor=1")).unwrap();
+    let url = format!("http://{}/run", server.host());
+    for target in [&url, "reports"] {
+        let mut call = call(Duration::from_secs(30));
+        call.context = TaskContext::detached(call.task.id.clone()).in_trace(trace.clone());
+        attempt_of(call, target, &server, OPEN).await.unwrap();
+    }
+    for (head, body) in server.seen() {
+        let request: Value = serde_json::from_str(&body).unwrap();
+        let expected = json!({"traceparent": parent, "tracestate": "vendor=1"});
+        assert_eq!(request["trace"], expected);
+        let headers = [
+            format!("traceparent: {parent}"),
+            "tracestate: vendor=1".to_owned(),
+        ];
+        let is_posted = head.starts_with("post /run");
+        let has = headers.map(|header| head.contains(&format!("{header}\r\n")));
+        assert_eq!(has, [is_posted, is_posted], "{head}");
+    }
+    assert_eq!(server.seen().len(), 2);
 }
 
 #[tokio::test]

@@ -190,6 +190,7 @@ impl CeleryWork {
             now: time.at.unwrap_or(now).max(now),
             default_queue: DEFAULT_QUEUE,
             origin: "async-service",
+            trace: None,
         };
         let signature = Json::object([
             ("task", Json::from(self.task.as_str())),

@@ -8,6 +8,7 @@ use super::id::TaskId;
 use super::job::JobError;
 use super::record::Progress;
 use super::store::Saved;
+use crate::trace::Trace;
 
 /// Checkpoints that wait for their write. A job that checkpoints faster than the table writes has to wait.
 const WAITING_CHECKPOINTS: usize = 1;
@@ -21,6 +22,7 @@ pub struct TaskContext {
     pub id: TaskId,
     /// The attempt's number, from 1.
     pub attempt: u32,
+    trace: Option<Trace>,
     saved: Saved,
     progress: watch::Sender<Option<Progress>>,
     checkpoints: mpsc::Sender<Checkpoint>,
@@ -46,13 +48,20 @@ pub(super) struct Checkpoint {
 }
 
 impl TaskContext {
-    /// A context and the worker's end of it; `saved` holds the checkpoints of earlier attempts.
-    pub(super) fn connect(id: TaskId, attempt: u32, saved: Saved) -> (TaskContext, Channels) {
+    /// A context and the worker's end of it; `trace` is that of the attempt, and `saved` holds the checkpoints of
+    /// earlier attempts.
+    pub(super) fn connect(
+        id: TaskId,
+        attempt: u32,
+        trace: Option<Trace>,
+        saved: Saved,
+    ) -> (TaskContext, Channels) {
         let (progress, progress_end) = watch::channel(None);
         let (checkpoints, checkpoints_end) = mpsc::channel(WAITING_CHECKPOINTS);
         let context = TaskContext {
             id,
             attempt,
+            trace,
             saved,
             progress,
             checkpoints,
@@ -68,7 +77,15 @@ impl TaskContext {
 
     /// For tests: the context of a first attempt, without a worker at the other end.
     pub fn detached(id: TaskId) -> TaskContext {
-        TaskContext::connect(id, 1, Saved::new()).0
+        TaskContext::connect(id, 1, None, Saved::new()).0
+    }
+
+    /// For tests: the same context in a trace.
+    pub fn in_trace(self, trace: Trace) -> TaskContext {
+        TaskContext {
+            trace: Some(trace),
+            ..self
+        }
     }
 
     /// Another view of the same task, for a job that calls other jobs.
@@ -76,10 +93,17 @@ impl TaskContext {
         TaskContext {
             id: self.id.clone(),
             attempt: self.attempt,
+            trace: self.trace.clone(),
             saved: self.saved.clone(),
             progress: self.progress.clone(),
             checkpoints: self.checkpoints.clone(),
         }
+    }
+
+    /// The trace that the task was submitted in, with a span of this attempt: for the headers of calls to other
+    /// services. `None` for a task without a trace.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.trace.as_ref()
     }
 
     /// Reports progress; readers of the task's record see the last report. Cheap to call often: the

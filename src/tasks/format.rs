@@ -11,6 +11,7 @@ use super::job::JobError;
 use super::record::{End, Progress, TaskError};
 use super::registry::AnyJob;
 use super::task::{Next, Task};
+use crate::trace::Trace;
 
 /// A wire format. All that it does may happen more than once, and on several workers at a time.
 pub trait Format: Send + Sync {
@@ -33,8 +34,14 @@ pub trait Format: Send + Sync {
     ) -> Result<Box<RawValue>, JobError>;
 
     /// The part of a remote body's request that is named as the format: the task as the format's own code
-    /// reads it. It stands in place of the input. `None` for a task whose body gets the input alone.
-    fn remote(&self, _task: &Task, _input: &RawValue) -> Option<Box<RawValue>> {
+    /// reads it, in the attempt's trace. It stands in place of the input. `None` for a task whose body gets the
+    /// input alone.
+    fn remote(
+        &self,
+        _task: &Task,
+        _input: &RawValue,
+        _trace: Option<&Trace>,
+    ) -> Option<Box<RawValue>> {
         None
     }
 

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::id::TaskId;
 use super::state::State;
 use super::task::Options;
+use crate::trace::Trace;
 
 /// A task's record. Times are milliseconds since the Unix epoch.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct TaskRecord {
     pub origin: Option<String>,
     /// The name of the schedule that the task is one time of.
     pub schedule: Option<String>,
+    /// The trace that the task was submitted in.
+    pub trace: Option<Trace>,
     /// The job's input; `None` if the input is too large for the record.
     pub input: Option<Box<RawValue>>,
     /// The names of what the end of a run sets off.

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::id::TaskId;
 use super::wire::VERSION;
+use crate::trace::Trace;
 
 /// The longest name of a caller, in bytes.
 pub const MAX_CALLER: usize = 1024;
@@ -71,6 +72,13 @@ pub struct Task {
     /// The schedule that the task is one time of; `None` for all other tasks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Scheduled>,
+    /// The trace that the task was submitted in; `None` without one. A trace that is not valid is `None`.
+    #[serde(
+        default,
+        deserialize_with = "valid",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub trace: Option<Trace>,
 }
 
 /// The schedule of a task.
@@ -176,6 +184,7 @@ impl Task {
             origin: None,
             generation: 0,
             schedule: None,
+            trace: None,
         }
     }
 
@@ -195,6 +204,13 @@ impl Task {
     pub fn with_options(mut self, options: Options) -> Task {
         self.options = options;
         self
+    }
+
+    /// The task's trace in an attempt, by the attempt's number. What the attempt calls, and what the end of
+    /// the run sets off after it, is called from there. An attempt that is repeated has the same span.
+    pub fn trace_in(&self, attempt: u32) -> Option<Trace> {
+        let trace = self.trace.as_ref()?;
+        Some(trace.within(&format!("{}/{}/{attempt}", self.id, self.run)))
     }
 
     /// The input; `None` if the input is stored in chunks.
@@ -335,6 +351,12 @@ fn is_zero(count: &u32) -> bool {
 /// Reads `null` as a value. By default, serde would read `null` as a missing value.
 fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>, D::Error> {
     Box::deserialize(from).map(Some)
+}
+
+/// Reads a trace. What is no trace is left out: the task runs without one.
+fn valid<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Trace>, D::Error> {
+    let given = Option::<Box<RawValue>>::deserialize(from)?;
+    Ok(given.and_then(|given| serde_json::from_str(given.get()).ok()))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
-use http::header::{AsHeaderName, HOST};
+use http::header::{AsHeaderName, HOST, HeaderMap, HeaderValue};
 use lambda_http::{Request, RequestExt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -12,6 +12,7 @@ use super::checks::{self, Checked, Rejection, pydantic};
 use super::request::Metadata;
 use crate::json::{Int, Json, Object};
 use crate::tasks::viewer::Viewer;
+use crate::trace::{TRACEPARENT, TRACESTATE, Trace};
 
 /// The characters that Starlette escapes in the URL of a redirect: all except letters, digits and the
 /// removed characters below.
@@ -99,6 +100,10 @@ pub trait Extract {
 
     /// The caller's name, or `None` without authentication.
     fn caller(&self) -> Option<&str>;
+
+    /// The trace of the request, with a span of the request's own: of the header `traceparent`, or else of
+    /// X-Ray's if X-Ray records the request. A header that is not valid counts as absent.
+    fn trace(&self) -> Option<Trace>;
 
     /// The viewer for all reads of tasks: decides whose tasks the caller may see.
     fn viewer(&self) -> &Viewer;
@@ -240,9 +245,30 @@ impl Extract for Request {
         metadata(self).admitted.caller.as_deref()
     }
 
+    fn trace(&self) -> Option<Trace> {
+        let context = self.lambda_context_ref();
+        let of_xray = || Trace::of_xray(context?.xray_trace_id.as_deref()?);
+        let given = trace_of(self.headers());
+        // The segment that X-Ray has of this invocation is the request's own span already.
+        let name = context.map_or("", |context| context.request_id.as_str());
+        given.map(|trace| trace.within(name)).or_else(of_xray)
+    }
+
     fn viewer(&self) -> &Viewer {
         &metadata(self).admitted.viewer
     }
+}
+
+/// The trace in the headers of a request. A `traceparent` that was sent twice is not valid.
+fn trace_of(headers: &HeaderMap) -> Option<Trace> {
+    let mut parents = headers.get_all(TRACEPARENT).into_iter();
+    let (Some(parent), None) = (parents.next(), parents.next()) else {
+        return None;
+    };
+    let states = headers.get_all(TRACESTATE).into_iter();
+    let states: Result<Vec<_>, _> = states.map(HeaderValue::to_str).collect();
+    let state = states.unwrap_or_default().join(",");
+    Trace::new(parent.to_str().ok()?, Some(&state))
 }
 
 /// Whether an answer with these errors echoes U+FFFD, which may replace half of a surrogate pair.

@@ -11,13 +11,14 @@
 //!   answers.
 //! * [`page`] and [`cursor`] are for lists. [`submission`] reads a new task, [`progress`] a report of a
 //!   task's progress, [`schedule`] a schedule, [`user`] a user.
-//!   [`task_view`], [`result_view`] and [`job_view`] show tasks and jobs.
+//!   [`task_view`], [`result_view`] and [`job_view`] show tasks and jobs, [`dead_letter`] dead letters.
 //! * [`routes`] answers requests without a matching route, [`docs`] serves the OpenAPI document and its
 //!   pages, [`openapi`] describes the answers that many routes share.
 
 pub mod answer;
 pub mod checks;
 pub mod cursor;
+pub mod dead_letter;
 pub mod docs;
 pub mod error;
 mod event;

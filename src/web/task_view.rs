@@ -18,6 +18,7 @@ use crate::tasks::id::TaskId;
 use crate::tasks::record::{Attempt, Progress, TaskError, TaskRecord};
 use crate::tasks::state::State;
 use crate::tasks::store::{ListQuery, TaskPosition};
+use crate::trace::Trace;
 
 /// The most tasks of one page. A larger `limit` gives this number of tasks and a link to the next page.
 const MAX_LIMIT: i64 = 100;
@@ -216,6 +217,10 @@ pub struct TaskView {
     /// The name of the schedule that the task is one time of. Absent for all other tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<String>,
+    /// The id of the trace that the task was submitted in: 32 hexadecimal digits. Absent without a trace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "4bf92f3577b34da6a3ce929d0e0e4736")]
+    trace_id: Option<String>,
     /// What the end of the task's run sets off. Absent if the end sets off nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     effects: Option<Vec<String>>,
@@ -303,6 +308,7 @@ impl TaskView {
             error: record.error,
             origin: record.origin,
             schedule: record.schedule,
+            trace_id: record.trace.as_ref().map(Trace::id),
             effects_done: (!record.effects.is_empty()).then_some(record.are_effects_done),
             effects: Some(record.effects).filter(|effects| !effects.is_empty()),
         }

@@ -8,6 +8,10 @@ mod create_item;
 mod create_task;
 #[path = "../../functions/create_user.rs"]
 mod create_user;
+#[path = "../../functions/dead_letter_action.rs"]
+mod dead_letter_action;
+#[path = "../../functions/dead_letters.rs"]
+mod dead_letters;
 #[path = "../../functions/delete_item.rs"]
 mod delete_item;
 #[path = "../../functions/delete_user.rs"]
@@ -86,6 +90,8 @@ use utoipa::OpenApi;
         schedule::delete_schedule,
         schedule_action::act_on_schedule,
         schedule_next::next_times,
+        dead_letters::list_dead_letters,
+        dead_letter_action::handle_dead_letters,
     ),
     components(schemas(crate::HTTPValidationError))
 )]

@@ -13,6 +13,7 @@ mod group;
 mod send;
 
 pub use failure::{Failed, failed_chain, failed_chord};
+pub(super) use send::trace_headers;
 
 use uuid::Uuid;
 
@@ -21,6 +22,7 @@ use super::message::Embed;
 use super::result::{group_tuple, task_tuple};
 use super::signature::{NotASignature, Shape, Signature};
 use crate::json::{Json, Object};
+use crate::trace::Trace;
 
 /// The namespace of ids that are derived from other ids.
 const DERIVED: Uuid = Uuid::from_u128(0x1f0e_6a52_77a4_4c7e_9d0b_5a3c_2f18_c46d);
@@ -50,6 +52,8 @@ pub struct Sender<'a> {
     pub default_queue: &'a str,
     /// The worker's name.
     pub origin: &'a str,
+    /// The trace that the messages go on in, as their headers have it.
+    pub trace: Option<&'a Trace>,
 }
 
 /// What is to be stored and sent.

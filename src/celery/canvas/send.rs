@@ -7,6 +7,7 @@ use crate::celery::encode::{Content, encode};
 use crate::celery::signature::{Signature, links};
 use crate::celery::{python, time};
 use crate::json::{Json, Object};
+use crate::trace::{TRACEPARENT, TRACESTATE, Trace};
 
 /// Options that are properties of kombu.
 const PROPERTIES: [&str; 3] = ["MessageGroupId", "MessageDeduplicationId", "DelaySeconds"];
@@ -88,6 +89,7 @@ impl Canvas<'_> {
             ("stamps", stamps.into()),
         ]);
         headers.extend(custom.into_object().unwrap_or_default());
+        headers.extend(self.sender.trace.map(trace_headers).unwrap_or_default());
         headers
     }
 
@@ -134,6 +136,19 @@ impl Canvas<'_> {
             seconds => after(self.sender.now, seconds),
         }
     }
+}
+
+/// The headers of a message that goes on in a trace, as OpenTelemetry's instrumentation of Celery has them.
+pub(in crate::celery) fn trace_headers(trace: &Trace) -> Object {
+    let state = trace
+        .tracestate()
+        .map(|state| (TRACESTATE, state.to_owned()));
+    let headers = [(TRACEPARENT, trace.traceparent())]
+        .into_iter()
+        .chain(state);
+    headers
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect()
 }
 
 /// What the end of the task sets off, removed from the options.

@@ -3,23 +3,27 @@
 use serde_json::value::RawValue;
 
 use super::kept::full_headers;
+use crate::celery::canvas::trace_headers;
 use crate::celery::origin::{Arguments, data_of, read};
 use crate::json::{Json, Object};
 use crate::tasks::task::Task;
+use crate::trace::Trace;
 
 /// The part of a request that is named after the format: the message with all its headers, in the form of
-/// protocol 2. `input` is the input of the task; `None` for a task of another format.
+/// protocol 2. `input` is the input of the task, `trace` that of the attempt; `None` for a task of another format.
 ///
 /// The arguments are the text of a message's body, with typed values and numbers as they came, so that NaN
 /// and the infinities pass, which are no JSON.
-pub fn request(task: &Task, input: &RawValue) -> Option<Box<RawValue>> {
+pub fn request(task: &Task, input: &RawValue, trace: Option<&Trace>) -> Option<Box<RawValue>> {
     let mut data = data_of(task)?;
     let mut object = |name| data.remove(name)?.into_object().ok();
     let (kept, embed) = (object("headers")?, object("embed"));
     let properties = object("properties").unwrap_or_default();
     let (id, arguments) = (task.id.as_str(), Arguments::read(input));
     let mut part = Object::new();
-    part.insert("headers", full_headers(kept, id, arguments.as_ref()));
+    let mut headers = full_headers(kept, id, arguments.as_ref());
+    headers.extend(trace.map(trace_headers).unwrap_or_default());
+    part.insert("headers", headers);
     part.insert("properties", properties);
     match arguments {
         Some(arguments) => {

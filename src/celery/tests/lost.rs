@@ -172,6 +172,7 @@ async fn ended(world: &World, signature: Json, state: State, calls: Value) -> (T
         now: now_ms(),
         default_queue: "celery",
         origin: "client",
+        trace: None,
     };
     let sent = apply(&sender, signature, &[]).unwrap();
     let ends = world.ends(&Gate::default());
@@ -203,6 +204,7 @@ fn send(signature: &str) -> Value {
         now: now_ms(),
         default_queue: "gone",
         origin: "worker",
+        trace: None,
     };
     let sent = apply(&sender, parse_str(signature).unwrap(), &[]).unwrap();
     json!({"send": {"queue_url": "http://sqs/gone", "body": sent.messages[0].body}})

@@ -7,5 +7,6 @@ mod format;
 mod lost;
 mod remote;
 mod store;
+mod trace;
 mod workflows;
 pub(super) mod world;

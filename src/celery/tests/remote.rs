@@ -61,7 +61,7 @@ impl AnyJob for RemoteStep {
 
 impl RemoteStep {
     fn answer(&self, call: &Call) -> Result<Output, JobError> {
-        let request = request(&call.task, &call.input).unwrap();
+        let request = request(&call.task, &call.input, call.context.trace()).unwrap();
         let traced = Traced::of(&serde_json::from_str(request.get()).unwrap());
         let is_first = call.context.attempt == 1;
         match traced.outcome() {
@@ -243,6 +243,7 @@ impl Traced {
             now: now_ms(),
             default_queue: "celery",
             origin: "tracer",
+            trace: None,
         }
     }
 

@@ -187,6 +187,7 @@ impl World {
             now: now_ms(),
             default_queue: "celery",
             origin: "client",
+            trace: None,
         };
         let mut sent = apply(&sender, signature, &[]).unwrap();
         for message in &mut sent.messages {

@@ -6,6 +6,7 @@ use futures_util::StreamExt;
 
 use super::server::{Reply, Server, ok, redirect};
 use super::{kind, long_timeouts, open_to, text};
+use crate::trace::Trace;
 
 #[tokio::test]
 async fn a_request_has_no_cookie_and_no_referer() {
@@ -38,6 +39,32 @@ async fn a_request_has_no_cookie_and_no_referer() {
         // No cookie, no referer, no header of a caller.
         assert_eq!(lines, [encoding, accept, &host, &agent]);
     }
+}
+
+#[tokio::test]
+async fn the_requests_of_a_fetch_go_on_in_its_trace() {
+    let server = Server::start(|path| {
+        Reply::Send(match path {
+            "/start" => redirect("/end"),
+            _ => ok("{}"),
+        })
+    })
+    .await;
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let trace = Trace::new(parent, Some("vendor=1")).unwrap();
+    let fetcher = open_to(long_timeouts(), &[&server]);
+    let traced = fetcher.in_trace(Some(&trace));
+    traced.get(&server.url("/start")).await.unwrap();
+    let many = traced.fetch_many([server.url("/many")]);
+    assert!(many.collect::<Vec<_>>().await[0].1.is_ok());
+    fetcher.get(&server.url("/alone")).await.unwrap();
+    let header = format!("traceparent: {parent}\r\n");
+    let seen: Vec<_> = server.seen().requests;
+    let is_traced = |request: &String| request.contains(&header);
+    assert_eq!(seen.iter().filter(|request| is_traced(request)).count(), 3);
+    assert!(!is_traced(&seen[3]), "{seen:?}");
+    // The state is a text of a client, and the URLs are anybody's.
+    assert!(seen.iter().all(|request| !request.contains("tracestate")));
 }
 
 #[tokio::test]

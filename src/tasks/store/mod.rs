@@ -43,6 +43,7 @@ use crate::dynamodb::row::{ID, Row, get_text, number, text};
 use crate::tasks::id::TaskId;
 use crate::tasks::state::State;
 use crate::tasks::task::{Origin, Task};
+use crate::trace::Trace;
 
 /// The names of a record's attributes.
 mod names {
@@ -70,6 +71,9 @@ mod names {
     pub const ORIGIN_CHUNKS: &str = "origin_chunks";
     /// The names of what the task's end sets off.
     pub const EFFECTS: &str = "effects";
+    /// The trace that the task was submitted in.
+    pub const TRACEPARENT: &str = "traceparent";
+    pub const TRACESTATE: &str = "tracestate";
     /// The name of the task's schedule, and the partition of the list of one schedule's tasks.
     pub const SCHEDULE: &str = "schedule";
     /// The task that had not ended when this task of a schedule was due.
@@ -173,6 +177,14 @@ fn description(task: &Task) -> Vec<(&'static str, AttributeValue)> {
         (
             SCHEDULE,
             task.schedule.as_ref().map(|schedule| text(&schedule.name)),
+        ),
+        (
+            TRACEPARENT,
+            task.trace.as_ref().map(|trace| text(trace.traceparent())),
+        ),
+        (
+            TRACESTATE,
+            task.trace.as_ref().and_then(Trace::tracestate).map(text),
         ),
         (INPUT, large::record_input(task).map(text)),
         (

@@ -9,6 +9,7 @@ use crate::tasks::id::TaskId;
 use crate::tasks::record::{Attempt, Progress, TaskError, TaskRecord};
 use crate::tasks::state::State;
 use crate::tasks::task::{Options, Origin, Priority, Scheduled, Task};
+use crate::trace::Trace;
 
 /// The attributes of a record, by the names of [`super::names`].
 #[derive(Debug, Deserialize)]
@@ -30,6 +31,8 @@ pub(super) struct RecordRow {
     origin_data: Option<String>,
     origin_chunks: Option<u32>,
     schedule: Option<String>,
+    traceparent: Option<String>,
+    tracestate: Option<String>,
     #[serde(default)]
     effects: Vec<String>,
     effects_done: Option<u32>,
@@ -110,7 +113,7 @@ impl RecordRow {
     /// # Errors
     /// When the result is not JSON.
     pub fn into_found(self, id: &TaskId) -> Result<Found, StoreError> {
-        let options = self.options();
+        let (options, trace) = (self.options(), self.trace());
         let chunks = self
             .result_chunks
             .filter(|_| self.state == State::Completed);
@@ -132,6 +135,7 @@ impl RecordRow {
             fingerprint: self.fingerprint,
             origin: self.origin,
             schedule: self.schedule,
+            trace,
             input: self.input.map(chunks::json).transpose()?,
             are_effects_done: self.state.is_final() && self.effects_done == Some(self.run),
             effects: self.effects,
@@ -189,6 +193,7 @@ impl RecordRow {
             expires: None,
             ..self.options()
         };
+        let trace = self.trace();
         let input = match (self.input, self.input_chunks) {
             (Some(input), _) => chunks::json(input)?,
             (None, Some(_)) => RawValue::NULL.to_owned(),
@@ -214,11 +219,16 @@ impl RecordRow {
         task.fingerprint = self.fingerprint;
         task.origin = origin;
         task.generation = self.generation;
+        task.trace = trace;
         task.schedule = self.schedule.map(|name| Scheduled { name, after: None });
         if let Some(chunks) = self.input_chunks {
             task.without_input(chunks);
         }
         Ok(Some(task))
+    }
+
+    fn trace(&self) -> Option<Trace> {
+        Trace::new(self.traceparent.as_deref()?, self.tracestate.as_deref())
     }
 
     fn options(&self) -> Options {

@@ -66,7 +66,9 @@ impl Worker {
             },
             Err(outcome) => return outcome,
         };
-        let (context, mut channels) = TaskContext::connect(task.id.clone(), lease.attempt, saved);
+        let trace = task.trace_in(lease.attempt);
+        let (context, mut channels) =
+            TaskContext::connect(task.id.clone(), lease.attempt, trace, saved);
         let call = Call {
             task: Arc::clone(task),
             input,

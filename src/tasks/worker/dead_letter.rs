@@ -22,6 +22,7 @@ use crate::tasks::state::State;
 use crate::tasks::store::{Rejected, TaskStore};
 use crate::tasks::task::Task;
 use crate::tasks::wire;
+use crate::trace::Trace;
 
 /// The task that a message belongs to.
 #[derive(Debug, Clone)]
@@ -60,6 +61,7 @@ pub(super) async fn dead_letter(
     let task_id = owner.id().cloned();
     tracing::warn!(
         ?task_id,
+        trace_id = owner.trace().map(Trace::id),
         reason = error.message,
         "a message is dead-lettered"
     );
@@ -149,6 +151,13 @@ impl Owner<'_> {
             Owner::Task(task) => Some(&task.id),
             Owner::Id(id) => Some(id),
             Owner::Unknown => None,
+        }
+    }
+
+    fn trace(&self) -> Option<&Trace> {
+        match self {
+            Owner::Task(task) => task.trace.as_ref(),
+            Owner::Id(_) | Owner::Unknown => None,
         }
     }
 

@@ -30,6 +30,7 @@ use super::task::Task;
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::error::Chain;
+use crate::trace::Trace;
 use attempt::{Outcome, input_lost};
 use dead_letter::{DeadLettered, Owner, dead_letter};
 use message::{Disposition, Message};
@@ -237,10 +238,13 @@ impl Worker {
         let took = started.elapsed();
         let settled = self.settle(policy, &lease, outcome).await;
         metrics::attempted(&task, lease.attempt, began, took, settled.state);
+        let trace = task.trace_in(lease.attempt);
         tracing::info!(
             task_id = %task.id,
             job = task.job,
             attempt = lease.attempt,
+            trace_id = trace.as_ref().map(Trace::id),
+            span_id = trace.as_ref().map(Trace::span_id),
             message_id = message.delivery.id,
             milliseconds = started.elapsed().as_millis() as u64,
             disposition = ?settled.disposition,

@@ -93,6 +93,23 @@ pub fn at_most(loc: impl IntoIterator<Item = Loc>, limit: i64, given: Json) -> F
     FieldError::new("less_than_equal", loc, msg, given).with_ctx(ctx)
 }
 
+/// A list has `length` members, fewer than `limit`.
+pub fn too_short(
+    loc: impl IntoIterator<Item = Loc>,
+    limit: usize,
+    length: usize,
+    given: Json,
+) -> FieldError {
+    let items = if limit == 1 { "item" } else { "items" };
+    let msg = format!("List should have at least {limit} {items} after validation, not {length}");
+    let ctx = Json::object([
+        ("field_type", Json::from("List")),
+        ("min_length", Json::from(count(limit))),
+        ("actual_length", Json::from(count(length))),
+    ]);
+    FieldError::new("too_short", loc, msg, given).with_ctx(ctx)
+}
+
 /// A list has `length` members, more than `limit`.
 pub fn too_long(
     loc: impl IntoIterator<Item = Loc>,

@@ -90,3 +90,51 @@ fn without_admission_a_request_sees_no_task() {
     assert!(!viewer.may_see(None) && !viewer.may_see(Some("ada")));
     assert_eq!(Request::default().viewer(), &viewer);
 }
+
+#[test]
+fn the_trace_of_a_request_is_that_of_its_header_or_of_x_ray() {
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+    const ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let xray = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+    let of = |headers: &[(&'static str, &str)], xray: Option<&str>| {
+        let mut request = request("/x", "/x");
+        for (name, value) in headers {
+            let value = HeaderValue::from_str(value).unwrap();
+            request.headers_mut().append(*name, value);
+        }
+        let mut context = lambda_http::Context::default();
+        context.request_id = "r1".to_owned();
+        context.xray_trace_id = xray.map(str::to_owned);
+        request.with_lambda_context(context).trace()
+    };
+    let given = of(
+        &[
+            ("traceparent", PARENT),
+            ("tracestate", "a=1"),
+            ("tracestate", "b=2"),
+        ],
+        Some(xray),
+    );
+    let given = given.unwrap();
+    assert_eq!(
+        (given.id().as_str(), given.tracestate()),
+        (ID, Some("a=1,b=2"))
+    );
+    let span = given.span_id();
+    assert_ne!(span, "00f067aa0ba902b7", "a span of the request's own");
+    assert_eq!(given.traceparent(), format!("00-{ID}-{span}-00"));
+    for headers in [
+        &[][..],
+        &[("tracestate", "a=1")],
+        &[("traceparent", "x")],
+        &[("traceparent", PARENT), ("traceparent", PARENT)],
+    ] {
+        let found = of(headers, Some(xray)).unwrap();
+        let expected = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01";
+        assert_eq!(
+            (found.traceparent().as_str(), found.tracestate()),
+            (expected, None)
+        );
+        assert_eq!(of(headers, None), None);
+    }
+}

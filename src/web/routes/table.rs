@@ -28,6 +28,8 @@ pub(super) const FUNCTIONS: &[&str] = &[
     "schedule_action",
     "schedule_next",
     "dashboard",
+    "dead_letters",
+    "dead_letter_action",
 ];
 
 /// The path, the methods and the function of each route. The paths are FastAPI's: a slash at the
@@ -58,6 +60,8 @@ pub(super) const ROUTES: &[(&str, &str, &str)] = &[
     ("/schedules/{name}", "GET, PUT, PATCH, DELETE", "schedule"),
     ("/schedules/{name}/{action}", "POST", "schedule_action"),
     ("/schedules/{name}/next", "GET", "schedule_next"),
+    ("/dead-letters/", "GET", "dead_letters"),
+    ("/dead-letters/{action}", "POST", "dead_letter_action"),
     ("/openapi.json", "GET, HEAD", "openapi"),
     ("/docs", "GET, HEAD", "docs"),
     ("/redoc", "GET, HEAD", "redoc"),

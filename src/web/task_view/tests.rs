@@ -17,6 +17,7 @@ fn record(state: State) -> TaskRecord {
         fingerprint: None,
         origin: None,
         schedule: None,
+        trace: None,
         effects: Vec::new(),
         are_effects_done: false,
         created_at: NOW - 5_000,

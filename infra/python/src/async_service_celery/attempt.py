@@ -9,7 +9,7 @@ import time
 from datetime import datetime, timezone
 from typing import Any, Callable, Optional
 
-from . import answer, connections, envelope, progress, recording
+from . import answer, connections, envelope, progress, recording, tracing
 from .limits import Alarm, HardLimit, Left, Limits
 from .settings import is_served
 from .start import Worker, worker
@@ -40,6 +40,7 @@ class Attempt:
         self.is_native = "celery" not in event
         if self.is_native:
             self.form = envelope.of_native(event["task"], event.get("time_limit"), event.get("input"))
+            self.form["headers"].update(tracing.of(event.get("trace") or {}))
         else:
             self.form = event["celery"]
         self.wants_requeue = False
@@ -112,6 +113,7 @@ class Attempt:
             frozenset(links),
             self.is_native,
             progress.reporter(self.event.get("progress_url")),
+            tracing.of(headers),
         )
 
     def _trace(self) -> dict[str, Any]:

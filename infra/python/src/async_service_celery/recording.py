@@ -81,6 +81,8 @@ class Recording:
     is_native: bool = False
     #: Gets what the body of a task in the service's own format stores as its state.
     on_state: Callable[[dict[str, Any]], None] = lambda _: None
+    #: The headers of the task's trace, for the messages that it sends.
+    trace: Mapping[str, str] = field(default_factory=dict)
     thread: int = field(default_factory=threading.get_ident)
     #: How many bodies run, one inside of the other.
     depth: int = 0

@@ -8,7 +8,7 @@ import socket
 import sys
 from typing import Any, Optional
 
-from . import body
+from . import body, tracing
 from .settings import Settings
 
 _worker: Optional[Worker] = None
@@ -76,6 +76,7 @@ def _start_main_process(worker: Worker) -> None:
     app.set_current()
     app.set_default()
     app.loader.init_worker()
+    tracing.install()
     trace.setup_worker_optimizations(app, worker.hostname)
     signals.celeryd_init.send(sender=worker.hostname, instance=worker, conf=app.conf, options={})
     signals.worker_init.send(sender=worker)

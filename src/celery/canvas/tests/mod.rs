@@ -81,6 +81,7 @@ impl Step {
             now: 1_900_000_000_000,
             default_queue: "celery",
             origin: "w1@worker",
+            trace: None,
         }
     }
 }

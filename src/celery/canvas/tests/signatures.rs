@@ -10,6 +10,7 @@ const SENDER: Sender = Sender {
     now: 1_900_000_000_000,
     default_queue: "celery",
     origin: "w1@worker",
+    trace: None,
 };
 
 fn value(text: &str) -> Json {

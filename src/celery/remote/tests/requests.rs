@@ -15,7 +15,7 @@ use crate::tasks::task::Task;
 const NOW: u64 = 1_900_000_000_000;
 
 fn part(task: &Task) -> Json {
-    let part = request(task, task.input().unwrap()).unwrap();
+    let part = request(task, task.input().unwrap(), None).unwrap();
     // What is no JSON cannot be sent.
     serde_json::from_str::<Value>(part.get()).unwrap();
     parse_str(part.get()).unwrap()
@@ -212,4 +212,26 @@ fn long_properties_are_left_out() {
     assert!(properties.get("long").is_none());
     assert_eq!(text(properties, "correlation_id"), "i");
     assert!(properties.to_string().len() < 10_000);
+}
+
+#[test]
+fn a_function_gets_the_trace_of_its_attempt() {
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let headers = format!(
+        r#"{{"task": "t", "id": "i", "traceparent": "{parent}", "tracestate": "a=1", "x": "y"}}"#
+    );
+    let body = envelope(&headers, "application/json", "utf-8", b"[[], {}, {}]");
+    let task = remote(&body);
+    let kept = task.origin.as_ref().unwrap().data().unwrap().get();
+    assert!(!kept.contains("trace"), "the task has it: {kept}");
+    let trace = task.trace_in(2).unwrap();
+    let part = request(&task, task.input().unwrap(), Some(&trace)).unwrap();
+    let part = parse_str(part.get()).unwrap();
+    let header = |name: &str| text(part.get("headers").unwrap(), name).to_owned();
+    assert_eq!(header("traceparent"), trace.traceparent());
+    assert_ne!(header("traceparent"), parent);
+    assert_eq!(
+        (header("tracestate"), header("x")),
+        ("a=1".to_owned(), "y".to_owned())
+    );
 }

@@ -6,6 +6,7 @@ mod poison;
 mod queue;
 mod remote;
 mod stops;
+mod trace;
 mod world;
 
 use std::sync::atomic::{AtomicU32, Ordering};
