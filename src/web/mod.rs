@@ -9,7 +9,7 @@
 //! * [`request`] makes a request of an event, [`extract`] reads the parts of a request, [`checks`]
 //!   checks values with Pydantic's errors, [`error`] turns the errors of all layers into
 //!   answers.
-//! * [`page`] and [`cursor`] are for lists. [`submission`] reads a new task, [`progress`] a report of a
+//! * [`page`], [`cursor`] and [`task_filter`] are for lists. [`submission`] reads a new task, [`progress`] a report of a
 //!   task's progress, [`schedule`] a schedule, [`user`] a user.
 //!   [`task_view`], [`result_view`] and [`job_view`] show tasks and jobs, [`dead_letter`] dead letters.
 //! * [`routes`] answers requests without a matching route, [`docs`] serves the OpenAPI document and its
@@ -35,6 +35,7 @@ pub mod routes;
 pub mod schedule;
 pub mod serve;
 pub mod submission;
+pub mod task_filter;
 pub mod task_view;
 pub mod user;
 

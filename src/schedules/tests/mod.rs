@@ -25,7 +25,7 @@ use crate::dynamodb::testing::{self, Faults, Gate, Rows};
 use crate::tasks::client::{Reader, Submitter};
 use crate::tasks::queue::TaskQueue;
 use crate::tasks::record::TaskRecord;
-use crate::tasks::store::{ListQuery, TaskStore};
+use crate::tasks::store::{ListQuery, TaskFilter, TaskStore};
 use crate::tasks::viewer::Viewer;
 use crate::tasks::worker::testing::Queue;
 
@@ -113,10 +113,12 @@ impl World {
         let mut after = None;
         loop {
             let query = ListQuery {
-                schedule: Some(schedule),
+                filter: TaskFilter {
+                    schedule: Some(schedule.to_owned()),
+                    ..TaskFilter::default()
+                },
                 limit: 100,
                 after,
-                ..ListQuery::default()
             };
             let page = reader.list(&Viewer::Everyone, &query).await.unwrap();
             tasks.extend(page.0);

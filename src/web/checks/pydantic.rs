@@ -20,6 +20,32 @@ pub fn long_string(loc: impl IntoIterator<Item = Loc>, limit: usize, given: Json
     FieldError::new("string_too_long", loc, msg, given).with_ctx(ctx)
 }
 
+/// A text has fewer than `limit` characters.
+pub fn short_string(loc: impl IntoIterator<Item = Loc>, limit: usize, given: Json) -> FieldError {
+    let plural = if limit == 1 { "" } else { "s" };
+    let msg = format!("String should have at least {limit} character{plural}");
+    let ctx = Json::object([("min_length", Json::from(count(limit)))]);
+    FieldError::new("string_too_short", loc, msg, given).with_ctx(ctx)
+}
+
+/// A list has `length` members, fewer than `limit`.
+pub fn too_short(
+    loc: impl IntoIterator<Item = Loc>,
+    limit: usize,
+    length: usize,
+    given: Json,
+) -> FieldError {
+    let plural = if limit == 1 { "" } else { "s" };
+    let msg =
+        format!("List should have at least {limit} item{plural} after validation, not {length}");
+    let ctx = Json::object([
+        ("field_type", Json::from("List")),
+        ("min_length", Json::from(count(limit))),
+        ("actual_length", Json::from(count(length))),
+    ]);
+    FieldError::new("too_short", loc, msg, given).with_ctx(ctx)
+}
+
 /// A value is not an integer.
 pub fn integer(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
     FieldError::new("int_type", loc, "Input should be a valid integer", given)
