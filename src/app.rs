@@ -16,7 +16,7 @@ use crate::celery::builtins::{is_builtin, with_builtins};
 use crate::celery::control::{Control, Replies};
 use crate::celery::ends::Ends;
 use crate::celery::format::CeleryFormat;
-use crate::celery::outbox::Outbox;
+use crate::celery::outbox::{Outbox, pairs};
 use crate::celery::remote::{Accept, RemoteBodies};
 use crate::celery::store::ResultStore;
 use crate::config::{Config, ConfigError};
@@ -36,9 +36,13 @@ use crate::schedules::client::Schedules;
 use crate::schedules::hand_out::HandOut;
 use crate::schedules::store::ScheduleStore;
 use crate::schedules::ticker::Ticker;
+use crate::stats::{self, Stats};
 use crate::tasks::client::{Canceller, Reader, Reporter, Submitter};
+use crate::tasks::counts::CountStore;
 use crate::tasks::delay::{Delays, Targets};
+use crate::tasks::depths::Depths;
 use crate::tasks::format::Format;
+use crate::tasks::metrics::Counter;
 use crate::tasks::queue::{DeadLetters, TaskQueue};
 use crate::tasks::registry::Registry;
 use crate::tasks::store::TaskStore;
@@ -123,6 +127,11 @@ impl App {
         Ok(Reader::new(self.tasks()?))
     }
 
+    /// The numbers of tasks.
+    pub fn counts(&self) -> Result<CountStore, ConfigError> {
+        Ok(self.tasks()?.counts())
+    }
+
     /// The client that reports the progress of tasks.
     pub fn reporter(&self) -> Result<Reporter, ConfigError> {
         Ok(Reporter::new(self.tasks()?))
@@ -177,7 +186,28 @@ impl App {
 
     /// The ticker of schedules.
     pub fn ticker(&self) -> Result<Ticker, ConfigError> {
-        Ok(Ticker::new(self.hand_out()?))
+        Ok(Ticker::new(self.hand_out()?, self.counts()?))
+    }
+
+    /// The numbers of tasks, queues and schedules.
+    pub fn stats(&self) -> Result<Stats, ConfigError> {
+        let dead_letters = self.config.dead_letters_queue_url()?;
+        let named = |name: &str, url: String| (name.to_owned(), url);
+        let celery = self.config.celery_own_queues().parse_by(pairs)?;
+        let high = self.config.tasks_high_queue_url();
+        let own = [
+            Some(named(stats::QUEUE, self.config.tasks_queue_url()?)),
+            high.map(|url| named(stats::HIGH_QUEUE, url)),
+        ];
+        let own = own.into_iter().flatten();
+        let queues = own.chain(celery.into_iter().flatten());
+        Ok(Stats {
+            tasks: self.reader()?,
+            counts: self.counts()?,
+            queues: Depths::new(self.sqs()?, queues.collect()),
+            dead_letters: Depths::new(self.sqs()?, vec![named("dead-letters", dead_letters)]),
+            schedules: self.readable_schedules()?,
+        })
     }
 
     fn hand_out(&self) -> Result<HandOut, ConfigError> {
@@ -238,6 +268,7 @@ impl App {
             jobs,
             runner: Runner::start()?.into(),
             lease: self.config.lease()?,
+            counter: Counter::new(self.tasks()?.counts()),
             name: self.config.worker_name(),
             formats,
             delays: self.delays_with_targets()?,

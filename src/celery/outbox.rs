@@ -333,8 +333,11 @@ fn is_final(code: &str) -> bool {
     of_content.iter().any(|name| code.contains(name))
 }
 
-/// Pairs of texts, as `a=b,c=d`. A URL may contain `=`.
-pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
+/// Pairs of texts, as `a=b,c=d`, such as names and URLs. A URL may contain `=`.
+///
+/// # Errors
+/// For an entry without `=`.
+pub fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
     let entries = text.split(',').map(str::trim);
     let entries = entries.filter(|entry| !entry.is_empty());
     let pair = |entry: &str| {

@@ -11,11 +11,13 @@
 //!   schedules of tasks that are due later, [`wire`] the format of a message, [`format`](mod@format) the
 //!   place for other formats.
 //! * Operations: [`client`] submits, finds, lists, cancels and retries tasks; [`worker`] runs the tasks
-//!   of the queues; [`metrics`] counts them.
+//!   of the queues; [`metrics`] counts them, [`counts`] keeps the numbers, and [`depths`] counts the queues' messages.
 
 pub mod client;
 pub mod context;
+pub mod counts;
 pub mod delay;
+pub mod depths;
 mod fields;
 pub mod format;
 pub mod id;

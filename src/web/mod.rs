@@ -11,7 +11,8 @@
 //!   answers.
 //! * [`page`], [`cursor`] and [`task_filter`] are for lists. [`submission`] reads a new task, [`progress`] a report of a
 //!   task's progress, [`schedule`] a schedule, [`user`] a user.
-//!   [`task_view`], [`result_view`] and [`job_view`] show tasks and jobs, [`dead_letter`] dead letters.
+//!   [`task_view`], [`result_view`] and [`job_view`] show tasks and jobs, [`dead_letter`] dead letters,
+//!   [`stats_view`] numbers.
 //! * [`routes`] answers requests without a matching route, [`docs`] serves the OpenAPI document and its
 //!   pages, [`openapi`] describes the answers that many routes share.
 
@@ -34,6 +35,7 @@ pub mod result_view;
 pub mod routes;
 pub mod schedule;
 pub mod serve;
+pub mod stats_view;
 pub mod submission;
 pub mod task_filter;
 pub mod task_view;

@@ -279,6 +279,11 @@ pub(super) fn state_shard(id: &TaskId, state: State) -> Option<String> {
     has_list(state).then(|| format!("{state}#{}", shard(id)))
 }
 
+/// A partition of the index by state.
+pub(super) fn state_partition(state: State, shard: u8) -> AttributeValue {
+    text(format!("{state}#{shard}"))
+}
+
 /// Whether the index by state has the tasks in a state.
 pub(super) fn has_list(state: State) -> bool {
     use State::*;

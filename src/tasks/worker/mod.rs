@@ -20,7 +20,7 @@ use futures_util::stream::FuturesOrdered;
 use super::delay::{Delays, Targets};
 use super::format::Format;
 use super::id::TaskId;
-use super::metrics;
+use super::metrics::Counter;
 use super::queue::{DeadLetters, TaskQueue};
 use super::record::TaskError;
 use super::registry::{AnyJob, Registry};
@@ -32,7 +32,7 @@ use crate::dynamodb::StoreError;
 use crate::error::Chain;
 use crate::trace::Trace;
 use attempt::{Outcome, input_lost};
-use dead_letter::{DeadLettered, Owner, dead_letter};
+use dead_letter::{DeadLettered, Owner};
 use message::{Disposition, Message};
 use origin::{Prepared, Read};
 
@@ -70,6 +70,8 @@ pub struct Worker {
     pub runner: Arc<Runner>,
     /// The length of a lease: without a heartbeat for this time, another worker may claim the task.
     pub lease: Duration,
+    /// Counts the tasks.
+    pub counter: Counter,
     /// This worker's name in the records.
     pub name: String,
     /// The wire formats beside the service's own.
@@ -96,6 +98,8 @@ impl Worker {
             dispositions = deliveries.collect() => dispositions,
             never = self.keep_invisible(&messages) => never,
         };
+        // After all else: what was counted must be in the records.
+        self.counter.write().await;
         let again = messages.into_iter().zip(dispositions);
         let again = again.filter(|(_, disposition)| *disposition != Disposition::Acknowledge);
         again.map(|(message, _)| message.delivery.id).collect()
@@ -165,8 +169,7 @@ impl Worker {
         error: &TaskError,
     ) -> Disposition {
         let body = &message.delivery.body;
-        let put = dead_letter(&self.tasks, &self.dead_letters, body, owner, error);
-        put.await.into()
+        self.origins().dead_letter(body, owner, error).await.into()
     }
 
     /// The disposition of a message whose task is not due, has expired or is skipped; `None` for a task to
@@ -190,7 +193,7 @@ impl Worker {
         };
         match expired {
             Ok(true) => {
-                metrics::reached(&task.job, State::Expired);
+                self.counter.reached(&task.job, State::Expired);
                 Some(match task.has_effects() {
                     true => self.perform_if_left(task, message, until).await,
                     false => Disposition::Acknowledge,
@@ -237,7 +240,8 @@ impl Worker {
         };
         let took = started.elapsed();
         let settled = self.settle(policy, &lease, outcome).await;
-        metrics::attempted(&task, lease.attempt, began, took, settled.state);
+        self.counter
+            .attempted(&task, lease.attempt, began, took, settled.state);
         let trace = task.trace_in(lease.attempt);
         tracing::info!(
             task_id = %task.id,
