@@ -28,24 +28,6 @@ pub fn short_string(loc: impl IntoIterator<Item = Loc>, limit: usize, given: Jso
     FieldError::new("string_too_short", loc, msg, given).with_ctx(ctx)
 }
 
-/// A list has `length` members, fewer than `limit`.
-pub fn too_short(
-    loc: impl IntoIterator<Item = Loc>,
-    limit: usize,
-    length: usize,
-    given: Json,
-) -> FieldError {
-    let plural = if limit == 1 { "" } else { "s" };
-    let msg =
-        format!("List should have at least {limit} item{plural} after validation, not {length}");
-    let ctx = Json::object([
-        ("field_type", Json::from("List")),
-        ("min_length", Json::from(count(limit))),
-        ("actual_length", Json::from(count(length))),
-    ]);
-    FieldError::new("too_short", loc, msg, given).with_ctx(ctx)
-}
-
 /// A value is not an integer.
 pub fn integer(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
     FieldError::new("int_type", loc, "Input should be a valid integer", given)

@@ -134,8 +134,8 @@ function refused(method, status, body) {
     // A gateway may answer with a page.
   }
   const detail = answer?.detail ?? answer?.message;
-  // A 403 with another detail is about this request, not about the key.
-  if (status === 403 && method !== "GET" && detail === "Forbidden") rights.write = false;
+  // A key that may write may still not do everything.
+  if (status === 403 && method !== "GET" && rights.write === null) rights.write = false;
   if (status === 401) home.dispatchEvent(new CustomEvent("refused", { detail: worded(status, detail) }));
   return new Failure(status, worded(status, detail), answer);
 }
