@@ -27,7 +27,7 @@ use crate::emf;
 use crate::fetch::{AllowList, Fetcher, Limits};
 use crate::invoke::Invoker;
 use crate::items::ItemStore;
-use crate::jobs;
+use crate::jobs::{self, BulkSeal, ChangeTasks};
 use crate::log;
 use crate::remote::bodies::Bodies;
 use crate::remote::job::{Ways, with_remote};
@@ -37,7 +37,7 @@ use crate::schedules::hand_out::HandOut;
 use crate::schedules::store::ScheduleStore;
 use crate::schedules::ticker::Ticker;
 use crate::stats::{self, Stats};
-use crate::tasks::client::{Canceller, Reader, Reporter, Submitter};
+use crate::tasks::client::{BulkClient, Canceller, Reader, Reporter, Submitter};
 use crate::tasks::counts::CountStore;
 use crate::tasks::delay::{Delays, Targets};
 use crate::tasks::depths::Depths;
@@ -174,6 +174,22 @@ impl App {
         Ok(Canceller::new(self.tasks()?, self.delays()?, self.queue()?))
     }
 
+    /// The client that cancels and retries many tasks.
+    pub fn bulk_client(&self) -> Result<BulkClient, ConfigError> {
+        let (tasks, submitter) = (self.tasks()?, self.submitter()?);
+        Ok(BulkClient::new(tasks, submitter, self.canceller()?))
+    }
+
+    /// The seal of tasks that change many tasks.
+    ///
+    /// # Errors
+    /// When there is no secret to make the seal of.
+    pub fn bulk_seal(&self) -> Result<BulkSeal, ConfigError> {
+        let secret = self.config.id_secret();
+        let secret = secret.ok_or(ConfigError::Missing("ID_SECRET"))?;
+        Ok(BulkSeal::new(&secret))
+    }
+
     /// The schedules, to be read and deleted.
     pub fn readable_schedules(&self) -> Result<Schedules, ConfigError> {
         Ok(Schedules::readable(self.schedule_store()?))
@@ -235,7 +251,9 @@ impl App {
     /// # Errors
     /// When a variable is not set, or the system gives no thread for jobs.
     pub fn worker(&self) -> Result<Worker, lambda_runtime::Error> {
-        self.worker_of(jobs::registry(&self.fetcher()?))
+        let jobs = jobs::registry(&self.fetcher()?);
+        let change_tasks = ChangeTasks::new(self.bulk_client()?, self.bulk_seal()?);
+        self.worker_of(jobs.with(change_tasks))
     }
 
     /// As [`App::worker`], for other jobs.

@@ -2,10 +2,14 @@
 
 #[path = "../../functions/cancel_task.rs"]
 mod cancel_task;
+#[path = "../../functions/change_tasks.rs"]
+mod change_tasks;
 #[path = "../../functions/create_item.rs"]
 mod create_item;
 #[path = "../../functions/create_task.rs"]
 mod create_task;
+#[path = "../../functions/create_tasks.rs"]
+mod create_tasks;
 #[path = "../../functions/create_user.rs"]
 mod create_user;
 #[path = "../../functions/dead_letter_action.rs"]
@@ -82,6 +86,9 @@ use utoipa::OpenApi;
         read_task::read_task,
         cancel_task::cancel_task,
         retry_task::retry_task,
+        create_tasks::create_tasks,
+        change_tasks::cancel_tasks,
+        change_tasks::retry_tasks,
         report_progress::report_progress,
         list_jobs::list_jobs,
         stats::read_stats,

@@ -125,6 +125,7 @@ impl World {
                 },
                 limit: 100,
                 after,
+                ..ListQuery::default()
             };
             let page = reader.list(&Viewer::Everyone, &query).await.unwrap();
             tasks.extend(page.0);

@@ -131,9 +131,8 @@ impl BulkClient {
             ..Counts::default()
         };
         if !bulk.dry_run {
-            let changes = records
-                .iter()
-                .map(|record| self.change(viewer, bulk, record));
+            let ids = records.into_iter().map(|record| record.id);
+            let changes = ids.map(|id| self.change(viewer, bulk, id));
             let changes = stream::iter(changes).buffer_unordered(AT_ONCE);
             let changed = changes.filter(|changed| std::future::ready(*changed));
             counts.changed = changed.count().await as u64;
@@ -143,14 +142,14 @@ impl BulkClient {
     }
 
     /// Whether the task was changed.
-    async fn change(&self, viewer: &Viewer, bulk: &Bulk, record: &TaskRecord) -> bool {
+    async fn change(&self, viewer: &Viewer, bulk: &Bulk, id: TaskId) -> bool {
         let changed = match bulk.action {
-            BulkAction::Cancel => self.cancel(viewer, bulk, &record.id).await,
-            BulkAction::Retry => self.retry(viewer, bulk, &record.id).await,
+            BulkAction::Cancel => self.cancel(viewer, bulk, &id).await,
+            BulkAction::Retry => self.retry(viewer, bulk, &id).await,
         };
         changed.unwrap_or_else(|error| {
             let error = Chain(&error);
-            tracing::warn!(task_id = %record.id, %error, "one of many tasks was not changed");
+            tracing::warn!(task_id = %id, %error, "one of many tasks was not changed");
             false
         })
     }
@@ -200,3 +199,6 @@ impl Bulk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,3 +19,6 @@ pub use report::Reporter;
 pub use submit::{Accepted, RetryOutcome, SubmitError, Submitter};
 
 pub use super::store::Reported;
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -22,7 +22,7 @@ pub(super) const MAX_CARRIED_INPUT: usize = 60 * 1024;
 pub struct Submitter {
     pub(super) queue: TaskQueue,
     pub(super) tasks: TaskStore,
-    delays: Option<(Delays, Targets)>,
+    pub(super) delays: Option<(Delays, Targets)>,
 }
 
 /// An accepted task.

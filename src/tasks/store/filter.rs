@@ -70,8 +70,16 @@ impl TaskFilter {
     /// The id that is the whole of `id_prefix`, if the prefix has the form of an issued id.
     pub(super) fn whole_id(&self) -> Option<TaskId> {
         let prefix = self.id_prefix.as_deref()?;
-        let is_whole = prefix.len() == ISSUED && begins_issued_id(prefix);
-        is_whole.then(|| TaskId::parse(prefix)).flatten()
+        TaskId::parse(prefix).filter(|_| is_issued(prefix))
+    }
+
+    fn has_id(&self, id: &str) -> bool {
+        let fits = |prefix: &str| {
+            // Only issued ids are all in the one partition.
+            let in_one = shard_of_prefix(prefix).is_some();
+            id.starts_with(prefix) && (!in_one || is_issued(id))
+        };
+        self.id_prefix.as_deref().is_none_or(fits)
     }
 
     /// Whether `viewer` may see a task, and the task fits the filter.
@@ -96,7 +104,7 @@ impl TaskFilter {
                 .created_before
                 .is_none_or(|time| record.created_at < time)
             && is(self.error.as_deref(), kind)
-            && begins(self.id_prefix.as_deref(), Some(record.id.as_str()))
+            && self.has_id(record.id.as_str())
             && viewer.may_see(record.caller.as_deref())
     }
 }
@@ -254,6 +262,11 @@ fn begins_issued_id(start: &str) -> bool {
         _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
     };
     start.len() <= ISSUED && start.bytes().enumerate().all(fits)
+}
+
+/// Whether an id has the form of issued ids.
+fn is_issued(id: &str) -> bool {
+    id.len() == ISSUED && begins_issued_id(id)
 }
 
 /// The partition of all issued ids that begin with a text; `None` if such ids are in several partitions.

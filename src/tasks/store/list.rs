@@ -142,7 +142,7 @@ impl TaskStore {
         if query.after.is_some() {
             return Ok((Vec::new(), None));
         }
-        let mut records = self.batch(std::slice::from_ref(&id)).await?;
+        let mut records = self.batch(std::slice::from_ref(&id), false).await?;
         let record = records.remove(&id);
         let record = record.filter(|record| query.fits(record, viewer));
         Ok((record.into_iter().collect(), None))
@@ -173,7 +173,7 @@ impl TaskStore {
             let (batch, later) = rest.split_at(wanted.clamp(1, rest.len()));
             (rest, page.records_left) = (later, page.records_left - batch.len());
             let ids: Vec<TaskId> = batch.iter().map(|(_, id)| id.clone()).collect();
-            let mut records = self.batch(&ids).await?;
+            let mut records = self.batch(&ids, false).await?;
             for (position, id) in batch {
                 last = Some(position.clone());
                 let record = records.remove(id);
@@ -233,11 +233,19 @@ impl TaskStore {
         Ok((entries, end))
     }
 
-    /// The existing records of these tasks.
-    async fn batch(&self, ids: &[TaskId]) -> Result<HashMap<TaskId, TaskRecord>, StoreError> {
+    /// The existing records of these tasks, read consistently. Results in chunks are left out.
+    pub async fn records(&self, ids: &[TaskId]) -> Result<HashMap<TaskId, TaskRecord>, StoreError> {
+        self.batch(ids, true).await
+    }
+
+    async fn batch(
+        &self,
+        ids: &[TaskId],
+        consistent: bool,
+    ) -> Result<HashMap<TaskId, TaskRecord>, StoreError> {
         let keys = ids.iter().map(|id| key(id, RECORD)).collect();
         let mut records = HashMap::with_capacity(ids.len());
-        for row in batch_get(&self.client, &self.table, keys, false).await? {
+        for row in batch_get(&self.client, &self.table, keys, consistent).await? {
             let id = id_of(&row)?;
             let row = RecordRow::read(row)?;
             if !row.is_expired(now_ms()) {
