@@ -21,12 +21,13 @@ use crate::celery::remote::{Accept, RemoteBodies};
 use crate::celery::store::ResultStore;
 use crate::config::{Config, ConfigError};
 use crate::consumer;
+use crate::dead_letters::{LetterHandler, LetterReader};
 use crate::dynamodb::{self, StoreError};
 use crate::emf;
 use crate::fetch::{AllowList, Fetcher, Limits};
 use crate::invoke::Invoker;
 use crate::items::ItemStore;
-use crate::jobs;
+use crate::jobs::{self, BulkSeal, ChangeTasks};
 use crate::log;
 use crate::remote::bodies::Bodies;
 use crate::remote::job::{Ways, with_remote};
@@ -36,7 +37,7 @@ use crate::schedules::hand_out::HandOut;
 use crate::schedules::store::ScheduleStore;
 use crate::schedules::ticker::Ticker;
 use crate::stats::{self, Stats};
-use crate::tasks::client::{Canceller, Reader, Reporter, Submitter};
+use crate::tasks::client::{BulkClient, Canceller, Reader, Reporter, Submitter};
 use crate::tasks::counts::CountStore;
 use crate::tasks::delay::{Delays, Targets};
 use crate::tasks::depths::Depths;
@@ -136,6 +137,22 @@ impl App {
         Ok(Reporter::new(self.tasks()?))
     }
 
+    /// The client that lists dead letters.
+    pub fn letter_reader(&self) -> Result<LetterReader, ConfigError> {
+        Ok(LetterReader::new(self.dead_letters()?, self.tasks()?))
+    }
+
+    /// The client that runs the tasks of dead letters again, or deletes letters.
+    pub fn letter_handler(&self) -> Result<LetterHandler, ConfigError> {
+        Ok(LetterHandler {
+            letters: self.dead_letters()?,
+            tasks: self.tasks()?,
+            submitter: self.submitter()?,
+            queue: self.queue()?,
+            celery: self.celery_outbox()?,
+        })
+    }
+
     /// The client that submits tasks, with delays up to SQS' longest delay.
     pub fn submitter(&self) -> Result<Submitter, ConfigError> {
         Ok(Submitter::new(self.queue()?, self.tasks()?, None))
@@ -155,6 +172,22 @@ impl App {
     /// The client that cancels tasks.
     pub fn canceller(&self) -> Result<Canceller, ConfigError> {
         Ok(Canceller::new(self.tasks()?, self.delays()?, self.queue()?))
+    }
+
+    /// The client that cancels and retries many tasks.
+    pub fn bulk_client(&self) -> Result<BulkClient, ConfigError> {
+        let (tasks, submitter) = (self.tasks()?, self.submitter()?);
+        Ok(BulkClient::new(tasks, submitter, self.canceller()?))
+    }
+
+    /// The seal of tasks that change many tasks.
+    ///
+    /// # Errors
+    /// When there is no secret to make the seal of.
+    pub fn bulk_seal(&self) -> Result<BulkSeal, ConfigError> {
+        let secret = self.config.id_secret();
+        let secret = secret.ok_or(ConfigError::Missing("ID_SECRET"))?;
+        Ok(BulkSeal::new(&secret))
     }
 
     /// The schedules, to be read and deleted.
@@ -196,13 +229,18 @@ impl App {
     }
 
     fn hand_out(&self) -> Result<HandOut, ConfigError> {
-        let (sqs, routes) = (self.sqs()?, self.config.celery_routes());
-        let queues = self.config.celery_queues();
         Ok(HandOut {
             schedules: self.schedule_store()?,
             tasks: self.submitter()?,
-            celery: queues.parse_by(|queues| Outbox::new(sqs, queues, &routes))?,
+            celery: self.celery_outbox()?,
         })
+    }
+
+    /// The queues of Celery's messages, if any are configured.
+    fn celery_outbox(&self) -> Result<Option<Outbox>, ConfigError> {
+        let (sqs, routes) = (self.sqs()?, self.config.celery_routes());
+        let queues = self.config.celery_queues();
+        queues.parse_by(|queues| Outbox::new(sqs, queues, &routes))
     }
 
     fn schedule_store(&self) -> Result<ScheduleStore, ConfigError> {
@@ -215,7 +253,9 @@ impl App {
     /// # Errors
     /// When a variable is not set, or the system gives no thread for jobs.
     pub fn worker(&self) -> Result<Worker, lambda_runtime::Error> {
-        self.worker_of(jobs::registry(&self.fetcher()?))
+        let jobs = jobs::registry(&self.fetcher()?);
+        let change_tasks = ChangeTasks::new(self.bulk_client()?, self.bulk_seal()?);
+        self.worker_of(jobs.with(change_tasks))
     }
 
     /// As [`App::worker`], for other jobs.
@@ -331,9 +371,7 @@ impl App {
         let Some(table) = self.config.celery_results_table() else {
             return Ok(None);
         };
-        let (sqs, routes) = (self.sqs()?, self.config.celery_routes());
-        let queues = self.config.celery_queues();
-        let outbox = queues.parse_by(|queues| Outbox::new(sqs, queues, &routes))?;
+        let outbox = self.celery_outbox()?;
         let outbox = outbox.ok_or(ConfigError::Missing("CELERY_QUEUES"))?;
         let time = self.config.celery_result_time()?;
         let results = ResultStore::new(self.dynamodb()?, table, time);

@@ -296,6 +296,14 @@ impl Config {
         self.optional("AWS_ENDPOINT_URL").map(str::to_owned)
     }
 
+    /// The CloudWatch log group of this function, which Lambda sets. `None` where other endpoints stand for
+    /// AWS.
+    pub fn log_group(&self) -> Option<&str> {
+        let is_aws = self.optional("AWS_ENDPOINT_URL").is_none();
+        self.optional("AWS_LAMBDA_LOG_GROUP_NAME")
+            .filter(|_| is_aws)
+    }
+
     /// Whether log lines are JSON: Lambda sets this variable from the function's `LoggingConfig`.
     pub fn json_logs(&self) -> bool {
         self.optional("AWS_LAMBDA_LOG_FORMAT")

@@ -15,6 +15,7 @@
 //! * [`celery`]: Celery's messages, results, workflows and remote control.
 //! * [`remote`]: jobs whose bodies run in Lambda functions or behind URLs.
 //! * [`schedules`]: recurring rules, their rows, and the ticker that submits their tasks.
+//! * [`dead_letters`]: the messages that could not be processed, for operators.
 //! * [`stats`]: numbers of tasks, queues and schedules for an operator.
 //! * [`jobs`]: one file for each job, and the list of jobs.
 //! * The domain: [`documents`] stores JSON documents in a table, [`items`] and [`users`] are two such
@@ -43,6 +44,7 @@ pub mod celery;
 pub mod clock;
 pub mod config;
 pub mod consumer;
+pub mod dead_letters;
 pub mod documents;
 pub mod dynamodb;
 pub mod emf;

@@ -24,6 +24,7 @@ pub mod letter;
 pub mod message;
 pub mod origin;
 pub mod outbox;
+pub mod peek;
 mod plan;
 pub mod python;
 pub mod queue_name;

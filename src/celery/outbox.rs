@@ -101,8 +101,15 @@ impl Outbox {
             let found = routes.find(|(pattern, _)| matches(pattern, &message.task));
             found.map(|(_, queue)| queue.as_str())
         };
-        let name = message.queue.as_deref().or_else(route);
-        let name = name.unwrap_or(self.default_queue());
+        self.url_of(message.queue.as_deref().or_else(route))
+    }
+
+    /// The URL of the queue of this name in Celery; `None` is the default queue.
+    ///
+    /// # Errors
+    /// When the queue is not configured.
+    pub fn url_of(&self, queue: Option<&str>) -> Result<&str, OutboxError> {
+        let name = queue.unwrap_or(self.default_queue());
         let mut queues = self.queues.iter();
         let found = queues.find(|(queue, _)| queue == name);
         let unknown = || OutboxError::UnknownQueue(name.to_owned());

@@ -1,10 +1,13 @@
-//! The jobs: one file for each job, and the list below.
+//! The jobs: one file for each job, and the list below. [`ChangeTasks`] is not in the list, because callers
+//! cannot submit it themselves.
 
 mod catalog;
+mod change_tasks;
 mod fetch_urls;
 mod process_data;
 
 pub use catalog::{JobInfo, JobSchemas, TaskErrorSchema};
+pub use change_tasks::{BulkSeal, ChangeTasks};
 
 use crate::fetch::Fetcher;
 use crate::tasks::job::Job;

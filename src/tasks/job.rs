@@ -22,6 +22,9 @@ pub trait Job: Send + Sync + 'static {
     const NAME: &'static str;
     /// Other names of the job, such as the name of the Celery task that the job replaces.
     const ALIASES: &'static [&'static str] = &[];
+    /// Whether the job calls AWS. Such a job runs on the worker's own thread, which has the connections to AWS,
+    /// so the job must never compute for long or block.
+    const CALLS_AWS: bool = false;
     /// The input of a task, read from the submission's JSON.
     type Input: DeserializeOwned + Send;
     /// The result of a task, stored as JSON.

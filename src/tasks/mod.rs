@@ -6,7 +6,8 @@
 //!   [`state`] the states and events; [`viewer`] decides who may see a task.
 //! * Jobs: [`job`] is the trait, [`registry`] finds jobs by name, [`retry`] is the backoff, [`context`] is
 //!   a job's view of its task.
-//! * Transport and storage: [`store`] is the table, [`queue`] the queues, [`delay`] the one-time
+//! * Transport and storage: [`store`] is the table, [`queue`] the queues, [`letters`] the
+//!   dead letters as operators see them, [`delay`] the one-time
 //!   schedules of tasks that are due later, [`wire`] the format of a message, [`format`](mod@format) the
 //!   place for other formats.
 //! * Operations: [`client`] submits, finds, lists, cancels and retries tasks; [`worker`] runs the tasks
@@ -21,6 +22,7 @@ mod fields;
 pub mod format;
 pub mod id;
 pub mod job;
+pub mod letters;
 pub mod metrics;
 pub mod queue;
 pub mod record;

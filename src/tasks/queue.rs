@@ -108,6 +108,14 @@ impl TaskQueue {
             .map_err(|error| QueueError::Call(Box::new(error)))
     }
 
+    /// Sends the body of a message that is no task of this version to the queue of normal priority, as it is.
+    pub async fn send_body(&self, body: &str) -> Result<(), QueueError> {
+        let send = self.client.send_message().queue_url(&self.normal);
+        let sent = send.message_body(body).send().await;
+        sent.map(drop)
+            .map_err(|error| QueueError::Call(Box::new(error)))
+    }
+
     /// Sends the messages of tasks, each with a delay of at most [`MAX_SQS_DELAY`], by few calls. Returns the
     /// outcome of each message, in order. As with [`TaskQueue::send`], a repeated call is harmless.
     pub async fn send_all(&self, tasks: &[(&Task, Duration)]) -> Vec<Result<(), QueueError>> {
@@ -366,8 +374,8 @@ fn as_attribute(text: &str, most: usize) -> String {
 /// The dead-letter queue: messages that cannot be processed.
 #[derive(Debug, Clone)]
 pub struct DeadLetters {
-    client: Lazy<Client>,
-    url: String,
+    pub(super) client: Lazy<Client>,
+    pub(super) url: String,
 }
 
 impl DeadLetters {

@@ -98,6 +98,11 @@ pub trait AnyJob: Send + Sync {
     fn is_remote(&self) -> bool {
         false
     }
+    /// Whether the job runs on the worker's own thread, which has the connections to AWS. Its future never
+    /// blocks its thread.
+    fn calls_aws(&self) -> bool {
+        self.is_remote()
+    }
     /// One attempt: JSON in, JSON out.
     fn run(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<Output, JobError>>;
 }
@@ -113,6 +118,10 @@ impl<J: Job> AnyJob for J {
 
     fn fields(&self) -> &'static [&'static str] {
         fields::of::<J::Input>()
+    }
+
+    fn calls_aws(&self) -> bool {
+        J::CALLS_AWS
     }
 
     fn run(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<Output, JobError>> {

@@ -1,6 +1,7 @@
-//! The OpenAPI document, the two pages that show the document, and the files of the pages.
+//! The OpenAPI document, the two pages that show the document, the operator's page, and the files of the
+//! pages.
 //!
-//! The function serves every file itself. The headers of a page forbid loading anything from another
+//! Each page's function serves every file itself. The headers of a page forbid loading anything from another
 //! host.
 
 use std::io::{Read, Write};
@@ -38,7 +39,8 @@ pub struct Page {
     pub path: &'static str,
     /// The id of the element that the script fills.
     pub element: &'static str,
-    /// The files in the order in which the page loads them. The last file starts the script.
+    /// The files in the order in which the page loads them. The last file starts the script. A file whose
+    /// name ends in `.mjs` is a module.
     pub files: &'static [Asset],
     /// Further directives of the content security policy, beside those of every page.
     pub policy: &'static str,
@@ -63,18 +65,31 @@ impl Page {
     /// # Errors
     /// 404 for an unknown file.
     pub fn serve(&self, request: &Request) -> Result<Response<Body>, HttpError> {
+        self.serve_with(request, &[])
+    }
+
+    /// As [`Page::serve`]. The element of the page gets `data` as its `data-` attributes: names, and values
+    /// that everybody may read.
+    ///
+    /// # Errors
+    /// As [`Page::serve`].
+    pub fn serve_with(
+        &self,
+        request: &Request,
+        data: &[(&str, &str)],
+    ) -> Result<Response<Body>, HttpError> {
         let path = request.path();
         let path = path.strip_suffix('/').unwrap_or(path);
         let answer = match path.strip_suffix(self.path) {
-            Some(prefix) => self.answer(request, prefix),
+            Some(prefix) => self.answer(request, prefix, data),
             None => self.file(request, path.rsplit('/').next().unwrap_or_default())?,
         };
         Ok(for_method(request, answer))
     }
 
     /// The page itself.
-    fn answer(&self, request: &Request, prefix: &str) -> Response<Body> {
-        let page = self.html(prefix);
+    fn answer(&self, request: &Request, prefix: &str, data: &[(&str, &str)]) -> Response<Body> {
+        let page = self.html(prefix, data);
         let policy = format!(
             "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; \
              form-action 'none'; frame-ancestors 'none'; {}",
@@ -105,25 +120,29 @@ impl Page {
             .with_text(VARY, "accept-encoding"))
     }
 
-    fn html(&self, prefix: &str) -> String {
+    fn html(&self, prefix: &str, data: &[(&str, &str)]) -> String {
         let prefix = escaped(prefix);
         let (path, element) = (self.path, self.element);
         let mut files = String::new();
         for file in self.files {
             let address = format!("{prefix}{path}/{}", file.name);
-            let line = match file.name.ends_with(".css") {
-                true => format!("<link rel=\"stylesheet\" href=\"{address}\">\n"),
-                false => format!(
+            let line = match file.name.rsplit('.').next() {
+                Some("css") => format!("<link rel=\"stylesheet\" href=\"{address}\">\n"),
+                Some("mjs") => format!("<script type=\"module\" src=\"{address}\"></script>\n"),
+                _ => format!(
                     "<script src=\"{address}\" data-document=\"{prefix}/openapi.json\"></script>\n"
                 ),
             };
             files.push_str(&line);
         }
+        let data = data.iter();
+        let data = data.map(|(name, value)| format!(" data-{name}=\"{}\"", escaped(value)));
+        let data: String = data.collect();
         format!(
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <title>async-service - {}</title>\n<link rel=\"icon\" href=\"data:,\">\n</head>\n\
-             <body>\n<div id=\"{element}\"></div>\n{files}</body>\n</html>\n",
+             <body>\n<div id=\"{element}\"{data}></div>\n{files}</body>\n</html>\n",
             self.title
         )
     }
@@ -215,7 +234,10 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use docs_ui::{REDOC_JS, REDOC_START, SWAGGER_UI_CSS, SWAGGER_UI_JS, SWAGGER_UI_START};
+    use docs_ui::{
+        DASHBOARD_CSS, DASHBOARD_JS, REDOC_JS, REDOC_START, SWAGGER_UI_CSS, SWAGGER_UI_JS,
+        SWAGGER_UI_START,
+    };
     use http::header::{CONTENT_TYPE, HeaderMap};
     use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 
@@ -332,6 +354,35 @@ mod tests {
         let mut text = String::new();
         GzDecoder::new(&**bytes).read_to_string(&mut text).unwrap();
         assert_eq!(text, DOCUMENT);
+    }
+
+    #[test]
+    fn a_page_has_modules_and_data() {
+        let page = Page {
+            path: "/dashboard",
+            element: "dashboard",
+            files: &[DASHBOARD_CSS, DASHBOARD_JS],
+            ..PAGE
+        };
+        let data = [("auth", "key"), ("group", "/a\"><script>")];
+        let answer = page.serve_with(&get("/prod/dashboard"), &data).unwrap();
+        let text = text_of(&answer);
+        let module = format!(
+            "<script type=\"module\" src=\"/prod/dashboard/{}\"></script>",
+            DASHBOARD_JS.name
+        );
+        assert!(text.contains(&module), "{text}");
+        let element = r#"<div id="dashboard" data-auth="key" data-group="/a&quot;>&lt;script>">"#;
+        assert!(text.contains(element), "{text}");
+        let file = page.serve(&get(&format!("/dashboard/{}", DASHBOARD_JS.name)));
+        let kind = header(&file.unwrap(), CONTENT_TYPE).to_owned();
+        assert_eq!(kind, "text/javascript; charset=utf-8");
+    }
+
+    #[test]
+    fn the_dashboard_is_small() {
+        let size = DASHBOARD_CSS.gzip.len() + DASHBOARD_JS.gzip.len();
+        assert!(size < 60_000, "{size} bytes");
     }
 
     #[test]

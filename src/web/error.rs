@@ -107,10 +107,14 @@ pub struct HttpError {
     cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
-#[derive(Debug, Serialize)]
+/// What an error answer says.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BatchDetail)]
 #[serde(untagged)]
-enum Detail {
+pub enum Detail {
+    /// A sentence.
     Text(String),
+    /// Every error of a request.
     Fields(Vec<FieldError>),
 }
 
@@ -185,6 +189,11 @@ impl HttpError {
     /// The answer's status.
     pub fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// The detail of the answer.
+    pub(super) fn into_detail(self) -> Detail {
+        self.detail
     }
 
     /// Writes the cause to the log. Called once for each failed request, and nowhere else.

@@ -9,15 +9,20 @@
 //! * [`request`] makes a request of an event, [`extract`] reads the parts of a request, [`checks`]
 //!   checks values with Pydantic's errors, [`error`] turns the errors of all layers into
 //!   answers.
-//! * [`page`] and [`cursor`] are for lists. [`submission`] reads a new task, [`progress`] a report of a
-//!   task's progress, [`schedule`] a schedule, [`user`] a user.
-//!   [`task_view`], [`result_view`] and [`job_view`] show tasks and jobs, [`stats_view`] shows numbers.
+//! * [`page`], [`cursor`] and [`task_filter`] are for lists. [`submission`] reads a new task, [`progress`] a report of a
+//!   task's progress, [`schedule`] a schedule, [`user`] a user, [`batch`] many new tasks, [`bulk`] an action on
+//!   many tasks.
+//!   [`task_view`], [`result_view`] and [`job_view`] show tasks and jobs, [`dead_letter`] dead letters,
+//!   [`stats_view`] numbers.
 //! * [`routes`] answers requests without a matching route, [`docs`] serves the OpenAPI document and its
 //!   pages, [`openapi`] describes the answers that many routes share.
 
 pub mod answer;
+pub mod batch;
+pub mod bulk;
 pub mod checks;
 pub mod cursor;
+pub mod dead_letter;
 pub mod docs;
 pub mod error;
 mod event;
@@ -35,6 +40,7 @@ pub mod schedule;
 pub mod serve;
 pub mod stats_view;
 pub mod submission;
+pub mod task_filter;
 pub mod task_view;
 pub mod user;
 

@@ -1,4 +1,4 @@
-//! `POST /tasks/`: reads and checks a submission.
+//! `POST /tasks/` and `POST /tasks/batch`: reads and checks submissions.
 
 pub(super) mod options;
 
@@ -89,10 +89,17 @@ impl Submission {
         bodies: &Bodies,
         now: u64,
     ) -> Checked<Submission> {
-        request.body_as_lossy(|body| Submission::check(request, body, (jobs, bodies), now))
+        let header = |_: &Object| key_of_header(request);
+        request.body_as_lossy(|body| Submission::check(body, (jobs, bodies), now, header))
     }
 
-    fn check(request: &Request, body: Json, jobs: Jobs<'_>, now: u64) -> Checked<Submission> {
+    /// Checks the body of a submission. `key_of` finds the idempotency key.
+    pub(super) fn check(
+        body: Json,
+        jobs: Jobs<'_>,
+        now: u64,
+        key_of: impl FnOnce(&Object) -> Found<Option<String>>,
+    ) -> Checked<Submission> {
         let body = body.into_object();
         let body = body.map_err(|other| pydantic::model(["body".into()], other))?;
         let mut errors = Vec::new();
@@ -100,14 +107,14 @@ impl Submission {
         let known = job.as_ref().and_then(|(_, job)| *job);
         let input = keep(&mut errors, input(&body, known));
         let options = keep(&mut errors, options::read(&body, now));
-        let key = keep(&mut errors, key(request, &body));
+        let key = keep(&mut errors, key_of(&body));
         match (job, input, options, key) {
             (Some((job, _)), Some(input), Some(options), Some(key)) if errors.is_empty() => {
                 Ok(Submission {
                     job,
                     input,
                     options,
-                    key,
+                    key: key.map(|key| (key, fingerprint(&body))),
                 })
             }
             _ => Err(Rejection::Fields(errors)),
@@ -212,17 +219,27 @@ fn fingerprint(body: &Object) -> String {
     hex::encode(digest(&SHA256, text.as_bytes()))
 }
 
-/// The idempotency key with the fingerprint of its submission.
-fn key(request: &Request, body: &Object) -> Found<Option<(String, String)>> {
+/// The idempotency key in the header of a request.
+fn key_of_header(request: &Request) -> Found<Option<String>> {
     let Some(key) = request.header(IDEMPOTENCY_KEY) else {
         return Ok(None);
     };
+    let key = key.into_owned();
+    checked_key(key, ["header".into(), IDEMPOTENCY_KEY.into()]).map(Some)
+}
+
+/// An idempotency key of a valid length.
+pub(super) fn checked_key(key: String, loc: impl IntoIterator<Item = Loc>) -> Found<String> {
     if key.is_empty() || key.chars().count() > MAX_KEY {
-        let loc = ["header".into(), IDEMPOTENCY_KEY.into()];
-        let msg = format!("Value error, a key has 1 to {MAX_KEY} characters");
-        return Err(vec![FieldError::new("value_error", loc, msg, &*key)]);
+        let reason = format!("a key has 1 to {MAX_KEY} characters");
+        return Err(vec![FieldError::new(
+            "value_error",
+            loc,
+            format!("Value error, {reason}"),
+            &*key,
+        )]);
     }
-    Ok(Some((key.into_owned(), fingerprint(body))))
+    Ok(key)
 }
 
 #[cfg(test)]

@@ -7,11 +7,12 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::checks::{Checked, gather, pydantic};
+use super::checks::{Checked, gather};
 use super::cursor::Cursor;
 use super::error::HttpError;
 use super::extract::Extract;
 use super::page::foreign_cursor;
+use super::task_filter;
 use crate::jobs::TaskErrorSchema;
 use crate::tasks::client::Accepted;
 use crate::tasks::id::TaskId;
@@ -48,36 +49,24 @@ pub fn unknown_task() -> HttpError {
     HttpError::not_found("Task not found")
 }
 
-/// The query of a list of tasks: `?state=&job=&schedule=&limit=&cursor=`.
+/// The query of a list of tasks: a filter, `limit` and `cursor`.
 ///
 /// # Errors
-/// For an unknown state, a limit that is not an integer, and a cursor that is not of this list.
-pub fn task_query<'a>(request: &'a Request, cursors: &Cursor) -> Checked<ListQuery<'a>> {
-    let (state, limit, after) = gather((
-        state(request),
+/// As [`task_filter::from_query`], for a limit that is not an integer, and for a cursor that is not of this
+/// list.
+pub fn task_query(request: &Request, cursors: &Cursor) -> Checked<ListQuery> {
+    let (filter, limit, after) = gather((
+        task_filter::from_query(request),
         request.query_int("limit", 10),
         after(request, cursors),
     ))?;
     let most = if limit.is_negative() { 1 } else { MAX_LIMIT };
     let limit = limit.as_i64().unwrap_or(most).clamp(1, MAX_LIMIT);
     Ok(ListQuery {
-        state,
-        job: request.query_text("job"),
-        schedule: request
-            .query_text("schedule")
-            .filter(|name| !name.is_empty()),
+        filter,
         limit: limit.try_into().unwrap_or(1),
         after,
-    })
-}
-
-fn state(request: &Request) -> Checked<Option<State>> {
-    let Some(name) = request.query_text("state") else {
-        return Ok(None);
-    };
-    State::from_name(name).map(Some).ok_or_else(|| {
-        let names = State::ALL.map(State::as_str);
-        pydantic::literal(["query".into(), "state".into()], &names, name.into()).into()
+        ..ListQuery::default()
     })
 }
 

@@ -2,12 +2,20 @@
 
 #[path = "../../functions/cancel_task.rs"]
 mod cancel_task;
+#[path = "../../functions/change_tasks.rs"]
+mod change_tasks;
 #[path = "../../functions/create_item.rs"]
 mod create_item;
 #[path = "../../functions/create_task.rs"]
 mod create_task;
+#[path = "../../functions/create_tasks.rs"]
+mod create_tasks;
 #[path = "../../functions/create_user.rs"]
 mod create_user;
+#[path = "../../functions/dead_letter_action.rs"]
+mod dead_letter_action;
+#[path = "../../functions/dead_letters.rs"]
+mod dead_letters;
 #[path = "../../functions/delete_item.rs"]
 mod delete_item;
 #[path = "../../functions/delete_user.rs"]
@@ -78,6 +86,9 @@ use utoipa::OpenApi;
         read_task::read_task,
         cancel_task::cancel_task,
         retry_task::retry_task,
+        create_tasks::create_tasks,
+        change_tasks::cancel_tasks,
+        change_tasks::retry_tasks,
         report_progress::report_progress,
         list_jobs::list_jobs,
         stats::read_stats,
@@ -89,6 +100,8 @@ use utoipa::OpenApi;
         schedule::delete_schedule,
         schedule_action::act_on_schedule,
         schedule_next::next_times,
+        dead_letters::list_dead_letters,
+        dead_letter_action::handle_dead_letters,
     ),
     components(schemas(crate::HTTPValidationError))
 )]

@@ -1,4 +1,4 @@
-//! Swagger UI and Redoc as files to serve. A function that uses none of these constants does not
+//! Swagger UI, Redoc and the operator's page as files to serve. A function that uses none of these constants does not
 //! contain their bytes.
 
 /// A file of a page.

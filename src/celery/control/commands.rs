@@ -13,7 +13,7 @@ use crate::tasks::client::CancelOutcome;
 use crate::tasks::id::TaskId;
 use crate::tasks::record::TaskRecord;
 use crate::tasks::state::State;
-use crate::tasks::store::ListQuery;
+use crate::tasks::store::{ListQuery, TaskFilter};
 use crate::tasks::viewer::Viewer;
 
 /// The most tasks of an answer, and the most ids that a question is answered for.
@@ -233,7 +233,10 @@ impl Control {
     /// The newest tasks in a state.
     async fn list(&self, state: State) -> Result<Vec<TaskRecord>, StoreError> {
         let query = ListQuery {
-            state: Some(state),
+            filter: TaskFilter {
+                state: Some(state),
+                ..TaskFilter::default()
+            },
             limit: MOST,
             ..ListQuery::default()
         };

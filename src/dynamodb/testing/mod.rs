@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use dynoxide::{Database, DynoxideError};
+use dynoxide::{Database, DynoxideError, ImportOptions};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -74,6 +74,15 @@ impl Rows {
     pub fn put(&self, request: &Value) {
         let request = serde_json::from_value(request.clone()).expect("a request");
         self.database.put_item(request).expect("a row");
+    }
+
+    /// Adds many rows to a table, each as DynamoDB's JSON.
+    pub fn import(&self, table: &str, rows: impl Iterator<Item = Value>) {
+        let rows = rows.map(|row| serde_json::from_value(row).expect("a row"));
+        let imported = self
+            .database
+            .import_items(table, rows.collect(), ImportOptions::default());
+        imported.expect("an import");
     }
 
     /// A client whose calls go through `gate`.

@@ -25,7 +25,7 @@ use crate::dynamodb::testing::{self, Faults, Gate, Rows};
 use crate::tasks::client::{Reader, Submitter};
 use crate::tasks::queue::TaskQueue;
 use crate::tasks::record::TaskRecord;
-use crate::tasks::store::{ListQuery, TaskStore};
+use crate::tasks::store::{ListQuery, TaskFilter, TaskStore};
 use crate::tasks::viewer::Viewer;
 use crate::tasks::worker::testing::Queue;
 
@@ -119,7 +119,10 @@ impl World {
         let mut after = None;
         loop {
             let query = ListQuery {
-                schedule: Some(schedule),
+                filter: TaskFilter {
+                    schedule: Some(schedule.to_owned()),
+                    ..TaskFilter::default()
+                },
                 limit: 100,
                 after,
                 ..ListQuery::default()

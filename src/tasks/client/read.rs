@@ -80,7 +80,7 @@ impl Reader {
     pub async fn list(
         &self,
         viewer: &Viewer,
-        query: &ListQuery<'_>,
+        query: &ListQuery,
     ) -> Result<(Vec<TaskRecord>, Option<TaskPosition>), StoreError> {
         self.tasks.list(viewer, query).await
     }

@@ -22,7 +22,7 @@ pub(super) const MAX_CARRIED_INPUT: usize = 60 * 1024;
 pub struct Submitter {
     pub(super) queue: TaskQueue,
     pub(super) tasks: TaskStore,
-    delays: Option<(Delays, Targets)>,
+    pub(super) delays: Option<(Delays, Targets)>,
 }
 
 /// An accepted task.
@@ -163,7 +163,21 @@ impl Submitter {
     /// # Errors
     /// As [`Submitter::submit`].
     pub async fn retry(&self, viewer: &Viewer, id: &TaskId) -> Result<RetryOutcome, SubmitError> {
-        let task = match self.tasks.next_run(viewer, id).await? {
+        self.retry_ended(viewer, id, u64::MAX).await
+    }
+
+    /// As [`Submitter::retry`], for a task whose present run ended at `time` or before, in milliseconds since
+    /// the Unix epoch; a task that ended later is [`RetryOutcome::Overtaken`].
+    ///
+    /// # Errors
+    /// As [`Submitter::submit`].
+    pub async fn retry_ended(
+        &self,
+        viewer: &Viewer,
+        id: &TaskId,
+        time: u64,
+    ) -> Result<RetryOutcome, SubmitError> {
+        let task = match self.tasks.next_run_of_ended(viewer, id, time).await? {
             NextRun::Ready(task) => *task,
             NextRun::Refused(state) => return Ok(RetryOutcome::Refused(state)),
             NextRun::EffectsLeft => {
@@ -171,6 +185,7 @@ impl Submitter {
                 send_for_effects(&self.tasks, &self.queue, viewer, id).await?;
                 return Ok(RetryOutcome::EffectsLeft);
             }
+            NextRun::EndedLater => return Ok(RetryOutcome::Overtaken),
             NextRun::WithoutInput => return Ok(RetryOutcome::WithoutInput),
             NextRun::Unknown => return Ok(RetryOutcome::Unknown),
         };

@@ -45,6 +45,9 @@ const SAVED_PARTS: u32 = 1_000_000_000;
 /// The number of places for results. A lease's token chooses the place of its result.
 const RESULT_PLACES: u32 = 1 << 24;
 
+/// A bound above the number of parts of a dead letter's body.
+const MAX_BODY_PARTS: u32 = 4;
+
 /// The namespace of the ids of dead letters' bodies (a random UUID).
 const BODIES: Uuid = Uuid::from_u128(0x52c1_07e6_9b1d_4a8e_8f35_d1c7_1f0a_6be4);
 
@@ -71,6 +74,16 @@ impl TaskStore {
         };
         let parts = self.put_chunks(chunks, body).await?;
         Ok((id, parts.unwrap_or_default()))
+    }
+
+    /// The body that [`TaskStore::put_body`] has stored; `None` if the body is gone, or if something else is
+    /// stored there.
+    pub async fn stored_body(&self, id: &TaskId, parts: u32) -> Result<Option<String>, StoreError> {
+        let parts = parts.min(MAX_BODY_PARTS);
+        let body = self.chunks(id, INPUT_PARTS, parts, MAX_RESULT).await?;
+        // A letter with a forged reference shows no other row.
+        let is_body = |body: &String| TaskId::from(Uuid::new_v5(&BODIES, body.as_bytes())) == *id;
+        Ok(body.filter(is_body))
     }
 
     /// Stores what an attempt gives in chunks, from the part `offset` of the attempt's own parts on, for

@@ -1,5 +1,5 @@
-//! Lists of tasks, newest first, by three indexes that cost a task one write, or two for a task with a
-//! caller.
+//! Lists of tasks, newest first, by indexes that cost a task one write, or two for a task with a caller.
+//! `filter` says which index a list is read from.
 //!
 //! The index `by_time` holds every task, spread over partitions. Its attributes are written once and
 //! never change, so later states of a task cost this index no write. The index `by_state` holds only
@@ -19,11 +19,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::TryStreamExt;
 use futures_util::stream::FuturesUnordered;
 
+use super::filter::{Source, TaskFilter};
 use super::names::*;
 use super::row::RecordRow;
 use super::{RECORD, TaskStore, key};
 use crate::clock::now_ms;
-use crate::dynamodb::row::{self, ID, Row, number, text};
+use crate::dynamodb::row::{self, ID, Row, text};
 use crate::dynamodb::{BATCH_KEYS, StoreError, batch_get, call_error};
 use crate::tasks::id::TaskId;
 use crate::tasks::record::TaskRecord;
@@ -35,14 +36,18 @@ use crate::tasks::viewer::Viewer;
 pub(super) const SHARDS: u8 = 8;
 /// The most entries that one round reads from one partition of an index.
 const ROUND: i32 = 100;
-/// The most rounds of one call. A call that finds too few tasks in these rounds ends early, with a
-/// cursor.
+/// As [`ROUND`], if the index itself leaves entries out. An entry has about 150 bytes, so 1,000 entries are
+/// about 20 read units.
+const SEARCHED: i32 = 1_000;
+/// The most rounds of one call, and the most records that it reads. A call that finds too few tasks within
+/// these bounds ends early, with a cursor.
 const ROUNDS: usize = 5;
+const RECORDS: usize = 4_000;
 
-const BY_TIME: &str = "by_time";
+pub(super) const BY_TIME: &str = "by_time";
 pub(super) const BY_STATE: &str = "by_state";
-const BY_CALLER: &str = "by_caller";
-const BY_SCHEDULE: &str = "by_schedule";
+pub(super) const BY_CALLER: &str = "by_caller";
+pub(super) const BY_SCHEDULE: &str = "by_schedule";
 
 /// A task's position in a list: its time, and its id among tasks of the same time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,27 +63,25 @@ impl TaskPosition {
     }
 }
 
-/// The filters and the page of a list.
+/// The filter and the page of a list.
 #[derive(Debug, Clone, Default)]
-pub struct ListQuery<'a> {
-    /// Only tasks in this state.
-    pub state: Option<State>,
-    /// Only tasks of this job.
-    pub job: Option<&'a str>,
-    /// Only tasks of the schedule with this name.
-    pub schedule: Option<&'a str>,
+pub struct ListQuery {
+    /// Which tasks are listed.
+    pub filter: TaskFilter,
+    /// Only tasks in one of these states; empty for all states.
+    pub states: &'static [State],
     /// The most tasks in the page.
     pub limit: usize,
     /// The position of the last task of the previous page.
     pub after: Option<TaskPosition>,
 }
 
-/// Whether the query skips entries of its index.
-fn is_filtered(viewer: &Viewer, query: &ListQuery<'_>) -> bool {
-    let by_state = query.state.is_some_and(|state| !has_list(state));
-    let is_own = viewer.only().is_some();
-    let by_other_list = is_own || query.schedule.is_some();
-    query.job.is_some() || by_state || (by_other_list && query.state.is_some())
+impl ListQuery {
+    /// Whether a record is one of the list's tasks.
+    fn fits(&self, record: &TaskRecord, viewer: &Viewer) -> bool {
+        let has_state = self.states.is_empty() || self.states.contains(&record.state);
+        has_state && self.filter.fits(record, viewer)
+    }
 }
 
 /// The entries of one round over all partitions.
@@ -89,62 +92,115 @@ struct Round {
     read_to: Option<TaskPosition>,
 }
 
+/// A page that is being filled.
+struct Page {
+    found: Vec<TaskRecord>,
+    /// How many more records this call may read.
+    records_left: usize,
+}
+
 impl TaskStore {
     /// Tasks, newest first, and the position of the next page if there may be more tasks. The indexes
     /// are eventually consistent; the filters are checked against the records.
     pub async fn list(
         &self,
         viewer: &Viewer,
-        query: &ListQuery<'_>,
+        query: &ListQuery,
     ) -> Result<(Vec<TaskRecord>, Option<TaskPosition>), StoreError> {
-        let filtered = is_filtered(viewer, query);
-        let mut found = Vec::new();
+        if let Some(id) = query.filter.whole_id() {
+            return self.list_one(viewer, query, id).await;
+        }
+        let Some(source) = Source::of(viewer, query) else {
+            return Ok((Vec::new(), None));
+        };
+        let mut page = Page {
+            found: Vec::new(),
+            records_left: RECORDS,
+        };
         let mut after = query.after.clone();
         for _ in 0..ROUNDS {
-            let round = self.round(viewer, query, after.as_ref()).await?;
-            let mut rest = &round.ids[..];
-            while !rest.is_empty() {
-                // Without a filter, read only as many records as the page needs: each costs read units.
-                let wanted = match filtered {
-                    true => BATCH_KEYS,
-                    false => (query.limit - found.len()).min(BATCH_KEYS),
-                };
-                let (batch, later) = rest.split_at(wanted.clamp(1, rest.len()));
-                rest = later;
-                let mut records = self.batch(batch).await?;
-                for (position, id) in batch {
-                    let record = records.remove(id);
-                    let Some(record) = record.filter(|record| fits(record, viewer, query)) else {
-                        continue;
-                    };
-                    found.push(record);
-                    if found.len() == query.limit {
-                        return Ok((found, Some(position.clone())));
-                    }
-                }
+            let round = self.round(&source, query.limit, after.as_ref()).await?;
+            let filled = self.fill(&mut page, viewer, query, &source, &round.ids);
+            if let Some(end) = filled.await? {
+                return Ok((page.found, Some(end)));
             }
             after = round.read_to;
-            if after.is_none() {
+            if after.is_none() || page.records_left == 0 {
                 break;
             }
         }
-        Ok((found, after))
+        Ok((page.found, after))
+    }
+
+    /// The list of at most one task.
+    async fn list_one(
+        &self,
+        viewer: &Viewer,
+        query: &ListQuery,
+        id: TaskId,
+    ) -> Result<(Vec<TaskRecord>, Option<TaskPosition>), StoreError> {
+        if query.after.is_some() {
+            return Ok((Vec::new(), None));
+        }
+        let mut records = self.batch(std::slice::from_ref(&id), false).await?;
+        let record = records.remove(&id);
+        let record = record.filter(|record| query.fits(record, viewer));
+        Ok((record.into_iter().collect(), None))
+    }
+
+    /// Adds the tasks of a round to a page. Returns the position of the last task that was looked at, if the
+    /// page is full or no more records may be read.
+    async fn fill(
+        &self,
+        page: &mut Page,
+        viewer: &Viewer,
+        query: &ListQuery,
+        source: &Source<'_>,
+        entries: &[(TaskPosition, TaskId)],
+    ) -> Result<Option<TaskPosition>, StoreError> {
+        let mut rest = entries;
+        let mut last = None;
+        while !rest.is_empty() {
+            // Read only as many records as the page needs, if all of them fit: each costs read units.
+            let wanted = match source.has_unfit {
+                true => BATCH_KEYS,
+                false => (query.limit - page.found.len()).min(BATCH_KEYS),
+            };
+            let wanted = wanted.min(page.records_left);
+            if wanted == 0 {
+                return Ok(last);
+            }
+            let (batch, later) = rest.split_at(wanted.clamp(1, rest.len()));
+            (rest, page.records_left) = (later, page.records_left - batch.len());
+            let ids: Vec<TaskId> = batch.iter().map(|(_, id)| id.clone()).collect();
+            let mut records = self.batch(&ids, false).await?;
+            for (position, id) in batch {
+                last = Some(position.clone());
+                let record = records.remove(id);
+                let record = record.filter(|record| query.fits(record, viewer));
+                page.found.extend(record);
+                if page.found.len() == query.limit {
+                    return Ok(last);
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// The next entries of all partitions, merged.
     async fn round(
         &self,
-        viewer: &Viewer,
-        query: &ListQuery<'_>,
+        source: &Source<'_>,
+        limit: usize,
         after: Option<&TaskPosition>,
     ) -> Result<Round, StoreError> {
-        let shards = if query.schedule.is_some() { 1 } else { SHARDS };
-        let shards = (0..shards).map(|shard| self.entries(viewer, query, shard, after));
+        let partitions = source.partitions();
+        let partitions = partitions.map(|one| self.entries(source, one, limit, after));
         // This polls only the query that was woken; a join would poll all queries each time.
-        let shards: FuturesUnordered<_> = shards.collect();
+        let partitions: FuturesUnordered<_> = partitions.collect();
         let mut ids = Vec::new();
         let mut read_to: Option<TaskPosition> = None;
-        for (entries, end) in shards.try_collect::<Vec<_>>().await? {
+        for (entries, end) in partitions.try_collect::<Vec<_>>().await? {
             ids.extend(entries);
             read_to = read_to.max(end);
         }
@@ -159,49 +215,37 @@ impl TaskStore {
     /// The next entries of one partition, and the position of the last entry if there are more.
     async fn entries(
         &self,
-        viewer: &Viewer,
-        query: &ListQuery<'_>,
-        shard: u8,
+        source: &Source<'_>,
+        partition: &AttributeValue,
+        limit: usize,
         after: Option<&TaskPosition>,
     ) -> Result<(Vec<(TaskPosition, TaskId)>, Option<TaskPosition>), StoreError> {
-        let (index, attribute, partition) = partition(viewer, query, shard);
-        let mut request = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name(index)
-            .scan_index_forward(false)
-            .limit(entry_limit(viewer, query))
-            .expression_attribute_names("#shard", attribute)
-            .expression_attribute_values(":shard", partition);
-        let mut condition = "#shard = :shard".to_owned();
-        if let Some(TaskPosition(after)) = after {
-            condition.push_str(" AND #key < :after");
-            request = request
-                .expression_attribute_names("#key", LIST_KEY)
-                .expression_attribute_values(":after", text(after));
+        if !source.reaches(after) {
+            return Ok((Vec::new(), None));
         }
-        if let Some(job) = query.job {
-            request = request
-                .filter_expression("#job = :job")
-                .expression_attribute_names("#job", JOB)
-                .expression_attribute_values(":job", text(job));
-        }
-        let request = request.key_condition_expression(condition);
-        let page = request.send().await.map_err(call_error)?;
+        let query = self.client.query().table_name(&self.table);
+        let query = source.query(query, partition, after, entry_limit(source, limit));
+        let page = query.send().await.map_err(call_error)?;
         let end = page.last_evaluated_key().map(position).transpose()?;
-        let entries: Result<Vec<_>, _> = page.items().iter().map(entry).collect();
-        Ok((entries?, end))
+        let entries = page.items().iter().map(entry);
+        let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
+        entries.retain(|(position, _)| after.is_none_or(|after| position < after));
+        Ok((entries, end))
     }
 
-    /// The existing records of these tasks.
+    /// The existing records of these tasks, read consistently. Results in chunks are left out.
+    pub async fn records(&self, ids: &[TaskId]) -> Result<HashMap<TaskId, TaskRecord>, StoreError> {
+        self.batch(ids, true).await
+    }
+
     async fn batch(
         &self,
-        ids: &[(TaskPosition, TaskId)],
+        ids: &[TaskId],
+        consistent: bool,
     ) -> Result<HashMap<TaskId, TaskRecord>, StoreError> {
-        let keys = ids.iter().map(|(_, id)| key(id, RECORD)).collect();
+        let keys = ids.iter().map(|id| key(id, RECORD)).collect();
         let mut records = HashMap::with_capacity(ids.len());
-        for row in batch_get(&self.client, &self.table, keys, false).await? {
+        for row in batch_get(&self.client, &self.table, keys, consistent).await? {
             let id = id_of(&row)?;
             let row = RecordRow::read(row)?;
             if !row.is_expired(now_ms()) {
@@ -213,30 +257,12 @@ impl TaskStore {
     }
 }
 
-/// The index of a query, the name of the index's partition key, and the key of the partition `shard`. A
-/// schedule has one partition.
-fn partition(
-    viewer: &Viewer,
-    query: &ListQuery<'_>,
-    shard: u8,
-) -> (&'static str, &'static str, AttributeValue) {
-    if let Some(schedule) = query.schedule {
-        return (BY_SCHEDULE, SCHEDULE, text(schedule));
-    }
-    match (viewer.only(), query.state) {
-        (Some(caller), _) => (BY_CALLER, CALLER_SHARD, text(caller_shard(caller, shard))),
-        (None, Some(state)) if has_list(state) => {
-            (BY_STATE, STATE_SHARD, state_partition(state, shard))
-        }
-        (None, _) => (BY_TIME, LIST_SHARD, number(shard)),
-    }
-}
-
-/// The most entries to read from one partition: without a filter, the page's limit is enough.
-fn entry_limit(viewer: &Viewer, query: &ListQuery<'_>) -> i32 {
-    match is_filtered(viewer, query) {
-        true => ROUND,
-        false => i32::try_from(query.limit).unwrap_or(ROUND).clamp(1, ROUND),
+/// The most entries to read from one partition: if every entry fits, the page's limit is enough.
+fn entry_limit(source: &Source<'_>, limit: usize) -> i32 {
+    match (source.is_searched(), source.has_unfit) {
+        (true, _) => SEARCHED,
+        (false, true) => ROUND,
+        (false, false) => i32::try_from(limit).unwrap_or(ROUND).clamp(1, ROUND),
     }
 }
 
@@ -266,20 +292,10 @@ pub(super) fn state_partition(state: State, shard: u8) -> AttributeValue {
     text(format!("{state}#{shard}"))
 }
 
+/// Whether the index by state has the tasks in a state.
 pub(super) fn has_list(state: State) -> bool {
     use State::*;
     matches!(state, Scheduled | Retrying | Failed | Cancelled | Expired)
-}
-
-fn fits(record: &TaskRecord, viewer: &Viewer, query: &ListQuery<'_>) -> bool {
-    query.state.is_none_or(|state| record.state == state)
-        && query
-            .job
-            .is_none_or(|job| record.job.as_deref() == Some(job))
-        && query
-            .schedule
-            .is_none_or(|schedule| record.schedule.as_deref() == Some(schedule))
-        && viewer.may_see(record.caller.as_deref())
 }
 
 fn entry(row: &Row) -> Result<(TaskPosition, TaskId), StoreError> {

@@ -58,6 +58,8 @@ pub enum NextRun {
     Refused(State),
     /// What the run's end sets off is not done yet.
     EffectsLeft,
+    /// The present run has not ended before the time that the caller named.
+    EndedLater,
     /// The record does not hold the task's input.
     WithoutInput,
     /// The viewer sees no such task.
@@ -68,12 +70,26 @@ impl TaskStore {
     /// The next run of an ended task. State, run and input come from one read, so two callers at the
     /// same time get the same run.
     pub async fn next_run(&self, viewer: &Viewer, id: &TaskId) -> Result<NextRun, StoreError> {
+        self.next_run_of_ended(viewer, id, u64::MAX).await
+    }
+
+    /// As [`TaskStore::next_run`], for a task whose present run ended at `time` or before, in milliseconds
+    /// since the Unix epoch.
+    pub async fn next_run_of_ended(
+        &self,
+        viewer: &Viewer,
+        id: &TaskId,
+        time: u64,
+    ) -> Result<NextRun, StoreError> {
         let Some(row) = self.row(viewer, id).await? else {
             return Ok(NextRun::Unknown);
         };
         let state = row.state;
         if state::next(Some(state), Event::Restart).is_err() {
             return Ok(NextRun::Refused(state));
+        }
+        if row.finished_at.is_some_and(|finished| finished > time) {
+            return Ok(NextRun::EndedLater);
         }
         if row.has_effects_left() {
             return Ok(NextRun::EffectsLeft);

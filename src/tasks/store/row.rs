@@ -50,7 +50,7 @@ pub(super) struct RecordRow {
     attempts: u32,
     created_at: u64,
     started_at: Option<u64>,
-    finished_at: Option<u64>,
+    pub finished_at: Option<u64>,
     next_at: Option<u64>,
     lease_until: Option<u64>,
     cancel_requested_at: Option<u64>,

@@ -76,8 +76,8 @@ impl Worker {
             deadline: deadline(limit, until),
             limit,
         };
-        // A remote body blocks no thread, and its connections are the worker's own.
-        let mut running = match job.is_remote() {
+        // A job that calls AWS blocks no thread, and its connections are the worker's own.
+        let mut running = match job.calls_aws() {
             true => tokio::spawn(job.run(call)),
             false => self.runner.spawn(job.run(call)),
         };

@@ -91,6 +91,11 @@ impl Queue {
         left.map(|message| message.visible_at).min()
     }
 
+    /// The number of messages that were sent.
+    pub fn sent(&self) -> usize {
+        self.0.lock().unwrap().sent.len()
+    }
+
     /// The bodies and reasons of the dead letters.
     pub fn dead_letters(&self) -> Vec<(String, String)> {
         self.0.lock().unwrap().dead_letters.clone()

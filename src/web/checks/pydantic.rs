@@ -20,6 +20,14 @@ pub fn long_string(loc: impl IntoIterator<Item = Loc>, limit: usize, given: Json
     FieldError::new("string_too_long", loc, msg, given).with_ctx(ctx)
 }
 
+/// A text has fewer than `limit` characters.
+pub fn short_string(loc: impl IntoIterator<Item = Loc>, limit: usize, given: Json) -> FieldError {
+    let plural = if limit == 1 { "" } else { "s" };
+    let msg = format!("String should have at least {limit} character{plural}");
+    let ctx = Json::object([("min_length", Json::from(count(limit)))]);
+    FieldError::new("string_too_short", loc, msg, given).with_ctx(ctx)
+}
+
 /// A value is not an integer.
 pub fn integer(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
     FieldError::new("int_type", loc, "Input should be a valid integer", given)
@@ -91,6 +99,23 @@ pub fn at_most(loc: impl IntoIterator<Item = Loc>, limit: i64, given: Json) -> F
     let msg = format!("Input should be less than or equal to {limit}");
     let ctx = Json::object([("le", Json::from(limit))]);
     FieldError::new("less_than_equal", loc, msg, given).with_ctx(ctx)
+}
+
+/// A list has `length` members, fewer than `limit`.
+pub fn too_short(
+    loc: impl IntoIterator<Item = Loc>,
+    limit: usize,
+    length: usize,
+    given: Json,
+) -> FieldError {
+    let items = if limit == 1 { "item" } else { "items" };
+    let msg = format!("List should have at least {limit} {items} after validation, not {length}");
+    let ctx = Json::object([
+        ("field_type", Json::from("List")),
+        ("min_length", Json::from(count(limit))),
+        ("actual_length", Json::from(count(length))),
+    ]);
+    FieldError::new("too_short", loc, msg, given).with_ctx(ctx)
 }
 
 /// A list has `length` members, more than `limit`.

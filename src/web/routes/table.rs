@@ -21,6 +21,8 @@ pub(super) const FUNCTIONS: &[&str] = &[
     "read_task",
     "cancel_task",
     "retry_task",
+    "create_tasks",
+    "change_tasks",
     "report_progress",
     "list_jobs",
     "stats",
@@ -28,6 +30,9 @@ pub(super) const FUNCTIONS: &[&str] = &[
     "schedule",
     "schedule_action",
     "schedule_next",
+    "dashboard",
+    "dead_letters",
+    "dead_letter_action",
 ];
 
 /// The path, the methods and the function of each route. The paths are FastAPI's: a slash at the
@@ -52,6 +57,9 @@ pub(super) const ROUTES: &[(&str, &str, &str)] = &[
     ("/tasks/{task_id}", "GET", "read_task"),
     ("/tasks/{task_id}", "DELETE", "cancel_task"),
     ("/tasks/{task_id}/retry", "POST", "retry_task"),
+    ("/tasks/batch", "POST", "create_tasks"),
+    ("/tasks/cancel", "POST", "change_tasks"),
+    ("/tasks/retry", "POST", "change_tasks"),
     ("/tasks/{task_id}/progress", "POST", "report_progress"),
     ("/jobs/", "GET", "list_jobs"),
     ("/stats/", "GET", "stats"),
@@ -59,7 +67,10 @@ pub(super) const ROUTES: &[(&str, &str, &str)] = &[
     ("/schedules/{name}", "GET, PUT, PATCH, DELETE", "schedule"),
     ("/schedules/{name}/{action}", "POST", "schedule_action"),
     ("/schedules/{name}/next", "GET", "schedule_next"),
+    ("/dead-letters/", "GET", "dead_letters"),
+    ("/dead-letters/{action}", "POST", "dead_letter_action"),
     ("/openapi.json", "GET, HEAD", "openapi"),
     ("/docs", "GET, HEAD", "docs"),
     ("/redoc", "GET, HEAD", "redoc"),
+    ("/dashboard", "GET, HEAD", "dashboard"),
 ];

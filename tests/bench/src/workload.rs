@@ -54,6 +54,20 @@ const USER: &str = r#"{"name":"Ada","email":"ada@example.com"}"#;
 const ITEM: &str = r#"{"name":"Lamp","price":12.5,"tags":["a","b"],"size":{"w":1,"h":2}}"#;
 const DATA: &str = r#"{"values":[1,2,3]}"#;
 const TASK: &str = r#"{"job":"process_data","input":{"values":[1,2,3]}}"#;
+const TASKS: &str = concat!(
+    r#"{"tasks":["#,
+    r#"{"job":"process_data","input":{"values":[1,2,3]}},"#,
+    r#"{"job":"process_data","input":{"values":[1,2,3]}},"#,
+    r#"{"job":"process_data","input":{"values":[1,2,3]}},"#,
+    r#"{"job":"process_data","input":{"values":[1,2,3]}},"#,
+    r#"{"job":"process_data","input":{"values":[1,2,3]}},"#,
+    r#"{"job":"process_data","input":{"values":[1,2,3]}},"#,
+    r#"{"job":"process_data","input":{"values":[1,2,3]}},"#,
+    r#"{"job":"process_data","input":{"values":[1,2,3]}},"#,
+    r#"{"job":"process_data","input":{"values":[1,2,3]}},"#,
+    r#"{"job":"process_data","input":{"values":[1,2,3]}}]}"#,
+);
+const CHANGE: &str = r#"{"filter":{"job":"nothing"}}"#;
 const REPORT: &str = r#"{"done":1,"total":2}"#;
 
 const fn request(
@@ -87,7 +101,7 @@ const fn prepared(
 }
 
 /// One workload for each function, in the order of the template.
-pub const WORKLOADS: [Workload; 35] = [
+pub const WORKLOADS: [Workload; 38] = [
     request("root", "greets", "GET", "/", None),
     request("list_items", "1 Query", "GET", "/items/?limit=10", None),
     request("create_item", "1 PutItem", "POST", "/items/", Some(ITEM)),
@@ -186,6 +200,20 @@ pub const WORKLOADS: [Workload; 35] = [
         None,
     ),
     request(
+        "create_tasks",
+        "10 tasks: 1 SendMessageBatch, 10 PutItem",
+        "POST",
+        "/tasks/batch",
+        Some(TASKS),
+    ),
+    request(
+        "change_tasks",
+        "nothing to retry: 8 Query",
+        "POST",
+        "/tasks/retry",
+        Some(CHANGE),
+    ),
+    request(
         "report_progress",
         "no I/O: a token that is not good",
         "POST",
@@ -225,6 +253,7 @@ pub const WORKLOADS: [Workload; 35] = [
     request("openapi", "no I/O, 120 KB", "GET", "/openapi.json", None),
     request("docs", "no I/O", "GET", "/docs", None),
     request("redoc", "no I/O", "GET", "/redoc", None),
+    request("dashboard", "no I/O", "GET", "/dashboard", None),
     request("fallback", "no I/O", "GET", "/nothing", None),
     Workload {
         function: "authorizer",

@@ -24,7 +24,7 @@ async fn submitted(store: &TaskStore, count: u64) -> Vec<Task> {
 }
 
 /// All pages of a list, one after the other.
-async fn pages(store: &TaskStore, mut query: ListQuery<'_>) -> Vec<TaskId> {
+async fn pages(store: &TaskStore, mut query: ListQuery) -> Vec<TaskId> {
     let mut ids = Vec::new();
     loop {
         let (records, next) = store.list(&Viewer::Everyone, &query).await.unwrap();
@@ -34,6 +34,13 @@ async fn pages(store: &TaskStore, mut query: ListQuery<'_>) -> Vec<TaskId> {
             Some(next) => query.after = Some(next),
             None => return ids,
         }
+    }
+}
+
+fn of_state(state: State) -> TaskFilter {
+    TaskFilter {
+        state: Some(state),
+        ..TaskFilter::default()
     }
 }
 
@@ -70,7 +77,7 @@ async fn tasks_are_listed_by_job_and_by_state() {
         ..ListQuery::default()
     };
     let of_state = |state| ListQuery {
-        state: Some(state),
+        filter: of_state(state),
         ..query.clone()
     };
     let cancelled = pages(&store, of_state(State::Cancelled)).await;
@@ -78,16 +85,12 @@ async fn tasks_are_listed_by_job_and_by_state() {
     let completed = pages(&store, of_state(State::Completed)).await;
     assert_eq!(completed, ids(tasks.iter().skip(1).step_by(5)));
     assert!(pages(&store, of_state(State::Failed)).await.is_empty());
-    let of_job = ListQuery {
-        job: Some("other"),
-        ..query.clone()
-    };
+    let mut both = of_state(State::Cancelled);
+    both.filter.job = Some("other".to_owned());
+    let mut of_job = both.clone();
+    of_job.filter.state = None;
     let others = tasks.iter().filter(|task| task.job == "other");
     assert_eq!(pages(&store, of_job).await, ids(others));
-    let both = ListQuery {
-        job: Some("other"),
-        ..of_state(State::Cancelled)
-    };
     let both_of = tasks.iter().step_by(5).filter(|task| task.job == "other");
     assert_eq!(pages(&store, both).await, ids(both_of));
 }
@@ -100,7 +103,7 @@ async fn a_restarted_task_leaves_the_list_of_its_end() {
     let next = next_run(&store, &task.id).await;
     store.restart(&next).await.unwrap();
     let query = ListQuery {
-        state: Some(State::Cancelled),
+        filter: of_state(State::Cancelled),
         limit: 10,
         ..ListQuery::default()
     };
@@ -195,11 +198,13 @@ async fn a_list_does_not_depend_on_other_callers_tasks() {
         (10, Some(State::Completed), Some("other")),
     ] {
         let query = ListQuery {
+            filter: TaskFilter {
+                state,
+                job: job.map(str::to_owned),
+                ..TaskFilter::default()
+            },
             limit,
-            state,
-            job,
-            schedule: None,
-            after: None,
+            ..ListQuery::default()
         };
         let nobody = Viewer::Caller("nobody".to_owned());
         let (records, next) = store.list(&nobody, &query).await.unwrap();

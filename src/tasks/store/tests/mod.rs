@@ -1,6 +1,7 @@
 //! Submission, claim, result and failure of a task, and the fencing of lost leases.
 
 mod conflicts;
+mod filters;
 mod life;
 mod lists;
 mod model;

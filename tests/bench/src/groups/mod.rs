@@ -7,6 +7,7 @@ use crate::peers::Peers;
 use crate::series::{Series, Unit};
 use crate::stage::Stage;
 
+pub(crate) mod batch;
 pub(crate) mod celery;
 pub(crate) mod client;
 pub(crate) mod invocations;
@@ -27,6 +28,7 @@ pub const GROUPS: &[Group] = &[
     urls::GROUP,
     profile::GROUP,
     tasks::GROUP,
+    batch::GROUP,
     celery::GROUP,
     scaling::workers::GROUP,
     scaling::table::GROUP,

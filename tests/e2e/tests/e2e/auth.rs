@@ -54,7 +54,8 @@ pub fn every_route_refuses_requests_without_a_key(service: &Service) {
 }
 
 pub fn the_documentation_is_open(service: &Service) {
-    for path in ["/", "/docs", "/redoc", "/openapi.json"] {
+    // Without a key the dashboard is its files, and asks for the key.
+    for path in ["/", "/docs", "/redoc", "/openapi.json", "/dashboard"] {
         assert_eq!(service.bare("GET", path, &[], "").status, 200, "{path}");
     }
     // As in FastAPI, an unknown path needs no authentication.
@@ -336,6 +337,97 @@ pub fn numbers_are_of_own_tasks_alone(service: &Service) {
     );
     let writer = service.new_key("writer", "write");
     by(service, &writer, "GET", "/stats/", "").is(403, FORBIDDEN);
+}
+
+/// Filters, batches and actions on many tasks of a caller who sees only own tasks.
+pub fn another_caller_s_tasks_are_not_changed(service: &Service) {
+    let ada = service.new_key("ada", "read,write");
+    let eve = service.new_key("eve", "read,write");
+    let reader = service.new_key("reader", "read");
+    let task = json!({"job": "process_data", "options": {"countdown": 600},
+        "idempotency_key": "bulk-1"});
+    let batch = json!({"tasks": [task]}).to_string();
+    let submit = |key: &str| {
+        let answer = by(service, key, "POST", "/tasks/batch", &batch).json();
+        let id = answer["outcomes"][0]["task"]["task_id"].as_str();
+        id.unwrap_or_else(|| panic!("{answer}")).to_owned()
+    };
+    let (of_ada, of_eve) = (submit(&ada), submit(&eve));
+    assert_ne!(of_ada, of_eve, "the keys of two callers are separate");
+    let state = |id: &str| service.get(&format!("/tasks/{id}")).json()["state"].clone();
+    let found = |key: &str, query: &str| {
+        let answer = by(
+            service,
+            key,
+            "GET",
+            &format!("/tasks/?limit=100&{query}"),
+            "",
+        );
+        answer.json().as_array().unwrap().len()
+    };
+    service.eventually("the list has the task", || {
+        (found(&ada, &format!("id_prefix={of_ada}")) == 1).then_some(())
+    });
+    for query in [
+        "caller=ada",
+        &format!("id_prefix={of_ada}"),
+        &format!("id_prefix={}", &of_ada[..8]),
+    ] {
+        assert_eq!(found(&eve, query), 0, "{query}");
+        assert!(found(service.key().unwrap(), query) > 0, "{query}");
+    }
+
+    let change = |key: &str, action: &str, more: Value| {
+        let mut body = json!({"filter": {"job": "process_data"}, "limit": 1000});
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        by(
+            service,
+            key,
+            "POST",
+            &format!("/tasks/{action}"),
+            &body.to_string(),
+        )
+    };
+    for action in ["cancel", "retry"] {
+        change(&reader, action, json!({})).is(403, FORBIDDEN);
+        let of_other = json!({"filter": {"caller": "ada"}, "dry_run": true});
+        let answer = change(&eve, action, of_other).json();
+        assert_eq!(answer["matched"], 0, "{answer}");
+    }
+    by(service, &reader, "POST", "/tasks/batch", &batch).is(403, FORBIDDEN);
+    let dry = change(&eve, "cancel", json!({"dry_run": true})).json();
+    assert_eq!((&dry["matched"], &dry["changed"]), (&json!(1), &json!(0)));
+    let changed = change(&eve, "cancel", json!({})).json();
+    assert_eq!(
+        (&changed["matched"], &changed["changed"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(
+        (state(&of_eve), state(&of_ada)),
+        (json!("cancelled"), json!("scheduled"))
+    );
+
+    // In the background, too; and nobody but the caller sees that task.
+    let expired = json!({"filter": {"state": "cancelled"}, "background": true});
+    let accepted = change(&eve, "retry", expired);
+    assert_eq!(accepted.status, 202, "{accepted:?}");
+    let id = accepted.json()["task_id"].as_str().unwrap().to_owned();
+    let path = format!("/tasks/{id}");
+    by(service, &ada, "GET", &path, "").is(404, UNKNOWN);
+    service.eventually("the background task ends", || {
+        let task = by(service, &eve, "GET", &path, "").json();
+        (task["state"] == "completed").then(|| {
+            assert_eq!(task["result"]["changed"], 1, "{task}");
+        })
+    });
+    assert_eq!(state(&of_ada), json!("scheduled"));
+    // An administrator changes the tasks of all callers.
+    let all = json!({"filter": {"caller": "ada", "state": "scheduled"}});
+    let admin = service.key().unwrap().to_owned();
+    assert_eq!(change(&admin, "cancel", all).json()["changed"], 1);
+    assert_eq!(state(&of_ada), json!("cancelled"));
 }
 
 pub fn idempotency_keys_of_two_callers_are_separate(service: &Service) {

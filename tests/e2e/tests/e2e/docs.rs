@@ -14,7 +14,11 @@ pub fn the_document_is_the_file(service: &Service) {
 }
 
 pub fn pages_load_only_their_own_files(service: &Service) {
-    for (path, program) in [("/docs", "SwaggerUIBundle"), ("/redoc", "Redoc")] {
+    for (path, program) in [
+        ("/docs", "SwaggerUIBundle"),
+        ("/redoc", "Redoc"),
+        ("/dashboard", "dashboard"),
+    ] {
         let page = service.get(path);
         assert_eq!(page.status, 200, "{page:?}");
         assert_eq!(

@@ -13,8 +13,10 @@ mod auth;
 mod aws;
 mod bodies;
 mod browser;
+mod bulk;
 mod calls;
 mod clients;
+mod dashboard;
 mod deployment;
 mod docs;
 mod fetch;
@@ -30,6 +32,7 @@ mod smoke;
 mod stats;
 mod tasks;
 mod users;
+mod webdriver;
 mod worker;
 
 use std::process::ExitCode;
@@ -63,6 +66,10 @@ fn main() -> ExitCode {
         bodies: of_any_size_get_a_clear_answer that_are_not_text_are_refused;
         docs: the_document_is_the_file pages_load_only_their_own_files;
         browser: docs_submit_a_task redoc_shows_the_routes;
+        dashboard: shows_every_page submits_a_task_by_its_form_and_shows_its_end
+            shows_new_tasks_live_and_pauses cancels_and_retries_a_task
+            retries_all_that_match_a_link_s_filters is_used_with_the_keyboard_alone
+            recovers_from_a_lost_network asks_for_a_key_and_shows_what_the_key_allows;
         users: are_created_read_replaced_and_deleted are_read_through_the_upstream
             are_refreshed_when_they_expire
             are_served_stale_when_the_upstream_fails are_fetched_concurrently are_validated
@@ -74,6 +81,8 @@ fn main() -> ExitCode {
             are_submitted_once_for_each_idempotency_key wait_for_their_time_and_expire are_cancelled
             run_again_after_a_failure are_listed_newest_first have_jobs_that_describe_themselves;
         stats: show_what_ended are_of_a_window_that_is_checked;
+        bulk: are_submitted_in_one_request are_counted_and_run_again_by_a_filter
+            are_changed_by_a_task_in_the_background are_found_by_filters;
         recurring: are_created_changed_and_deleted are_checked_before_they_are_stored run_at_once
             fire_once_for_each_time_though_a_ticker_dies make_up_for_missed_times_as_they_say;
         schedules: are_deleted_with_their_tasks send_their_task_s_message_once;
@@ -86,7 +95,7 @@ fn main() -> ExitCode {
             the_documentation_is_open scopes_are_enforced wrong_and_expired_keys_are_refused
             a_revoked_key_is_refused_in_time a_gateway_may_cache_the_authorizer_s_answer
             only_one_key_in_one_header_counts oversized_headers_do_not_authenticate
-            another_caller_s_task_is_not_found
+            another_caller_s_task_is_not_found another_caller_s_tasks_are_not_changed
             numbers_are_of_own_tasks_alone
             idempotency_keys_of_two_callers_are_separate keys_are_listed_without_their_secrets;
         deployment: an_update_fails_no_request;
@@ -103,7 +112,13 @@ fn main() -> ExitCode {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| value == "1");
     let (deployed, keys) = (is_set("E2E_DEPLOYED"), is_set("E2E_KEYS"));
     let tests = match (deployed, keys) {
-        (true, _) => without(&tests, &IMPOSSIBLE_WHEN_DEPLOYED),
+        (true, _) => {
+            // Of the dashboard, as of the other pages, only the files are tried there.
+            let tests: Vec<_> = { tests.iter().copied() }
+                .filter(|(name, _)| !name.starts_with("dashboard::"))
+                .collect();
+            without(&tests, &IMPOSSIBLE_WHEN_DEPLOYED)
+        }
         (false, true) => tests
             .iter()
             .filter(|(name, _)| is_of_keys(name) || is_of_both(name))
@@ -196,6 +211,7 @@ fn is_of_keys(name: &str) -> bool {
     let others = [
         "clients::a_tester_finds_no_answer_outside_of_the_document",
         "clients::secrets_are_in_no_log",
+        "dashboard::asks_for_a_key_and_shows_what_the_key_allows",
     ];
     name.starts_with("auth::") || others.contains(&name)
 }
