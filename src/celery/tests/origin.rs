@@ -27,7 +27,8 @@ fn the_source_of_a_message_is_the_source_of_its_origin() {
     for message in messages() {
         for task in tasks(text(message, "message")) {
             let sent = wire::encode(&task).unwrap();
-            let read = wire::decode(&sent, 1).unwrap();
+            let due = task.options.eta.unwrap_or(1);
+            let read = wire::decode(&sent, due).unwrap();
             let (source, of_data) = (Source::of(&task), Source::of(&read));
             assert!(source.is_some());
             assert_eq!(source, of_data, "{}", text(message, "case"));

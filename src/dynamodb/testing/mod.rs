@@ -2,7 +2,7 @@
 
 mod gate;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_dynamodb::Client;
@@ -209,6 +209,8 @@ struct FaultState {
     refusals: Vec<(String, Value)>,
     failing: Option<String>,
     calls: HashMap<String, usize>,
+    /// The tokens of the transactions that were made: a repeated call writes nothing.
+    tokens: HashSet<String>,
     states: HashMap<String, Vec<String>>,
 }
 
@@ -272,6 +274,10 @@ impl Faults {
             "UpdateItem" => self.written(&request()),
             "TransactWriteItems" => {
                 let request = request();
+                let token = request["ClientRequestToken"].as_str().unwrap_or_default();
+                if !self.0.lock().unwrap().tokens.insert(token.to_owned()) {
+                    return;
+                }
                 let items = request["TransactItems"].as_array().expect("a transaction");
                 items.iter().for_each(|item| self.written(&item["Update"]));
             }

@@ -25,6 +25,8 @@ struct Seen {
     /// All attempted writes to a record, by task, for debugging.
     stories: HashMap<String, Vec<String>>,
     receipts: HashSet<String>,
+    /// The transactions that the table accepted. It accepts every try of one, and makes the writes once.
+    transactions: HashSet<String>,
 }
 
 /// Counts of events.
@@ -141,7 +143,7 @@ impl Observer {
         seen.stories.entry(id.clone()).or_default().push(line);
         if status == 400 {
             *seen.counts.refused.entry(what.clone()).or_default() += 1;
-        } else if status == 200 {
+        } else if status == 200 && seen.is_new(call) {
             *seen.counts.writes.entry(what.clone()).or_default() += 1;
             if FINAL.contains(&what.as_str()) {
                 let endings = seen.endings.entry(id.clone()).or_default();
@@ -189,6 +191,11 @@ impl Observer {
 }
 
 impl Seen {
+    /// Whether an accepted call has made its writes now, and not at an earlier try.
+    fn is_new(&mut self, call: &Call) -> bool {
+        call.operation != "TransactWriteItems" || self.transactions.insert(call.invocation.clone())
+    }
+
     fn visibility_changed(&mut self, receipts: &[String]) {
         let new = receipts
             .iter()
