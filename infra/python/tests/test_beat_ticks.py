@@ -170,6 +170,12 @@ def test_an_entry_under_a_minute_is_ticked_through_the_call(place: Place) -> Non
     assert place.state()["beat"]["entries"]["hourly"][1] == answer["sent"]
 
 
+def test_a_call_ends_before_the_next_full_minute() -> None:
+    from async_service_celery.beat_ticks import _next_call
+
+    assert [_next_call(now) for now in (0.0, 0.3, 54.9, 55.1, 59.9, 60.0)] == [60, 60, 60, 120, 120, 120]
+
+
 def test_a_call_that_lost_its_lease_changes_nothing(place: Place) -> None:
     from async_service_celery import beat_row
 

@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 PERIOD = 60
 # A tick this close to the next call is left to the call, in seconds.
 _TURN = 1.0
+# A call that comes so short a time before a full minute, in seconds, is that minute's: by a clock that is slow, or late
+# by most of a minute.
+_EARLY = 5.0
 # Kept at the end of the function's time for closing the scheduler, in seconds.
 _WRAP_UP = 10.0
 # The longest sleep of a scheduler that is not asked sooner; Celery's default is five minutes, and that of
@@ -95,8 +98,7 @@ class _Life:
         self._process = process
         self._row = row
         self._end = end
-        # The next call comes at the full minute.
-        self._until = min((time.time() // PERIOD + 1) * PERIOD - _TURN, end)
+        self._until = min(_next_call(time.time()) - _TURN, end)
 
     def run(self) -> dict[str, Any]:
         service = self._service()
@@ -158,6 +160,11 @@ class _Life:
                 time.sleep(min(wait, RENEW))
                 if scheduler.should_sync():
                     scheduler._do_sync()
+
+
+def _next_call(now: float) -> float:
+    """When the call after one at the time `now` comes: at a full minute."""
+    return ((now + _EARLY) // PERIOD + 1) * PERIOD
 
 
 def _close(scheduler: Any) -> None:
