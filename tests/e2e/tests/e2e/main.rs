@@ -71,12 +71,14 @@ fn main() -> ExitCode {
             many_urls_are_fetched_concurrently an_unknown_task_is_not_found;
         tasks: show_their_whole_record are_validated_before_they_are_queued
             are_submitted_once_for_each_idempotency_key wait_for_their_time_and_expire are_cancelled
-            run_again_after_a_failure are_listed_newest_first have_jobs_that_describe_themselves;
+            run_again_after_a_failure are_listed_newest_first have_jobs_that_describe_themselves
+            carry_the_trace_of_their_request;
         recurring: are_created_changed_and_deleted are_checked_before_they_are_stored run_at_once
             fire_once_for_each_time_though_a_ticker_dies make_up_for_missed_times_as_they_say;
         schedules: are_deleted_with_their_tasks send_their_task_s_message_once;
         worker: a_killed_worker_does_not_lose_its_task a_duplicate_message_runs_once
-            poison_messages_go_to_the_dead_letter_queue dead_lettered_tasks_fail_and_can_run_again;
+            poison_messages_go_to_the_dead_letter_queue dead_lettered_tasks_fail_and_can_run_again
+            dead_letters_are_shown_and_handled;
         remote: run_in_a_function report_their_progress run_behind_a_url
             are_listed_without_their_secrets;
         metrics: count_tasks_and_calls_and_contain_no_ids;
