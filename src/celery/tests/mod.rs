@@ -5,6 +5,7 @@ mod chords;
 mod flow;
 mod format;
 mod lost;
+mod places;
 mod remote;
 mod store;
 mod trace;
