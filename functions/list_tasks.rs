@@ -1,11 +1,12 @@
-//! `GET /tasks/?state=&job=&schedule=&limit=&cursor=`: tasks, newest first, with a `Link` to the next page.
+//! `GET /tasks/`: the tasks that fit a filter, newest first, with a `Link` to the next page.
 
 use async_service::clock::now_ms;
 use async_service::tasks::client::Reader;
 use async_service::web::cursor::Cursor;
 use async_service::web::openapi::{Invalid, Unavailable};
 use async_service::web::page::with_next;
-use async_service::web::task_view::{TaskState, TaskView, task_query};
+use async_service::web::task_filter::FilterParams;
+use async_service::web::task_view::{TaskView, task_query};
 use async_service::web::{Body, Extract, HttpError, Request, Response, all, answer};
 use async_service::{App, Error};
 
@@ -18,14 +19,12 @@ async fn main() -> Result<(), Error> {
     app.serve(ROUTE, parts, list_tasks).await
 }
 
-/// Tasks, newest first, without results and attempts. The `Link` header leads to the next page. A page may
+/// The tasks that fit all given parameters, newest first, without results and attempts. The `Link` header leads to the next page. A page may
 /// have fewer tasks than its limit, or none, if few tasks match. The list is eventually consistent, and
 /// shows a change within moments.
 #[utoipa::path(
     get, path = ROUTE, tag = "tasks",
-    params(("state" = Option<TaskState>, Query, description = "Only tasks in this state"),
-        ("job" = Option<String>, Query, description = "Only tasks of this job"),
-        ("schedule" = Option<String>, Query, description = "Only tasks of the schedule with this name"),
+    params(FilterParams,
         ("limit" = Option<i64>, Query, description = "The most tasks of the page, from 1 to 100"),
         ("cursor" = Option<String>, Query, description = "The start of the page: the cursor in the `Link` header of the previous page")),
     responses((status = 200, body = Vec<TaskView>, description = "The tasks",

@@ -52,6 +52,9 @@ pub struct TaskFilter {
     pub id_prefix: Option<String>,
 }
 
+/// The longest name in a partition key, in bytes: DynamoDB takes 2,048, and a caller's key has two more.
+const MAX_KEY: usize = 2_046;
+
 /// The length of an issued id.
 const ISSUED: usize = 36;
 
@@ -132,6 +135,11 @@ impl<'f> Source<'f> {
             (Some(own), Some(wanted)) if own != wanted => return None,
             (own, wanted) => own.or(wanted),
         };
+        // No row has a longer key, and DynamoDB would refuse the query.
+        let is_key = |name: Option<&str>| name.is_none_or(|name| name.len() <= MAX_KEY);
+        if !is_key(caller) || !is_key(filter.schedule.as_deref()) {
+            return None;
+        }
         let key = |time: u64| format!("{:013}", time.min(MAX_TIME));
         let (low, high) = (
             filter.created_after.map(key),

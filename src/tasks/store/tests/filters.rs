@@ -237,8 +237,8 @@ proptest! {
     }
 }
 
-/// How many tasks the large table has; every 1,000th is of the job `rare`, and every 500th of the caller `ada`.
-const MANY: u64 = 100_000;
+/// How many tasks the large table has, more than a page may read entries; every 1,000th is of the job `rare`, and every 500th of the caller `ada`.
+const MANY: u64 = 50_000;
 
 /// The id of a task of the large table, evenly spread.
 fn id_of(number: u64) -> TaskId {
@@ -327,7 +327,7 @@ async fn a_list_of_very_many_tasks_has_bounded_reads() {
         ..filter()
     };
     let (found, pages, [queries, reads]) = costs(&store, &faults, rare).await;
-    assert_eq!((found.len(), pages), (100, 3));
+    assert_eq!((found.len(), pages), (50, 2));
     assert!(queries <= 40 && reads <= 5, "{queries} {reads}");
 
     // A state without an index is looked for in the records, 4,000 a page.
@@ -336,17 +336,17 @@ async fn a_list_of_very_many_tasks_has_bounded_reads() {
         ..filter()
     };
     let (found, pages, [queries, reads]) = costs(&store, &faults, running).await;
-    assert!(found.is_empty() && pages >= 25, "{pages}");
+    assert!(found.is_empty() && pages >= 12, "{pages}");
     assert!(queries <= 40 && reads <= 40, "{queries} {reads}");
 
     // A range of time is read alone.
     let range = TaskFilter {
-        created_after: Some(start + 50_000),
-        created_before: Some(start + 50_040),
+        created_after: Some(start + 25_000),
+        created_before: Some(start + 25_040),
         ..filter()
     };
     let (found, pages, [queries, reads]) = costs(&store, &faults, range).await;
-    let expected: Vec<TaskId> = (50_000..50_040).rev().map(id_of).collect();
+    let expected: Vec<TaskId> = (25_000..25_040).rev().map(id_of).collect();
     assert_eq!((found, pages, queries, reads), (expected, 1, 8, 1));
 
     // A caller has an index.
@@ -355,17 +355,17 @@ async fn a_list_of_very_many_tasks_has_bounded_reads() {
         ..filter()
     };
     let (found, pages, [queries, reads]) = costs(&store, &faults, ada).await;
-    assert_eq!((found.len(), pages), (200, 3));
+    assert_eq!((found.len(), pages), (100, 2));
     assert!(queries <= 16 && reads <= 2, "{queries} {reads}");
 
-    // The beginning of an id leads to one partition of about 12,500 entries, and a whole id to the record.
+    // The beginning of an id leads to one partition of about 6,250 entries, and a whole id to the record.
     let old = id_of(3);
     let begins = TaskFilter {
         id_prefix: text(&old.as_str()[..8]),
         ..filter()
     };
     let (found, pages, [queries, reads]) = costs(&store, &faults, begins).await;
-    assert_eq!((found, pages), (vec![old.clone()], 3));
+    assert_eq!((found, pages), (vec![old.clone()], 2));
     assert!(queries <= 5 && reads <= 1, "{queries} {reads}");
     let whole = TaskFilter {
         id_prefix: text(old.as_str()),
