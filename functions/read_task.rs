@@ -36,6 +36,8 @@ pub async fn read_task(tasks: &Reader, request: Request) -> Result<Response<Body
     let id = task_id(&request)?;
     let wait = Duration::from_secs(wait.unsigned_abs());
     let record = tasks.wait(request.viewer(), &id, wait).await?;
-    let record = record.ok_or_else(unknown_task)?;
-    Ok(answer::ok(&TaskView::new(record, now_ms())))
+    let mut record = record.ok_or_else(unknown_task)?;
+    let data = tasks.origin_data(request.viewer(), &mut record).await?;
+    let view = TaskView::new(record, now_ms()).in_workflow(data.as_deref());
+    Ok(answer::ok(&view))
 }

@@ -40,6 +40,7 @@ mod tests;
 pub mod time;
 pub mod typed;
 mod unlock;
+pub mod workflow;
 
 pub use headers::Headers;
 pub use message::{Embed, Message, decode};

@@ -82,7 +82,12 @@ impl Source {
     /// The source of a task, parsed once; `None` for a task of another origin.
     pub fn of(task: &Task) -> Option<Arc<Source>> {
         let origin = task.origin.as_ref()?;
-        origin.parsed(|data| Source::read(read(data)?.into_object().ok()?))
+        origin.parsed(Source::of_data)
+    }
+
+    /// The source of the data of an origin; `None` for unreadable data.
+    pub fn of_data(data: &RawValue) -> Option<Source> {
+        Source::read(read(data)?.into_object().ok()?)
     }
 
     fn read(mut data: Object) -> Option<Source> {

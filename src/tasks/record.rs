@@ -27,6 +27,8 @@ pub struct TaskRecord {
     pub fingerprint: Option<String>,
     /// The name of the wire format that the task came in; `None` for the service's own.
     pub origin: Option<String>,
+    /// The data of the origin; `None` if the data is too large for the record.
+    pub origin_data: Option<Box<RawValue>>,
     /// The name of the schedule that the task is one time of.
     pub schedule: Option<String>,
     /// The trace that the task was submitted in.

@@ -13,6 +13,7 @@ use super::error::HttpError;
 use super::extract::Extract;
 use super::page::foreign_cursor;
 use super::task_filter;
+use crate::celery::workflow::{On, Workflow, workflow};
 use crate::jobs::TaskErrorSchema;
 use crate::tasks::client::Accepted;
 use crate::tasks::id::TaskId;
@@ -216,6 +217,58 @@ pub struct TaskView {
     /// Whether what the end of the run sets off is done.
     #[serde(skip_serializing_if = "Option::is_none")]
     effects_done: Option<bool>,
+    /// The place of the task in its workflow, for a task of Celery's clients. Absent in lists, and for a task that
+    /// came alone and sets nothing off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workflow: Option<WorkflowView>,
+}
+
+/// The place of a task in its workflow.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WorkflowView {
+    /// The id of the first task of the workflow.
+    root_id: String,
+    /// The id of the task that sent this task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_id: Option<String>,
+    /// The id of the group or chord that the task is a member of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group_id: Option<String>,
+    /// The tasks that the end of the run sets off directly, at most 100: callbacks, the next link of the chain, error
+    /// callbacks, and the body of the chord. A task that has not been sent has no record yet.
+    follows: Vec<FollowView>,
+}
+
+/// A task that the end of another task sets off.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FollowView {
+    /// The id of the task. Absent if the function of a Python body will make up the id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_id: Option<String>,
+    /// The name of the job.
+    job: String,
+    /// `success` or `failure` of the task, or `chord`: the success of all members of the chord.
+    on: &'static str,
+}
+
+impl From<Workflow> for WorkflowView {
+    fn from(workflow: Workflow) -> WorkflowView {
+        let follows = workflow.follows.into_iter().map(|follow| FollowView {
+            task_id: follow.id,
+            job: follow.task,
+            on: match follow.on {
+                On::Success => "success",
+                On::Failure => "failure",
+                On::Chord => "chord",
+            },
+        });
+        WorkflowView {
+            root_id: workflow.root_id,
+            parent_id: workflow.parent_id,
+            group_id: workflow.group_id,
+            follows: follows.collect(),
+        }
+    }
 }
 
 /// The progress of a task, reported by its job.
@@ -300,6 +353,16 @@ impl TaskView {
             trace_id: record.trace.as_ref().map(Trace::id),
             effects_done: (!record.effects.is_empty()).then_some(record.are_effects_done),
             effects: Some(record.effects).filter(|effects| !effects.is_empty()),
+            workflow: None,
+        }
+    }
+
+    /// The view with the place of the task in its workflow, by the data of the task's origin.
+    pub fn in_workflow(self, data: Option<&RawValue>) -> TaskView {
+        let found = data.and_then(|data| workflow(self.task_id.as_str(), self.run, data));
+        TaskView {
+            workflow: found.map(WorkflowView::from),
+            ..self
         }
     }
 

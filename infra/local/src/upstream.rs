@@ -187,6 +187,7 @@ fn route(request: &Request, asked: u64) -> Response {
         ["json", n] => {
             number(n).map_or_else(not_found, |n| Response::json(200, &data::document(n)))
         }
+        ["headers"] => Response::json(200, &json!(BTreeMap::from_iter(request.headers.clone()))),
         ["status", code] => status(code),
         ["flaky", fails, _] => number(fails).map_or_else(not_found, |fails| flaky(asked, fails)),
         ["data", "people.csv"] => stream("text/csv", data::csv(RECORDS)),

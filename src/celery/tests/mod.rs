@@ -7,6 +7,7 @@ mod flow;
 mod format;
 mod lost;
 mod origin;
+mod places;
 mod remote;
 mod store;
 mod trace;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::value::RawValue;
+
 use crate::dynamodb::StoreError;
 use crate::tasks::id::TaskId;
 use crate::tasks::record::TaskRecord;
@@ -70,6 +72,23 @@ impl Reader {
     /// When the table does not answer.
     pub async fn count(&self, state: State) -> Result<Option<Count>, StoreError> {
         self.tasks.count(state).await
+    }
+
+    /// The data of a task's origin, which `viewer` may see. Most records hold the data, and then nothing is
+    /// read. `None` for a task of the service's own format.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn origin_data(
+        &self,
+        viewer: &Viewer,
+        record: &mut TaskRecord,
+    ) -> Result<Option<Box<RawValue>>, StoreError> {
+        match (&record.origin, record.origin_data.take()) {
+            (None, _) => Ok(None),
+            (Some(_), None) => self.tasks.origin_data(viewer, &record.id).await,
+            (Some(_), data) => Ok(data),
+        }
     }
 
     /// The tasks that `viewer` may see, newest first, and the position of the next page if there may

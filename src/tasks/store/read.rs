@@ -1,5 +1,7 @@
 //! Reading one record.
 
+use serde_json::value::RawValue;
+
 use super::row::{Found, RecordRow};
 use super::{RECORD, TaskStore, key};
 use crate::clock::now_ms;
@@ -41,6 +43,25 @@ impl TaskStore {
             .consistent_read(true)
             .set_key(Some(key(id, RECORD)));
         Ok(get.send().await.map_err(call_error)?.item)
+    }
+
+    /// The data of the origin of a task that `viewer` may see, from the record or from its chunks; `None` without
+    /// such data.
+    pub async fn origin_data(
+        &self,
+        viewer: &Viewer,
+        id: &TaskId,
+    ) -> Result<Option<Box<RawValue>>, StoreError> {
+        let Some(row) = self.row(viewer, id).await? else {
+            return Ok(None);
+        };
+        let Some(mut task) = row.message(id, now_ms())? else {
+            return Ok(None);
+        };
+        self.read_origin(&mut task).await?;
+        let origin = task.origin.as_ref();
+        let data = origin.and_then(|origin| origin.data());
+        Ok(data.map(ToOwned::to_owned))
     }
 
     /// The record with its result. A result in chunks is read from the table.

@@ -134,6 +134,7 @@ impl RecordRow {
             caller: self.caller,
             fingerprint: self.fingerprint,
             origin: self.origin,
+            origin_data: self.origin_data.map(chunks::json).transpose()?,
             schedule: self.schedule,
             trace,
             input: self.input.map(chunks::json).transpose()?,

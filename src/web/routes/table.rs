@@ -30,9 +30,9 @@ pub(super) const FUNCTIONS: &[&str] = &[
     "schedule",
     "schedule_action",
     "schedule_next",
-    "dashboard",
     "dead_letters",
     "dead_letter_action",
+    "dashboard",
 ];
 
 /// The path, the methods and the function of each route. The paths are FastAPI's: a slash at the

@@ -16,6 +16,7 @@ fn record(state: State) -> TaskRecord {
         caller: None,
         fingerprint: None,
         origin: None,
+        origin_data: None,
         schedule: None,
         trace: None,
         effects: Vec::new(),

@@ -68,7 +68,7 @@ function content(stats, seconds) {
     tiles(stats.states),
     throughput(stats),
     h("div", { class: "columns" }, jobsPanel(stats, seconds), stats.queues && queuesPanel(stats.queues)),
-    stats.queues === undefined && h("p", { class: "dim" }, "These numbers are of the tasks that this key submitted."),
+    stats.queues === undefined && h("p", { class: "dim" }, `These numbers are of the tasks that this key submitted${stats.at_least ? ": the newest of them" : ""}.`),
   ];
 }
 

@@ -100,15 +100,21 @@ function bulkBar(view) {
     if (await actOnSelected(name, [...view.selected])) view.selected.clear();
     return view.draw();
   };
-  const isOfOneId = count === 0 && view.filters.id_prefix !== undefined;
+  // The service changes all that match only for a filter, and knows none by id there.
+  const obstacle = count === 0 && refusalOf(view.filters);
   const possible = Object.entries(ACTIONS).filter(([, action]) => !view.filters.state || action.states.includes(view.filters.state));
   if (possible.length === 0) return null;
   const buttons = possible.map(([name, { verb, image }]) => button(count === 0 ? `${verb} all that match` : verb, () => run(name), {
-    image, disabled: isOfOneId, title: isOfOneId ? "Not possible with a filter by id" : null,
+    image, disabled: Boolean(obstacle), title: obstacle || null,
   }));
   const label = count === 0 ? `${counted(view.tasks.length, "task")} on this page` : `${number(count)} selected`;
   const clear = count > 0 && button("Clear", () => { view.selected.clear(); view.draw(); }, { kind: "quiet" });
   return h("div", { class: "bulk-bar", role: "toolbar", "aria-label": "Several tasks" }, h("span", { class: "dim" }, label), buttons, clear);
+}
+
+function refusalOf(filters) {
+  if (filters.id_prefix !== undefined) return "Not possible with a filter by id";
+  return Object.keys(filters).length === 0 && "Choose a filter first";
 }
 
 function rows(view) {

@@ -274,6 +274,13 @@ pub fn another_caller_s_task_is_not_found(service: &Service) {
     for (method, path) in &routes {
         by(service, &eve, method, path, "").is(404, UNKNOWN);
     }
+    // A dead letter may be anybody's.
+    let forbidden = r#"{"detail":"Forbidden"}"#;
+    by(service, &eve, "GET", "/dead-letters/", "").is(403, forbidden);
+    for action in ["retry", "delete"] {
+        let path = format!("/dead-letters/{action}");
+        by(service, &eve, "POST", &path, r#"{"receipts":["a"]}"#).is(403, forbidden);
+    }
     // The task's own caller sees the task, unchanged by the requests above.
     let statuses = routes.map(|(method, path)| by(service, &ada, method, &path, "").status);
     assert_eq!(statuses, [200, 200, 200, 409, 409]);

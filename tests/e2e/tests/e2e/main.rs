@@ -79,7 +79,8 @@ fn main() -> ExitCode {
             many_urls_are_fetched_concurrently an_unknown_task_is_not_found;
         tasks: show_their_whole_record are_validated_before_they_are_queued
             are_submitted_once_for_each_idempotency_key wait_for_their_time_and_expire are_cancelled
-            run_again_after_a_failure are_listed_newest_first have_jobs_that_describe_themselves;
+            run_again_after_a_failure are_listed_newest_first have_jobs_that_describe_themselves
+            carry_the_trace_of_their_request;
         stats: show_what_ended are_of_a_window_that_is_checked;
         bulk: are_submitted_in_one_request are_counted_and_run_again_by_a_filter
             are_changed_by_a_task_in_the_background are_found_by_filters;
@@ -87,7 +88,8 @@ fn main() -> ExitCode {
             fire_once_for_each_time_though_a_ticker_dies make_up_for_missed_times_as_they_say;
         schedules: are_deleted_with_their_tasks send_their_task_s_message_once;
         worker: a_killed_worker_does_not_lose_its_task a_duplicate_message_runs_once
-            poison_messages_go_to_the_dead_letter_queue dead_lettered_tasks_fail_and_can_run_again;
+            poison_messages_go_to_the_dead_letter_queue dead_lettered_tasks_fail_and_can_run_again
+            dead_letters_are_shown_and_handled;
         remote: run_in_a_function report_their_progress run_behind_a_url
             are_listed_without_their_secrets;
         metrics: count_tasks_and_calls_and_contain_no_ids;

@@ -254,3 +254,34 @@ pub fn have_jobs_that_describe_themselves(service: &Service) {
     let name = input["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
     assert_eq!(input["$defs"][name]["required"], json!(["urls"]));
 }
+
+pub fn carry_the_trace_of_their_request(service: &Service) {
+    const TRACE: &str = "7c1f2f3577b34da6a3ce929d0e0e4736";
+    let parent = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    let submission = |traceparent: &str| {
+        let body = json!({
+            "job": "fetch_urls",
+            "input": {"urls": [service.upstream("/headers")]},
+        });
+        let headers = [("traceparent", traceparent), ("tracestate", "vendor=1")];
+        let accepted = service.post_with("/tasks/", &headers, &body.to_string());
+        assert_eq!(accepted.status, 202, "{accepted:?}");
+        let id = accepted.json()["task_id"].as_str().unwrap().to_owned();
+        service.until_state(&id, "completed")
+    };
+    let traced = submission(&parent);
+    assert_eq!(traced["trace_id"], TRACE, "{traced}");
+    let seen = &traced["result"]["results"][0]["json"];
+    let sent = seen["traceparent"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{traced}"));
+    assert!(sent.starts_with(&format!("00-{TRACE}-")) && sent.ends_with("-01"));
+    assert_ne!(sent, parent, "the attempt has a span of its own");
+    assert!(seen.get("tracestate").is_none(), "{seen}");
+    let line = format!(r#""trace_id":"{TRACE}""#);
+    service.eventually("the attempt's log line has the trace", || {
+        service.logs().contains(&line).then_some(())
+    });
+    let untraced = submission("00-not-a-trace");
+    assert!(untraced.get("trace_id").is_none(), "{untraced}");
+}

@@ -1,10 +1,10 @@
 //! Killed workers, duplicate messages, poison messages and dead-letter queues.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::service::Service;
 
-fn message(task_id: &str, job: &str, input: &serde_json::Value) -> String {
+fn message(task_id: &str, job: &str, input: &Value) -> String {
     json!({"v": 1, "id": task_id, "job": job, "submitted_at": 1, "input": input}).to_string()
 }
 
@@ -106,4 +106,59 @@ pub fn dead_lettered_tasks_fail_and_can_run_again(service: &Service) {
     assert_eq!(retried.status, 202, "{retried:?}");
     let done = service.until_state(id, "completed");
     assert_eq!(done["run"], 2);
+}
+
+pub fn dead_letters_are_shown_and_handled(service: &Service) {
+    let id = "00000000-0000-4000-8000-000000000006";
+    let poison = "this is no task either";
+    service.send(&message(id, "no_such_job_either", &json!(1)));
+    service.send(poison);
+    let is_ours = |letter: &Value| letter["task_id"] == id || letter["body"] == poison;
+    let ours = || -> Vec<Value> {
+        let listed = service.get("/dead-letters/?limit=100");
+        assert_eq!(listed.status, 200, "{listed:?}");
+        let listed = listed.json();
+        let letters = listed.as_array().unwrap().iter();
+        letters.filter(|letter| is_ours(letter)).cloned().collect()
+    };
+    let both =
+        |what: &str| service.eventually(what, || Some(ours()).filter(|letters| letters.len() == 2));
+    let letters = both("both letters are listed");
+    let of_task = letters.iter().find(|letter| letter["task_id"] == id);
+    let of_task = of_task.unwrap();
+    assert_eq!(of_task["job"], "no_such_job_either");
+    let reason = of_task["reason"].as_str().unwrap();
+    assert!(reason.contains("no_such_job_either"), "{reason}");
+    assert!(of_task["sent_at"].is_string() && of_task["receives"].is_number());
+    let seen: Vec<_> = letters.iter().map(|letter| letter["id"].clone()).collect();
+
+    let handle = |action: &str, letters: &[Value]| -> Vec<Value> {
+        let receipts: Vec<_> = letters.iter().map(|letter| &letter["receipt"]).collect();
+        let body = json!({"receipts": receipts}).to_string();
+        let handled = service.post(&format!("/dead-letters/{action}"), &body);
+        assert_eq!(handled.status, 200, "{handled:?}");
+        let outcomes = handled.json()["outcomes"].as_array().unwrap().clone();
+        outcomes.iter().map(|one| one["status"].clone()).collect()
+    };
+    assert_eq!(handle("retry", &letters), [200, 200]);
+    assert_eq!(handle("delete", &letters), [404, 404], "they are gone");
+    // The task runs again, and the poison is in its queue again. Both become letters again.
+    let again = service.eventually("both letters come back", || {
+        let is_new = |letter: &Value| !seen.contains(&letter["id"]);
+        Some(ours()).filter(|letters| letters.len() == 2 && letters.iter().all(is_new))
+    });
+    let task = service.task(id);
+    assert_eq!(
+        (&task["run"], &task["state"]),
+        (&json!(2), &json!("failed"))
+    );
+    assert_eq!(handle("delete", &again), [200, 200]);
+    assert!(ours().is_empty());
+    assert_eq!(service.get("/dead-letters/?limit=x").status, 422);
+    assert_eq!(
+        service
+            .post("/dead-letters/burn", r#"{"receipts":["a"]}"#)
+            .status,
+        422
+    );
 }
