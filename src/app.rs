@@ -12,11 +12,12 @@ use crate::auth::AuthMode;
 use crate::auth::authorizer::Authorizer;
 use crate::auth::store::ApiKeyStore;
 use crate::aws::Aws;
+use crate::celery::apply::Applier;
 use crate::celery::builtins::{is_builtin, with_builtins};
 use crate::celery::control::{Control, Replies};
 use crate::celery::ends::Ends;
 use crate::celery::format::CeleryFormat;
-use crate::celery::outbox::Outbox;
+use crate::celery::outbox::{Outbox, pairs};
 use crate::celery::remote::{Accept, RemoteBodies};
 use crate::celery::store::ResultStore;
 use crate::config::{Config, ConfigError};
@@ -36,13 +37,16 @@ use crate::schedules::hand_out::HandOut;
 use crate::schedules::store::ScheduleStore;
 use crate::schedules::ticker::Ticker;
 use crate::tasks::client::{Canceller, Reader, Reporter, Submitter};
+use crate::tasks::counts::CountStore;
 use crate::tasks::delay::{Delays, Targets};
+use crate::tasks::depth::Queues;
 use crate::tasks::format::Format;
 use crate::tasks::queue::{DeadLetters, TaskQueue};
 use crate::tasks::registry::Registry;
 use crate::tasks::store::TaskStore;
 use crate::tasks::worker::{DeadLetterHandler, Delivery, Runner, Worker};
 use crate::users::{Upstream, UserStore, Users};
+use crate::web::flower::{Flower, Workers};
 use crate::web::guard::{Access, Guard};
 use crate::web::routes::RouteFunctions;
 use crate::web::submission::SubmissionIds;
@@ -120,6 +124,14 @@ impl App {
     /// The client that reads tasks.
     pub fn reader(&self) -> Result<Reader, ConfigError> {
         Ok(Reader::new(self.tasks()?))
+    }
+
+    /// The numbers of tasks.
+    pub fn counts(&self) -> Result<CountStore, ConfigError> {
+        Ok(CountStore::new(
+            self.dynamodb()?,
+            self.config.tasks_table()?,
+        ))
     }
 
     /// The client that reports the progress of tasks.
@@ -237,10 +249,7 @@ impl App {
         is_own: impl Fn(&str) -> bool + Send + Sync + 'static,
     ) -> Result<RemoteBodies, ConfigError> {
         let accept = self.config.celery_accept().parse_by(Accept::new)?;
-        let bodies = bodies.clone();
-        let is_remote =
-            move |name: &str| !is_own(name) && !is_builtin(name) && bodies.find(name).is_some();
-        Ok(RemoteBodies::new(is_remote, accept.unwrap_or_default()))
+        Ok(remote_bodies(bodies, is_own, accept.unwrap_or_default()))
     }
 
     /// The tokens with which bodies report their progress; `None` without a secret to make them of.
@@ -291,6 +300,59 @@ impl App {
             self.canceller()?,
             replies.ok_or(ConfigError::Missing("CELERY_OWN_QUEUES"))?,
         ))
+    }
+
+    /// What answers in Flower's place.
+    ///
+    /// # Errors
+    /// When a variable is not set, or has an invalid value.
+    pub fn flower(&self) -> Result<Flower, ConfigError> {
+        let (reader, bodies) = (self.reader()?, self.remote_jobs()?);
+        let celery = self.config.celery_own_queues().parse_by(pairs)?;
+        let celery = celery.unwrap_or_default();
+        let own = [
+            Some(self.config.tasks_queue_url()?),
+            self.config.tasks_high_queue_url(),
+        ];
+        let name = |url: String| {
+            let name = url.rsplit('/').next().unwrap_or_default();
+            (name.to_owned(), url)
+        };
+        let queues = celery.iter().cloned();
+        let queues = queues.chain(own.into_iter().flatten().map(name));
+        let queues = Queues::new(self.sqs()?, queues.collect());
+        let names = queues.names().map(str::to_owned).collect();
+        let hostname = self.config.celery_hostname();
+        Ok(Flower {
+            canceller: self.canceller()?,
+            applier: self.celery_applier(&bodies, celery)?,
+            workers: Workers::new(&hostname, jobs::names(), names, bodies, &reader),
+            queues,
+            counts: self.counts()?,
+            reader,
+        })
+    }
+
+    /// Submits tasks of Celery, if its clients may submit tasks. `own` are the queues of its tasks that the worker
+    /// receives from.
+    fn celery_applier(
+        &self,
+        bodies: &Bodies,
+        own: Vec<(String, String)>,
+    ) -> Result<Option<Applier>, ConfigError> {
+        let (queues, routes) = (self.config.celery_queues(), self.config.celery_routes());
+        let sqs = self.sqs()?;
+        let outbox = queues.parse_by(|queues| Outbox::new(sqs, queues, &routes))?;
+        let Some(outbox) = outbox else {
+            return Ok(None);
+        };
+        let is_own = |name: &str| jobs::names().any(|own| own == name);
+        Ok(Some(Applier {
+            submitter: self.delaying_submitter()?,
+            outbox,
+            own: own.into_iter().map(|(_, url)| url).collect(),
+            bodies: remote_bodies(bodies, is_own, Accept::default()),
+        }))
     }
 
     /// What the ends of Celery's tasks need, if Celery's clients may submit tasks.
@@ -405,6 +467,28 @@ impl App {
         H: AsyncFn(&P, web::Request) -> Result<web::Response<web::Body>, HttpError>,
     {
         let guard = Guard::new(&self.config, access)?;
+        self.connect().await;
+        web::serve(guard, route, parts, handler).await
+    }
+
+    /// As [`App::serve`], for routes that are not in the OpenAPI document, some of them open to others than
+    /// callers. These are named by their keys in the gateway, such as `GET /healthcheck`.
+    ///
+    /// # Errors
+    /// As [`App::serve`].
+    pub async fn serve_undocumented<P, H>(
+        &self,
+        open: &[(Access, &'static str)],
+        route: &'static str,
+        parts: P,
+        handler: H,
+    ) -> Result<(), lambda_runtime::Error>
+    where
+        H: AsyncFn(&P, web::Request) -> Result<web::Response<web::Body>, HttpError>,
+    {
+        let guard = Guard::new(&self.config, Access::Callers)?;
+        let guard = guard.with_key_check(|| self.authorizer());
+        let guard = guard.with_open_routes(&self.config, open)?;
         self.connect().await;
         web::serve(guard, route, parts, handler).await
     }
@@ -538,4 +622,16 @@ impl App {
         let aws = Aws::new(&self.config)?;
         Ok(self.aws.get_or_init(|| aws))
     }
+}
+
+/// The tasks of Celery whose bodies run elsewhere; `is_own` says whether a job of this name runs here.
+fn remote_bodies(
+    bodies: &Bodies,
+    is_own: impl Fn(&str) -> bool + Send + Sync + 'static,
+    accept: Accept,
+) -> RemoteBodies {
+    let bodies = bodies.clone();
+    let is_remote =
+        move |name: &str| !is_own(name) && !is_builtin(name) && bodies.find(name).is_some();
+    RemoteBodies::new(is_remote, accept)
 }

@@ -29,7 +29,7 @@ const ENGINE: &[&[&str]] = &[
     &["task", "wire"],
     &["record", "metrics"],
     &["store", "queue"],
-    &["delay"],
+    &["delay", "depth"],
     &["fields", "retry", "job", "context"],
     &["registry"],
     &["format"],

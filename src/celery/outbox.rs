@@ -327,7 +327,10 @@ fn is_final(code: &str) -> bool {
 }
 
 /// Pairs of texts, as `a=b,c=d`. A URL may contain `=`.
-pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
+///
+/// # Errors
+/// For an entry without `=`.
+pub fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
     let entries = text.split(',').map(str::trim);
     let entries = entries.filter(|entry| !entry.is_empty());
     let pair = |entry: &str| {

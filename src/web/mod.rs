@@ -12,6 +12,7 @@
 //! * [`page`] and [`cursor`] are for lists. [`submission`] reads a new task, [`progress`] a report of a
 //!   task's progress, [`schedule`] a schedule, [`user`] a user.
 //!   [`task_view`], [`result_view`] and [`job_view`] show tasks and jobs.
+//! * [`flower`] is Flower's REST API.
 //! * [`routes`] answers requests without a matching route, [`docs`] serves the OpenAPI document and its
 //!   pages, [`openapi`] describes the answers that many routes share.
 
@@ -23,6 +24,7 @@ pub mod error;
 mod event;
 pub mod extract;
 mod fetched;
+pub mod flower;
 pub mod guard;
 pub mod job_view;
 pub mod openapi;

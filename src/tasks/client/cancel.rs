@@ -55,6 +55,19 @@ impl Canceller {
         self.cancelled(viewer, id, cancelled).await
     }
 
+    /// As [`Canceller::cancel`], but a task that a worker holds goes on.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn cancel_waiting(
+        &self,
+        viewer: &Viewer,
+        id: &TaskId,
+    ) -> Result<CancelOutcome, StoreError> {
+        let cancelled = self.tasks.cancel_waiting(viewer, id).await?;
+        self.cancelled(viewer, id, cancelled).await
+    }
+
     /// As [`Canceller::cancel`] for every viewer, and also for a task whose message is still on its way: the
     /// task gets a record in the state cancelled, and the message does not run when it comes.
     ///

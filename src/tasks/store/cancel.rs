@@ -33,6 +33,15 @@ impl TaskStore {
         self.cancel_by(Event::Cancel, viewer, id, true).await
     }
 
+    /// As [`TaskStore::cancel`], but a task that a worker holds goes on.
+    pub async fn cancel_waiting(
+        &self,
+        viewer: &Viewer,
+        id: &TaskId,
+    ) -> Result<Cancelled, StoreError> {
+        self.cancel_by(Event::Cancel, viewer, id, false).await
+    }
+
     /// As [`TaskStore::cancel`], for a task whose message may still be on its way: an id without a record
     /// gets a record of a cancelled task, so that the message does not run. The record is kept for the
     /// retention. A worker that holds the task is asked to stop if `stop` is set, and goes on otherwise.

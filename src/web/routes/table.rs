@@ -27,6 +27,7 @@ pub(super) const FUNCTIONS: &[&str] = &[
     "schedule",
     "schedule_action",
     "schedule_next",
+    "flower",
 ];
 
 /// The path, the methods and the function of each route. The paths are FastAPI's: a slash at the
@@ -57,6 +58,12 @@ pub(super) const ROUTES: &[(&str, &str, &str)] = &[
     ("/schedules/{name}", "GET, PUT, PATCH, DELETE", "schedule"),
     ("/schedules/{name}/{action}", "POST", "schedule_action"),
     ("/schedules/{name}/next", "GET", "schedule_next"),
+    ("/api/{area}", "GET", "flower"),
+    ("/api/{area}/{action}", "GET", "flower"),
+    ("/api/{area}/{action}/{name}", "GET, POST", "flower"),
+    ("/api/{area}/{action}/{name}/{more}", "POST", "flower"),
+    ("/metrics", "GET", "flower"),
+    ("/healthcheck", "GET", "flower"),
     ("/openapi.json", "GET, HEAD", "openapi"),
     ("/docs", "GET, HEAD", "docs"),
     ("/redoc", "GET, HEAD", "redoc"),
