@@ -36,11 +36,13 @@ use crate::schedules::client::Schedules;
 use crate::schedules::hand_out::HandOut;
 use crate::schedules::store::ScheduleStore;
 use crate::schedules::ticker::Ticker;
+use crate::stats::{self, Stats};
 use crate::tasks::client::{Canceller, Reader, Reporter, Submitter};
 use crate::tasks::counts::CountStore;
 use crate::tasks::delay::{Delays, Targets};
-use crate::tasks::depth::Queues;
+use crate::tasks::depths::Depths;
 use crate::tasks::format::Format;
+use crate::tasks::metrics::Counter;
 use crate::tasks::queue::{DeadLetters, TaskQueue};
 use crate::tasks::registry::Registry;
 use crate::tasks::store::TaskStore;
@@ -128,10 +130,7 @@ impl App {
 
     /// The numbers of tasks.
     pub fn counts(&self) -> Result<CountStore, ConfigError> {
-        Ok(CountStore::new(
-            self.dynamodb()?,
-            self.config.tasks_table()?,
-        ))
+        Ok(self.tasks()?.counts())
     }
 
     /// The client that reports the progress of tasks.
@@ -172,7 +171,33 @@ impl App {
 
     /// The ticker of schedules.
     pub fn ticker(&self) -> Result<Ticker, ConfigError> {
-        Ok(Ticker::new(self.hand_out()?))
+        Ok(Ticker::new(self.hand_out()?, self.counts()?))
+    }
+
+    /// The numbers of tasks, queues and schedules.
+    pub fn stats(&self) -> Result<Stats, ConfigError> {
+        let dead_letters = self.config.dead_letters_queue_url()?;
+        let dead_letters = vec![("dead-letters".to_owned(), dead_letters)];
+        Ok(Stats {
+            tasks: self.reader()?,
+            counts: self.counts()?,
+            queues: Depths::new(self.sqs()?, self.received_queues()?),
+            dead_letters: Depths::new(self.sqs()?, dead_letters),
+            schedules: self.readable_schedules()?,
+        })
+    }
+
+    /// The names and URLs of the queues that the worker receives from.
+    fn received_queues(&self) -> Result<Vec<(String, String)>, ConfigError> {
+        let named = |name: &str, url: String| (name.to_owned(), url);
+        let celery = self.config.celery_own_queues().parse_by(pairs)?;
+        let high = self.config.tasks_high_queue_url();
+        let own = [
+            Some(named(stats::QUEUE, self.config.tasks_queue_url()?)),
+            high.map(|url| named(stats::HIGH_QUEUE, url)),
+        ];
+        let own = own.into_iter().flatten();
+        Ok(own.chain(celery.into_iter().flatten()).collect())
     }
 
     fn hand_out(&self) -> Result<HandOut, ConfigError> {
@@ -228,6 +253,7 @@ impl App {
             jobs,
             runner: Runner::start()?.into(),
             lease: self.config.lease()?,
+            counter: Counter::new(self.tasks()?.counts()),
             name: self.config.worker_name(),
             formats,
             delays: self.delays_with_targets()?,
@@ -308,37 +334,25 @@ impl App {
     /// When a variable is not set, or has an invalid value.
     pub fn flower(&self) -> Result<Flower, ConfigError> {
         let (reader, bodies) = (self.reader()?, self.remote_jobs()?);
-        let celery = self.config.celery_own_queues().parse_by(pairs)?;
-        let celery = celery.unwrap_or_default();
-        let own = [
-            Some(self.config.tasks_queue_url()?),
-            self.config.tasks_high_queue_url(),
-        ];
-        let name = |url: String| {
-            let name = url.rsplit('/').next().unwrap_or_default();
-            (name.to_owned(), url)
-        };
-        let queues = celery.iter().cloned();
-        let queues = queues.chain(own.into_iter().flatten().map(name));
-        let queues = Queues::new(self.sqs()?, queues.collect());
-        let names = queues.names().map(str::to_owned).collect();
+        let queues = self.received_queues()?;
+        let (names, urls): (Vec<_>, Vec<_>) = queues.iter().cloned().unzip();
         let hostname = self.config.celery_hostname();
         Ok(Flower {
             canceller: self.canceller()?,
-            applier: self.celery_applier(&bodies, celery)?,
+            applier: self.celery_applier(&bodies, urls)?,
             workers: Workers::new(&hostname, jobs::names(), names, bodies, &reader),
-            queues,
+            queues: Depths::new(self.sqs()?, queues),
             counts: self.counts()?,
             reader,
         })
     }
 
-    /// Submits tasks of Celery, if its clients may submit tasks. `own` are the queues of its tasks that the worker
+    /// Submits tasks of Celery, if its clients may submit tasks. `own` are the URLs of the queues that the worker
     /// receives from.
     fn celery_applier(
         &self,
         bodies: &Bodies,
-        own: Vec<(String, String)>,
+        own: Vec<String>,
     ) -> Result<Option<Applier>, ConfigError> {
         let (queues, routes) = (self.config.celery_queues(), self.config.celery_routes());
         let sqs = self.sqs()?;
@@ -350,7 +364,7 @@ impl App {
         Ok(Some(Applier {
             submitter: self.delaying_submitter()?,
             outbox,
-            own: own.into_iter().map(|(_, url)| url).collect(),
+            own,
             bodies: remote_bodies(bodies, is_own, Accept::default()),
         }))
     }

@@ -14,6 +14,7 @@
 //! * [`celery`]: Celery's messages, results, workflows and remote control.
 //! * [`remote`]: jobs whose bodies run in Lambda functions or behind URLs.
 //! * [`schedules`]: recurring rules, their rows, and the ticker that submits their tasks.
+//! * [`stats`]: numbers of tasks, queues and schedules for an operator.
 //! * [`jobs`]: one file for each job, and the list of jobs.
 //! * The domain: [`documents`] stores JSON documents in a table, [`items`] and [`users`] are two such
 //!   tables.
@@ -31,8 +32,8 @@
 //!   the consumer of undelivered messages.
 //! * Another form of a schedule's rule: a variant of [`schedules::rule::Spec`]. `tasks::delay` is for
 //!   one-time delays only.
-//! * A dashboard number: `tasks::worker` counts the number beside `tasks::metrics`, `tasks::store` stores
-//!   it, and a route in [`web`] answers it.
+//! * A dashboard number: `tasks::metrics` counts the number, `tasks::counts` has its attribute, and [`stats`]
+//!   reads it for the route in [`web`].
 
 pub mod app;
 pub mod auth;
@@ -54,6 +55,7 @@ pub mod log;
 pub mod profile;
 pub mod remote;
 pub mod schedules;
+pub mod stats;
 pub mod tasks;
 pub mod users;
 pub mod web;

@@ -326,7 +326,7 @@ fn is_final(code: &str) -> bool {
     of_content.iter().any(|name| code.contains(name))
 }
 
-/// Pairs of texts, as `a=b,c=d`. A URL may contain `=`.
+/// Pairs of texts, as `a=b,c=d`, such as names and URLs. A URL may contain `=`.
 ///
 /// # Errors
 /// For an entry without `=`.

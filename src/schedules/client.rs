@@ -15,6 +15,7 @@ use crate::celery::canvas::Unsendable;
 use crate::celery::outbox::OutboxError;
 use crate::dynamodb::StoreError;
 use crate::tasks::client::{Accepted, SubmitError};
+use crate::tasks::store::Count;
 use crate::tasks::viewer::Viewer;
 
 /// The largest definition in bytes of JSON. Each time that is handed out writes the row twice, at one write
@@ -128,6 +129,15 @@ impl Schedules {
         after: Option<&str>,
     ) -> Result<(Vec<Schedule>, Option<String>), StoreError> {
         self.store.list(viewer, limit, after).await
+    }
+
+    /// The number of schedules of `viewer` that were due at the time `until` or before, in milliseconds since the
+    /// Unix epoch, and have not been handed out. The number of reads is bounded.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn late(&self, viewer: &Viewer, until: u64) -> Result<Count, StoreError> {
+        self.store.late(viewer, until).await
     }
 
     /// Changes a schedule as `edit` says, which gets the present schedule and may be called again if another

@@ -1,9 +1,10 @@
-//! The ticker: hands out the times of all schedules that are due until the next tick.
+//! The ticker: hands out the times of all schedules that are due until the next tick, and adds up the numbers of
+//! tasks.
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{StreamExt, future};
 
 use super::hand_out::{HandOut, Handed};
 use super::plan::LEAD;
@@ -11,14 +12,17 @@ use super::store::SHARDS;
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::emf::{Metric, Set, emit, milliseconds};
+use crate::error::Chain;
+use crate::tasks::counts::CountStore;
 
 /// The time at the end of an invocation in which no further page is begun, in milliseconds.
 const WRAP_UP: u64 = 10_000;
 
-/// Hands out the times of all schedules.
+/// Hands out the times of all schedules, and adds up the numbers of tasks.
 #[derive(Debug, Clone)]
 pub struct Ticker {
     hand_out: HandOut,
+    counts: CountStore,
 }
 
 /// The outcome of a tick.
@@ -32,16 +36,29 @@ pub struct Ticked {
 
 impl Ticker {
     /// A ticker.
-    pub fn new(hand_out: HandOut) -> Ticker {
-        Ticker { hand_out }
+    pub fn new(hand_out: HandOut, counts: CountStore) -> Ticker {
+        Ticker { hand_out, counts }
     }
 
-    /// Hands out what is due until the next tick. `deadline` is Lambda's deadline, in milliseconds since the
-    /// Unix epoch. Ticks may be repeated, run at the same time and end at any point.
+    /// Hands out what is due until the next tick, and adds the minutes since the last tick to the totals of the
+    /// numbers of tasks. `deadline` is Lambda's deadline, in milliseconds since the Unix epoch. Ticks may be
+    /// repeated, run at the same time and end at any point.
     ///
     /// # Errors
-    /// When the table does not answer. Other partitions of the index are handed out all the same.
+    /// When the table of schedules does not answer. Other partitions of the index are handed out all the same.
     pub async fn tick(&self, deadline: u64) -> Result<Ticked, StoreError> {
+        let (ticked, ()) = future::join(self.tick_shards(deadline), self.fold()).await;
+        ticked
+    }
+
+    /// Adds up the numbers of tasks. The next tick makes up for a failure.
+    async fn fold(&self) {
+        if let Err(error) = self.counts.fold().await {
+            tracing::warn!(error = %Chain(&error), "the numbers of tasks were not added up");
+        }
+    }
+
+    async fn tick_shards(&self, deadline: u64) -> Result<Ticked, StoreError> {
         let until = deadline.saturating_sub(WRAP_UP);
         let mut shards: FuturesUnordered<_> = (0..SHARDS)
             .map(|shard| self.tick_shard(shard, until))

@@ -6,17 +6,17 @@
 //!   [`state`] the states and events; [`viewer`] decides who may see a task.
 //! * Jobs: [`job`] is the trait, [`registry`] finds jobs by name, [`retry`] is the backoff, [`context`] is
 //!   a job's view of its task.
-//! * Transport and storage: [`store`] is the table, [`queue`] the queues, [`depth`] their lengths, [`delay`] the one-time
+//! * Transport and storage: [`store`] is the table, [`queue`] the queues, [`delay`] the one-time
 //!   schedules of tasks that are due later, [`wire`] the format of a message, [`format`](mod@format) the
 //!   place for other formats.
 //! * Operations: [`client`] submits, finds, lists, cancels and retries tasks; [`worker`] runs the tasks
-//!   of the queues; [`metrics`] counts them.
+//!   of the queues; [`metrics`] counts them, [`counts`] keeps the numbers, and [`depths`] counts the queues' messages.
 
 pub mod client;
 pub mod context;
 pub mod counts;
 pub mod delay;
-pub mod depth;
+pub mod depths;
 mod fields;
 pub mod format;
 pub mod id;

@@ -22,6 +22,7 @@ use crate::error::Chain;
 use crate::fetch::FetchError;
 use crate::json::Json;
 use crate::schedules::client::{MAX_DEFINITION, ScheduleError};
+use crate::stats::StatsError;
 use crate::tasks::client::SubmitError;
 use crate::tasks::queue::QueueError;
 use crate::tasks::store::MAX_INPUT;
@@ -294,6 +295,12 @@ impl From<ScheduleError> for HttpError {
             ScheduleError::Submit(error) => error.into(),
             ScheduleError::Outbox(error) => HttpError::unavailable(error),
         }
+    }
+}
+
+impl From<StatsError> for HttpError {
+    fn from(error: StatsError) -> HttpError {
+        HttpError::unavailable(error)
     }
 }
 

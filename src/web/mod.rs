@@ -11,7 +11,7 @@
 //!   answers.
 //! * [`page`] and [`cursor`] are for lists. [`submission`] reads a new task, [`progress`] a report of a
 //!   task's progress, [`schedule`] a schedule, [`user`] a user.
-//!   [`task_view`], [`result_view`] and [`job_view`] show tasks and jobs.
+//!   [`task_view`], [`result_view`] and [`job_view`] show tasks and jobs, [`stats_view`] shows numbers.
 //! * [`flower`] is Flower's REST API.
 //! * [`routes`] answers requests without a matching route, [`docs`] serves the OpenAPI document and its
 //!   pages, [`openapi`] describes the answers that many routes share.
@@ -35,6 +35,7 @@ pub mod result_view;
 pub mod routes;
 pub mod schedule;
 pub mod serve;
+pub mod stats_view;
 pub mod submission;
 pub mod task_view;
 pub mod user;

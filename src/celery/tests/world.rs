@@ -20,6 +20,7 @@ use crate::dynamodb::testing::{CELERY_RESULTS, Faults, Gate, Rows, TASKS};
 use crate::json::Json;
 use crate::tasks::context::TaskContext;
 use crate::tasks::job::{Job, JobError};
+use crate::tasks::metrics::Counter;
 use crate::tasks::queue::{DeadLetters, TaskQueue};
 use crate::tasks::registry::Registry;
 use crate::tasks::retry::RetryPolicy;
@@ -153,6 +154,7 @@ impl World {
             jobs: self.jobs(gate),
             runner: Arc::clone(&self.runner),
             lease: LEASE,
+            counter: Counter::new(self.tasks(gate).counts()),
             name: "worker".to_owned(),
             formats: vec![Arc::new(self.format(gate))],
             delays: None,

@@ -295,8 +295,22 @@ impl HttpClient for Embedded {
 impl HttpConnector for Embedded {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (rows, gate) = (self.rows.clone(), self.gate.clone());
-        HttpConnectorFuture::new(async move { gate.call(|| rows.answer(&request)).await })
+        HttpConnectorFuture::new(async move {
+            match adds_numbers(&request) {
+                true => rows.answer(&request),
+                false => gate.call(|| rows.answer(&request)).await,
+            }
+        })
     }
+}
+
+/// Whether a call adds to the numbers of tasks. Such a call passes each gate: nothing depends on the call, and
+/// each further call of an actor multiplies the orders of a race.
+fn adds_numbers(request: &HttpRequest) -> bool {
+    let target = request.headers().get("x-amz-target").unwrap_or_default();
+    let body = request.body().bytes().unwrap_or_default();
+    let is_of_numbers = || memchr::memmem::find(body, b"\"counts#").is_some();
+    target.ends_with(".UpdateItem") && is_of_numbers()
 }
 
 impl Rows {

@@ -9,7 +9,7 @@ use crate::schedules::schedule::Schedule;
 /// 1,000 writes a second (AWS' "Service, account, and table quotas").
 pub const SHARDS: u8 = 8;
 
-const BY_DUE: &str = "by_due";
+pub(super) const BY_DUE: &str = "by_due";
 
 /// The partition of a schedule. The first byte of the random id is random.
 pub(super) fn shard(schedule: &Schedule) -> u8 {

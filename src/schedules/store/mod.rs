@@ -5,6 +5,7 @@
 //! wrote before, and a writer whose answer was lost recognizes its own write by its stamp.
 
 mod due;
+mod late;
 mod list;
 mod record;
 

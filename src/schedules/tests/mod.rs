@@ -72,6 +72,12 @@ impl World {
         }
     }
 
+    /// A ticker whose calls for schedules go through `gate`.
+    fn ticker(&self, gate: &Gate) -> Ticker {
+        let counts = self.tasks(&Gate::default()).counts();
+        Ticker::new(self.hand_out(gate), counts)
+    }
+
     fn schedules(&self, gate: &Gate) -> Schedules {
         Schedules::new(self.hand_out(gate))
     }
@@ -96,13 +102,13 @@ impl World {
     }
 
     async fn tick(&self) -> Ticked {
-        let ticker = Ticker::new(self.hand_out(&Gate::default()));
+        let ticker = self.ticker(&Gate::default());
         ticker.tick(NO_DEADLINE).await.unwrap()
     }
 
     /// Starts a tick whose calls go through `gate`.
     fn start_tick(&self, gate: &Gate) -> tokio::task::JoinHandle<Result<Ticked, StoreError>> {
-        let ticker = Ticker::new(self.hand_out(gate));
+        let ticker = self.ticker(gate);
         spawn_local(async move { ticker.tick(NO_DEADLINE).await })
     }
 

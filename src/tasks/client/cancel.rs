@@ -109,7 +109,7 @@ impl Canceller {
         }
         if cancelled == Cancelled::Now {
             let job = record.job.as_deref().unwrap_or("unknown");
-            metrics::reached(job, State::Cancelled);
+            metrics::ended(self.tasks.counts(), job, State::Cancelled).await;
         }
         Ok(match cancelled {
             Cancelled::Requested => CancelOutcome::Requested(record),

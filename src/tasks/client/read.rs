@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use crate::dynamodb::StoreError;
 use crate::tasks::id::TaskId;
 use crate::tasks::record::TaskRecord;
-use crate::tasks::store::{ListQuery, TaskPosition, TaskStore};
+use crate::tasks::state::State;
+use crate::tasks::store::{Count, ListQuery, TaskPosition, TaskStore};
 use crate::tasks::viewer::Viewer;
 
 /// The pause after the first read of a task that has not ended. Each further pause is 1.5 times as
@@ -60,6 +61,15 @@ impl Reader {
             tokio::time::sleep(pause.min(left)).await;
             pause = (pause * 3 / 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// The number of all tasks in a state, by a bounded number of reads; `None` for a state that has no index:
+    /// pending, running, completed and moved.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn count(&self, state: State) -> Result<Option<Count>, StoreError> {
+        self.tasks.count(state).await
     }
 
     /// The tasks that `viewer` may see, newest first, and the position of the next page if there may

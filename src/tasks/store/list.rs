@@ -32,7 +32,7 @@ use crate::tasks::viewer::Viewer;
 
 /// Partitions of each index. One partition takes 1,000 writes a second (AWS' "Service, account, and
 /// table quotas"); eight partitions take 8,000 tasks a second.
-const SHARDS: u8 = 8;
+pub(super) const SHARDS: u8 = 8;
 /// The most entries that one round reads from one partition of an index.
 const ROUND: i32 = 100;
 /// The most rounds of one call. A call that finds too few tasks in these rounds ends early, with a
@@ -40,7 +40,7 @@ const ROUND: i32 = 100;
 const ROUNDS: usize = 5;
 
 const BY_TIME: &str = "by_time";
-const BY_STATE: &str = "by_state";
+pub(super) const BY_STATE: &str = "by_state";
 const BY_CALLER: &str = "by_caller";
 const BY_SCHEDULE: &str = "by_schedule";
 
@@ -226,7 +226,7 @@ fn partition(
     match (viewer.only(), query.state) {
         (Some(caller), _) => (BY_CALLER, CALLER_SHARD, text(caller_shard(caller, shard))),
         (None, Some(state)) if has_list(state) => {
-            (BY_STATE, STATE_SHARD, text(format!("{state}#{shard}")))
+            (BY_STATE, STATE_SHARD, state_partition(state, shard))
         }
         (None, _) => (BY_TIME, LIST_SHARD, number(shard)),
     }
@@ -261,7 +261,12 @@ pub(super) fn state_shard(id: &TaskId, state: State) -> Option<String> {
     has_list(state).then(|| format!("{state}#{}", shard(id)))
 }
 
-fn has_list(state: State) -> bool {
+/// A partition of the index by state.
+pub(super) fn state_partition(state: State, shard: u8) -> AttributeValue {
+    text(format!("{state}#{shard}"))
+}
+
+pub(super) fn has_list(state: State) -> bool {
     use State::*;
     matches!(state, Scheduled | Retrying | Failed | Cancelled | Expired)
 }

@@ -6,6 +6,7 @@
 
 mod attempt;
 mod cancel;
+mod census;
 mod chunks;
 mod claim;
 mod continued;
@@ -22,6 +23,7 @@ mod update;
 
 pub use attempt::{Fenced, Reported, TaskFailure};
 pub use cancel::Cancelled;
+pub use census::Count;
 pub use chunks::{MAX_RESULT, Saved};
 pub use claim::{ClaimOutcome, Lease};
 pub use continued::Place;
@@ -40,6 +42,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::dynamodb::StoreError;
 use crate::dynamodb::row::{ID, Row, get_text, number, text};
+use crate::tasks::counts::CountStore;
 use crate::tasks::id::TaskId;
 use crate::tasks::state::State;
 use crate::tasks::task::{Origin, Task};
@@ -145,6 +148,11 @@ impl TaskStore {
             table,
             retention,
         }
+    }
+
+    /// The rows of numbers, in the same table.
+    pub fn counts(&self) -> CountStore {
+        CountStore::new(self.client.clone(), self.table.clone())
     }
 }
 

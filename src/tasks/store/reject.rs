@@ -18,8 +18,10 @@ use crate::tasks::task::Task;
 /// The outcome of a rejection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejected {
-    /// The task has failed, now or by an earlier try of the same call.
+    /// The task has failed now.
     Written,
+    /// The task had failed for the same reason, by an earlier delivery or an earlier try of the same call.
+    Repeated,
     /// The task has ended, or is in a later run than the message: the message is not needed.
     Ended,
     /// A worker holds the task.
@@ -85,12 +87,12 @@ impl TaskStore {
     }
 }
 
-/// Tells the rejection's own earlier write from another end of the task.
+/// Tells an earlier write of the same rejection from another end of the task.
 fn rejected_or_ended(row: &Row, error: &TaskError) -> Result<Rejected, StoreError> {
     let failed = state(row)? == State::Failed;
     let same = row::find_text(row, ERROR_KIND).as_deref() == Some(&error.kind);
     Ok(match failed && same {
-        true => Rejected::Written,
+        true => Rejected::Repeated,
         false => Rejected::Ended,
     })
 }

@@ -15,7 +15,7 @@ use crate::dynamodb::StoreError;
 use crate::error::Chain;
 use crate::tasks::format::{Decoded, Format};
 use crate::tasks::id::TaskId;
-use crate::tasks::metrics;
+use crate::tasks::metrics::Counter;
 use crate::tasks::queue::{DeadLetters, room_for_reason};
 use crate::tasks::record::TaskError;
 use crate::tasks::state::State;
@@ -48,35 +48,39 @@ pub(super) enum DeadLettered {
     Failed,
 }
 
-/// Fails the task of a message with `error`, and sends the message to the dead-letter queue with the
-/// error's text as the reason.
-pub(super) async fn dead_letter(
-    tasks: &TaskStore,
-    dead_letters: &DeadLetters,
-    body: &str,
-    owner: Owner<'_>,
-    error: &TaskError,
-) -> DeadLettered {
-    let task_id = owner.id().cloned();
-    tracing::warn!(
-        ?task_id,
-        reason = error.message,
-        "a message is dead-lettered"
-    );
-    match reject(tasks, owner, error).await {
-        // The dimension is not the message's job, because that name may be any text.
-        Ok(Rejected::Written) if task_id.is_some() => metrics::reached("unknown", State::Failed),
-        Ok(Rejected::Written) => {}
-        Ok(Rejected::Ended) => return DeadLettered::Ended,
-        Ok(Rejected::Held { ends_in }) => return DeadLettered::Held(ends_in),
-        Err(error) => {
-            tracing::error!(?task_id, error = %Chain(&error), "a task could not be failed");
-            return DeadLettered::Failed;
+impl Origins<'_> {
+    /// Fails the task of a message with `error`, and sends the message to the dead-letter queue with the
+    /// error's text as the reason.
+    pub(super) async fn dead_letter(
+        self,
+        body: &str,
+        owner: Owner<'_>,
+        error: &TaskError,
+    ) -> DeadLettered {
+        let task_id = owner.id().cloned();
+        tracing::warn!(
+            ?task_id,
+            reason = error.message,
+            "a message is dead-lettered"
+        );
+        match reject(self.tasks, owner, error).await {
+            // Not the message's job, because that name may be any text.
+            Ok(Rejected::Written) if task_id.is_some() => {
+                self.counter.reached("unknown", State::Failed);
+            }
+            Ok(Rejected::Written | Rejected::Repeated) => {}
+            Ok(Rejected::Ended) => return DeadLettered::Ended,
+            Ok(Rejected::Held { ends_in }) => return DeadLettered::Held(ends_in),
+            Err(error) => {
+                tracing::error!(?task_id, error = %Chain(&error), "a task could not be failed");
+                return DeadLettered::Failed;
+            }
         }
-    }
-    match put(tasks, dead_letters, body, task_id.as_ref(), &error.message).await {
-        true => DeadLettered::Done,
-        false => DeadLettered::Failed,
+        let (id, reason) = (task_id.as_ref(), &error.message);
+        match put(self.tasks, self.dead_letters, body, id, reason).await {
+            true => DeadLettered::Done,
+            false => DeadLettered::Failed,
+        }
     }
 }
 
@@ -175,18 +179,21 @@ impl DeadLetterHandler {
     /// Fails the tasks of a batch and dead-letters their messages. Returns the ids of the messages to
     /// deliver again, because a worker holds their task or AWS did not answer.
     pub async fn run_batch(&self, batch: Vec<Delivery>) -> Vec<String> {
-        let handled = batch.iter().map(|delivery| self.handle(delivery));
+        let counter = Counter::new(self.tasks.counts());
+        let handled = batch.iter().map(|delivery| self.handle(delivery, &counter));
         let handled: Vec<DeadLettered> = handled.collect::<FuturesOrdered<_>>().collect().await;
+        counter.write().await;
         let again = batch.into_iter().zip(handled);
         let is_done = |handled| matches!(handled, DeadLettered::Done | DeadLettered::Ended);
         let again = again.filter(|(_, handled)| !is_done(*handled));
         again.map(|(delivery, _)| delivery.id).collect()
     }
 
-    async fn handle(&self, delivery: &Delivery) -> DeadLettered {
+    async fn handle(&self, delivery: &Delivery, counter: &Counter) -> DeadLettered {
         let origins = Origins {
             tasks: &self.tasks,
             dead_letters: &self.dead_letters,
+            counter,
             formats: &self.formats,
         };
         let body = &delivery.body;
@@ -197,7 +204,7 @@ impl DeadLetterHandler {
             | Read::Foreign(Decoded::Task(task) | Decoded::Refused { task, .. }) => task,
             Read::Foreign(Decoded::Malformed(_)) | Read::Unreadable(_) => {
                 let owner = Owner::of_unreadable(body);
-                return dead_letter(&self.tasks, &self.dead_letters, body, owner, &error).await;
+                return origins.dead_letter(body, owner, &error).await;
             }
         };
         match origins.prepare(&mut task).await {
@@ -211,7 +218,7 @@ impl DeadLetterHandler {
             }
         }
         let owner = Owner::Task(&task);
-        let handled = dead_letter(&self.tasks, &self.dead_letters, body, owner, &error).await;
+        let handled = origins.dead_letter(body, owner, &error).await;
         match handled {
             handled if handled.may_have_effects(&task) => {
                 match origins.perform_if_left(&task, body).await {

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::attempt::Outcome;
-use super::dead_letter::{Owner, dead_letter};
+use super::dead_letter::Owner;
 use super::message::{Disposition, Message};
 use super::origin::{Effects, Origins, Prepared, backoff};
 use super::settle::Settled;
@@ -25,6 +25,7 @@ impl Worker {
         Origins {
             tasks: &self.tasks,
             dead_letters: &self.dead_letters,
+            counter: &self.counter,
             formats: &self.formats,
         }
     }
@@ -95,8 +96,7 @@ impl Worker {
         until: Instant,
     ) -> Disposition {
         let (owner, body) = (Owner::Task(task), &message.delivery.body);
-        let put = dead_letter(&self.tasks, &self.dead_letters, body, owner, error);
-        match put.await {
+        match self.origins().dead_letter(body, owner, error).await {
             put if put.may_have_effects(task) => self.perform_if_left(task, message, until).await,
             put => put.into(),
         }

@@ -20,7 +20,7 @@ use futures_util::stream::FuturesOrdered;
 use super::delay::{Delays, Targets};
 use super::format::Format;
 use super::id::TaskId;
-use super::metrics;
+use super::metrics::Counter;
 use super::queue::{DeadLetters, TaskQueue};
 use super::record::TaskError;
 use super::registry::{AnyJob, Registry};
@@ -31,7 +31,7 @@ use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::error::Chain;
 use attempt::{Outcome, input_lost};
-use dead_letter::{DeadLettered, Owner, dead_letter};
+use dead_letter::{DeadLettered, Owner};
 use message::{Disposition, Message};
 use origin::{Prepared, Read};
 
@@ -69,6 +69,8 @@ pub struct Worker {
     pub runner: Arc<Runner>,
     /// The length of a lease: without a heartbeat for this time, another worker may claim the task.
     pub lease: Duration,
+    /// Counts the tasks.
+    pub counter: Counter,
     /// This worker's name in the records.
     pub name: String,
     /// The wire formats beside the service's own.
@@ -95,6 +97,8 @@ impl Worker {
             dispositions = deliveries.collect() => dispositions,
             never = self.keep_invisible(&messages) => never,
         };
+        // After all else: what was counted must be in the records.
+        self.counter.write().await;
         let again = messages.into_iter().zip(dispositions);
         let again = again.filter(|(_, disposition)| *disposition != Disposition::Acknowledge);
         again.map(|(message, _)| message.delivery.id).collect()
@@ -164,8 +168,7 @@ impl Worker {
         error: &TaskError,
     ) -> Disposition {
         let body = &message.delivery.body;
-        let put = dead_letter(&self.tasks, &self.dead_letters, body, owner, error);
-        put.await.into()
+        self.origins().dead_letter(body, owner, error).await.into()
     }
 
     /// The disposition of a message whose task is not due, has expired or is skipped; `None` for a task to
@@ -189,7 +192,7 @@ impl Worker {
         };
         match expired {
             Ok(true) => {
-                metrics::reached(&task.job, State::Expired);
+                self.counter.reached(&task.job, State::Expired);
                 Some(match task.has_effects() {
                     true => self.perform_if_left(task, message, until).await,
                     false => Disposition::Acknowledge,
@@ -236,7 +239,8 @@ impl Worker {
         };
         let took = started.elapsed();
         let settled = self.settle(policy, &lease, outcome).await;
-        metrics::attempted(&task, lease.attempt, began, took, settled.state);
+        self.counter
+            .attempted(&task, lease.attempt, began, took, settled.state);
         tracing::info!(
             task_id = %task.id,
             job = task.job,

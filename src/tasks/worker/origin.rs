@@ -10,6 +10,7 @@ use crate::dynamodb::StoreError;
 use crate::error::Chain;
 use crate::tasks::format::{Decoded, EffectError, Format, Incoming};
 use crate::tasks::job::JobError;
+use crate::tasks::metrics::Counter;
 use crate::tasks::queue::DeadLetters;
 use crate::tasks::record::{End, TaskError};
 use crate::tasks::retry::RetryPolicy;
@@ -17,11 +18,12 @@ use crate::tasks::store::{Place, TaskStore, Unfinished};
 use crate::tasks::task::Task;
 use crate::tasks::wire;
 
-/// The formats, and where their tasks are kept.
+/// The formats, and where their tasks are kept and counted.
 #[derive(Clone, Copy)]
 pub(super) struct Origins<'a> {
     pub tasks: &'a TaskStore,
     pub dead_letters: &'a DeadLetters,
+    pub counter: &'a Counter,
     pub formats: &'a [Arc<dyn Format>],
 }
 

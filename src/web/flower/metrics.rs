@@ -6,7 +6,7 @@ use super::Flower;
 use super::failure::Failure;
 use super::prometheus::{CONTENT_TYPE, Exposition, Labels};
 use crate::tasks::counts::{Counts, Histogram, JobCounts};
-use crate::tasks::depth::Depth;
+use crate::tasks::depths::Depth;
 use crate::tasks::state::State;
 use crate::web::answer;
 

@@ -25,7 +25,7 @@ use crate::celery::apply::Applier;
 use crate::json::{Json, Object};
 use crate::tasks::client::{Canceller, Reader};
 use crate::tasks::counts::CountStore;
-use crate::tasks::depth::Queues;
+use crate::tasks::depths::Depths;
 use crate::tasks::id::TaskId;
 use crate::web::{Extract, HttpError, StatusCode, answer};
 use failure::Failure;
@@ -48,7 +48,7 @@ pub struct Flower {
     /// The workers.
     pub workers: Workers,
     /// The queues that the service receives from.
-    pub queues: Queues,
+    pub queues: Depths,
     /// What was counted of tasks.
     pub counts: CountStore,
 }

@@ -5,7 +5,7 @@ use lambda_http::{Body, Request, Response};
 use super::Flower;
 use super::failure::Failure;
 use crate::json::Json;
-use crate::tasks::depth::Depth;
+use crate::tasks::depths::Depth;
 use crate::web::{Extract, StatusCode, answer};
 
 impl Flower {
@@ -28,6 +28,6 @@ impl Flower {
             let reason = "The numbers of all tasks need a key with the scope admin";
             return Err(Failure::forbidden(reason));
         }
-        self.queues.depths().await.map_err(Failure::unavailable)
+        self.queues.read().await.map_err(Failure::unavailable)
     }
 }

@@ -92,7 +92,7 @@ fn world() -> World {
             bodies: RemoteBodies::new(|name| name.starts_with("python."), Accept::default()),
         }),
         workers: Workers::new(HOST, ["add", "mul"].into_iter(), names, bodies, &reader),
-        queues: Queues::new(client, vec![("celery".to_owned(), OWN.to_owned())]),
+        queues: Depths::new(client, vec![("celery".to_owned(), OWN.to_owned())]),
         counts: CountStore::new(dynamodb, table),
         reader,
     };

@@ -245,8 +245,8 @@ async fn a_task_of_another_format_with_effects_makes_one_call_more() {
     let calls = ["UpdateItem", "GetItem", "PutItem"].map(|name| fixture.faults.calls(name));
     assert_eq!(
         calls,
-        [3, 0, 0],
-        "claim, complete, and the note of the effects"
+        [4, 0, 0],
+        "claim, complete, the note of the effects, and the numbers"
     );
 }
 

@@ -111,8 +111,10 @@ pub(super) struct Fixture {
 pub(super) fn fixture(lease: Duration) -> Fixture {
     let (calls, faults, runs) = (Calls::default(), Faults::default(), Arc::default());
     let table = testing::TASKS.to_owned();
+    let tasks = TaskStore::new(testing::faulty(&faults), table, Duration::from_secs(3600));
     let worker = Worker {
-        tasks: TaskStore::new(testing::faulty(&faults), table, Duration::from_secs(3600)),
+        counter: Counter::new(tasks.counts()),
+        tasks,
         queue: TaskQueue::new(
             calls.client(),
             "http://sqs/tasks".to_owned(),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::tasks::client::Submitter;
+use crate::tasks::counts::{CountStore, minute_of};
 
 #[tokio::test]
 async fn ten_successful_small_tasks_make_the_calls_of_the_budget() {
@@ -28,7 +29,54 @@ async fn ten_successful_small_tasks_make_the_calls_of_the_budget() {
     assert_eq!(to_sqs.map(|call| fixture.calls.of(call).len()), [10, 1]);
     let to_dynamodb = ["PutItem", "UpdateItem", "GetItem", "Query", "BatchGetItem"];
     let counts = to_dynamodb.map(|call| fixture.faults.calls(call));
-    assert_eq!(counts, [10, 20, 0, 0, 0]);
+    // Two updates for each task, and one for the numbers of the batch.
+    assert_eq!(counts, [10, 21, 0, 0, 0]);
+    let minute = minute_of(now_ms());
+    let rows = fixture.worker.tasks.counts();
+    let minutes = rows.minutes(minute - 1, minute + 1, true).await.unwrap();
+    let counted: u64 = minutes
+        .values()
+        .map(|counts| counts.jobs[Echo::NAME].ended(State::Completed))
+        .sum();
+    assert_eq!(counted, 10);
+}
+
+#[tokio::test]
+async fn a_batch_whose_numbers_are_not_written_is_done_all_the_same() {
+    let fixture = fixture(LEASE);
+    let (id, body) = task("echo", json!(1));
+    fixture.run(&[("a", body.clone())], LEASE).await;
+    let before = fixture.faults.calls("UpdateItem");
+    assert!(fixture.run(&[("b", body)], LEASE).await.is_empty());
+    let refused = fixture.faults.calls("UpdateItem") - before;
+    assert_eq!(
+        refused, 1,
+        "a duplicate is a refused claim, and nothing to count"
+    );
+    assert_eq!(fixture.ended(&id).await.0, State::Completed);
+
+    let (id, body) = task("echo", json!(1));
+    let broken = Faults::default();
+    broken.fail("UpdateItem");
+    let rows = CountStore::new(testing::faulty(&broken), testing::TASKS.to_owned());
+    let counter = Counter::new(rows);
+    let worker = Worker {
+        counter,
+        ..fixture.worker
+    };
+    let delivery = Delivery {
+        id: "c".to_owned(),
+        body,
+        ..Delivery::default()
+    };
+    assert!(worker.run_batch(vec![delivery], u64::MAX).await.is_empty());
+    assert_eq!(
+        broken.calls("UpdateItem"),
+        1,
+        "a call that may be done is not repeated"
+    );
+    let record = worker.tasks.get(&id).await.unwrap().unwrap();
+    assert_eq!(record.state, State::Completed);
 }
 
 #[tokio::test]

@@ -297,7 +297,7 @@ impl Fixture {
         let message = self.message(earlier);
         let reason = TaskError::new("Rejected", "the message cannot be processed");
         let seen = match self.store.reject(&message, &reason).await.unwrap() {
-            Rejected::Written => Outcome::Done,
+            Rejected::Written | Rejected::Repeated => Outcome::Done,
             Rejected::Ended => Outcome::Ended,
             Rejected::Held { ends_in } => Outcome::Held(millis(ends_in)),
         };

@@ -148,6 +148,7 @@ impl World {
             jobs: self.jobs(),
             runner: Arc::clone(&self.runner),
             lease: LEASE,
+            counter: Counter::new(self.store(gate).counts()),
             name: "worker".to_owned(),
             formats: self.formats(gate),
             delays: None,
