@@ -197,9 +197,9 @@ mod tests {
         path == "/" || starts.iter().any(|start| path.starts_with(start))
     }
 
-    /// The route whose requests have a token of their own.
-    fn has_token(path: &str) -> bool {
-        path == "/tasks/{task_id}/progress"
+    /// The routes without an authorizer: one whose requests have a token of their own, and one that is open.
+    fn needs_no_key(path: &str) -> bool {
+        path == "/tasks/{task_id}/progress" || path == "/healthcheck"
     }
 
     /// The keys of all routes except `$default`, which answers 404 to everybody.
@@ -215,7 +215,7 @@ mod tests {
         let found = security([]).unwrap();
         let path = |key: &str| key.split_once(' ').unwrap().1.to_owned();
         let mut routes = routes();
-        routes.retain(|key| !has_token(&path(key)));
+        routes.retain(|key| !needs_no_key(&path(key)));
         let (open, expected): (Vec<_>, Vec<_>) = routes
             .iter()
             .cloned()
@@ -224,6 +224,9 @@ mod tests {
         assert_eq!(open.len(), 11, "{open:?}");
         let closed = security([("OpenDocs", "false")]).unwrap();
         assert_eq!(closed.routes, routes);
+        let metrics = security([("OpenDocs", "false"), ("OpenMetrics", "true")]).unwrap();
+        let opened: Vec<_> = routes.difference(&metrics.routes).collect();
+        assert_eq!(opened, ["GET /metrics"]);
     }
 
     #[test]
