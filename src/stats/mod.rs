@@ -288,3 +288,6 @@ fn queue_of<'a>(record: &TaskRecord, celery: &'a str) -> &'a str {
         (_, Priority::Normal) => QUEUE,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,6 +46,8 @@ mod schedule_action;
 mod schedule_next;
 #[path = "../../functions/schedules.rs"]
 mod schedules;
+#[path = "../../functions/stats.rs"]
+mod stats;
 #[path = "../../functions/update_item.rs"]
 mod update_item;
 #[path = "../../functions/update_user.rs"]
@@ -78,6 +80,7 @@ use utoipa::OpenApi;
         retry_task::retry_task,
         report_progress::report_progress,
         list_jobs::list_jobs,
+        stats::read_stats,
         schedules::list_schedules,
         schedules::create_schedule,
         schedule::read_schedule,

@@ -70,6 +70,12 @@ impl Rows {
         }
     }
 
+    /// Puts a row, as the request `PutItem` has it.
+    pub fn put(&self, request: &Value) {
+        let request = serde_json::from_value(request.clone()).expect("a request");
+        self.database.put_item(request).expect("a row");
+    }
+
     /// A client whose calls go through `gate`.
     pub fn client(&self, gate: &Gate) -> Client {
         let config = aws_sdk_dynamodb::Config::builder()

@@ -149,4 +149,6 @@ impl JobCounts {
 }
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;

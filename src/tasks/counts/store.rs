@@ -77,6 +77,11 @@ impl CountStore {
         &self.client
     }
 
+    #[cfg(test)]
+    pub(super) fn table(&self) -> &str {
+        &self.table
+    }
+
     /// Adds numbers to the present minute: one call, and a second one if the row has too many jobs. A call that
     /// may have been done is not repeated, since `ADD` would count twice.
     ///

@@ -111,7 +111,7 @@ async fn a_row_has_a_bounded_number_of_jobs() {
         assert_eq!(counts.sum().ended(State::Completed), count as u64);
         assert!(runs(&counts, OTHER_JOBS) > 0);
     }
-    let rows = all_rows(&store).await;
+    let rows = store.rows().await;
     assert!(!rows.is_empty());
     for row in &rows {
         assert!(row::jobs(row).len() <= MAX_JOBS, "{}", row::jobs(row).len());
@@ -126,18 +126,6 @@ async fn a_row_has_a_bounded_number_of_jobs() {
         store.add(completed(&known, 1)).await.unwrap();
     }
     assert!(runs(&present(&store).await, &known) > runs(&before, &known));
-}
-
-/// The rows of all minutes.
-async fn all_rows(store: &CountStore) -> Vec<crate::dynamodb::Row> {
-    let scan = store
-        .client()
-        .scan()
-        .table_name(TASKS)
-        .send()
-        .await
-        .unwrap();
-    scan.items().to_vec()
 }
 
 #[test]

@@ -132,6 +132,24 @@ impl Queue {
         });
     }
 
+    /// The numbers of a queue's messages.
+    fn attributes(&self, request: &Value) -> Value {
+        let (now, messages) = (now_ms(), self.0.lock().unwrap());
+        if request["QueueUrl"] == DEAD_LETTERS {
+            let count = messages.dead_letters.len().to_string();
+            return json!({"Attributes": {"ApproximateNumberOfMessages": count}});
+        }
+        let left = || messages.sent.iter().filter(|message| !message.deleted);
+        let count = |wanted: &dyn Fn(&Sent) -> bool| {
+            left().filter(|message| wanted(message)).count().to_string()
+        };
+        json!({"Attributes": {
+            "ApproximateNumberOfMessages": count(&|one| one.visible_at <= now),
+            "ApproximateNumberOfMessagesNotVisible": count(&|one| one.visible_at > now && one.receipt > 0),
+            "ApproximateNumberOfMessagesDelayed": count(&|one| one.visible_at > now && one.receipt == 0),
+        }})
+    }
+
     fn change_visibility(&self, request: &Value) {
         let now = now_ms();
         let mut messages = self.0.lock().unwrap();
@@ -195,6 +213,7 @@ impl Queue {
                 self.0.lock().unwrap().last_entry = entries[entries.len() - 1].clone();
             }
             Some("ChangeMessageVisibilityBatch") => self.change_visibility(&body),
+            Some("GetQueueAttributes") => return self.attributes(&body),
             other => panic!("an unknown call: {other:?}"),
         }
         json!({"Successful": [], "Failed": [], "MessageId": "m"})

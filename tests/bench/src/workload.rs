@@ -87,7 +87,7 @@ const fn prepared(
 }
 
 /// One workload for each function, in the order of the template.
-pub const WORKLOADS: [Workload; 34] = [
+pub const WORKLOADS: [Workload; 35] = [
     request("root", "greets", "GET", "/", None),
     request("list_items", "1 Query", "GET", "/items/?limit=10", None),
     request("create_item", "1 PutItem", "POST", "/items/", Some(ITEM)),
@@ -173,7 +173,7 @@ pub const WORKLOADS: [Workload; 34] = [
     ),
     prepared(
         "cancel_task",
-        "1 UpdateItem",
+        "2 UpdateItem, 1 GetItem",
         (Prepare::Task, "DELETE"),
         "/tasks/{id}",
         None,
@@ -193,6 +193,13 @@ pub const WORKLOADS: [Workload; 34] = [
         Some(REPORT),
     ),
     request("list_jobs", "no I/O", "GET", "/jobs/", None),
+    request(
+        "stats",
+        "some 60 Query, 4 GetQueueAttributes",
+        "GET",
+        "/stats/",
+        None,
+    ),
     request("schedules", "1 Query", "GET", "/schedules/?limit=10", None),
     prepared(
         "schedule",
@@ -226,22 +233,22 @@ pub const WORKLOADS: [Workload; 34] = [
     },
     Workload {
         function: "worker",
-        what: "a batch of one task: 2 UpdateItem, 1 ChangeMessageVisibilityBatch",
+        what: "a batch of one task: 3 UpdateItem, 1 ChangeMessageVisibilityBatch",
         ask: Ask::Message,
     },
     Workload {
         function: "dead_letter",
-        what: "one message: 1 UpdateItem, 1 SendMessage",
+        what: "one message: 2 UpdateItem, 1 SendMessage",
         ask: Ask::Message,
     },
     Workload {
         function: "ticker",
-        what: "nothing due: 8 Query",
+        what: "nothing due: 12 Query, 1 GetItem",
         ask: Ask::Tick,
     },
     Workload {
         function: "celery_control",
-        what: "a revocation: 1 UpdateItem, 1 GetItem",
+        what: "a revocation: 2 UpdateItem, 1 GetItem",
         ask: Ask::Command,
     },
 ];
@@ -251,7 +258,7 @@ pub const CELERY: (&str, Workload) = (
     "worker_celery",
     Workload {
         function: "worker",
-        what: "a batch of one task of Celery: 3 UpdateItem, 1 PutItem, 1 ChangeMessageVisibilityBatch",
+        what: "a batch of one task of Celery: 4 UpdateItem, 1 PutItem, 1 ChangeMessageVisibilityBatch",
         ask: Ask::Celery,
     },
 );

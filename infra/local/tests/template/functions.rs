@@ -9,11 +9,12 @@ use crate::{file, functions, list, property, statements, target, template};
 /// The end of the ARN of the queues of replies to Celery's clients.
 const REPLIES: &str = ":${AWS::StackName}-*-reply-celery-pidbox";
 
-/// The DynamoDB actions of a function that only reads.
-const READS: [&str; 3] = [
+/// The actions of a function that only reads.
+const READS: [&str; 4] = [
     "dynamodb:BatchGetItem",
     "dynamodb:GetItem",
     "dynamodb:Query",
+    "sqs:GetQueueAttributes",
 ];
 
 #[test]

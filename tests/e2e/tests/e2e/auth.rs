@@ -297,6 +297,47 @@ pub fn another_caller_s_task_is_not_found(service: &Service) {
     assert_eq!(service.get(&format!("/tasks/{id}")).status, 200);
 }
 
+pub fn numbers_are_of_own_tasks_alone(service: &Service) {
+    let counted = service.new_key("counted", "read,write");
+    let other = service.new_key("uncounted", "read,write");
+    let stats = |key: &str| {
+        let answer = by(service, key, "GET", "/stats/", "");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    };
+    by(service, &counted, "POST", "/process/", r#"{"values":[1]}"#);
+    let own = service.eventually("the numbers have the caller's task", || {
+        let own = stats(&counted);
+        (own["states"]["completed"]["count"] == 1).then_some(own)
+    });
+    assert_eq!(own["jobs"][0]["completed"], 1, "{own}");
+    assert_eq!(own["steps"].as_array().map(Vec::len), Some(1), "{own}");
+    let others = stats(&other);
+    assert_eq!(
+        (&others["steps"], &others["jobs"]),
+        (&json!([]), &json!([]))
+    );
+    let states = others["states"].as_object().unwrap();
+    assert!(states.values().all(|state| state["count"] == 0), "{others}");
+    for hidden in ["queues", "dead_letters"] {
+        assert!(
+            own.get(hidden).is_none() && others.get(hidden).is_none(),
+            "{hidden}"
+        );
+    }
+    // An admin sees the numbers of all.
+    let all = service.eventually("the numbers of all have the task", || {
+        let all = stats(service.key().unwrap());
+        (all["jobs"][0]["completed"].as_u64() >= Some(1)).then_some(all)
+    });
+    assert!(
+        all["queues"].is_array() && all["dead_letters"].is_u64(),
+        "{all}"
+    );
+    let writer = service.new_key("writer", "write");
+    by(service, &writer, "GET", "/stats/", "").is(403, FORBIDDEN);
+}
+
 pub fn idempotency_keys_of_two_callers_are_separate(service: &Service) {
     let ada = service.new_key("ada", "read,write");
     let eve = service.new_key("eve", "read,write");

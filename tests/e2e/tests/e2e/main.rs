@@ -28,6 +28,7 @@ mod routes;
 mod schedules;
 mod service;
 mod smoke;
+mod stats;
 mod tasks;
 mod users;
 mod worker;
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
         tasks: show_their_whole_record are_validated_before_they_are_queued
             are_submitted_once_for_each_idempotency_key wait_for_their_time_and_expire are_cancelled
             run_again_after_a_failure are_listed_newest_first have_jobs_that_describe_themselves;
+        stats: show_what_ended are_of_a_window_that_is_checked;
         recurring: are_created_changed_and_deleted are_checked_before_they_are_stored run_at_once
             fire_once_for_each_time_though_a_ticker_dies make_up_for_missed_times_as_they_say;
         schedules: are_deleted_with_their_tasks send_their_task_s_message_once;
@@ -88,6 +90,7 @@ fn main() -> ExitCode {
             a_revoked_key_is_refused_in_time a_gateway_may_cache_the_authorizer_s_answer
             only_one_key_in_one_header_counts oversized_headers_do_not_authenticate
             another_caller_s_task_is_not_found
+            numbers_are_of_own_tasks_alone
             idempotency_keys_of_two_callers_are_separate keys_are_listed_without_their_secrets;
         deployment: an_update_fails_no_request;
         smoke: passes reports_an_invalid_key;

@@ -39,6 +39,8 @@ pub enum About {
         /// The kind of the write: the state that it sets, or `heartbeat`.
         what: String,
     },
+    /// A write to the numbers of tasks.
+    Numbers,
     /// A change of the visibility timeout of the messages with these receipt handles.
     Messages(Vec<String>),
     /// Any other subject.
@@ -110,12 +112,15 @@ fn name(request: &Request) -> (Called, String) {
     }
 }
 
-/// All updates of the table are in `src/tasks/store/update.rs`, and the placeholder of an attribute
+/// All updates of records are in `src/tasks/store/update.rs`, and the placeholder of an attribute
 /// `x` is `:x`.
 fn update(body: &Value) -> About {
     if body["Key"]["part"].is_null() {
         // Another table: a chord's counter.
         return About::Other;
+    }
+    if text(&body["Key"]["id"]["S"]).starts_with("counts#") {
+        return About::Numbers;
     }
     let values = &body["ExpressionAttributeValues"];
     let what = match values[":state"]["S"].as_str() {

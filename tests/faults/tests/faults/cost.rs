@@ -14,8 +14,8 @@ const TASKS: u64 = 200;
 /// The longest time for all tasks.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A task needs one send, one put, two updates, its share of its batch's visibility timeout, and no
-/// read.
+/// A task needs one send, one put, two updates, its share of its batch's visibility timeout and of its batch's
+/// write to the numbers of tasks, and no read.
 pub fn of_a_small_task_is_four_calls(service: &Service) {
     // The first call of a function starts its process, and the first batch starts a worker.
     submit(service, 0);
@@ -52,7 +52,14 @@ fn check(cost: &Counts) {
     // delivery. Both are counted, and must be rare.
     let heartbeats = cost.writes("heartbeat");
     let again = cost.new_receipts - TASKS;
-    assert_eq!(cost.calls("UpdateItem"), 2 * TASKS + heartbeats + again);
+    let updates = 2 * TASKS + heartbeats + again + cost.numbers;
+    assert_eq!(cost.calls("UpdateItem"), updates);
+    let batches = cost.first_changes;
+    assert!(
+        cost.numbers <= batches,
+        "{} writes to numbers for {batches} batches",
+        cost.numbers
+    );
     assert!(heartbeats <= TASKS / 10, "{heartbeats} heartbeats");
     assert!(again <= TASKS / 10, "{again} messages were delivered again");
     let changes = cost.calls("ChangeMessageVisibilityBatch");

@@ -51,6 +51,21 @@ impl Fault {
         Fault::RepeatedLast,
     ];
 
+    /// Whether the endpoints get the call.
+    pub fn forwards(self) -> bool {
+        use Fault::*;
+        !matches!(
+            self,
+            Throttled | Conflict | Failed | Unavailable | Reset | Silence
+        )
+    }
+
+    /// Whether the caller may not learn that the call was done.
+    pub fn hides(self) -> bool {
+        use Fault::*;
+        matches!(self, LostAnswer | HalfAnswer | LateAnswer | RepeatedLast)
+    }
+
     /// The fault's name in the report.
     pub fn name(self) -> &'static str {
         match self {

@@ -12,6 +12,7 @@ mod cost;
 mod fault;
 mod judge;
 mod kills;
+mod numbers;
 mod observer;
 mod order;
 mod poison;

@@ -44,6 +44,12 @@ pub struct Counts {
     pub first_changes: u64,
     /// Calls that changed the visibility timeout of messages again.
     pub later_changes: u64,
+    /// Writes to numbers that were made.
+    pub numbers: u64,
+    /// Writes to numbers that the table may not have got.
+    pub lost_numbers: u64,
+    /// Accepted ends of tasks of which the function may not have learned.
+    pub unanswered_ends: u64,
 }
 
 impl Counts {
@@ -73,6 +79,9 @@ impl Counts {
             new_receipts: self.new_receipts - before.new_receipts,
             first_changes: self.first_changes - before.first_changes,
             later_changes: self.later_changes - before.later_changes,
+            numbers: self.numbers - before.numbers,
+            lost_numbers: self.lost_numbers - before.lost_numbers,
+            unanswered_ends: self.unanswered_ends - before.unanswered_ends,
         }
     }
 }
@@ -93,6 +102,9 @@ impl Observer {
             false => &mut seen.counts.tries,
         };
         *counts.entry(call.operation.clone()).or_default() += 1;
+        if matches!(call.about, About::Numbers) {
+            seen.counts.numbers += 1;
+        }
         if let (About::Messages(receipts), true) = (&call.about, call.is_first) {
             seen.visibility_changed(receipts);
         }
@@ -106,6 +118,13 @@ impl Observer {
         let mut seen = self.seen();
         let key = (fault, call.operation.clone());
         *seen.faults.entry(key).or_default() += 1;
+        match &call.about {
+            About::Numbers if !fault.forwards() => seen.counts.lost_numbers += 1,
+            About::Record { what, .. } if fault.hides() && FINAL.contains(&what.as_str()) => {
+                seen.counts.unanswered_ends += 1;
+            }
+            _ => {}
+        }
         if let About::Record { id, what } = &call.about {
             let line = format!("{} {what}: {}", self.now(), fault.name());
             seen.stories.entry(id.clone()).or_default().push(line);

@@ -9,7 +9,7 @@ use local_stack::Result;
 use local_stack::http::{Body, Forwarder, Request, Response, Server};
 use serde_json::{Value, json};
 
-use crate::call::{Call, Called, Conflict};
+use crate::call::{About, Call, Called, Conflict};
 use crate::fault::{self, Fault};
 use crate::observer::Observer;
 
@@ -124,6 +124,10 @@ impl Passage {
         let is_doomed = doomed.contains(&call.invocation);
         match fault::decide(seed, operation, number, is_doomed) {
             Some(Fault::Conflict) if call.conflict().is_none() => Some(Fault::Throttled),
+            // A repeated call stands for a retry, and nobody retries a call that adds to numbers.
+            Some(Fault::Repeated | Fault::RepeatedLast) if matches!(call.about, About::Numbers) => {
+                Some(Fault::Delayed)
+            }
             decided => decided,
         }
     }

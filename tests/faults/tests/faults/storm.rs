@@ -1,6 +1,6 @@
 //! The storm: load, faults and kills at the same time, and the rules that must hold afterwards.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -12,6 +12,8 @@ use crate::clients::{Accepted, Clients, Submitted};
 use crate::fault;
 use crate::judge;
 use crate::kills::{self, Victims};
+use crate::numbers;
+use crate::observer::Counts;
 use crate::order::Kind;
 use crate::poison::{self, Message};
 use crate::report::Report;
@@ -49,6 +51,7 @@ const TOLD: usize = 20;
 pub fn run(service: &Service, seed: u64, size: Size) {
     let started = Instant::now();
     let before = service.observer().counts();
+    let numbers = numbers::read(service);
     let known: HashSet<String> = ids(&service.list()).into_iter().collect();
     let (submitted, victims, messages, workflows) = storm(service, seed, size);
     let mut times = vec![("the storm ended", started.elapsed())];
@@ -78,6 +81,7 @@ pub fn run(service: &Service, seed: u64, size: Size) {
     let of_ids = of_ids.filter_map(|record| Some((record["task_id"].as_str()?, record)));
     wrong.extend(workflows::faults_of(service, &workflows, &of_ids.collect()));
     wrong.extend(check_schedules(service, &submitted));
+    wrong.extend(check_numbers(service, &before, &numbers, &victims));
     for violation in wrong.iter().take(TOLD) {
         println!("✗ {violation}\n");
     }
@@ -88,6 +92,19 @@ pub fn run(service: &Service, seed: u64, size: Size) {
         size.tasks,
         size.of_celery
     );
+}
+
+/// The numbers of what ended since `before`, against the writes since then.
+fn check_numbers(
+    service: &Service,
+    before: &Counts,
+    earlier: &BTreeMap<&'static str, u64>,
+    victims: &Victims,
+) -> Vec<String> {
+    let since = service.observer().counts().since(before);
+    let counted = numbers::read(service).into_iter();
+    let counted = counted.map(|(state, count)| (state, count - earlier[state]));
+    numbers::faults_of(&counted.collect(), &since, victims)
 }
 
 /// Runs the load, the faults and the kills, and stops the faults when most tasks have ended.

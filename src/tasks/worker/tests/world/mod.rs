@@ -90,6 +90,9 @@ struct World {
     performed: Performed,
     /// The ids of all submissions.
     ids: Vec<TaskId>,
+    /// The most ends that may not be counted: those of workers and cancellers that were stopped, which may have
+    /// died, or whose tasks others may have ended.
+    uncounted: u64,
 }
 
 /// A submission and its outcome.
@@ -124,6 +127,7 @@ impl World {
             cancelling: HashSet::new(),
             performed: Performed::default(),
             ids: Vec::new(),
+            uncounted: 0,
         }
     }
 
@@ -200,9 +204,11 @@ impl World {
         if records.is_empty() {
             return;
         }
+        let messages = records.len() as u64;
         let running = self.start_work(records, &gate);
-        if let Some(batch) = run_or_stop(&gate, running, &mut self.workers).await {
-            self.queue.delivered(batch);
+        match run_or_stop(&gate, running, &mut self.workers).await {
+            Some(batch) => self.queue.delivered(batch),
+            None => self.uncounted += messages,
         }
     }
 
@@ -213,8 +219,9 @@ impl World {
     /// As `DELETE /tasks/{id}` does, or as a revocation.
     async fn cancel(&mut self, id: &TaskId, revokes: bool, gate: Gate) {
         let running = self.start_cancel(id, revokes, &gate);
-        if let Some(outcome) = run_or_stop(&gate, running, &mut self.cancellers).await {
-            self.note_cancel(&outcome);
+        match run_or_stop(&gate, running, &mut self.cancellers).await {
+            Some(outcome) => self.note_cancel(&outcome),
+            None => self.uncounted += 1,
         }
     }
 

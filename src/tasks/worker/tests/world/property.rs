@@ -201,6 +201,26 @@ impl World {
         self.check_keys();
     }
 
+    /// The numbers never exceed the ends of the records, and miss at most the ends of actors that were stopped.
+    async fn check_numbers(&self) {
+        let counted = self.store(&Gate::default()).counts().all().await.sum();
+        let ids: HashSet<&TaskId> = self.ids.iter().collect();
+        let written = ids.iter().flat_map(|id| self.faults.states(id.as_str()));
+        let written: Vec<State> = written.filter_map(|name| State::from_name(&name)).collect();
+        let mut missing = 0;
+        for state in State::ALL.into_iter().filter(|state| state.is_final()) {
+            let ends = written.iter().filter(|one| **one == state).count() as u64;
+            let counted = counted.ended(state);
+            assert!(counted <= ends, "{counted} of {ends} counted as {state}");
+            missing += ends - counted;
+        }
+        assert!(
+            missing <= self.uncounted,
+            "{missing} of {} missing",
+            self.uncounted
+        );
+    }
+
     /// Each attempt of a run begins at most once, and their number stays within the retry limit.
     fn check_attempts(&self, record: &crate::tasks::record::TaskRecord) {
         let begun = self.begun(&record.id);
@@ -303,6 +323,7 @@ fn run(ops: Vec<Op>, dies: bool) {
         }
         world.drain(dies).await;
         world.check().await;
+        world.check_numbers().await;
     });
 }
 
