@@ -278,3 +278,26 @@ fn credential(authorization: &str) -> Option<Cow<'_, str>> {
     let (_, password) = pair.split_once(':')?;
     Some(password.to_owned().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_a_bearers_credential_or_the_password_of_anybody() {
+        let basic = |pair: &str| format!("Basic {}", STANDARD.encode(pair));
+        for (header, expected) in [
+            ("Bearer as_1".to_owned(), Some("as_1")),
+            ("bEARER   as_1 ".to_owned(), Some("as_1")),
+            (basic("flower:as_1"), Some("as_1")),
+            (basic(":as:1"), Some("as:1")),
+            (basic("as_1"), None),
+            ("basic !".to_owned(), None),
+            (format!("Basic {}", STANDARD.encode(b"a:\xff")), None),
+            ("Digest as_1".to_owned(), None),
+            ("as_1".to_owned(), None),
+        ] {
+            assert_eq!(credential(&header).as_deref(), expected, "{header}");
+        }
+    }
+}
