@@ -12,6 +12,7 @@ use crate::auth::AuthMode;
 use crate::auth::authorizer::Authorizer;
 use crate::auth::store::ApiKeyStore;
 use crate::aws::{Aws, Lazy};
+use crate::celery::apply::Applier;
 use crate::celery::builtins::{is_builtin, with_builtins};
 use crate::celery::control::{Control, Replies};
 use crate::celery::ends::Ends;
@@ -48,6 +49,7 @@ use crate::tasks::registry::Registry;
 use crate::tasks::store::TaskStore;
 use crate::tasks::worker::{DeadLetterHandler, Delivery, Runner, Worker};
 use crate::users::{Upstream, UserStore, Users};
+use crate::web::flower::{Flower, Workers};
 use crate::web::guard::{Access, Guard};
 use crate::web::routes::RouteFunctions;
 use crate::web::submission::SubmissionIds;
@@ -210,6 +212,18 @@ impl App {
     /// The numbers of tasks, queues and schedules.
     pub fn stats(&self) -> Result<Stats, ConfigError> {
         let dead_letters = self.config.dead_letters_queue_url()?;
+        let dead_letters = vec![("dead-letters".to_owned(), dead_letters)];
+        Ok(Stats {
+            tasks: self.reader()?,
+            counts: self.counts()?,
+            queues: Depths::new(self.sqs()?, self.received_queues()?),
+            dead_letters: Depths::new(self.sqs()?, dead_letters),
+            schedules: self.readable_schedules()?,
+        })
+    }
+
+    /// The names and URLs of the queues that the worker receives from.
+    fn received_queues(&self) -> Result<Vec<(String, String)>, ConfigError> {
         let named = |name: &str, url: String| (name.to_owned(), url);
         let celery = self.config.celery_own_queues().parse_by(pairs)?;
         let high = self.config.tasks_high_queue_url();
@@ -218,14 +232,7 @@ impl App {
             high.map(|url| named(stats::HIGH_QUEUE, url)),
         ];
         let own = own.into_iter().flatten();
-        let queues = own.chain(celery.into_iter().flatten());
-        Ok(Stats {
-            tasks: self.reader()?,
-            counts: self.counts()?,
-            queues: Depths::new(self.sqs()?, queues.collect()),
-            dead_letters: Depths::new(self.sqs()?, vec![named("dead-letters", dead_letters)]),
-            schedules: self.readable_schedules()?,
-        })
+        Ok(own.chain(celery.into_iter().flatten()).collect())
     }
 
     fn hand_out(&self) -> Result<HandOut, ConfigError> {
@@ -310,10 +317,7 @@ impl App {
         is_own: impl Fn(&str) -> bool + Send + Sync + 'static,
     ) -> Result<RemoteBodies, ConfigError> {
         let accept = self.config.celery_accept().parse_by(Accept::new)?;
-        let bodies = bodies.clone();
-        let is_remote =
-            move |name: &str| !is_own(name) && !is_builtin(name) && bodies.find(name).is_some();
-        Ok(RemoteBodies::new(is_remote, accept.unwrap_or_default()))
+        Ok(remote_bodies(bodies, is_own, accept.unwrap_or_default()))
     }
 
     /// The tokens with which bodies report their progress; `None` without a secret to make them of.
@@ -364,6 +368,47 @@ impl App {
             self.canceller()?,
             replies.ok_or(ConfigError::Missing("CELERY_OWN_QUEUES"))?,
         ))
+    }
+
+    /// What answers in Flower's place.
+    ///
+    /// # Errors
+    /// When a variable is not set, or has an invalid value.
+    pub fn flower(&self) -> Result<Flower, ConfigError> {
+        let (reader, bodies) = (self.reader()?, self.remote_jobs()?);
+        let queues = self.received_queues()?;
+        let (names, urls): (Vec<_>, Vec<_>) = queues.iter().cloned().unzip();
+        let hostname = self.config.celery_hostname();
+        Ok(Flower {
+            canceller: self.canceller()?,
+            applier: self.celery_applier(&bodies, urls)?,
+            workers: Workers::new(&hostname, jobs::names(), names, bodies, &reader),
+            queues: Depths::new(self.sqs()?, queues),
+            counts: self.counts()?,
+            reader,
+        })
+    }
+
+    /// Submits tasks of Celery, if its clients may submit tasks. `own` are the URLs of the queues that the worker
+    /// receives from.
+    fn celery_applier(
+        &self,
+        bodies: &Bodies,
+        own: Vec<String>,
+    ) -> Result<Option<Applier>, ConfigError> {
+        let (queues, routes) = (self.config.celery_queues(), self.config.celery_routes());
+        let sqs = self.sqs()?;
+        let outbox = queues.parse_by(|queues| Outbox::new(sqs, queues, &routes))?;
+        let Some(outbox) = outbox else {
+            return Ok(None);
+        };
+        let is_own = |name: &str| jobs::names().any(|own| own == name);
+        Ok(Some(Applier {
+            submitter: self.delaying_submitter()?,
+            outbox,
+            own,
+            bodies: remote_bodies(bodies, is_own, Accept::default()),
+        }))
     }
 
     /// What the ends of Celery's tasks need, if Celery's clients may submit tasks.
@@ -476,6 +521,28 @@ impl App {
         H: AsyncFn(&P, web::Request) -> Result<web::Response<web::Body>, HttpError>,
     {
         let guard = Guard::new(&self.config, access)?;
+        self.connect().await;
+        web::serve(guard, route, parts, handler).await
+    }
+
+    /// As [`App::serve`], for routes that are not in the OpenAPI document, some of them open to others than
+    /// callers. These are named by their keys in the gateway, such as `GET /healthcheck`.
+    ///
+    /// # Errors
+    /// As [`App::serve`].
+    pub async fn serve_undocumented<P, H>(
+        &self,
+        open: &[(Access, &'static str)],
+        route: &'static str,
+        parts: P,
+        handler: H,
+    ) -> Result<(), lambda_runtime::Error>
+    where
+        H: AsyncFn(&P, web::Request) -> Result<web::Response<web::Body>, HttpError>,
+    {
+        let guard = Guard::new(&self.config, Access::Callers)?;
+        let guard = guard.with_key_check(|| self.authorizer());
+        let guard = guard.with_open_routes(&self.config, open)?;
         self.connect().await;
         web::serve(guard, route, parts, handler).await
     }
@@ -614,4 +681,16 @@ impl App {
         let aws = Aws::new(&self.config)?;
         Ok(self.aws.get_or_init(|| aws))
     }
+}
+
+/// The tasks of Celery whose bodies run elsewhere; `is_own` says whether a job of this name runs here.
+fn remote_bodies(
+    bodies: &Bodies,
+    is_own: impl Fn(&str) -> bool + Send + Sync + 'static,
+    accept: Accept,
+) -> RemoteBodies {
+    let bodies = bodies.clone();
+    let is_remote =
+        move |name: &str| !is_own(name) && !is_builtin(name) && bodies.find(name).is_some();
+    RemoteBodies::new(is_remote, accept)
 }

@@ -260,6 +260,11 @@ impl Config {
         self.flag("OPEN_DOCS", false)
     }
 
+    /// Whether the metrics for Prometheus are open to everybody (default false).
+    pub fn open_metrics(&self) -> Result<bool, ConfigError> {
+        self.flag("OPEN_METRICS", false)
+    }
+
     /// Whether callers see only the tasks that they submitted (default true).
     pub fn own_tasks_only(&self) -> Result<bool, ConfigError> {
         self.flag("OWN_TASKS_ONLY", true)

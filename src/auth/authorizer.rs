@@ -6,10 +6,13 @@
 //! cache's key is the header that the gateway names as the identity source; the authorizer then reads
 //! no other header.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 use serde::{Deserialize, Serialize};
@@ -217,23 +220,23 @@ fn refused(reason: &'static str) -> Context {
 }
 
 impl AuthorizerRequest {
-    /// The key of a request: in `Authorization: Bearer`, or in `x-api-key`. Several different values
-    /// are refused, because a server in between may have checked another value than the authorizer.
+    /// The key of a request: in `Authorization: Bearer`, as the password of `Authorization: Basic`, or in
+    /// `x-api-key`. Several different values are refused, because a server in between may have checked another value than the authorizer.
     fn key(&self) -> Result<ApiKey, &'static str> {
-        let (bearer, plain) = match self.identity() {
-            Some(authorization) => (Some(bearer(authorization)), None),
+        let (credential, plain) = match self.identity() {
+            Some(authorization) => (Some(credential(authorization)), None),
             None => (
-                self.header(&AUTHORIZATION)?.map(bearer),
+                self.header(&AUTHORIZATION)?.map(credential),
                 self.header(&X_API_KEY)?,
             ),
         };
-        let text = match (bearer, plain) {
+        let text = match (credential, plain) {
             (None, None) => return Err(MISSING),
-            (Some(Some(bearer)), Some(plain)) if bearer != plain => return Err(INVALID),
-            (Some(bearer), _) => bearer,
-            (None, plain) => plain,
+            (Some(Some(credential)), Some(plain)) if credential != plain => return Err(INVALID),
+            (Some(credential), _) => credential,
+            (None, plain) => plain.map(Cow::Borrowed),
         };
-        text.and_then(ApiKey::parse).ok_or(INVALID)
+        text.and_then(|text| ApiKey::parse(&text)).ok_or(INVALID)
     }
 
     /// The gateway's cache key: the value of `Authorization`.
@@ -259,9 +262,42 @@ impl AuthorizerRequest {
     }
 }
 
-/// The credential after the scheme `Bearer`. The scheme is case-insensitive (RFC 9110, section 11.1).
-fn bearer(authorization: &str) -> Option<&str> {
-    let (scheme, credential) = authorization.trim().split_once(' ')?;
-    let is_bearer = scheme.eq_ignore_ascii_case("bearer");
-    is_bearer.then(|| credential.trim_start_matches(' '))
+/// The credential after the scheme `Bearer`, or the password after the scheme `Basic`, whose user name does
+/// not count: clients of Flower and Prometheus send a key in this way. A scheme is case-insensitive (RFC 9110,
+/// section 11.1).
+fn credential(authorization: &str) -> Option<Cow<'_, str>> {
+    let (scheme, rest) = authorization.trim().split_once(' ')?;
+    let rest = rest.trim_start_matches(' ');
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(rest.into());
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let pair = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
+    let (_, password) = pair.split_once(':')?;
+    Some(password.to_owned().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_a_bearers_credential_or_the_password_of_anybody() {
+        let basic = |pair: &str| format!("Basic {}", STANDARD.encode(pair));
+        for (header, expected) in [
+            ("Bearer as_1".to_owned(), Some("as_1")),
+            ("bEARER   as_1 ".to_owned(), Some("as_1")),
+            (basic("flower:as_1"), Some("as_1")),
+            (basic(":as:1"), Some("as:1")),
+            (basic("as_1"), None),
+            ("basic !".to_owned(), None),
+            (format!("Basic {}", STANDARD.encode(b"a:\xff")), None),
+            ("Digest as_1".to_owned(), None),
+            ("as_1".to_owned(), None),
+        ] {
+            assert_eq!(credential(&header).as_deref(), expected, "{header}");
+        }
+    }
 }

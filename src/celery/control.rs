@@ -11,10 +11,11 @@ mod request;
 mod task_info;
 #[cfg(test)]
 mod tests;
-
-use std::time::Instant;
+mod worker;
 
 pub use reply::Replies;
+pub use task_info::arguments;
+pub use worker::{Listed, VirtualWorker};
 
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
@@ -25,14 +26,9 @@ use request::Request;
 /// Answers commands as one worker.
 #[derive(Debug, Clone)]
 pub struct Control {
-    /// The worker's name, as `celery@host`.
-    hostname: String,
-    /// The names of the jobs, in order.
-    jobs: Vec<String>,
-    reader: Reader,
+    worker: VirtualWorker,
     canceller: Canceller,
     replies: Replies,
-    started: Instant,
 }
 
 impl Control {
@@ -44,15 +40,12 @@ impl Control {
         canceller: Canceller,
         replies: Replies,
     ) -> Control {
-        let mut jobs: Vec<String> = jobs.map(str::to_owned).collect();
-        jobs.sort_unstable();
+        let jobs = jobs.map(str::to_owned).collect();
+        let queues = replies.queues().to_vec();
         Control {
-            hostname,
-            jobs,
-            reader,
+            worker: VirtualWorker::new(hostname, jobs, queues, reader),
             canceller,
             replies,
-            started: Instant::now(),
         }
     }
 
@@ -71,7 +64,7 @@ impl Control {
                 return Ok(());
             }
         };
-        if !request.is_for(&self.hostname) {
+        if !request.is_for(&self.worker.hostname) {
             return Ok(());
         }
         let is_late = request.is_late(now_ms());
@@ -86,7 +79,7 @@ impl Control {
         let reason = answer.get("error").and_then(Json::as_str);
         tracing::info!(command = request.method, reason, "remote control");
         if let Some(to) = request.reply_to.as_ref().filter(|_| !is_late) {
-            let reply = Json::object([(&*self.hostname, answer)]);
+            let reply = Json::object([(&*self.worker.hostname, answer)]);
             self.replies.send(to, &request, reply).await;
         }
         Ok(())

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 
-use super::builtins::{is_builtin, mapped_task};
+use super::builtins::is_builtin;
 use super::ends::{Ends, exception, place};
-use super::message::{Message, Opened, open};
+use super::message::{Opened, open};
 use super::origin::{Arguments, CELERY, Source, task_of, task_of_headers, task_of_sealed};
 use super::refused::{Kind, Refused};
 use super::remote::{self, RemoteBodies};
@@ -52,17 +52,11 @@ impl CeleryFormat {
     fn task_of(&self, opened: Opened, at: u64) -> Option<Task> {
         match opened {
             Opened::Message(message) => {
-                let is_remote = self.is_remote(&message);
+                let is_remote = self.bodies.has_body_of(&message);
                 task_of(*message, at, is_remote)
             }
             Opened::Sealed(sealed) => task_of_sealed(*sealed, at),
         }
-    }
-
-    /// Whether a task has a remote body. A map of such a task has its body, too.
-    fn is_remote(&self, message: &Message) -> bool {
-        let mapped = || mapped_task(&message.headers.task, &message.kwargs);
-        self.bodies.has(&message.headers.task) || mapped().is_some_and(|task| self.bodies.has(task))
     }
 
     async fn store_entered(&self, task: &Task, source: &Source, entered: Entered<'_>) {

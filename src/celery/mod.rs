@@ -2,13 +2,14 @@
 //! task's end sends on.
 //!
 //! [`format`](mod@format) makes tasks of messages and performs what their ends set off, by [`ends`], over
-//! the table ([`store`]) and the queues ([`outbox`]). [`control`] answers the commands of remote control. All
+//! the table ([`store`]) and the queues ([`outbox`]). [`apply`] submits tasks as clients do. [`control`] answers the commands of remote control. All
 //! other modules are formats, without any call to AWS.
 //!
 //! The reference is Celery 5.7 with kombu 5.7; messages of Celery 5.2 and later are read. The
 //! formats have no document, so the tests compare with messages and items that Celery itself wrote
 //! (`tests/celery/vectors/`).
 
+pub mod apply;
 pub mod arguments;
 pub mod builtins;
 pub mod canvas;

@@ -74,7 +74,7 @@ pub fn kwargs(kwargs: &Object) -> String {
 }
 
 /// A value for a person: as the arguments of a header, but a list as a list.
-pub(super) fn value(value: &Json) -> String {
+pub fn value(value: &Json) -> String {
     let mut repr = Repr::default();
     repr.value(value);
     repr.out

@@ -74,8 +74,9 @@ pub fn decode(body: &str, now: u64) -> Result<Task, NotATask> {
     }
 }
 
-/// Why a task is out of the bounds of a submission; `None` for a task within the bounds.
-fn out_of_bounds(task: &Task, now: u64) -> Option<&'static str> {
+/// Why a task is out of the bounds of a submission at the time `now`, in milliseconds since the Unix epoch; `None`
+/// for a task within the bounds.
+pub fn out_of_bounds(task: &Task, now: u64) -> Option<&'static str> {
     let is_long = |text: &Option<String>, most: usize| {
         let text = text.as_ref();
         text.is_some_and(|text| text.len() > most)

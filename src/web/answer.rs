@@ -48,6 +48,11 @@ pub fn text(content_type: &'static str, text: String) -> Response<Body> {
     with_body(StatusCode::OK, content_type, text.into())
 }
 
+/// A status with a text for people.
+pub fn plain(status: StatusCode, text: String) -> Response<Body> {
+    with_body(status, TEXT, text.into())
+}
+
 /// 200 with bytes of this content type.
 pub fn bytes(content_type: &'static str, bytes: Vec<u8>) -> Response<Body> {
     let content_type = HeaderValue::from_static(content_type);

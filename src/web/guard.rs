@@ -29,6 +29,8 @@ pub enum Access {
     Callers,
     /// Everybody, or as `Callers` if the deployment closes its documentation.
     Documentation,
+    /// Everybody, or as `Callers` unless the deployment opens its metrics.
+    Metrics,
     /// Everybody.
     Everybody,
 }
@@ -64,6 +66,8 @@ pub struct Guard<'a> {
     /// The prefix of this service's scopes in a token.
     prefix: String,
     key_check: Option<KeyCheck<'a>>,
+    /// The keys of the routes that are open to everybody, such as `GET /healthcheck`.
+    open_routes: Vec<&'static str>,
 }
 
 /// A caller, named by the gateway.
@@ -79,7 +83,7 @@ impl<'a> Guard<'a> {
     /// When a variable has an invalid value.
     pub fn new(config: &Config, access: Access) -> Result<Guard<'a>, ConfigError> {
         let open = match access {
-            Access::Callers => false,
+            Access::Callers | Access::Metrics => false,
             Access::Documentation => config.open_docs()?,
             Access::Everybody => true,
         };
@@ -92,7 +96,30 @@ impl<'a> Guard<'a> {
             own_tasks_only: config.own_tasks_only()?,
             prefix: config.jwt_scope_prefix(),
             key_check: None,
+            open_routes: Vec::new(),
         })
+    }
+
+    /// Opens those of a function's `routes` that are open to everybody by the configuration. A route is named
+    /// by its key in the gateway, such as `GET /healthcheck`: a client cannot choose the key.
+    ///
+    /// # Errors
+    /// When a variable has an invalid value.
+    pub fn with_open_routes(
+        mut self,
+        config: &Config,
+        routes: &[(Access, &'static str)],
+    ) -> Result<Guard<'a>, ConfigError> {
+        for (access, key) in routes {
+            let is_open = match access {
+                Access::Callers => false,
+                Access::Documentation => config.open_docs()?,
+                Access::Metrics => config.open_metrics()?,
+                Access::Everybody => true,
+            };
+            self.open_routes.extend(is_open.then_some(*key));
+        }
+        Ok(self)
     }
 
     /// Checks the API keys of requests without an authorizer context, with the authorizer that `build`
@@ -139,9 +166,15 @@ impl<'a> Guard<'a> {
         }
     }
 
-    /// Whether the guard admits everybody.
-    pub fn is_open(&self) -> bool {
-        self.mode == AuthMode::Off
+    /// Whether the guard admits everybody to the route with this key.
+    pub fn is_open(&self, route: Option<&str>) -> bool {
+        let is_route = |open: &&str| Some(*open) == route;
+        self.mode == AuthMode::Off || self.open_routes.iter().any(is_route)
+    }
+
+    /// Admits a request to a route that is open to everybody.
+    pub fn admit_anybody(&self, authorizer: Option<&ApiGatewayRequestAuthorizer>) -> Admitted {
+        self.admitted(authorizer.and_then(optional_caller), false)
     }
 
     /// Admits or refuses a request.
@@ -155,8 +188,7 @@ impl<'a> Guard<'a> {
     ) -> Result<Admitted, HttpError> {
         let caller = match self.mode {
             AuthMode::Off => {
-                let caller = authorizer.and_then(optional_caller);
-                return Ok(self.admitted(caller, false));
+                return Ok(self.admit_anybody(authorizer));
             }
             AuthMode::ApiKey | AuthMode::CachedApiKey => by_key(authorizer),
             AuthMode::Jwt => self.by_token(authorizer),

@@ -14,6 +14,7 @@
 //!   many tasks.
 //!   [`task_view`], [`result_view`] and [`job_view`] show tasks and jobs, [`dead_letter`] dead letters,
 //!   [`stats_view`] numbers.
+//! * [`flower`] is Flower's REST API.
 //! * [`routes`] answers requests without a matching route, [`docs`] serves the OpenAPI document and its
 //!   pages, [`openapi`] describes the answers that many routes share.
 
@@ -28,6 +29,7 @@ pub mod error;
 mod event;
 pub mod extract;
 mod fetched;
+pub mod flower;
 pub mod guard;
 pub mod job_view;
 pub mod openapi;

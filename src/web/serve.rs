@@ -8,6 +8,7 @@ use futures_util::future::LocalBoxFuture;
 use http::header::{LOCATION, SET_COOKIE};
 use http::{HeaderValue, StatusCode};
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
+use lambda_http::request::RequestContext;
 use lambda_http::{Body, LambdaEvent, Request, RequestExt, Response, service_fn};
 use lambda_runtime::Error;
 use serde_json::value::RawValue;
@@ -100,8 +101,10 @@ where
 async fn admitted(guard: &Guard<'_>, mut request: Request) -> Result<Request, HttpError> {
     let context = request.request_context_ref();
     let authorizer = context.and_then(|context| context.authorizer());
+    let is_open = guard.is_open(context.and_then(route_key));
     let admitted = match authorizer {
-        None if !guard.is_open() => {
+        authorizer if is_open => guard.admit_anybody(authorizer),
+        None => {
             // Boxed: the check calls DynamoDB, and few requests need the check.
             let checked = Box::pin(guard.identify(request.headers())).await?;
             if checked.is_none() {
@@ -118,6 +121,14 @@ async fn admitted(guard: &Guard<'_>, mut request: Request) -> Result<Request, Ht
         return Err(HttpError::not_found("Not Found"));
     }
     Ok(request)
+}
+
+/// The key of the route that the gateway matched, such as `GET /items`.
+fn route_key(context: &RequestContext) -> Option<&str> {
+    match context {
+        RequestContext::ApiGatewayV2(context) => context.route_key.as_deref(),
+        _ => None,
+    }
 }
 
 /// A redirect, as the error, from a path with a trailing slash to the path without the slash: there the

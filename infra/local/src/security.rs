@@ -197,10 +197,12 @@ mod tests {
         path == "/" || starts.iter().any(|start| path.starts_with(start))
     }
 
-    /// The routes without the authorizer: the files of the operator's page, and the route whose requests
-    /// have a token of their own.
-    fn is_open(path: &str) -> bool {
-        path.starts_with("/dashboard") || path == "/tasks/{task_id}/progress"
+    /// The routes without an authorizer: the files of the operator's page, the route whose requests have a token of
+    /// their own, and the check of health.
+    fn needs_no_key(path: &str) -> bool {
+        path.starts_with("/dashboard")
+            || path == "/tasks/{task_id}/progress"
+            || path == "/healthcheck"
     }
 
     /// The keys of all routes except `$default`, which answers 404 to everybody.
@@ -216,7 +218,7 @@ mod tests {
         let found = security([]).unwrap();
         let path = |key: &str| key.split_once(' ').unwrap().1.to_owned();
         let mut routes = routes();
-        routes.retain(|key| !is_open(&path(key)));
+        routes.retain(|key| !needs_no_key(&path(key)));
         let (open, expected): (Vec<_>, Vec<_>) = routes
             .iter()
             .cloned()
@@ -225,6 +227,9 @@ mod tests {
         assert_eq!(open.len(), 11, "{open:?}");
         let closed = security([("OpenDocs", "false")]).unwrap();
         assert_eq!(closed.routes, routes);
+        let metrics = security([("OpenDocs", "false"), ("OpenMetrics", "true")]).unwrap();
+        let opened: Vec<_> = routes.difference(&metrics.routes).collect();
+        assert_eq!(opened, ["GET /metrics"]);
     }
 
     #[test]

@@ -4,20 +4,17 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::Control;
 use super::request::{Request, texts};
-use super::task_info::{scheduled_info, task_info};
+use super::task_info::task_info;
+use super::worker::{Listed, MOST};
 use crate::celery::python;
 use crate::dynamodb::StoreError;
 use crate::error::Chain;
 use crate::json::Json;
 use crate::tasks::client::CancelOutcome;
 use crate::tasks::id::TaskId;
-use crate::tasks::record::TaskRecord;
 use crate::tasks::state::State;
-use crate::tasks::store::{ListQuery, TaskFilter};
 use crate::tasks::viewer::Viewer;
 
-/// The most tasks of an answer, and the most ids that a question is answered for.
-const MOST: usize = 100;
 /// How many tasks are revoked, or read, at the same time.
 const AT_ONCE: usize = 10;
 
@@ -103,18 +100,19 @@ impl Control {
 
     /// The answer to a question, or an error where there is none.
     pub(super) async fn inspect(&self, request: &Request) -> Json {
+        let (worker, all) = (&self.worker, &Listed::ALL);
         let answer = match &*request.method {
             "ping" => Ok(ok("pong")),
             "clock" => Ok(Json::object([("clock", request.next_clock().into())])),
-            "conf" | "dump_conf" => Ok(self.conf()),
-            "report" => Ok(ok(self.report())),
-            "registered" | "dump_tasks" => Ok(Json::array(self.jobs.iter().map(String::as_str))),
-            "stats" => Ok(self.stats(request)),
-            "active_queues" => Ok(self.active_queues()),
-            "active" | "dump_active" => self.in_state(State::Running).await,
-            "reserved" | "dump_reserved" => self.in_state(State::Pending).await,
-            "scheduled" | "dump_schedule" => self.scheduled().await,
-            "revoked" | "dump_revoked" => self.revoked().await,
+            "conf" | "dump_conf" => Ok(worker.conf()),
+            "report" => Ok(ok(worker.report())),
+            "registered" | "dump_tasks" => Ok(worker.registered()),
+            "stats" => Ok(worker.stats(request.next_clock())),
+            "active_queues" => Ok(worker.active_queues()),
+            "active" | "dump_active" => worker.active(all).await,
+            "reserved" | "dump_reserved" => worker.reserved(all).await,
+            "scheduled" | "dump_schedule" => worker.scheduled(all).await,
+            "revoked" | "dump_revoked" => worker.revoked(all).await,
             "query_task" => self.query_task(request).await,
             other => Ok(unsupported(other)),
         };
@@ -124,89 +122,6 @@ impl Control {
         })
     }
 
-    fn report(&self) -> String {
-        let version = env!("CARGO_PKG_VERSION");
-        format!(
-            "async-service {version} on AWS Lambda: one worker, {}",
-            self.hostname
-        )
-    }
-
-    /// The settings of Celery that hold for the worker.
-    fn conf(&self) -> Json {
-        let queue = self.replies.queues().first().cloned();
-        Json::object([
-            ("broker_url", Json::from("sqs://")),
-            ("accept_content", Json::array(["json"])),
-            ("task_serializer", "json".into()),
-            ("result_serializer", "json".into()),
-            ("task_default_queue", queue.into()),
-            ("task_acks_late", true.into()),
-            ("enable_utc", true.into()),
-            ("timezone", "UTC".into()),
-        ])
-    }
-
-    /// What is known of the worker. Lambda starts and ends its processes, so the numbers of a process are
-    /// those of the one that answers, and tasks are counted by the metrics of the stack.
-    fn stats(&self, request: &Request) -> Json {
-        let broker = Json::object([
-            ("transport", Json::from("sqs")),
-            ("virtual_host", "/".into()),
-        ]);
-        let pool = Json::object([("implementation", Json::from("AWS Lambda"))]);
-        Json::object([
-            ("total", Json::Object(crate::json::Object::new())),
-            ("pid", i64::from(std::process::id()).into()),
-            ("clock", request.next_clock().to_string().into()),
-            ("uptime", seconds_since(self.started).into()),
-            ("pool", pool),
-            ("broker", broker),
-        ])
-    }
-
-    /// The queues that the worker receives from, as kombu describes a queue.
-    fn active_queues(&self) -> Json {
-        Json::array(self.replies.queues().iter().map(|name| {
-            let name = Json::from(&**name);
-            let exchange = Json::object([
-                ("name", name.clone()),
-                ("type", "direct".into()),
-                ("durable", true.into()),
-                ("auto_delete", false.into()),
-            ]);
-            Json::object([
-                ("name", name.clone()),
-                ("exchange", exchange),
-                ("routing_key", name),
-                ("durable", true.into()),
-                ("exclusive", false.into()),
-                ("auto_delete", false.into()),
-                ("no_ack", false.into()),
-            ])
-        }))
-    }
-
-    async fn in_state(&self, state: State) -> Result<Json, StoreError> {
-        let tasks = self.list(state).await?;
-        let info = |task: &TaskRecord| task_info(task, &self.hostname);
-        Ok(Json::array(tasks.iter().map(info)))
-    }
-
-    /// The tasks that wait for their time: for their first attempt, or for the next.
-    async fn scheduled(&self) -> Result<Json, StoreError> {
-        let mut tasks = self.list(State::Scheduled).await?;
-        tasks.extend(self.list(State::Retrying).await?);
-        tasks.truncate(MOST);
-        let info = |task: &TaskRecord| scheduled_info(task, &self.hostname);
-        Ok(Json::array(tasks.iter().map(info)))
-    }
-
-    async fn revoked(&self) -> Result<Json, StoreError> {
-        let tasks = self.list(State::Cancelled).await?;
-        Ok(Json::array(tasks.iter().map(|task| task.id.as_str())))
-    }
-
     /// What is known of tasks by their ids. A task that has ended is unknown, as to a worker of Celery.
     async fn query_task(&self, request: &Request) -> Result<Json, StoreError> {
         let ids = match ids(request.arguments.get("ids")) {
@@ -214,7 +129,8 @@ impl Control {
             Ok(_) => return Ok(error(format!("there are more than {MOST} ids"))),
             Err(reason) => return Ok(error(reason)),
         };
-        let find = async |id: TaskId| self.reader.find(&Viewer::Everyone, &id).await;
+        let worker = &self.worker;
+        let find = async |id: TaskId| worker.reader.find(&Viewer::Everyone, &id).await;
         let found = stream::iter(ids.into_iter().map(find)).buffered(AT_ONCE);
         let found: Vec<_> = found.try_collect().await?;
         let known = found.iter().flatten().filter_map(|task| {
@@ -224,24 +140,10 @@ impl Control {
                 State::Scheduled | State::Retrying => "scheduled",
                 _ => return None,
             };
-            let info = Json::array([state.into(), task_info(task, &self.hostname)]);
+            let info = Json::array([state.into(), task_info(task, &worker.hostname)]);
             Some((task.id.as_str(), info))
         });
         Ok(Json::object(known))
-    }
-
-    /// The newest tasks in a state.
-    async fn list(&self, state: State) -> Result<Vec<TaskRecord>, StoreError> {
-        let query = ListQuery {
-            filter: TaskFilter {
-                state: Some(state),
-                ..TaskFilter::default()
-            },
-            limit: MOST,
-            ..ListQuery::default()
-        };
-        let (tasks, _) = self.reader.list(&Viewer::Everyone, &query).await?;
-        Ok(tasks)
     }
 }
 
@@ -282,8 +184,4 @@ fn python_set<'a>(texts: impl Iterator<Item = &'a str>) -> String {
         [] => "set()".to_owned(),
         texts => format!("{{{}}}", texts.join(", ")),
     }
-}
-
-fn seconds_since(start: std::time::Instant) -> i64 {
-    i64::try_from(start.elapsed().as_secs()).unwrap_or(i64::MAX)
 }

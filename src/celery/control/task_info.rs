@@ -42,8 +42,9 @@ pub(super) fn scheduled_info(record: &TaskRecord, hostname: &str) -> Json {
     ])
 }
 
-/// The positional arguments and the keyword arguments. An input of the service's own is either.
-fn arguments(record: &TaskRecord) -> (Json, Json) {
+/// The positional arguments and the keyword arguments of a task, null for those that are not in the record. An
+/// input of the service's own is either.
+pub fn arguments(record: &TaskRecord) -> (Json, Json) {
     let Some(input) = &record.input else {
         return (Json::Null, Json::Null);
     };

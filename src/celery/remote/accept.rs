@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::celery::builtins::mapped_task;
+use crate::celery::message::Message;
+
 /// The content types besides JSON that remote bodies decode. JSON is always accepted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Accept(Vec<String>);
@@ -57,6 +60,12 @@ impl RemoteBodies {
     /// Whether the task of this name has a remote body.
     pub fn has(&self, task: &str) -> bool {
         (self.is_remote)(task)
+    }
+
+    /// Whether the task of a message has a remote body. A map of such a task has its body, too.
+    pub fn has_body_of(&self, message: &Message) -> bool {
+        let mapped = || mapped_task(&message.headers.task, &message.kwargs);
+        self.has(&message.headers.task) || mapped().is_some_and(|task| self.has(task))
     }
 
     /// Whether the function of the task of this name decodes this content.

@@ -32,6 +32,7 @@ pub(super) const FUNCTIONS: &[&str] = &[
     "schedule_next",
     "dead_letters",
     "dead_letter_action",
+    "flower",
     "dashboard",
 ];
 
@@ -69,6 +70,12 @@ pub(super) const ROUTES: &[(&str, &str, &str)] = &[
     ("/schedules/{name}/next", "GET", "schedule_next"),
     ("/dead-letters/", "GET", "dead_letters"),
     ("/dead-letters/{action}", "POST", "dead_letter_action"),
+    ("/api/{area}", "GET", "flower"),
+    ("/api/{area}/{action}", "GET", "flower"),
+    ("/api/{area}/{action}/{name}", "GET, POST", "flower"),
+    ("/api/{area}/{action}/{name}/{more}", "POST", "flower"),
+    ("/metrics", "GET", "flower"),
+    ("/healthcheck", "GET", "flower"),
     ("/openapi.json", "GET, HEAD", "openapi"),
     ("/docs", "GET, HEAD", "docs"),
     ("/redoc", "GET, HEAD", "redoc"),

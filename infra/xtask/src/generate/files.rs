@@ -123,11 +123,14 @@ fn paths(service: &Service) -> Vec<String> {
     for (path, routes) in by_path(service) {
         let known: Vec<_> = routes
             .iter()
-            .filter_map(|(method, function)| match function.access {
-                Access::Callers => Some((method, "KnowsCallers")),
-                Access::Documentation => Some((method, "DocsKnowCallers")),
-                Access::Everybody => None,
-            })
+            .filter_map(
+                |(method, function)| match function.access_of(method, path) {
+                    Access::Callers => Some((method, "KnowsCallers")),
+                    Access::Documentation => Some((method, "DocsKnowCallers")),
+                    Access::Metrics => Some((method, "MetricsKnowCallers")),
+                    Access::Everybody => None,
+                },
+            )
             .collect();
         if !known.is_empty() {
             lines.push(format!("{path}:"));

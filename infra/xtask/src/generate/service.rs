@@ -24,8 +24,12 @@ pub struct Function {
     pub routes: Vec<Route>,
     /// The documented operations in the function's file.
     pub operations: Vec<Operation>,
-    /// Who may call the function.
+    /// Who may call the function's routes, but for those in `opened`.
     pub access: Access,
+    /// The routes with another access, as `GET /path`.
+    pub opened: Vec<(Access, String)>,
+    /// Whether the routes are in the OpenAPI document.
+    pub is_documented: bool,
 }
 
 /// A route of the HTTP API.
@@ -48,6 +52,9 @@ pub struct Operation {
     pub path: String,
 }
 
+/// The call in a function whose routes are not in the OpenAPI document.
+const UNDOCUMENTED: &str = ".serve_undocumented(";
+
 /// Who may call a function, according to the function's call of `serve`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -55,6 +62,8 @@ pub enum Access {
     Callers,
     /// Everybody or only callers, depending on the parameter `OpenDocs`.
     Documentation,
+    /// Everybody or only callers, depending on the parameter `OpenMetrics`.
+    Metrics,
     /// Everybody.
     Everybody,
 }
@@ -95,6 +104,13 @@ impl Function {
         same.next().unwrap_or(path)
     }
 
+    /// Who may call a route of this function.
+    pub fn access_of(&self, method: &str, path: &str) -> Access {
+        let mut opened = self.opened.iter();
+        let found = opened.find(|(_, key)| *key == format!("{method} {path}"));
+        found.map_or(self.access, |(access, _)| *access)
+    }
+
     /// Whether the HTTP API has a route with this path to the function.
     fn serves(&self, path: &str) -> bool {
         let mut routes = self.routes.iter();
@@ -118,11 +134,20 @@ impl Function {
             let mut operations = self.operations.iter();
             let is_documented =
                 operations.any(|one| one.method == *method && without_slash(&one.path) == path);
-            if self.access == Access::Callers && !is_documented {
+            if self.access == Access::Callers && self.is_documented && !is_documented {
                 return Err(Error::new(format!(
                     "{file}: {method} {path} is in template.yaml and in no #[utoipa::path] of the file"
                 )));
             }
+        }
+        let is_route = |key: &str| {
+            let mut routes = self.routes.iter();
+            routes.any(|route| format!("{} {}", route.method, route.path) == key)
+        };
+        if let Some((_, key)) = self.opened.iter().find(|(_, key)| !is_route(key)) {
+            return Err(Error::new(format!(
+                "{file}: {key} is not in the function's Events in template.yaml"
+            )));
         }
         Ok(())
     }
@@ -145,6 +170,7 @@ fn function(template: &Template, resource: &str, name: &str, text: &str) -> Resu
     let routes = routes.filter(|route| route.function == name);
     let operations = text.split("#[utoipa::path(").skip(1);
     let operations: Option<Vec<_>> = operations.map(|rest| operation(text, rest)).collect();
+    let is_documented = !text.contains(UNDOCUMENTED);
     let function = Function {
         name: name.to_owned(),
         resource: resource.to_owned(),
@@ -160,13 +186,16 @@ fn function(template: &Template, resource: &str, name: &str, text: &str) -> Resu
                  with a text or a constant of the file as path, and a handler below it"
             ))
         })?,
-        access: if text.contains("Access::Documentation") {
-            Access::Documentation
-        } else if text.contains("Access::Everybody") {
-            Access::Everybody
-        } else {
-            Access::Callers
+        access: match is_documented {
+            true if text.contains("Access::Documentation") => Access::Documentation,
+            true if text.contains("Access::Everybody") => Access::Everybody,
+            _ => Access::Callers,
         },
+        opened: match is_documented {
+            true => Vec::new(),
+            false => opened(text),
+        },
+        is_documented,
     };
     function.check()?;
     if let Some(route) = constant(text, "ROUTE")
@@ -178,6 +207,21 @@ fn function(template: &Template, resource: &str, name: &str, text: &str) -> Resu
         )));
     }
     Ok(function)
+}
+
+/// The routes with another access than that of the function: `(Access::Everybody, "GET /path")`.
+fn opened(text: &str) -> Vec<(Access, String)> {
+    let entries = text.split("(Access::").skip(1);
+    let entries = entries.filter_map(|entry| {
+        let (name, rest) = entry.split_once(", \"")?;
+        let access = match name {
+            "Everybody" => Access::Everybody,
+            "Metrics" => Access::Metrics,
+            _ => return None,
+        };
+        Some((access, rest.split_once('"')?.0.to_owned()))
+    });
+    entries.collect()
 }
 
 /// Parses a `#[utoipa::path(…)]` attribute; `rest` is the file's text after `#[utoipa::path(`.
@@ -259,6 +303,20 @@ Resources:
         assert_eq!(page.access, Access::Documentation);
         assert_eq!(page.canonical("/page"), "/page");
         assert_eq!(page.routes[0].method, "GET");
+    }
+
+    #[test]
+    fn an_undocumented_function_has_the_access_of_each_route() {
+        let page = "app.serve_undocumented([(Access::Metrics, \"GET /page\")], \"/page\")";
+        let found = service(&[("page", page), ("list", LIST)]).unwrap();
+        let page_function = &found.functions[1];
+        assert_eq!(page_function.access_of("GET", "/page"), Access::Metrics);
+        assert_eq!(page_function.access_of("POST", "/page"), Access::Callers);
+        let other = page.replace("GET /page", "GET /other");
+        let error = service(&[("page", &other), ("list", LIST)]).unwrap_err();
+        let expected =
+            "functions/page.rs: GET /other is not in the function's Events in template.yaml";
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]

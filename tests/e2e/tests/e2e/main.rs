@@ -20,6 +20,7 @@ mod dashboard;
 mod deployment;
 mod docs;
 mod fetch;
+mod flower;
 mod items;
 mod jobs;
 mod metrics;
@@ -92,6 +93,8 @@ fn main() -> ExitCode {
             dead_letters_are_shown_and_handled;
         remote: run_in_a_function report_their_progress run_behind_a_url
             are_listed_without_their_secrets;
+        flower: answers_as_flower_does metrics_count_tasks keys_open_its_routes
+            a_caller_sees_own_tasks_alone;
         metrics: count_tasks_and_calls_and_contain_no_ids;
         auth: every_route_refuses_requests_without_a_key a_key_is_accepted_in_either_header
             the_documentation_is_open scopes_are_enforced wrong_and_expired_keys_are_refused
@@ -211,6 +214,8 @@ fn is_of_both(name: &str) -> bool {
 /// routes that require no key although the document says so.
 fn is_of_keys(name: &str) -> bool {
     let others = [
+        "flower::keys_open_its_routes",
+        "flower::a_caller_sees_own_tasks_alone",
         "clients::a_tester_finds_no_answer_outside_of_the_document",
         "clients::secrets_are_in_no_log",
         "dashboard::asks_for_a_key_and_shows_what_the_key_allows",
