@@ -16,6 +16,7 @@ use std::time::Instant;
 
 pub use reply::Replies;
 
+use super::store::ResultStore;
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::json::Json;
@@ -31,6 +32,7 @@ pub struct Control {
     jobs: Vec<String>,
     reader: Reader,
     canceller: Canceller,
+    results: ResultStore,
     replies: Replies,
     started: Instant,
 }
@@ -42,6 +44,7 @@ impl Control {
         jobs: impl Iterator<Item = &'static str>,
         reader: Reader,
         canceller: Canceller,
+        results: ResultStore,
         replies: Replies,
     ) -> Control {
         let mut jobs: Vec<String> = jobs.map(str::to_owned).collect();
@@ -51,6 +54,7 @@ impl Control {
             jobs,
             reader,
             canceller,
+            results,
             replies,
             started: Instant::now(),
         }
