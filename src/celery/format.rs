@@ -157,7 +157,7 @@ impl Format for CeleryFormat {
     }
 
     fn remote(&self, task: &Task, input: &RawValue) -> Option<Box<RawValue>> {
-        remote::request(task, input)
+        remote::request(task, input, self.track_started && stores_result(task))
     }
 
     fn answer(&self, task: &Task, part: &RawValue, kind: AnswerKind) -> Result<Parts, JobError> {
@@ -237,6 +237,10 @@ impl Format for CeleryFormat {
             }
         })
     }
+}
+
+fn stores_result(task: &Task) -> bool {
+    Source::of(task).is_some_and(|source| source.stores_result())
 }
 
 /// Progress as most tasks of Celery report it.

@@ -8,11 +8,12 @@ use crate::json::{Json, Object};
 use crate::tasks::task::Task;
 
 /// The part of a request that is named after the format: the message with all its headers, in the form of
-/// protocol 2. `input` is the input of the task; `None` for a task of another format.
+/// protocol 2. `input` is the input of the task; `None` for a task of another format. `is_started`: the
+/// worker has stored STARTED, so that the function need not.
 ///
 /// The arguments are the text of a message's body, with typed values and numbers as they came, so that NaN
 /// and the infinities pass, which are no JSON.
-pub fn request(task: &Task, input: &RawValue) -> Option<Box<RawValue>> {
+pub fn request(task: &Task, input: &RawValue, is_started: bool) -> Option<Box<RawValue>> {
     let mut data = data_of(task)?;
     let mut object = |name| data.remove(name)?.into_object().ok();
     let (kept, embed) = (object("headers")?, object("embed"));
@@ -21,6 +22,9 @@ pub fn request(task: &Task, input: &RawValue) -> Option<Box<RawValue>> {
     let mut part = Object::new();
     part.insert("headers", full_headers(kept, id, arguments.as_ref()));
     part.insert("properties", properties);
+    if is_started {
+        part.insert("started", true);
+    }
     match arguments {
         Some(arguments) => {
             part.insert("content_type", "application/json");

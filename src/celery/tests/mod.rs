@@ -6,6 +6,7 @@ mod flow;
 mod format;
 mod lost;
 mod remote;
+mod sealed;
 mod store;
 mod workflows;
 pub(super) mod world;
