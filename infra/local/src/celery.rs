@@ -124,7 +124,11 @@ impl Prepared {
     #[must_use]
     pub fn summary(&self) -> String {
         let Found {
-            app, celery, tasks, ..
+            app,
+            celery,
+            tasks,
+            own_results,
+            ..
         } = &self.found;
         let queues: Vec<&str> = self
             .queues
@@ -132,8 +136,12 @@ impl Prepared {
             .map(|queue| queue.name.as_str())
             .collect();
         let count = tasks.len();
+        let results = match own_results {
+            true => "none, or where the application's own setting says",
+            false => "in DynamoDB",
+        };
         format!(
-            "{app}, {count} tasks, Celery {celery}, queues: {}",
+            "{app}, {count} tasks, Celery {celery}, queues: {}, results: {results}",
             queues.join(", ")
         )
     }
