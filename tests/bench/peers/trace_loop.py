@@ -1,4 +1,4 @@
-"""Runs the body of `tasks.process_data` under Celery's own tracer, again and again: what any worker of Celery does for a
+"""Runs the body of `tasks.process_data` under Celery's own tracer, again and again: what any worker does for a
 task, without a broker and with results in memory.
 
     python trace_loop.py COUNT
