@@ -366,6 +366,8 @@ impl App {
             jobs,
             self.reader()?,
             self.canceller()?,
+            self.celery_results()?
+                .ok_or(ConfigError::Missing("CELERY_RESULTS_TABLE"))?,
             replies.ok_or(ConfigError::Missing("CELERY_OWN_QUEUES"))?,
         ))
     }
@@ -413,18 +415,26 @@ impl App {
 
     /// What the ends of Celery's tasks need, if Celery's clients may submit tasks.
     fn celery_ends(&self) -> Result<Option<Ends>, ConfigError> {
-        let Some(table) = self.config.celery_results_table() else {
+        let Some(results) = self.celery_results()? else {
             return Ok(None);
         };
         let outbox = self.celery_outbox()?;
         let outbox = outbox.ok_or(ConfigError::Missing("CELERY_QUEUES"))?;
-        let time = self.config.celery_result_time()?;
-        let results = ResultStore::new(self.dynamodb()?, table, time);
         Ok(Some(Ends {
-            results: results.with_prefix(self.config.celery_key_prefix()),
+            results,
             outbox,
             extended: self.config.celery_result_extended()?,
         }))
+    }
+
+    /// Celery's table of results, if Celery's clients may submit tasks.
+    fn celery_results(&self) -> Result<Option<ResultStore>, ConfigError> {
+        let Some(table) = self.config.celery_results_table() else {
+            return Ok(None);
+        };
+        let time = self.config.celery_result_time()?;
+        let results = ResultStore::new(self.dynamodb()?, table, time);
+        Ok(Some(results.with_prefix(self.config.celery_key_prefix())))
     }
 
     /// The consumer of undelivered messages: moved out of the task queues after too many receives, or not

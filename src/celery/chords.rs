@@ -15,13 +15,13 @@ const MISSING: u64 = 3_600_000;
 
 impl Ends {
     /// Counts a member of a chord whose result is stored. Whoever finds that all members have ended sends
-    /// the body.
+    /// the body. `body` is `None` if the member's message was not read: its function has noted the body.
     pub(super) async fn count(
         &self,
         sender: &Sender<'_>,
         group: &str,
         member: &str,
-        body: &Json,
+        body: Option<&Json>,
         depth: u32,
     ) -> Result<(), EffectError> {
         let Some(counter) = self.results.count(group, member).await? else {
@@ -30,6 +30,9 @@ impl Ends {
         if counter.size.is_some_and(|size| counter.count < size) {
             return Ok(());
         }
+        let Some(body) = body.or(counter.body.as_ref()) else {
+            return self.end_without_body(group, &counter).await;
+        };
         let joined = match self.results.group(group).await {
             Ok(Some(found)) => {
                 let chord = (group, &found.members[..]);
@@ -54,6 +57,18 @@ impl Ends {
             self.results.end_chord(group).await?;
         }
         joined.map(drop)
+    }
+
+    /// For a chord whose body no function has noted: waits for a member that knows the body, or gives the
+    /// chord up if no such member can come.
+    async fn end_without_body(&self, group: &str, counter: &Counter) -> Result<(), EffectError> {
+        match self.results.group(group).await? {
+            Some(found) if counter.count >= Member::tasks(&found.members).len() as u64 => {
+                let reason = "no member of the chord could be read, so that its body is unknown";
+                Err(EffectError::Permanent(reason.to_owned()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Joins a chord whose members were all counted. `false` if some are left.

@@ -17,6 +17,7 @@ pub use reply::Replies;
 pub use task_info::arguments;
 pub use worker::{Listed, VirtualWorker};
 
+use super::store::ResultStore;
 use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::json::Json;
@@ -28,6 +29,7 @@ use request::Request;
 pub struct Control {
     worker: VirtualWorker,
     canceller: Canceller,
+    results: ResultStore,
     replies: Replies,
 }
 
@@ -38,6 +40,7 @@ impl Control {
         jobs: impl Iterator<Item = &'static str>,
         reader: Reader,
         canceller: Canceller,
+        results: ResultStore,
         replies: Replies,
     ) -> Control {
         let jobs = jobs.map(str::to_owned).collect();
@@ -45,6 +48,7 @@ impl Control {
         Control {
             worker: VirtualWorker::new(hostname, jobs, queues, reader),
             canceller,
+            results,
             replies,
         }
     }

@@ -144,8 +144,8 @@ impl Ends {
             let place = place(end.run, end.attempt, 2);
             lost.note(self.put(task.id.as_str(), place, json).await)?;
         }
-        if let (Some(body), Some(group)) = (&source.embed.chord, &source.headers.group) {
-            let id = task.id.as_str();
+        if let Some(group) = source.headers.group.as_ref().filter(|_| source.counts()) {
+            let (id, body) = (task.id.as_str(), source.embed.chord.as_ref());
             lost.note(self.count(sender, group, id, body, 0).await)?;
         }
         lost.into_result()
@@ -279,6 +279,7 @@ impl Ends {
             self.put(&failed.id, NEVER_RAN, json).await?;
             match (&failed.chord, &failed.group) {
                 (Some(body), Some(group)) if depth < MAX_DEPTH => {
+                    let body = Some(body);
                     self.count(sender, group, &failed.id, body, depth + 1).await
                 }
                 _ => Ok(()),

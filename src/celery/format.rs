@@ -147,7 +147,8 @@ impl Format for CeleryFormat {
         input: &RawValue,
         trace: Option<&Trace>,
     ) -> Option<Box<RawValue>> {
-        remote::request(task, input, trace)
+        let is_started = self.track_started && stores_result(task);
+        remote::request(task, input, trace, is_started)
     }
 
     fn answer(&self, task: &Task, part: &RawValue, kind: AnswerKind) -> Result<Parts, JobError> {
@@ -197,6 +198,10 @@ impl Format for CeleryFormat {
             }
         })
     }
+}
+
+fn stores_result(task: &Task) -> bool {
+    Source::of(task).is_some_and(|source| source.stores_result())
 }
 
 /// Progress as most tasks of Celery report it.

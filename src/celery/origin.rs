@@ -23,6 +23,9 @@ pub const SCHEDULE: &str = "async_service_schedule";
 /// The header with the id of the task of the schedule's time before; see [`Scheduled::after`].
 pub const SCHEDULE_AFTER: &str = "async_service_after";
 
+/// The name of the effect that stores a task's result.
+pub const RESULT: &str = "result";
+
 /// The name of the format in origins.
 pub const CELERY: &str = "celery";
 
@@ -106,6 +109,11 @@ impl Source {
     /// Whether a result is stored.
     pub fn stores_result(&self) -> bool {
         self.headers.ignore_result != Some(true)
+    }
+
+    /// Whether the end may count in a chord: a member of a group whose message was not read may be one.
+    pub fn counts(&self) -> bool {
+        self.headers.group.is_some() && (self.embed.chord.is_some() || self.is_sealed)
     }
 }
 
@@ -231,11 +239,11 @@ impl Source {
     /// The names of what the task's end sets off.
     fn effects(&self) -> Vec<String> {
         let effects = [
-            ("result", self.stores_result()),
+            (RESULT, self.stores_result()),
             ("callbacks", !self.embed.callbacks.is_empty()),
             ("errbacks", !self.embed.errbacks.is_empty()),
             ("chain", !self.embed.chain.is_empty()),
-            ("chord", self.embed.chord.is_some()),
+            ("chord", self.counts()),
             ("unlock", self.headers.task == CHORD_UNLOCK),
         ];
         let effects = effects.into_iter().filter(|(_, is_set)| *is_set);

@@ -17,6 +17,7 @@ use crate::dynamodb::row::{self, ID, Row, number, text};
 use crate::dynamodb::{
     ConditionalPut, StoreError, batch_get, call_error, condition_held, refused_by,
 };
+use crate::json::{Json, parse_str};
 use crate::tasks::task::MAX_WAIT;
 
 /// The JSON of a result or of a group, as bytes.
@@ -39,6 +40,9 @@ const COUNTED: &str = "counted";
 const SIZE: &str = "size";
 /// Set on the counter of a chord that is done: its body was sent, or has failed.
 const DONE: &str = "done";
+/// The signature of a chord's body as JSON, which the function of a member writes whose message the worker
+/// does not read.
+pub const CHORD_BODY: &str = "chord_body";
 /// The namespace of the short names of members (a random UUID).
 const MEMBERS: Uuid = Uuid::from_u128(0x6b1d_90f3_2c58_4e0a_a7f4_8e21_c05d_93b6);
 
@@ -58,7 +62,7 @@ pub struct ResultStore {
 }
 
 /// A chord's counter after a member was counted, by this call or an earlier one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Counter {
     /// The number of counts. Workers of Celery count a member again when its message is delivered again.
     pub count: u64,
@@ -66,6 +70,8 @@ pub struct Counter {
     pub size: Option<u64>,
     /// Whether the chord's group may have expired: the counter is older than results are kept.
     pub is_old: bool,
+    /// The chord's body, if the function of a member has written it.
+    pub body: Option<Json>,
     /// The short names of the members that this worker counted.
     counted: Vec<String>,
 }
@@ -235,10 +241,12 @@ impl ResultStore {
         #[allow(clippy::cast_precision_loss)] // exact for times of this age
         let age = now_ms() as f64 / 1000.0 - began;
         let counted = row.get(COUNTED).and_then(|names| names.as_ss().ok());
+        let body = row.get(CHORD_BODY).and_then(|body| body.as_s().ok());
         Ok(Some(Counter {
             count,
             size: row::find_number(&row, SIZE)?.filter(|size| *size > 0),
             is_old: age > self.ttl.as_secs_f64(),
+            body: body.and_then(|body| parse_str(body).ok()),
             counted: counted.cloned().unwrap_or_default(),
         }))
     }
@@ -262,11 +270,12 @@ impl ResultStore {
         let update = self.client.update_item().table_name(&self.table);
         let update = update
             .key(ID, text(self.keys.chord(group)))
-            .update_expression("SET #done = :one, #ttl = :ttl REMOVE #counted")
+            .update_expression("SET #done = :one, #ttl = :ttl REMOVE #counted, #body")
             .condition_expression("attribute_exists(#count)")
             .expression_attribute_names("#done", DONE)
             .expression_attribute_names("#ttl", TTL)
             .expression_attribute_names("#counted", COUNTED)
+            .expression_attribute_names("#body", CHORD_BODY)
             .expression_attribute_names("#count", CHORD_COUNT)
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":ttl", number(self.expiry() + RETENTION));

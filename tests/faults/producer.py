@@ -30,6 +30,11 @@ def step(at: int) -> Signature:
     return app.signature("celery.accumulate", args=(at,))
 
 
+def body(name: str, at: int) -> Signature:
+    """As `step`, with a body in Python: a task of `bodies/storm_bodies.py`."""
+    return app.signature(f"storm.{name}", args=(at,))
+
+
 def workflows() -> list[tuple[Signature, Any]]:
     """Each kind of workflow, and its value."""
     return [
@@ -41,6 +46,10 @@ def workflows() -> list[tuple[Signature, Any]]:
         (chord([step(0) | step(1), step(2) | step(3)], step(4)), [[[[0], 1], [[2], 3]], 4]),
         # A group in a chain that ends as a chord, whose body is a chain.
         (chain(group(step(0), step(1)), step(2), step(3)), [[[[0], [1]], 2], 3]),
+        (chain(body("step", 0), body("again", 1), step(2)), [[[0], 1], 2]),
+        (chord([body("again", 0), step(1), body("moved", 2)], body("step", 3)), [[[0], [1], [2]], 3]),
+        # A chord in a chain, which the tracer of the function begins.
+        (chain(body("moved", 0), group(body("step", 1), step(2)), body("again", 3)), [[[[0], 1], [[0], 2]], 3]),
     ]
 
 

@@ -131,7 +131,11 @@ impl Prepared {
     #[must_use]
     pub fn summary(&self) -> String {
         let Found {
-            app, celery, tasks, ..
+            app,
+            celery,
+            tasks,
+            own_results,
+            ..
         } = &self.found;
         let queues: Vec<&str> = self
             .queues
@@ -144,8 +148,12 @@ impl Prepared {
         } else {
             ""
         };
+        let results = match own_results {
+            true => "none, or where the application's own setting says",
+            false => "in DynamoDB",
+        };
         format!(
-            "{app}, {count} tasks, Celery {celery}, queues: {}{beat}",
+            "{app}, {count} tasks, Celery {celery}, queues: {}{beat}, results: {results}",
             queues.join(", ")
         )
     }

@@ -67,7 +67,10 @@ pub fn client(runner: &Path, program: &Path, broker: &Broker) -> Result<Command>
 }
 
 /// The Python with the newest Celery and its clients of SQS and DynamoDB.
-fn python() -> Result<PathBuf> {
+///
+/// # Errors
+/// When the environment cannot be made.
+pub fn python() -> Result<PathBuf> {
     let mut command = Command::new("python3");
     command
         .arg(project::root().join("tests/celery/environments.py"))

@@ -113,7 +113,7 @@ pub struct Stack {
     // Fields are dropped in this order: callers before the services that they call.
     _gateway: Gateway,
     watcher: Process,
-    _invocations: Invocations,
+    invocations: Invocations,
     emulator: Emulator,
     upstream: Upstream,
 }
@@ -216,7 +216,7 @@ impl Stack {
             key,
             _gateway: gateway,
             watcher,
-            _invocations: invocations,
+            invocations,
             emulator,
             upstream,
         };
@@ -246,6 +246,12 @@ impl Stack {
     #[must_use]
     pub fn aws_endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports.aws)
+    }
+
+    /// The address on which functions invoke functions.
+    #[must_use]
+    pub fn invocations_endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.invocations.port())
     }
 
     /// A folder for small files of this stack.
@@ -330,15 +336,8 @@ fn watch(
     application: Option<&Prepared>,
     log: &Log,
 ) -> Result<Process> {
-    let mut variables = options.all_variables();
-    variables.extend(
-        application
-            .iter()
-            .flat_map(|application| application.worker_variables()),
-    );
-    let mut environment = environment::read(ports, &variables)?;
-    environment::open(&mut environment, &options.allow_hosts);
-    environment.extend([
+    let given = options.all_variables();
+    let of_stack = [
         (
             "FUNCTIONS".to_owned(),
             template.invoked_by_default().join(","),
@@ -347,7 +346,15 @@ fn watch(
             "AWS_ENDPOINT_URL_LAMBDA".to_owned(),
             format!("http://127.0.0.1:{}", ports.invocations),
         ),
-    ]);
+    ];
+    let of_application = application.map(Prepared::worker_variables);
+    let mut variables = of_application.unwrap_or_default();
+    variables.extend(of_stack);
+    // The options' variables come before all others.
+    variables.retain(|(name, _)| given.iter().all(|(other, _)| other != name));
+    variables.extend(given);
+    let mut environment = environment::read(ports, &variables)?;
+    environment::open(&mut environment, &options.allow_hosts);
     let settings = Settings {
         cargo_lambda: &tools.cargo_lambda,
         runner,

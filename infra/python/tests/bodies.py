@@ -140,15 +140,18 @@ def retried(self: Task, tag: str, form: str, step: int = 0) -> Any:
 
 
 @app.task(bind=True)
-def swallowed(self: Task, tag: str) -> str:
-    """Catches what `retry` raises, and so ends; the next attempt comes all the same."""
+def swallowed(self: Task, tag: str, how: str) -> str:
+    """Catches what `retry` raises, or has it raise nothing, and so ends; the next attempt comes all the same."""
     note(tag, f"try {self.request.retries}")
-    if self.request.retries == 0:
-        try:
-            self.retry(countdown=0)
-        except Retry as caught:
-            return type(caught).__name__
-    return "second"
+    if self.request.retries > 0:
+        return "second"
+    try:
+        self.retry(countdown=0, throw=how != "no throw")
+    except Retry:
+        pass
+    if how == "fail":
+        raise ValueError("first")
+    return "first"
 
 
 @app.task(

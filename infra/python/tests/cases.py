@@ -109,6 +109,8 @@ def define() -> None:
     case("retry, exhausted", lambda tag: b.retried.delay(tag, "exhausted"), notes=2)
     for form in ("caught", "maximum"):
         case(f"retry, {form}", lambda tag, form=form: b.retried.delay(tag, form), notes=1)
+    for how in ("no throw", "return", "fail"):
+        case(f"retry swallowed, {how}", lambda tag, how=how: b.swallowed.delay(tag, how), notes=2)
     case("autoretry_for", lambda tag: b.auto.delay(tag, 1), notes=2)
     case("autoretry_for, exhausted", lambda tag: b.auto.delay(tag, 5), notes=3)
     case("autoretry_for, retry_kwargs", lambda tag: b.auto_kwargs.delay(tag), notes=2)
@@ -172,6 +174,7 @@ def define_canvas(b: Any) -> None:
     case("chain, then a chord", lambda tag: chained(b.add.s(1, 1), group(b.add.s(1), b.add.s(2)), b.xsum.s()))
     case("chord", lambda tag: chord([b.add.s(1, 1), b.add.s(2, 2)])(b.xsum.s()))
     case("chord, replaced member", lambda tag: chord([b.replaced.s("task"), b.add.s(2, 2)])(b.xsum.s()))
+    case("chord, member that swallowed a retry", lambda tag: swallowing(tag, b), notes=2)
     case("chord, retried member", lambda tag: chord([b.retried.s(tag, "exc"), b.add.s(2, 2)])(b.xsum.s()), notes=3)
     case("chord of chains", lambda tag: chord([b.add.s(1, 1) | b.add.s(1), b.add.s(2, 2)])(b.xsum.s()))
     case("chord with a failed member", lambda tag: chord([b.add.s(1, 1), b.fail.s("m")])(b.xsum.s()))
@@ -179,6 +182,10 @@ def define_canvas(b: Any) -> None:
     case("map", lambda tag: b.xsum.map([(1, 2), (3, 4)]).apply_async())
     case("starmap", lambda tag: b.add.starmap([(1, 2), (3, 4)]).apply_async())
     case("chunks", lambda tag: joined(b.add.chunks(zip(range(4), range(4)), 2).apply_async()))
+
+
+def swallowing(tag: str, b: Any) -> Any:
+    return chord([b.swallowed.s(tag, "return"), b.give.s("other")])(b.give.s())
 
 
 def joined(result: Any) -> Results:

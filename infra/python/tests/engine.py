@@ -5,6 +5,7 @@ As small as it can be, and with Celery's own code where the worker has its own: 
 
 from __future__ import annotations
 
+import collections
 import heapq
 import itertools
 import json
@@ -28,6 +29,8 @@ class Engine:
         self.sqs = boto3.client("sqs", endpoint_url=endpoint)
         self.dynamodb = boto3.client("dynamodb", endpoint_url=endpoint)
         self.answers: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        #: How often each task went on in another message.
+        self._moved: collections.Counter[str] = collections.Counter()
         self._order = itertools.count()
         self._waiting: list[tuple[float, int, dict[str, Any]]] = []
 
@@ -55,7 +58,9 @@ class Engine:
             form = envelope.message(found)
             if form["headers"].get("compression"):
                 form = decompressed(form)
-            self._wait(event_of(form), eta_of(form))
+            event = event_of(form)
+            event["task"]["run"] += self._moved[event["task"]["id"]]
+            self._wait(event, eta_of(form))
 
     def _wait(self, event: dict[str, Any], due: float) -> None:
         heapq.heappush(self._waiting, (due, next(self._order), event))
@@ -64,6 +69,7 @@ class Engine:
         """One attempt: the request and the answer pass through JSON as in Lambda."""
         answer: dict[str, Any] = json.loads(json.dumps(handler(json.loads(json.dumps(event)), context)))
         self.answers.append((event, answer))
+        self._moved[event["task"]["id"]] += "moved" in answer
         form = event["celery"]
         part = answer.get("celery")
         if part is None:

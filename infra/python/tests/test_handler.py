@@ -59,6 +59,67 @@ def test_a_retry_on_a_queue_that_is_not_served_moves_the_task(bodies: Any) -> No
     assert answer["celery"]["calls"][0]["send"]["queue_url"].endswith("/other")
 
 
+@pytest.mark.parametrize(("how", "status"), [("no throw", "SUCCESS"), ("return", "SUCCESS"), ("fail", "FAILURE")])
+def test_a_body_that_swallows_a_retry_ends_and_moves(bodies: Any, how: str, status: str) -> None:
+    event = sent("bodies.swallowed", (uuid.uuid4().hex, how))
+    answer = run(event)
+    assert answer["moved"] is True
+    assert kinds(answer) == ["send", "store"]
+    assert stored(answer)["status"] == status
+
+
+def test_the_run_after_a_swallowed_retry_overwrites_no_success(bodies: Any, made: list[str]) -> None:
+    tag = uuid.uuid4().hex
+    event = sent("bodies.swallowed", (tag, "return"), retries=1)
+    event["task"]["run"] = 2
+    bodies.app.backend.store_result(event["task"]["id"], "first", "SUCCESS")
+    answer = run(event)
+    assert answer["result"] == "second"
+    assert kinds(answer) == []
+    assert made == ["GetItem"]
+
+
+def test_started_is_stored_once(bodies: Any, made: list[str]) -> None:
+    task = bodies.app.tasks["bodies.add"]
+    task.track_started = True
+    try:
+        watch(bodies.app, task)
+        run(sent("bodies.add", (1, 2)))
+        assert made == ["GetItem", "PutItem"]
+        made.clear()
+        event = sent("bodies.add", (1, 2))
+        event["celery"]["started"] = True
+        assert kinds(run(event)) == ["store"]
+        assert made == []
+    finally:
+        task.track_started = False
+        watch(bodies.app, task)
+
+
+def test_the_body_of_a_chord_is_noted_for_a_message_that_the_worker_does_not_read(bodies: Any) -> None:
+    backend = bodies.app.backend
+    group = uuid.uuid4().hex
+    key = {"id": {"S": str(backend.get_key_for_chord(group))}}
+    body = json.loads(json.dumps(bodies.xsum.s().set(task_id="body")))
+    event = sent("bodies.add", (1, 2), embed={"chord": body}, group=group, group_index=0)
+    read = event["celery"]["body"]
+
+    def noted() -> Any:
+        found = backend.client.get_item(TableName=backend.table_name, Key=key).get("Item", {})
+        return json.loads(found["chord_body"]["S"]) if "chord_body" in found else None
+
+    backend.client.put_item(TableName=backend.table_name, Item={**key, "chord_count": {"N": "0"}})
+    run(event)
+    assert noted() is None
+    event["celery"].update(body=base64.b64encode(read.encode()).decode(), body_encoding="base64")
+    for _ in range(2):
+        run(event)
+        assert noted() == body
+    backend.client.delete_item(TableName=backend.table_name, Key=key)
+    assert run(event)["result"] == 3
+    assert noted() is None
+
+
 def test_a_replaced_task_moves(bodies: Any) -> None:
     event = sent("bodies.replaced", ("task",))
     answer = run(event)

@@ -6,12 +6,17 @@ use super::Control;
 use super::request::{Request, texts};
 use super::task_info::task_info;
 use super::worker::{Listed, MOST};
+use crate::celery::origin::RESULT;
 use crate::celery::python;
+use crate::celery::result::{Facts, Outcome, Revoked, task_result};
+use crate::celery::store::NEVER_RAN;
+use crate::clock::now_ms;
 use crate::dynamodb::StoreError;
 use crate::error::Chain;
 use crate::json::Json;
 use crate::tasks::client::CancelOutcome;
 use crate::tasks::id::TaskId;
+use crate::tasks::record::TaskRecord;
 use crate::tasks::state::State;
 use crate::tasks::viewer::Viewer;
 
@@ -78,6 +83,9 @@ impl Control {
                 true => self.canceller.revoke(&id).await?,
                 false => self.canceller.revoke_waiting(&id).await?,
             };
+            if let CancelOutcome::Done(record) = &outcome {
+                self.store_revoked(&id, record).await?;
+            }
             Ok::<_, StoreError>((id, matches!(outcome, CancelOutcome::Requested(_))))
         };
         let revoked = stream::iter(ids.into_iter().map(revoke));
@@ -96,6 +104,21 @@ impl Control {
                 format!("tasks {} flagged as revoked", python_set(ids))
             }
         }))
+    }
+
+    /// Stores REVOKED for a task that will not run, so that its client need not wait until its message has
+    /// come. What a worker has stored stays, and a task that ignores its result has none.
+    async fn store_revoked(&self, id: &TaskId, record: &TaskRecord) -> Result<(), StoreError> {
+        let is_known = record.job.is_some();
+        if is_known && record.effects.iter().all(|effect| effect != RESULT) {
+            return Ok(());
+        }
+        let facts = Facts {
+            id: id.as_str(),
+            ..Facts::default()
+        };
+        let json = task_result(&facts, &Outcome::Revoked(Revoked::BeforeStart), now_ms());
+        self.results.put(id.as_str(), NEVER_RAN, json).await
     }
 
     /// The answer to a question, or an error where there is none.

@@ -70,6 +70,7 @@ impl Sent {
 struct World {
     control: Control,
     tasks: TaskStore,
+    results: ResultStore,
     sent: Sent,
     faults: Faults,
 }
@@ -77,8 +78,9 @@ struct World {
 fn world() -> World {
     stopped::set(NOW);
     let (sent, faults) = (Sent::default(), Faults::default());
-    let (table, retention) = (testing::TASKS.to_owned(), Duration::from_secs(3600));
-    let tasks = TaskStore::new(testing::faulty(&faults), table, retention);
+    let (client, retention) = (testing::faulty(&faults), Duration::from_secs(3600));
+    let tasks = TaskStore::new(client.clone(), testing::TASKS.to_owned(), retention);
+    let results = ResultStore::new(client, testing::CELERY_RESULTS.to_owned(), retention);
     let url = "http://sqs/1/service-tasks".to_owned();
     let queue = TaskQueue::new(sent.client(), url.clone(), url);
     let control = Control::new(
@@ -86,11 +88,13 @@ fn world() -> World {
         ["mul", "add"].into_iter(),
         Reader::new(tasks.clone()),
         Canceller::new(tasks.clone(), None, queue),
+        results.clone(),
         Replies::new(sent.client(), QUEUES).unwrap(),
     );
     World {
         control,
         tasks,
+        results,
         sent,
         faults,
     }
@@ -310,6 +314,26 @@ async fn tasks_are_revoked_before_and_after_their_message() {
         let answer = world.ask("revoke", arguments).await;
         assert!(answer.get("error").is_some(), "{arguments}");
     }
+}
+
+#[tokio::test]
+async fn a_revoked_task_that_has_no_state_yet_is_revoked_for_its_client_at_once() {
+    let world = world();
+    let started = r#"{"status": "STARTED", "result": null}"#;
+    world
+        .results
+        .put("b", 11, started.to_owned())
+        .await
+        .unwrap();
+    world
+        .control
+        .handle(&captured("revoke several"))
+        .await
+        .unwrap();
+    let ids = ["a", "b"].map(str::to_owned);
+    let stored = world.results.results(&ids).await.unwrap();
+    let states = stored.into_iter().map(|found| found.unwrap().status);
+    assert_eq!(states.collect::<Vec<_>>(), ["REVOKED", "STARTED"]);
 }
 
 #[tokio::test]

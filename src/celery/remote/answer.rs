@@ -71,9 +71,9 @@ impl Check<'_> {
                 let unknown = |error| JobError::permanent("UnknownQueue", format!("{error}"));
                 known.map(drop).map_err(unknown)
             }
-            Call::Chord(_) if matches!(self.kind, AnswerKind::Moved | AnswerKind::Retry) => {
-                Err(invalid("a task that goes on does not count in its chord"))
-            }
+            Call::Chord(_) if self.kind == AnswerKind::Retry => Err(invalid(
+                "a task to be tried again does not count in its chord",
+            )),
             Call::Chord(chord) => match Member::of(self.source, chord.clone()) {
                 Some(_) => Ok(()),
                 None => Err(invalid("the task is no member of this chord")),

@@ -147,6 +147,6 @@ impl Ends {
             return Err(EffectError::Permanent(reason.to_owned()));
         };
         let Member { group, id, body } = &member;
-        self.count(&ended.sender, group, id, body, 0).await
+        self.count(&ended.sender, group, id, Some(body), 0).await
     }
 }

@@ -11,10 +11,16 @@ use crate::trace::Trace;
 
 /// The part of a request that is named after the format: the message with all its headers, in the form of
 /// protocol 2. `input` is the input of the task, `trace` that of the attempt; `None` for a task of another format.
+/// `is_started`: the worker has stored STARTED, so that the function need not.
 ///
 /// The arguments are the text of a message's body, with typed values and numbers as they came, so that NaN
 /// and the infinities pass, which are no JSON.
-pub fn request(task: &Task, input: &RawValue, trace: Option<&Trace>) -> Option<Box<RawValue>> {
+pub fn request(
+    task: &Task,
+    input: &RawValue,
+    trace: Option<&Trace>,
+    is_started: bool,
+) -> Option<Box<RawValue>> {
     let mut data = data_of(task)?;
     let mut object = |name| data.remove(name)?.into_object().ok();
     let (kept, embed) = (object("headers")?, object("embed"));
@@ -25,6 +31,9 @@ pub fn request(task: &Task, input: &RawValue, trace: Option<&Trace>) -> Option<B
     headers.extend(trace.map(trace_headers).unwrap_or_default());
     part.insert("headers", headers);
     part.insert("properties", properties);
+    if is_started {
+        part.insert("started", true);
+    }
     match arguments {
         Some(arguments) => {
             part.insert("content_type", "application/json");

@@ -9,6 +9,7 @@ mod lost;
 mod origin;
 mod places;
 mod remote;
+mod sealed;
 mod store;
 mod trace;
 mod workflows;

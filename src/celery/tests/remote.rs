@@ -36,7 +36,7 @@ pub const PREFIX: &str = "remote.";
 pub const SEALED: &str = "application/x-sealed";
 
 /// The job of the tests as a remote body. Beside the outcomes of the job, `m` moves the task on in another
-/// message, and `c` crashes the function at the run's first attempt.
+/// message, `c` crashes the function at the run's first attempt, and `x` at the last attempt.
 pub struct RemoteStep {
     pub ends: Ends,
     pub bodies: RemoteBodies,
@@ -61,13 +61,14 @@ impl AnyJob for RemoteStep {
 
 impl RemoteStep {
     fn answer(&self, call: &Call) -> Result<Output, JobError> {
-        let request = request(&call.task, &call.input, call.context.trace()).unwrap();
+        let request = request(&call.task, &call.input, call.context.trace(), true).unwrap();
         let traced = Traced::of(&serde_json::from_str(request.get()).unwrap());
         let is_first = call.context.attempt == 1;
         match traced.outcome() {
             Some('t') => Err(self.retry(call, &traced)),
             Some('m') => self.moved(call, &traced),
             Some('c') if is_first => Err(JobError::transient("Crashed", "").retry_after(DELAY)),
+            Some('x') => Err(JobError::permanent("Crashed", "for good")),
             Some('p') => Err(self.fail(call, &traced)),
             _ => self.succeed(call, &traced),
         }

@@ -21,7 +21,7 @@ DATA = {"values": [1, 2, 3]}
 PATIENCE = 60
 
 
-@app.task(name="process_data")
+@app.task(name=os.environ.get("TASK", "process_data"))
 def process_data(data: dict[str, Any]) -> None:
     """The body is the worker's."""
 

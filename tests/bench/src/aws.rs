@@ -18,6 +18,8 @@ use crate::tally::{Tally, thread_time};
 
 /// How the name of Celery's client of AWS begins.
 const CLIENT: &str = "Boto3/";
+/// How the path of an invocation ends.
+const INVOCATIONS: &str = "/invocations";
 
 /// A running endpoint.
 pub struct Endpoint {
@@ -39,6 +41,9 @@ pub struct Seen<'a> {
 
 type Observer = Arc<dyn Fn(&Seen<'_>) + Send + Sync>;
 
+/// Answers the invocations of functions by functions: of an event, the answer.
+pub type Invoked = Arc<dyn Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync>;
+
 /// The record of the calls so far.
 #[derive(Default)]
 struct Watch {
@@ -47,6 +52,7 @@ struct Watch {
     /// The calls of Celery's clients.
     clients: Mutex<Tally>,
     observer: Mutex<Option<Observer>>,
+    invoked: Mutex<Option<Invoked>>,
 }
 
 impl Watch {
@@ -58,6 +64,17 @@ impl Watch {
         };
         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.add(operation, time);
+    }
+
+    fn invoke(&self, event: &[u8]) -> Response {
+        let invoked = self.invoked.lock();
+        // The lock is released before the call, which takes as long as a body.
+        let invoked = invoked.unwrap_or_else(PoisonError::into_inner).clone();
+        let none = || Error::new("no function is invoked here");
+        match invoked.ok_or_else(none).and_then(|invoked| invoked(event)) {
+            Ok(answer) => Response::new(200, "application/json", answer),
+            Err(error) => Response::json(500, &json!({"message": error.to_string()})),
+        }
     }
 
     fn tell(&self, seen: &Seen<'_>) {
@@ -93,7 +110,11 @@ impl Endpoint {
         let server = Server::start(0, move |request: &Request| {
             let target = request.header("x-amz-target").unwrap_or_default();
             let (service, operation) = target.split_once('.').unwrap_or(("", target));
-            let response = if service == "DynamoDB_20120810" {
+            let response = if request.path.ends_with(INVOCATIONS) {
+                // The wait for a body is no part of an emulator.
+                watching.note(request, "Invoke", Duration::ZERO);
+                watching.invoke(&request.body)
+            } else if service == "DynamoDB_20120810" {
                 let before = thread_time();
                 let response = dynamodb(&rows, operation, &request.body);
                 watching.note(request, operation, thread_time().saturating_sub(before));
@@ -173,6 +194,12 @@ impl Endpoint {
     pub fn observe(&self, observer: impl Fn(&Seen<'_>) + Send + Sync + 'static) {
         let place = self.watch.observer.lock();
         *place.unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(observer));
+    }
+
+    /// Has `invoked` answer the invocations of functions, from many threads; `None` to refuse them.
+    pub fn on_invocation(&self, invoked: Option<Invoked>) {
+        let place = self.watch.invoked.lock();
+        *place.unwrap_or_else(PoisonError::into_inner) = invoked;
     }
 }
 

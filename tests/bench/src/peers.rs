@@ -189,6 +189,34 @@ impl Peers {
         }
     }
 
+    /// A handler of the Celery application in `bodies.py`, which sends and stores at this endpoint of AWS.
+    #[must_use]
+    pub fn bodies(&self, handler: &str, broker: &Broker) -> Program {
+        let python = self.python.display().to_string();
+        let words = [python.as_str(), "-m", "awslambdaric", handler];
+        let handler_code = project::root().join("infra/python/src");
+        let path = format!("{}:{}", folder().display(), handler_code.display());
+        let endpoint = broker.endpoint.clone().unwrap_or_default();
+        let environment = [
+            ("PYTHONPATH", path.as_str()),
+            ("PYTHONDONTWRITEBYTECODE", "1"),
+            ("CELERY_APP", "bodies:app"),
+            ("BROKER_URL", &broker.url),
+            ("RESULT_BACKEND", &broker.results),
+            ("TRANSPORT_OPTIONS", &broker.options),
+            ("AWS_ENDPOINT_URL", &endpoint),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_DEFAULT_REGION", "us-east-1"),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Program {
+            command: words.map(str::to_owned).into(),
+            environment: environment.into(),
+            name: "bodies".to_owned(),
+        }
+    }
+
     /// The function in Node.js, if Node.js is installed.
     #[must_use]
     pub fn node(&self) -> Option<Program> {

@@ -43,8 +43,7 @@ pub(super) fn find(packages: &Packages, folder: &Path, app: Option<&str>) -> Res
         .args([folder, &answer])
         .args(app)
         .current_dir(folder)
-        .env_remove("CELERY_BROKER_URL")
-        .env_remove("CELERY_RESULT_BACKEND");
+        .env_remove("CELERY_BROKER_URL");
     let output = command.output().context("cannot run Python")?;
     let text = std::fs::read_to_string(&answer).map_err(|_| {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -13,6 +13,10 @@ const REGION: &str = "us-east-1";
 /// The host of the endpoints in a client's settings: clients before Celery 5.5 take every other host for a region.
 const HOST: &str = "localhost";
 
+/// The exchange of Celery's commands to workers, and the topic of `template.yaml` behind the exchange.
+const EXCHANGE: &str = "celery.pidbox";
+const TOPIC: &str = "celery-pidbox";
+
 /// A queue of Celery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queue {
@@ -100,7 +104,13 @@ impl Settings {
                     "dynamodb://test:test@{HOST}:{port}/{STACK}-celery-results?ttl_seconds=86400"
                 )
             }),
-            transport_options: json!({"region": REGION, "predefined_queues": queues}),
+            // As the output `CelerySettings`. Versions of kombu before 5.7 leave the exchange out.
+            transport_options: json!({
+                "region": REGION,
+                "predefined_queues": queues,
+                "supports_fanout": true,
+                "predefined_exchanges": exchanges(),
+            }),
         }
     }
 
@@ -114,9 +124,11 @@ impl Settings {
         let results = results.map(|url| format!("  result_backend = \"{url}\"\n"));
         format!(
             "  broker_url = \"{}\"\n{}  broker_transport_options = {{\n      \
-             \"region\": \"{REGION}\",\n      \"predefined_queues\": {{\n{queues}      }},\n  }}\n",
+             \"region\": \"{REGION}\",\n      \"predefined_queues\": {{\n{queues}      }},\n      \
+             \"supports_fanout\": True,\n      \"predefined_exchanges\": {},\n  }}\n",
             self.broker_url,
-            results.unwrap_or_default()
+            results.unwrap_or_default(),
+            self.transport_options["predefined_exchanges"]
         )
     }
 
@@ -149,6 +161,12 @@ impl Settings {
     }
 }
 
+/// The exchange through which `revoke` reaches the stack.
+fn exchanges() -> Value {
+    let arn = format!("arn:aws:sns:{REGION}:{ACCOUNT}:{STACK}-{TOPIC}");
+    json!({EXCHANGE: {"arn": arn}})
+}
+
 /// A value as one word of a shell.
 fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
@@ -172,6 +190,22 @@ mod tests {
         );
         let url = "http://localhost:4566/000000000000/async-service-celery-low-priority";
         assert_eq!(queue.url("localhost"), url);
+    }
+
+    #[test]
+    fn a_client_of_the_settings_can_revoke() {
+        let path = crate::project::root().join("template.yaml");
+        let template = crate::template::Template::read(&path).unwrap();
+        let topic = &template.root()["Resources"]["CeleryControlTopic"]["Properties"]["TopicName"];
+        let topic = topic.as_str().or(topic["Fn::Sub"].as_str()).unwrap();
+        let topic = topic.replace("${AWS::StackName}", STACK);
+        let settings = Settings::new(4566, &[Queue::new("celery", 4566)], false);
+        let arn = format!("arn:aws:sns:us-east-1:000000000000:{topic}");
+        assert_eq!(
+            settings.transport_options["predefined_exchanges"]["celery.pidbox"]["arn"],
+            arn
+        );
+        assert!(settings.python().contains(&arn));
     }
 
     #[test]

@@ -67,9 +67,17 @@ class Attempt:
             return answer.error(error)
         with recording.record(self.recording):
             outcome = self._trace()
+        if self._goes_on(outcome):
+            outcome = dict(answer.MOVED)
         if self.is_native or self.is_left_to_worker:
             return outcome
         return {**outcome, "celery": {**outcome.get("celery", {}), "calls": self.recording.calls()}}
+
+    def _goes_on(self, outcome: dict[str, Any]) -> bool:
+        """Whether the body has ended, and its task goes on all the same: the body caught what `retry` raised, or told
+        `retry` to raise nothing. As with Celery's worker, the end holds, and the message of the retry is sent."""
+        is_end = bool(outcome.keys() & {"result", "error", "ignore"})
+        return is_end and not self.is_native and self.recording.own_message() is not None
 
     def _is_redelivered(self, headers: dict[str, Any]) -> bool:
         """Whether the message was given to an attempt before: there were more attempts than the body asked for."""
@@ -106,14 +114,20 @@ class Attempt:
             chords[headers["group"]] = embed["chord"]
         for link in embed.get("chain") or ():
             _collect(link, chords, links)
+        table = Table.of(self.task)
+        if table is not None and self.form.get("body_encoding") and headers.get("group") in chords:
+            # The worker does not read this message. It has to know the chord if this function never answers.
+            table.note_chord(headers["group"], chords[headers["group"]])
         return recording.Recording(
             self.request.id,
-            Table.of(self.task),
+            table,
             chords,
             frozenset(links),
             self.is_native,
             progress.reporter(self.event.get("progress_url")),
             tracing.of(headers),
+            is_started=bool(self.form.get("started")),
+            may_have_ended=int(self.event["task"].get("run") or 1) > 1 and int(headers.get("retries") or 0) > 0,
         )
 
     def _trace(self) -> dict[str, Any]:

@@ -174,10 +174,16 @@ def _look_at_control(app: Any, _: list[str]) -> Iterator[Finding]:
 
 
 def _look_at_rates(app: Any, tasks: list[str]) -> Iterator[Finding]:
+    remedy = (
+        "task_routes = {{{0!r}: {{'queue': 'limited'}}}} for a queue that a Celery worker keeps (`-Q limited`), or a "
+        "function of its own for the task, with a reserved concurrency of N: at most N bodies at a time, which is at "
+        "most N in the time that the shortest body takes"
+    )
     for name in tasks:
-        if app.tasks[name].rate_limit:
-            text = f"{name} has the rate limit {app.tasks[name].rate_limit}, which no worker keeps"
-            yield Finding(WARNING, "rate", text, "give the task a queue of its own with a small MaximumConcurrency")
+        limit = app.tasks[name].rate_limit
+        if limit and _is_served(app, name):
+            text = f"{name} has the rate limit {limit}, which Celery's own worker keeps and the function does not"
+            yield Finding(WARNING, "rate", text, remedy.format(name))
 
 
 def _look_at_signals(_: Any, __: list[str]) -> Iterator[Finding]:

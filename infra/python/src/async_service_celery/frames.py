@@ -21,6 +21,18 @@ def is_ending() -> bool:
     return _is_below(_ends())
 
 
+def is_storing() -> bool:
+    """Whether a backend stores a state of a task with this call."""
+    return _is_below(_stores())
+
+
+@functools.cache
+def _stores() -> frozenset[CodeType]:
+    from celery.backends.base import Backend
+
+    return _codes(Backend.store_result)
+
+
 @functools.cache
 def _replace() -> frozenset[CodeType]:
     from celery.app.task import Task

@@ -83,6 +83,10 @@ class Recording:
     on_state: Callable[[dict[str, Any]], None] = lambda _: None
     #: The headers of the task's trace, for the messages that it sends.
     trace: Mapping[str, str] = field(default_factory=dict)
+    #: Whether the worker has stored STARTED.
+    is_started: bool = False
+    #: Whether an earlier run may have stored an end, as a body that catches what `retry` raises does.
+    may_have_ended: bool = False
     thread: int = field(default_factory=threading.get_ident)
     #: How many bodies run, one inside of the other.
     depth: int = 0
@@ -158,6 +162,8 @@ class Recording:
         item = params["Item"]
         if self.is_native:
             return self._put_native(owner, item)
+        if self.is_started and owner == (TASK, self.task_id) and self._is_start(item):
+            return {}
         size = sum(len(to_bytes(value)) for attribute in item.values() for value in attribute.values())
         if size + sum(map(len, item)) > MAX_ITEM:
             return _refusal("ValidationException", "Item size has exceeded the maximum allowed size")
@@ -168,6 +174,14 @@ class Recording:
             return None
         self._calls.append(_put_call(params["TableName"], item))
         return {}
+
+    def _is_start(self, item: dict[str, Any]) -> bool:
+        """Whether Celery's tracer stores STARTED, which it does before the body."""
+        table = self.table
+        return self._is_before() and table is not None and table.status(_stored(item)).get("status") == "STARTED"
+
+    def _is_before(self) -> bool:
+        return self.depth == 0 and not self.has_ended
 
     def _put_native(self, owner: tuple[str, str], item: dict[str, Any]) -> Optional[Reply]:
         if self.table is None or owner != (TASK, self.task_id):
@@ -188,12 +202,17 @@ class Recording:
 
     def _get(self, params: dict[str, Any]) -> Optional[Reply]:
         owner = self._owner(params, "Key")
+        if owner == (TASK, self.task_id) and self.is_started and self._is_before() and frames.is_storing():
+            return {}
         if owner is None or not (self._is_after() or frames.is_replacing()):
             return None
         item = self._items.get(params["Key"]["id"]["S"])
         if item is not None:
             return {"Item": item}
         kind, name = owner
+        if owner == (TASK, self.task_id) and self.may_have_ended:
+            # Celery overwrites no SUCCESS.
+            return None
         if kind == TASK and (name == self.task_id or name in self.links):
             return {}
         if kind == GROUP and name in self.chords and self.table is not None:

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import ast
+import json
+import logging
 from typing import Any, Optional
 
+from . import answer
+
+logger = logging.getLogger(__name__)
+
 TASK, GROUP, COUNTER = "task", "group", "counter"
+# The longest signature that is noted: an item takes 400 KB, and the counter has the names of its members.
+_MAX_BODY = 200_000
 
 
 class Table:
@@ -50,6 +58,26 @@ class Table:
     def status(self, item: dict[str, Any]) -> dict[str, Any]:
         """What is stored in an item of a task: `status`, `result` and so on, as Celery's clients read it."""
         return dict(self._backend.decode(item["result"]["B"]))
+
+    def note_chord(self, group: str, body: Any) -> None:
+        """Notes the body of a chord on its counter, once. Whoever counts the last member may not know the body."""
+        key = str(self._backend.get_key_for_chord(group))
+        try:
+            text = json.dumps(answer.plain(body))
+            if len(text) > _MAX_BODY:
+                return
+            self._backend.client.update_item(
+                TableName=self.name,
+                Key={"id": {"S": key}},
+                UpdateExpression="SET #body = :body",
+                ConditionExpression="attribute_exists(chord_count) AND attribute_not_exists(#body)",
+                ExpressionAttributeNames={"#body": "chord_body"},
+                ExpressionAttributeValues={":body": {"S": text}},
+            )
+        except Exception as error:
+            # Noted already, done already, or a client that has no counter; the task runs in any case.
+            if "ConditionalCheckFailed" not in type(error).__name__:
+                logger.warning("The body of a chord was not noted: %s", error)
 
     def group_of_one(self, group: str, member: str) -> dict[str, Any]:
         """The item of a group with one member."""

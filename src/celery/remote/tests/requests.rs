@@ -16,7 +16,7 @@ use crate::trace::TRACEPARENT;
 const NOW: u64 = 1_900_000_000_000;
 
 fn part(task: &Task) -> Json {
-    let part = request(task, task.input().unwrap(), None).unwrap();
+    let part = request(task, task.input().unwrap(), None, false).unwrap();
     // What is no JSON cannot be sent.
     serde_json::from_str::<Value>(part.get()).unwrap();
     parse_str(part.get()).unwrap()
@@ -231,7 +231,7 @@ fn a_function_gets_the_trace_of_its_attempt() {
     let kept = task.origin.as_ref().unwrap().data().unwrap().get();
     assert!(!kept.contains("trace"), "the task has it: {kept}");
     let trace = task.trace_in(2).unwrap();
-    let part = request(&task, task.input().unwrap(), Some(&trace)).unwrap();
+    let part = request(&task, task.input().unwrap(), Some(&trace), false).unwrap();
     let part = parse_str(part.get()).unwrap();
     let header = |name: &str| text(part.get("headers").unwrap(), name).to_owned();
     assert_eq!(header("traceparent"), trace.traceparent());

@@ -1,5 +1,6 @@
 //! Tasks of a Celery producer: this service's worker compared with Celery's.
 
+mod bodies;
 mod producer;
 mod sides;
 
@@ -30,6 +31,8 @@ pub const GROUP: Group = Group {
 pub const BACKLOG: &str = "CPU time of the consuming side, a backlog";
 /// The CPU time of the consuming side while the producer sends.
 pub const CPU: &str = "CPU time of the consuming side, a burst";
+/// The CPU time of the consuming side for tasks of which each has the worker for itself.
+const ALONE: &str = "CPU time of the consuming side, one task after the other";
 const STORED: &str = "latency, `delay()` to stored result, median";
 const MEMORY: &str = "memory after a burst";
 
@@ -71,6 +74,7 @@ fn run(bench: &mut Bench) -> Result<Vec<Series>> {
         let mut service = Service::start(&bench.stage, &bench.peers)?;
         of_service(&bench.stage, &mut service, bench.effort, &mut figures)?;
         drop(service);
+        bodies::measure(bench, &mut figures)?;
         for (side, options) in POOLS {
             if let Some(mut celery) = Celery::start(&bench.peers, options)? {
                 of_celery(side, &mut celery, bench.effort, &mut figures)?;
@@ -87,10 +91,38 @@ fn of_service(
     figures: &mut Figures,
 ) -> Result<()> {
     let parts = [("`worker`", service.mapping.workers().to_vec())];
+    crowds(stage, service, (THIS, &parts), effort, figures)?;
+    memory(&parts, THIS, figures)?;
     let Service {
         board,
         producer,
         mapping,
+        ..
+    } = service;
+    let emulated = Emulated::start(stage, mapping);
+    let count = one_by_one(board, producer, THIS, &parts, effort, figures)?;
+    mapping.settle()?;
+    emulated.add(stage, mapping, (THIS, count), figures);
+    for interval in INTERVALS {
+        get(producer, THIS, interval, effort, figures)?;
+    }
+    mapping.settle()?;
+    workflows(stage, service, effort, figures)
+}
+
+/// Sends a burst and a backlog, and counts the calls to AWS and the messages in a batch.
+fn crowds(
+    stage: &Stage,
+    service: &mut Service,
+    (side, parts): (&str, Parts<'_>),
+    effort: Effort,
+    figures: &mut Figures,
+) -> Result<()> {
+    let Service {
+        board,
+        producer,
+        mapping,
+        ..
     } = service;
     for crowd in CROWDS {
         let (tally, fed) = (stage.endpoint().tally(), mapping.fed());
@@ -98,36 +130,23 @@ fn of_service(
         let count = many(
             board,
             producer,
-            THIS,
+            side,
             crowd,
-            (&parts, &hold),
+            (parts, &hold),
             effort,
             figures,
         )?;
         mapping.settle()?;
         let calls = stage.endpoint().tally().since(&tally);
         let name = crowd.0;
-        add_calls(
-            &format!("AWS calls for a task, {name}"),
-            &calls,
-            count,
-            figures,
-        );
+        let what = format!("AWS calls for a task, {name}");
+        add_calls(&what, side, &calls, count, figures);
         let after = mapping.fed();
         let size = (after.messages - fed.messages) as f64 / (after.batches - fed.batches) as f64;
         let what = format!("messages in a batch, {name}");
-        figures.add(&what, THIS, Unit::Count, size);
+        figures.add(&what, side, Unit::Count, size);
     }
-    memory(&parts, THIS, figures)?;
-    let emulated = Emulated::start(stage, mapping);
-    let count = one_by_one(board, producer, THIS, &parts, effort, figures)?;
-    mapping.settle()?;
-    emulated.add(stage, mapping, count, figures);
-    for interval in INTERVALS {
-        get(producer, THIS, interval, effort, figures)?;
-    }
-    mapping.settle()?;
-    workflows(stage, service, effort, figures)
+    Ok(())
 }
 
 fn of_celery(side: &str, celery: &mut Celery, effort: Effort, figures: &mut Figures) -> Result<()> {
@@ -216,12 +235,7 @@ fn one_by_one(
         }
     }
     std::thread::sleep(SETTLED);
-    meters.add(
-        "CPU time of the consuming side, one task after the other",
-        side,
-        count,
-        figures,
-    )?;
+    meters.add(ALONE, side, count, figures)?;
     figures.add(STORED, side, Unit::Seconds, latencies.median());
     let what = "latency, `delay()` to stored result, 95 % are faster";
     figures.add(what, side, Unit::Seconds, latencies.quantile(0.95));
@@ -262,17 +276,23 @@ fn workflows(
             service.mapping.settle()?;
         }
         let calls = stage.endpoint().tally().since(&before);
-        add_calls(&format!("AWS calls for {what}"), &calls, count, figures);
+        let what = format!("AWS calls for {what}");
+        add_calls(&what, THIS, &calls, count, figures);
     }
     Ok(())
 }
 
 /// Adds calls to AWS, for each of `count` tasks or workflows.
-fn add_calls(what: &str, calls: &Tally, count: usize, figures: &mut Figures) {
+fn add_calls(what: &str, side: &str, calls: &Tally, count: usize, figures: &mut Figures) {
     let each = |calls: u64| calls as f64 / count as f64;
-    figures.add(what, THIS, Unit::Count, each(calls.calls()));
+    figures.add(what, side, Unit::Count, each(calls.calls()));
+    let of_side = if side == THIS {
+        ""
+    } else {
+        ", bodies in Python"
+    };
     for (operation, spent) in calls.operations() {
-        let side = format!("`{operation}`");
+        let side = format!("`{operation}`{of_side}");
         figures.add(what, &side, Unit::Count, each(spent.calls));
     }
 }
@@ -337,7 +357,13 @@ impl Emulated {
     }
 
     /// Adds the part of a latency that is the emulators'.
-    fn add(&self, stage: &Stage, mapping: &Mapping, tasks: usize, figures: &mut Figures) {
+    fn add(
+        &self,
+        stage: &Stage,
+        mapping: &Mapping,
+        (side, tasks): (&str, usize),
+        figures: &mut Figures,
+    ) {
         let endpoint = stage.endpoint();
         let functions = endpoint.tally().since(&self.functions);
         let clients = endpoint.tally_of_clients().since(&self.clients);
@@ -346,6 +372,6 @@ impl Emulated {
         let time = receiving + sums.iter().sum::<Duration>();
         let what = "of which in the emulated SQS and DynamoDB, mean";
         let each = time.as_secs_f64() / tasks as f64;
-        figures.add(what, THIS, Unit::Seconds, each);
+        figures.add(what, side, Unit::Seconds, each);
     }
 }

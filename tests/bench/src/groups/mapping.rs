@@ -57,6 +57,21 @@ impl Mapping {
     /// # Errors
     /// When a worker does not start.
     pub fn start(stage: &Stage, queue: Queue, workers: usize) -> Result<Mapping> {
+        Mapping::start_with(stage, queue, workers, &[])
+    }
+
+    /// As [`Mapping::start`], with these variables besides those of the local stack.
+    ///
+    /// # Errors
+    /// When a worker does not start.
+    pub fn start_with(
+        stage: &Stage,
+        queue: Queue,
+        workers: usize,
+        variables: &[(String, String)],
+    ) -> Result<Mapping> {
+        let mut program = stage.program("worker")?;
+        program.environment.extend_from_slice(variables);
         let feed = Feed {
             queue,
             state: Mutex::default(),
@@ -68,7 +83,7 @@ impl Mapping {
             workers: Vec::new(),
         };
         for _ in 0..workers {
-            let (worker, _) = Function::start(&stage.program("worker")?)?;
+            let (worker, _) = Function::start(&program)?;
             mapping.workers.push(worker.pid());
             let feed = Arc::clone(&mapping.feed);
             let feeder = std::thread::spawn(move || feed.feed(worker));

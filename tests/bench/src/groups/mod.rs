@@ -37,6 +37,8 @@ pub const GROUPS: &[Group] = &[
 
 /// The side that all others are compared with: this service.
 pub const THIS: &str = "this service";
+/// This service with the bodies of tasks in Python.
+pub const PYTHON_BODIES: &str = "this service, bodies in Python";
 /// The FastAPI service.
 pub const FASTAPI: &str = "FastAPI on uvicorn";
 /// The worker of the FastAPI service.

@@ -6,6 +6,9 @@ use serde_json::Value;
 /// Final states of a task.
 pub const FINAL: [&str; 4] = ["completed", "failed", "cancelled", "expired"];
 
+/// The state of a run whose task goes on in another message, and so in another run.
+pub const MOVED: &str = "moved";
+
 /// A call from a function to AWS.
 #[derive(Debug)]
 pub struct Call {
@@ -27,6 +30,7 @@ pub enum Called {
     DynamoDb,
     Sqs,
     Scheduler,
+    Lambda,
 }
 
 /// The subject of a call.
@@ -90,8 +94,8 @@ pub enum Conflict {
     OfTransaction,
 }
 
-/// The service and the operation. DynamoDB and SQS name the operation in a header; the scheduler's
-/// operation follows from the method and the path.
+/// The service and the operation. DynamoDB and SQS name the operation in a header; the operations of others
+/// follow from the method and the path.
 fn name(request: &Request) -> (Called, String) {
     match request
         .header("x-amz-target")
@@ -103,6 +107,9 @@ fn name(request: &Request) -> (Called, String) {
         Some((_, operation)) => (Called::Sqs, operation.to_owned()),
         None => {
             let kind = request.path.split('/').nth(1).unwrap_or_default();
+            if request.path.ends_with("/invocations") {
+                return (Called::Lambda, "Invoke".to_owned());
+            }
             let operation = match (request.method.as_str(), kind) {
                 ("POST", "schedules") => "CreateSchedule".to_owned(),
                 ("DELETE", "schedules") => "DeleteSchedule".to_owned(),

@@ -17,6 +17,12 @@ const PAUSE: std::ops::Range<u64> = 200..1_500;
 const OTHERS: [&str; 4] = ["create_task", "cancel_task", "retry_task", "read_task"];
 const OTHER_IN: u32 = 6;
 
+/// One victim in `BODIES_IN` is a process that runs task bodies in Python, once `BODIES_ENDED` bodies have ended
+/// since the last one: a new process takes a second of a core to start.
+const BODIES_IN: u32 = 5;
+const BODIES_ENDED: u64 = 5;
+const BODIES: &str = "bodies";
+
 /// One worker in `FROZEN_IN` is frozen instead of killed, for so many milliseconds. When it is
 /// thawed, other workers have its tasks, and the worker continues with them all the same.
 const FROZEN_IN: u32 = 3;
@@ -31,6 +37,7 @@ pub fn run(service: &Service, seed: u64, over: &AtomicBool) -> Victims {
     let mut victims = Victims::new();
     let mut frozen: Vec<(Instant, u32)> = Vec::new();
     let mut next = Instant::now();
+    let mut bodies = 0;
     while !over.load(Ordering::SeqCst) {
         thread::sleep(Duration::from_millis(20));
         thaw(&mut frozen, Instant::now());
@@ -40,10 +47,19 @@ pub fn run(service: &Service, seed: u64, over: &AtomicBool) -> Victims {
         next = Instant::now() + Duration::from_millis(random.u64(PAUSE));
         let function = match random.u32(..OTHER_IN) {
             0 => OTHERS[random.usize(..OTHERS.len())],
+            _ if random.u32(..BODIES_IN) == 0 => BODIES,
             _ => "worker",
         };
         let freezes = function == "worker" && random.u32(..FROZEN_IN) == 0;
-        let Some(pid) = random.choice(service.pids_of(function)) else {
+        let pids = match function {
+            BODIES if service.ended_bodies() >= bodies + BODIES_ENDED => {
+                bodies = service.ended_bodies();
+                service.body_pids()
+            }
+            BODIES => continue,
+            function => service.pids_of(function),
+        };
+        let Some(pid) = random.choice(pids) else {
             continue;
         };
         if freezes {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::call::{About, Call, FINAL};
+use crate::call::{About, Call, FINAL, MOVED};
 use crate::fault::Fault;
 
 /// Counts calls, and records the writes to each task's record.
@@ -145,7 +145,7 @@ impl Observer {
             *seen.counts.refused.entry(what.clone()).or_default() += 1;
         } else if status == 200 && seen.is_new(call) {
             *seen.counts.writes.entry(what.clone()).or_default() += 1;
-            if FINAL.contains(&what.as_str()) {
+            if FINAL.contains(&what.as_str()) || what == MOVED {
                 let endings = seen.endings.entry(id.clone()).or_default();
                 endings.push(what.clone());
             }
@@ -162,7 +162,7 @@ impl Observer {
         self.seen().faults.clone()
     }
 
-    /// The final states that the table accepted for a task.
+    /// The final states that the table accepted for a task, one for each run.
     pub fn endings(&self, id: &str) -> Vec<String> {
         self.seen().endings.get(id).cloned().unwrap_or_default()
     }

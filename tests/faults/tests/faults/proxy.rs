@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use local_stack::Result;
@@ -21,6 +21,8 @@ pub struct Proxy {
 
 struct Passage {
     forwarder: Forwarder,
+    /// The way to the functions that functions invoke.
+    functions: OnceLock<Forwarder>,
     seed: u64,
     stormy: AtomicBool,
     /// Calls of which every try fails.
@@ -34,6 +36,7 @@ impl Proxy {
     pub fn start(endpoint: &str, seed: u64) -> Result<Proxy> {
         let passage = Arc::new(Passage {
             forwarder: Forwarder::new(endpoint),
+            functions: OnceLock::new(),
             seed,
             stormy: AtomicBool::new(false),
             doomed: Mutex::default(),
@@ -47,6 +50,11 @@ impl Proxy {
     /// The address for AWS calls.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.server.port())
+    }
+
+    /// Sends invocations of functions to this address.
+    pub fn invoke_at(&self, address: &str) {
+        let _ = self.passage.functions.set(Forwarder::new(address));
     }
 
     /// The observations of the proxy.
@@ -134,7 +142,11 @@ impl Passage {
 
     /// Forwards a call, and records the endpoints' answer.
     fn pass(&self, request: &Request, call: &Call) -> Response {
-        match self.forwarder.forward(request) {
+        let forwarder = match call.service {
+            Called::Lambda => self.functions.get().unwrap_or(&self.forwarder),
+            _ => &self.forwarder,
+        };
+        match forwarder.forward(request) {
             Ok(answer) => {
                 self.observer.answered(call, answer.status);
                 answer
@@ -162,6 +174,7 @@ fn throttled(call: &Call) -> Response {
         Called::DynamoDb => failed(400, "ProvisionedThroughputExceededException"),
         Called::Sqs => failed(400, "ThrottlingException"),
         Called::Scheduler => failed(429, "ThrottlingException"),
+        Called::Lambda => failed(429, "TooManyRequestsException"),
     }
 }
 

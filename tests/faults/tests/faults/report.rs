@@ -102,6 +102,7 @@ impl Report<'_> {
             .filter_map(|record| record["run"].as_u64());
         let writes: u64 = crate::call::FINAL
             .iter()
+            .chain([&crate::call::MOVED])
             .map(|state| self.counts.writes(state))
             .sum();
         format!("{writes} of {} runs", runs.sum::<u64>())

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use local_stack::{Options, Stack, project};
+use local_stack::celery::{self, Application};
+use local_stack::{Options, Stack, celery_client, project};
 use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::http::Request;
@@ -47,16 +48,27 @@ impl Service {
         let proxy = Proxy::start(&format!("http://127.0.0.1:{aws_port}"), seed)?;
         let environment = [
             ("AWS_ENDPOINT_URL", proxy.url()),
+            ("AWS_ENDPOINT_URL_LAMBDA", proxy.url()),
             ("LEASE_SECONDS", LEASE_SECONDS.to_string()),
+            // Other names stay unknown jobs.
+            ("REMOTE_JOBS", format!("storm.*={}", celery::TARGET)),
         ];
+        let application = Application {
+            folder: project::root().join("tests/faults/bodies"),
+            app: Some("storm_bodies:app".to_owned()),
+            python: Some(celery_client::python()?),
+            ..Application::default()
+        };
         let stack = Stack::start(&Options {
             aws_port,
             concurrency: CONCURRENCY,
+            celery: Some(application),
             environment: environment
                 .map(|(name, value)| (name.to_owned(), value))
                 .into(),
             ..Options::default()
         })?;
+        proxy.invoke_at(&stack.invocations_endpoint());
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(60)))
@@ -89,6 +101,19 @@ impl Service {
 
     pub fn pids_of(&self, function: &str) -> Vec<u32> {
         self.stack.pids_of(function)
+    }
+
+    /// The processes that run task bodies in Python.
+    pub fn body_pids(&self) -> Vec<u32> {
+        self.stack.body_pids()
+    }
+
+    /// The number of task bodies in Python that have ended.
+    pub fn ended_bodies(&self) -> u64 {
+        let path = self.stack.scratch().join("bodies.log");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let lines = text.lines().filter(|line| line.contains(" Task storm."));
+        lines.count() as u64
     }
 
     /// A URL of the demo upstream.

@@ -12,7 +12,19 @@ use local_stack::{Context, Error, Result, functions, project};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::call::MOVED;
 use crate::service::Service;
+
+/// The errors of a task whose every attempt lost its worker, its function, or the way to the function.
+const LOST: [&str; 4] = [
+    "WorkerLost",
+    "FunctionCrashed",
+    "InvocationFailed",
+    "OutOfTime",
+];
+
+/// What the AWS endpoints say of a process that was killed while it started.
+const KILLED: &str = "Worker process exited";
 
 /// The number of unfinished tasks at which the client pauses, and the longest pause.
 const OPEN_TASKS: usize = 60;
@@ -106,7 +118,9 @@ pub fn faults_of(
     for workflow in workflows {
         let lost = workflow.ids.iter().any(|id| {
             let record = records.get(id.as_str());
-            record.is_some_and(|record| record["error"]["type"] == "WorkerLost")
+            let text = |name: &str| record.and_then(|record| record["error"][name].as_str());
+            let is_lost = text("type").is_some_and(|kind| LOST.contains(&kind));
+            is_lost || text("message").is_some_and(|message| message.starts_with(KILLED))
         });
         for (at, id) in workflow.ids.iter().enumerate() {
             let stored = stored(service, id);
@@ -114,8 +128,11 @@ pub fn faults_of(
             let state = record.map(|record| &record["state"]);
             let status = stored["status"].as_str().unwrap_or("no result");
             let is_last = at + 1 == workflow.ids.len();
-            // A client restarts no task of a workflow, so one run is one body.
-            let ran_again = record.is_some_and(|record| record["run"] != 1);
+            // A client restarts no task of a workflow, so one run is one body, but for a replaced task.
+            let endings = service.observer().endings(id);
+            let moved = endings.iter().filter(|state| *state == MOVED).count() as u64;
+            let ran_again = record.is_some_and(|record| record["run"] != moved + 1);
+            let moved_twice = moved > 1;
             let right = match status {
                 "SUCCESS" if is_last => stored["result"] == workflow.value && !lost,
                 "SUCCESS" => state.is_some_and(|state| state == "completed"),
@@ -123,7 +140,7 @@ pub fn faults_of(
                 _ => false,
             };
             completed += usize::from(status == "SUCCESS" && is_last);
-            if !right || ran_again {
+            if !right || ran_again || moved_twice {
                 let workflow = format!("{workflow:?}, a worker was lost: {lost}");
                 wrong.push(format!(
                     "task {id} is {state:?} and has the result {stored}: {workflow}\n{}",

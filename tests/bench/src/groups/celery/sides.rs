@@ -12,6 +12,7 @@ use local_stack::celery_client::Broker;
 use local_stack::process::Process;
 use serde_json::Value;
 
+use super::bodies::{Bodies, TASK};
 use super::producer::Producer;
 use crate::aws::Seen;
 use crate::groups::mapping::Mapping;
@@ -35,6 +36,8 @@ pub struct Service {
     pub producer: Producer,
     /// The workers.
     pub mapping: Mapping,
+    /// The processes that run bodies in Python, if the tasks have such bodies.
+    pub bodies: Option<Bodies>,
 }
 
 /// A Celery worker and Redis.
@@ -55,16 +58,33 @@ impl Service {
     /// # Errors
     /// When a part does not start, or a first task has no result.
     pub fn start(stage: &Stage, peers: &Peers) -> Result<Service> {
-        let queue = stage.queue_named(QUEUE);
-        queue.purge()?;
-        let (board, mapping) = (Arc::default(), Mapping::start(stage, queue, WORKERS)?);
-        observe(stage, &board, &mapping);
-        let endpoint = format!("http://127.0.0.1:{}", stage.endpoint().port());
-        let broker = Broker::sqs(&endpoint);
+        let broker = broker(stage);
+        let board = Arc::default();
+        let mapping = mapping(stage, &board, &[])?;
         Ok(Service {
             producer: Producer::start(peers.producer(&broker)?)?,
             board,
             mapping,
+            bodies: None,
+        })
+    }
+
+    /// As [`Service::start`], with the bodies of tasks in Python.
+    ///
+    /// # Errors
+    /// When a part does not start, or a first task has no result.
+    pub fn with_bodies(stage: &Stage, peers: &Peers) -> Result<Service> {
+        let broker = broker(stage);
+        let bodies = Bodies::start(stage, peers, &broker)?;
+        let board = Arc::default();
+        let mapping = mapping(stage, &board, &bodies.variables())?;
+        let mut producer = peers.producer(&broker)?;
+        producer.env("TASK", TASK);
+        Ok(Service {
+            producer: Producer::start(producer)?,
+            board,
+            mapping,
+            bodies: Some(bodies),
         })
     }
 }
@@ -119,6 +139,20 @@ impl Drop for Celery {
             let _ = watcher.join();
         }
     }
+}
+
+/// The settings of a client of this stage.
+fn broker(stage: &Stage) -> Broker {
+    Broker::sqs(&format!("http://127.0.0.1:{}", stage.endpoint().port()))
+}
+
+/// Workers of an empty queue, whose stored results are on the board.
+fn mapping(stage: &Stage, board: &Arc<Board>, variables: &[(String, String)]) -> Result<Mapping> {
+    let queue = stage.queue_named(QUEUE);
+    queue.purge()?;
+    let mapping = Mapping::start_with(stage, queue, WORKERS, variables)?;
+    observe(stage, board, &mapping);
+    Ok(mapping)
 }
 
 /// Records stored results, and wakes the mapping for each message to Celery's queue, while the board
