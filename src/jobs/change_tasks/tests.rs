@@ -9,6 +9,7 @@ use crate::dynamodb::testing::Gate;
 use crate::jobs::CATALOG;
 use crate::tasks::client::BulkAction;
 use crate::tasks::client::testing::{World, next_millisecond};
+use crate::tasks::metrics::Counter;
 use crate::tasks::queue::DeadLetters;
 use crate::tasks::record::TaskRecord;
 use crate::tasks::registry::Registry;
@@ -47,6 +48,7 @@ fn worker(world: &World) -> Worker {
         jobs: Registry::default().with(ChangeTasks::new(world.bulk(), seal())),
         runner: Arc::new(Runner::start().unwrap()),
         lease: Duration::from_secs(60),
+        counter: Counter::new(world.store.counts()),
         name: "worker".to_owned(),
         formats: Vec::new(),
         delays: None,
