@@ -49,6 +49,7 @@ fn worker(world: &World) -> Worker {
         jobs: Registry::default().with(ChangeTasks::new(world.bulk(), seal())),
         runner: Arc::new(Runner::start().unwrap()),
         lease: Duration::from_secs(60),
+        counter: Counter::new(world.store.counts()),
         name: "worker".to_owned(),
         formats: Vec::new(),
         delays: None,

@@ -1,7 +1,7 @@
 // The list of tasks.
 
 import { ACTIONS, actOnSelected, mayWrite } from "./actions.js";
-import { read } from "./api.js";
+import { read, rights } from "./api.js";
 import { actOnAll } from "./bulk.js";
 import { h, lazy, render } from "./dom.js";
 import { filterForm, filterTags, filtersOf, STATES } from "./filters.js";
@@ -57,6 +57,7 @@ async function load(view) {
 async function loadCounts(view) {
   const { data } = await read("stats/", { window: 60 }, view.signal);
   view.counts = data.states;
+  rights.everyone = data.queues !== undefined;
   view.draw();
 }
 

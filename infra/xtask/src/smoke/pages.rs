@@ -27,7 +27,7 @@ pub fn document(service: &Service) -> Findings {
 }
 
 pub fn documentation(service: &Service) -> Findings {
-    ["/docs", "/redoc"]
+    ["/docs", "/redoc", "/dashboard"]
         .iter()
         .flat_map(|path| page(service, path))
         .collect()

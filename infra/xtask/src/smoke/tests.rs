@@ -183,6 +183,7 @@ fn the_files_of_a_page_are_requested() {
     let (service, _server) = service(None, |request| match request.path.as_str() {
         "/docs" => Response::new(200, "text/html", r#"<link href="/docs/a.css">"#),
         "/redoc" => Response::new(200, "text/html", r#"<script src="/redoc/b.js">"#),
+        "/dashboard" => Response::new(200, "text/html", r#"<link href="/docs/a.css">"#),
         "/docs/a.css" => Response::new(200, "text/css", "a"),
         _ => Response::new(404, "text/plain", ""),
     });
