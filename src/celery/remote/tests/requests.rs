@@ -15,7 +15,7 @@ use crate::tasks::task::Task;
 const NOW: u64 = 1_900_000_000_000;
 
 fn part(task: &Task) -> Json {
-    let part = request(task, task.input().unwrap(), None).unwrap();
+    let part = request(task, task.input().unwrap(), task.trace.as_ref()).unwrap();
     // What is no JSON cannot be sent.
     serde_json::from_str::<Value>(part.get()).unwrap();
     parse_str(part.get()).unwrap()
