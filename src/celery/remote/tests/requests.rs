@@ -11,12 +11,11 @@ use crate::celery::testing::{message, messages, text};
 use crate::celery::{Headers, decode};
 use crate::json::{Json, Object, parse_str};
 use crate::tasks::task::Task;
-use crate::trace::TRACEPARENT;
 
 const NOW: u64 = 1_900_000_000_000;
 
 fn part(task: &Task) -> Json {
-    let part = request(task, task.input().unwrap(), None, false).unwrap();
+    let part = request(task, task.input().unwrap(), task.trace.as_ref(), false).unwrap();
     // What is no JSON cannot be sent.
     serde_json::from_str::<Value>(part.get()).unwrap();
     parse_str(part.get()).unwrap()
@@ -45,12 +44,7 @@ fn a_function_gets_all_headers_and_the_body_as_they_came() {
         let sent = one.get("headers").and_then(Json::as_object).unwrap();
         let is_2 = !sent.is_empty();
         let headers = part.get("headers").and_then(Json::as_object).unwrap();
-        // The trace goes on in the attempt's own header.
-        let others = ["compression", TRACEPARENT];
-        for (name, value) in sent
-            .iter()
-            .filter(|(name, _)| !others.contains(&name.as_str()))
-        {
+        for (name, value) in sent.iter().filter(|(name, _)| *name != "compression") {
             assert_eq!(headers.get(name), Some(value), "{case}: {name}");
         }
         assert!(!headers.contains_key("compression"), "{case}");
