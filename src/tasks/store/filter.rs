@@ -150,23 +150,8 @@ impl<'f> Source<'f> {
         {
             return None;
         }
-        let shards = match filter.id_prefix.as_deref().and_then(shard_of_prefix) {
-            Some(shard) => shard..shard + 1,
-            None => 0..SHARDS,
-        };
+        let (index, attribute, partitions) = partitions(filter, caller);
         let state = filter.state();
-        let (index, attribute, partitions) = match (&filter.schedule, caller, state) {
-            (Some(schedule), ..) => (BY_SCHEDULE, SCHEDULE, vec![text(schedule)]),
-            (None, Some(caller), _) => {
-                let all = shards.map(|shard| text(caller_shard(caller, shard)));
-                (BY_CALLER, CALLER_SHARD, all.collect())
-            }
-            (None, None, Some(state)) if has_list(state) => {
-                let all = shards.map(|shard| text(format!("{state}#{shard}")));
-                (BY_STATE, STATE_SHARD, all.collect())
-            }
-            (None, None, _) => (BY_TIME, LIST_SHARD, shards.map(number).collect()),
-        };
         let has_state = state.is_some() || !query.states.is_empty();
         let has_unfit = filter.error.is_some()
             || (has_state && index != BY_STATE)
@@ -260,6 +245,30 @@ impl<'f> Source<'f> {
             true => query,
             false => query.filter_expression(conditions.join(" AND ")),
         }
+    }
+}
+
+/// The index of a filter for tasks of `caller`, the name of the index's partition key, and the partitions. A schedule
+/// has one partition.
+fn partitions(
+    filter: &TaskFilter,
+    caller: Option<&str>,
+) -> (&'static str, &'static str, Vec<AttributeValue>) {
+    let shards = match filter.id_prefix.as_deref().and_then(shard_of_prefix) {
+        Some(shard) => shard..shard + 1,
+        None => 0..SHARDS,
+    };
+    match (&filter.schedule, caller, filter.state()) {
+        (Some(schedule), ..) => (BY_SCHEDULE, SCHEDULE, vec![text(schedule)]),
+        (None, Some(caller), _) => {
+            let all = shards.map(|shard| text(caller_shard(caller, shard)));
+            (BY_CALLER, CALLER_SHARD, all.collect())
+        }
+        (None, None, Some(state)) if has_list(state) => {
+            let all = shards.map(|shard| text(format!("{state}#{shard}")));
+            (BY_STATE, STATE_SHARD, all.collect())
+        }
+        (None, None, _) => (BY_TIME, LIST_SHARD, shards.map(number).collect()),
     }
 }
 
