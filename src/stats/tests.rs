@@ -247,7 +247,8 @@ async fn costs(tasks: usize) -> [usize; 2] {
     assert_eq!(failed.at_least, tasks > 4_000, "{failed:?}");
     assert!(failed.count >= tasks.min(4_000) as u64, "{failed:?}");
     let completed = count(&numbers, State::Completed);
-    assert_eq!(completed, Count::at_least(0), "the newest have failed");
+    let half = NEWEST as u64 / 2;
+    assert_eq!(completed, Count::at_least(half), "half of the newest");
     [
         world.cost(&Viewer::Everyone).await,
         world.cost(&caller("ada")).await,
