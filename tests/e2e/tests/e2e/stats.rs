@@ -6,7 +6,7 @@ use crate::service::Service;
 
 impl Service {
     /// The numbers of the last hour.
-    fn stats(&self) -> Value {
+    fn numbers(&self) -> Value {
         let answer = self.get("/stats/");
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.json()
@@ -26,7 +26,7 @@ fn ended(stats: &Value, state: &str) -> u64 {
 }
 
 pub fn show_what_ended(service: &Service) {
-    let before = service.stats();
+    let before = service.numbers();
     for number in 0..3 {
         let id = service.submit(&json!({"job": "process_data", "input": {"values": [number]}}));
         service.until_state(&id, "completed");
@@ -41,7 +41,7 @@ pub fn show_what_ended(service: &Service) {
 
     let grew = [("completed", 3), ("failed", 1), ("cancelled", 1)];
     let stats = service.eventually("the numbers have the tasks", || {
-        let stats = service.stats();
+        let stats = service.numbers();
         let has = |(state, by): &(&str, u64)| ended(&stats, state) >= ended(&before, state) + by;
         grew.iter().all(has).then_some(stats)
     });
