@@ -34,6 +34,8 @@ pub async fn create_tasks(
 ) -> Result<Response<Body>, HttpError> {
     let now = now_ms();
     let (batch,) = all((Batch::read(&request, (CATALOG, bodies), now),))?;
-    let outcomes = batch.submit(submitter, *ids, request.caller(), now).await;
+    let (caller, trace) = (request.caller(), request.trace());
+    let submitted = batch.submit(submitter, *ids, caller, trace.as_ref(), now);
+    let outcomes = submitted.await;
     Ok(answer::ok(&outcomes))
 }

@@ -12,6 +12,7 @@ use super::submission::{Found, Jobs, OptionsSchema, Submission, SubmissionIds, c
 use super::task_view::AcceptedTask;
 use crate::json::{Json, Object};
 use crate::tasks::client::{Accepted, SubmitError, Submitter};
+use crate::trace::Trace;
 
 /// The most submissions of one batch.
 const MAX_TASKS: usize = 1_000;
@@ -108,6 +109,7 @@ impl Batch {
         submitter: &Submitter,
         ids: SubmissionIds,
         caller: Option<&str>,
+        trace: Option<&Trace>,
         now: u64,
     ) -> BatchView {
         let mut refused = Vec::with_capacity(self.0.len());
@@ -115,7 +117,9 @@ impl Batch {
         for submission in self.0 {
             match submission {
                 Ok(submission) => {
-                    tasks.push(submission.task(ids, caller, now));
+                    let mut task = submission.task(ids, caller, now);
+                    task.trace = trace.cloned();
+                    tasks.push(task);
                     refused.push(None);
                 }
                 Err(rejection) => refused.push(Some(HttpError::from(rejection))),

@@ -166,15 +166,18 @@ impl<'a> Guard<'a> {
         }
     }
 
-    /// Whether the guard admits everybody to the route with this key.
-    pub fn is_open(&self, route: Option<&str>) -> bool {
-        let is_route = |open: &&str| Some(*open) == route;
-        self.mode == AuthMode::Off || self.open_routes.iter().any(is_route)
+    /// Whether the guard admits everybody.
+    pub fn is_open(&self) -> bool {
+        self.mode == AuthMode::Off
     }
 
-    /// Admits a request to a route that is open to everybody.
-    pub fn admit_anybody(&self, authorizer: Option<&ApiGatewayRequestAuthorizer>) -> Admitted {
-        self.admitted(authorizer.and_then(optional_caller), false)
+    /// The admission to the route with this key, if [`Guard::with_open_routes`] has opened the route: of nobody in
+    /// particular, who sees what the route shows.
+    pub fn admit_to_open(&self, route: &str) -> Option<Admitted> {
+        self.open_routes.contains(&route).then_some(Admitted {
+            caller: None,
+            viewer: Viewer::Everyone,
+        })
     }
 
     /// Admits or refuses a request.
@@ -188,7 +191,8 @@ impl<'a> Guard<'a> {
     ) -> Result<Admitted, HttpError> {
         let caller = match self.mode {
             AuthMode::Off => {
-                return Ok(self.admit_anybody(authorizer));
+                let caller = authorizer.and_then(optional_caller);
+                return Ok(self.admitted(caller, false));
             }
             AuthMode::ApiKey | AuthMode::CachedApiKey => by_key(authorizer),
             AuthMode::Jwt => self.by_token(authorizer),

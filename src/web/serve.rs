@@ -101,10 +101,11 @@ where
 async fn admitted(guard: &Guard<'_>, mut request: Request) -> Result<Request, HttpError> {
     let context = request.request_context_ref();
     let authorizer = context.and_then(|context| context.authorizer());
-    let is_open = guard.is_open(context.and_then(route_key));
-    let admitted = match authorizer {
-        authorizer if is_open => guard.admit_anybody(authorizer),
-        None => {
+    let open = context.and_then(route_key);
+    let open = open.and_then(|key| guard.admit_to_open(key));
+    let admitted = match (open, authorizer) {
+        (Some(admitted), _) => admitted,
+        (None, None) if !guard.is_open() => {
             // Boxed: the check calls DynamoDB, and few requests need the check.
             let checked = Box::pin(guard.identify(request.headers())).await?;
             if checked.is_none() {
@@ -112,7 +113,7 @@ async fn admitted(guard: &Guard<'_>, mut request: Request) -> Result<Request, Ht
             }
             guard.admit(request.method(), checked.as_ref())?
         }
-        authorizer => guard.admit(request.method(), authorizer)?,
+        (None, authorizer) => guard.admit(request.method(), authorizer)?,
     };
     if let Some(metadata) = request.extensions_mut().get_mut::<Metadata>() {
         metadata.admitted = admitted;

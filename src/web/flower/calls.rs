@@ -80,10 +80,7 @@ impl Flower {
         wait: Wait,
         is_any: bool,
     ) -> Result<Response<Body>, Failure> {
-        let (mut call, timeout) = match call(request, name) {
-            Ok(call) => call,
-            Err(failure) => return Err(failure),
-        };
+        let (mut call, timeout) = call(request, name)?;
         if !is_any && !self.knows(name) {
             return Err(Failure::unknown("task", name));
         }

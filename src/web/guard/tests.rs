@@ -195,3 +195,31 @@ fn a_caller_with_a_name_too_long_for_a_message_is_refused() {
     assert!(ask("a".repeat(1024)).is_ok());
     assert_eq!(ask("a".repeat(1025)).unwrap_err().0, 401);
 }
+
+#[test]
+fn a_route_is_opened_by_its_key_alone() {
+    let routes = [
+        (Access::Everybody, "GET /healthcheck"),
+        (Access::Metrics, "GET /metrics"),
+    ];
+    let opened = |variables: &[(&str, &str)], key: &str| {
+        let config = match variables {
+            [] => Config::from([]),
+            [one, ..] => Config::from([*one]),
+        };
+        let guard = Guard::new(&config, Access::Callers).unwrap();
+        let guard = guard.with_open_routes(&config, &routes).unwrap();
+        guard.admit_to_open(key).is_some()
+    };
+    let metrics = [("OPEN_METRICS", "true")];
+    for (variables, key, expected) in [
+        (&[][..], "GET /healthcheck", true),
+        (&[], "GET /metrics", false),
+        (&metrics, "GET /metrics", true),
+        (&metrics, "POST /metrics", false),
+        (&[], "GET /api/{area}", false),
+        (&[], "$default", false),
+    ] {
+        assert_eq!(opened(variables, key), expected, "{key}");
+    }
+}

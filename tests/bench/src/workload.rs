@@ -101,7 +101,7 @@ const fn prepared(
 }
 
 /// One workload for each function, in the order of the template.
-pub const WORKLOADS: [Workload; 38] = [
+pub const WORKLOADS: [Workload; 39] = [
     request("root", "greets", "GET", "/", None),
     request("list_items", "1 Query", "GET", "/items/?limit=10", None),
     request("create_item", "1 PutItem", "POST", "/items/", Some(ITEM)),
@@ -250,6 +250,7 @@ pub const WORKLOADS: [Workload; 38] = [
         "/schedules/{id}/next",
         None,
     ),
+    request("flower", "Queries", "GET", "/api/tasks?limit=10", None),
     request("openapi", "no I/O, 120 KB", "GET", "/openapi.json", None),
     request("docs", "no I/O", "GET", "/docs", None),
     request("redoc", "no I/O", "GET", "/redoc", None),
