@@ -74,7 +74,9 @@ async fn change_tasks(
     let viewer = request.viewer();
     if background {
         let task = seal.task(bulk, viewer, after, request.caller(), now);
-        let accepted = submitter.submit(task.map_err(unsealed)?).await?;
+        let mut task = task.map_err(unsealed)?;
+        task.trace = request.trace();
+        let accepted = submitter.submit(task).await?;
         let accepted = AcceptedTask::from(accepted);
         let path = task_path(request, &accepted.task_id);
         return Ok(answer::json(StatusCode::ACCEPTED, &accepted).at(&path));

@@ -1,8 +1,9 @@
 //! Celery: the messages of its clients and workers, the items of its DynamoDB table of results, and what a
 //! task's end sends on.
 //!
-//! [`format`](mod@format) makes tasks of messages and performs what their ends set off, by [`ends`], over
-//! the table ([`store`]) and the queues ([`outbox`]). [`apply`] submits tasks as clients do. [`control`] answers the commands of remote control. All
+//! [`format`](mod@format) makes tasks of messages, plans what their ends set off (`plan`) and performs it, by
+//! [`ends`], over the table ([`store`]) and the queues ([`outbox`]). [`apply`] submits tasks as clients do.
+//! [`control`] answers the commands of remote control. All
 //! other modules are formats, without any call to AWS.
 //!
 //! The reference is Celery 5.7 with kombu 5.7; messages of Celery 5.2 and later are read. The

@@ -101,7 +101,7 @@ const fn prepared(
 }
 
 /// One workload for each function, in the order of the template.
-pub const WORKLOADS: [Workload; 39] = [
+pub const WORKLOADS: [Workload; 41] = [
     request("root", "greets", "GET", "/", None),
     request("list_items", "1 Query", "GET", "/items/?limit=10", None),
     request("create_item", "1 PutItem", "POST", "/items/", Some(ITEM)),
@@ -249,6 +249,14 @@ pub const WORKLOADS: [Workload; 39] = [
         (Prepare::Schedule, "GET"),
         "/schedules/{id}/next",
         None,
+    ),
+    request("dead_letters", "1 ReceiveMessage", "GET", "/dead-letters/?limit=1", None),
+    request(
+        "dead_letter_action",
+        "1 ReceiveMessage",
+        "POST",
+        "/dead-letters/delete",
+        Some(r#"{"receipts":["x"]}"#),
     ),
     request("flower", "Queries", "GET", "/api/tasks?limit=10", None),
     request("openapi", "no I/O, 120 KB", "GET", "/openapi.json", None),
