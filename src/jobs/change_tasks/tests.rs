@@ -42,7 +42,6 @@ fn task_of(bulk: Bulk, viewer: &Viewer) -> Task {
 fn worker(world: &World) -> Worker {
     let letters = world.queue.client(&Gate::default());
     Worker {
-        counter: Counter::new(world.store.counts()),
         tasks: world.store.clone(),
         queue: world.task_queue(),
         dead_letters: DeadLetters::new(letters, DEAD_LETTERS.to_owned()),

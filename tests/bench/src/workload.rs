@@ -250,7 +250,13 @@ pub const WORKLOADS: [Workload; 41] = [
         "/schedules/{id}/next",
         None,
     ),
-    request("dead_letters", "1 ReceiveMessage", "GET", "/dead-letters/?limit=1", None),
+    request(
+        "dead_letters",
+        "1 ReceiveMessage",
+        "GET",
+        "/dead-letters/?limit=1",
+        None,
+    ),
     request(
         "dead_letter_action",
         "1 ReceiveMessage",
