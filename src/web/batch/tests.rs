@@ -97,7 +97,7 @@ async fn a_key_in_a_batch_is_the_same_key_as_in_a_header() {
     let body = json!({"job": "process_data", "input": {"a": 1}});
     let header = request(&body.to_string(), Some("order-1"));
     let single = Submission::read(&header, CATALOG, &Bodies::default(), NOW).unwrap();
-    let single = single.task(ids(), Some("ada"), None, NOW);
+    let single = single.task(ids(), Some("ada"), NOW);
     let accepted = world.submitter().submit(single).await.unwrap();
     let mut task = body.clone();
     task["idempotency_key"] = json!("order-1");
