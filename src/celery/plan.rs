@@ -124,9 +124,7 @@ impl Source {
     fn sets_off_only_result(&self) -> bool {
         let embed = &self.embed;
         let follows = [&embed.callbacks, &embed.errbacks, &embed.chain];
-        self.stores_result()
-            && embed.chord.is_none()
-            && follows.iter().all(|links| links.is_empty())
+        self.stores_result() && !self.counts() && follows.iter().all(|links| links.is_empty())
     }
 }
 

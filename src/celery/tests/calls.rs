@@ -13,8 +13,8 @@ fn remote(id: &str) -> String {
     step(id, false, "").replace("\"step\"", "\"remote.step\"")
 }
 
-/// The numbers of the calls of one batch with this task: updates, transactions and puts. One put is that of
-/// the state STARTED, if the task has a result.
+/// The numbers of the calls of one batch with this task: updates, transactions and puts. One update is that of
+/// the batch's numbers, one put that of the state STARTED, if the task has a result.
 async fn calls_of(world: &mut World, signature: &str) -> [usize; 3] {
     let count = |world: &World| {
         ["UpdateItem", "TransactWriteItems", "PutItem"].map(|name| world.faults.calls(name))
@@ -36,16 +36,16 @@ fn a_task_alone_ends_in_one_transaction_with_its_result() {
         let large = json!({"task": "tasks.echo", "args": ["x".repeat(5_000)],
             "options": {"task_id": "l"}});
         for (id, signature, calls, status) in [
-            ("a", step("a", false, ""), [1, 1, 1], "SUCCESS"),
-            ("r", remote("r"), [1, 1, 1], "SUCCESS"),
-            ("f", failing, [1, 1, 1], "ValueError('never')"),
-            ("i", ignored, [2, 0, 0], "nothing"),
+            ("a", step("a", false, ""), [2, 1, 1], "SUCCESS"),
+            ("r", remote("r"), [2, 1, 1], "SUCCESS"),
+            ("f", failing, [2, 1, 1], "ValueError('never')"),
+            ("i", ignored, [3, 0, 0], "nothing"),
         ] {
             assert_eq!(calls_of(&mut world, &signature).await, calls, "{id}");
             assert_eq!(end(&world, id).await, status);
         }
         // The input has a chunk of its own.
-        assert_eq!(calls_of(&mut world, &large.to_string()).await, [3, 0, 3]);
+        assert_eq!(calls_of(&mut world, &large.to_string()).await, [4, 0, 3]);
         assert_eq!(end(&world, "l").await, "SUCCESS");
     });
 }

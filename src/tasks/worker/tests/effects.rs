@@ -318,15 +318,15 @@ async fn a_put_that_is_all_is_made_in_one_transaction_with_the_end() {
         let fixture = with(&format);
         assert_eq!(
             calls_of(&fixture, body).await,
-            [1, 1, 0],
-            "claim, and end with its effect"
+            [2, 1, 0],
+            "claim, end with its effect, and the numbers of the batch"
         );
         assert!(is_done(&fixture).await);
         assert_eq!(state_put(&fixture).await.as_deref(), Some(state));
         assert_eq!(format.calls(), ["running 1"], "nothing is left to perform");
         assert_eq!(
             calls_of(&fixture, body).await,
-            [2, 1, 0],
+            [3, 1, 0],
             "a duplicate does nothing"
         );
         assert_eq!(format.calls(), ["running 1"]);
@@ -340,7 +340,7 @@ async fn an_end_that_sets_off_nothing_is_done_at_once() {
         ..Testing::default()
     };
     let fixture = with(&format);
-    assert_eq!(calls_of(&fixture, "test:echo:7").await, [2, 0, 0]);
+    assert_eq!(calls_of(&fixture, "test:echo:7").await, [3, 0, 0]);
     assert!(is_done(&fixture).await);
     assert_eq!(format.calls(), ["running 1"]);
 }
@@ -374,7 +374,8 @@ async fn an_end_whose_put_is_impossible_is_written_alone() {
         }
         assert!(run(&fixture, "test:echo:7").await.is_empty());
         let calls = ["UpdateItem", "TransactWriteItems"].map(|name| fixture.faults.calls(name));
-        assert_eq!(calls, [3, 1], "claim, end, and the note of the effects");
+        let what = "claim, end, the note of the effects, and the numbers of the batch";
+        assert_eq!(calls, [4, 1], "{what}");
         assert_eq!(fixture.ended(&id()).await.0, State::Completed);
         let performed = ["running 1", "completed None Some(1)"];
         assert_eq!(format.calls(), performed, "{table} {fault:?}");
