@@ -187,6 +187,14 @@ include-path = "/tasks/"
 include-method = "POST"
 [operations.checks.positive_data_acceptance]
 enabled = false
+
+# Each task of a batch has an outcome of its own: a task that is refused is no error of the request.
+[[operations]]
+include-path = "/tasks/batch"
+[operations.checks.negative_data_rejection]
+enabled = false
+[operations.checks.positive_data_acceptance]
+enabled = false
 "#
     )
 }
