@@ -295,7 +295,7 @@ impl App {
             jobs,
             runner: Runner::start()?.into(),
             lease: self.config.lease()?,
-            counter: Counter::new(self.tasks()?.counts()),
+            counter: Counter::new(self.counts()?),
             name: self.config.worker_name(),
             formats,
             delays: self.delays_with_targets()?,
@@ -398,10 +398,7 @@ impl App {
         bodies: &Bodies,
         own: Vec<String>,
     ) -> Result<Option<Applier>, ConfigError> {
-        let (queues, routes) = (self.config.celery_queues(), self.config.celery_routes());
-        let sqs = self.sqs()?;
-        let outbox = queues.parse_by(|queues| Outbox::new(sqs, queues, &routes))?;
-        let Some(outbox) = outbox else {
+        let Some(outbox) = self.celery_outbox()? else {
             return Ok(None);
         };
         let is_own = |name: &str| jobs::names().any(|own| own == name);
@@ -508,10 +505,15 @@ impl App {
     where
         H: AsyncFn(&P, web::Request) -> Result<web::Response<web::Body>, HttpError>,
     {
-        let guard = Guard::new(&self.config, Access::Callers)?;
-        let guard = guard.with_key_check(|| self.authorizer());
+        let guard = self.guard_of_callers()?;
         self.connect().await;
         web::serve(guard, route, parts, handler).await
+    }
+
+    /// The guard of a route for authenticated callers.
+    fn guard_of_callers(&self) -> Result<Guard<'_>, ConfigError> {
+        let guard = Guard::new(&self.config, Access::Callers)?;
+        Ok(guard.with_key_check(|| self.authorizer()))
     }
 
     /// As [`App::serve`], with another access than authenticated callers only. A request without an
@@ -550,8 +552,7 @@ impl App {
     where
         H: AsyncFn(&P, web::Request) -> Result<web::Response<web::Body>, HttpError>,
     {
-        let guard = Guard::new(&self.config, Access::Callers)?;
-        let guard = guard.with_key_check(|| self.authorizer());
+        let guard = self.guard_of_callers()?;
         let guard = guard.with_open_routes(&self.config, open)?;
         self.connect().await;
         web::serve(guard, route, parts, handler).await
