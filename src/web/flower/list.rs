@@ -204,9 +204,7 @@ impl Query {
             let own = task.worker.as_deref().unwrap_or_default();
             own.to_lowercase() == worker.to_lowercase()
         };
-        self.start.is_none_or(|start| task.received >= start)
-            && self.end.is_none_or(|end| task.received <= end)
-            && self.worker.as_ref().is_none_or(is_of_worker)
+        self.worker.as_ref().is_none_or(is_of_worker)
             && (self.search == Search::All || self.search.finds(&task.document()))
     }
 
