@@ -36,6 +36,9 @@ pub mod sam;
 /// The logical name of the functions' log group in the template.
 const LOG_GROUP: &str = "FunctionsLogGroup";
 
+/// The events of one answer of CloudWatch Logs: its greatest number.
+const LOG_PAGE: usize = 10_000;
+
 /// The services that the endpoints load: the stack's own services, and the services that a
 /// deployment uses.
 const SERVICES: &str =
@@ -377,17 +380,29 @@ fn answers(api: &str, port: u16) -> Result<()> {
     )))
 }
 
-/// The lines of a log group, each prefixed by its log stream.
+/// The lines of a log group, each prefixed by its log stream. The local CloudWatch Logs gives at most
+/// [`LOG_PAGE`] events and no token for the next ones, so the next page begins at the time of the last event,
+/// whose events are read again.
 fn log_lines(aws: &Aws, group: &str) -> Result<String> {
     let mut lines = String::new();
-    let mut wanted = json!({"logGroupName": group});
+    let mut wanted = json!({"logGroupName": group, "limit": LOG_PAGE});
     loop {
         let text = expect(
             "the read of the logs",
             aws.logs("FilterLogEvents", &wanted)?,
         )?;
         let page: Value = serde_json::from_str(&text).context("the logs")?;
-        for event in page["events"].as_array().into_iter().flatten() {
+        let events = page["events"].as_array().map_or(&[][..], Vec::as_slice);
+        let time = |event: &Value| event["timestamp"].as_u64();
+        let next = events.last().and_then(time);
+        let is_full = events.len() >= LOG_PAGE;
+        if is_full && events.first().and_then(time) == next {
+            return Err(Error::new("too many lines of the log have one time"));
+        }
+        for event in events
+            .iter()
+            .filter(|event| !is_full || time(event) != next)
+        {
             let text = |name: &str| event[name].as_str().unwrap_or_default();
             lines.push_str(&format!(
                 "{} | {}\n",
@@ -395,10 +410,10 @@ fn log_lines(aws: &Aws, group: &str) -> Result<String> {
                 text("message")
             ));
         }
-        match page["nextToken"].as_str() {
-            Some(token) => wanted["nextToken"] = json!(token),
-            None => return Ok(lines),
+        if !is_full {
+            return Ok(lines);
         }
+        wanted["startTime"] = json!(next);
     }
 }
 
