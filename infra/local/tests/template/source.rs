@@ -10,8 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::file;
 
 /// The files through which calls are followed, each with the name that calls use for it.
-const FILES: [(&str, &str); 6] = [
-    ("App", "src/app.rs"),
+const FILES: [(&str, &str); 9] = [
+    ("App", "src/app/mod.rs"),
+    ("App", "src/app/celery.rs"),
+    ("App", "src/app/serve.rs"),
+    ("App", "src/app/tasks.rs"),
     ("Aws", "src/aws.rs"),
     ("Config", "src/config.rs"),
     ("Guard", "src/web/guard.rs"),

@@ -85,7 +85,7 @@ impl Fault {
     }
 }
 
-/// Longer than a function's time-out for one try of a call (`ATTEMPT_TIMEOUT` in `src/app.rs`, 5
+/// Longer than a function's time-out for one try of a call (`ATTEMPT_TIMEOUT` in `src/aws.rs`, 5
 /// s).
 pub const TOO_LONG: Duration = Duration::from_millis(5_500);
 
