@@ -1,4 +1,4 @@
-//! `GET /tasks/{task_id}?wait=`: a task in full, at once or after the task's end.
+//! `GET /tasks/{task_id}?wait=&input=`: a task in full, at once or after the task's end.
 
 use std::time::Duration;
 
@@ -25,19 +25,28 @@ async fn main() -> Result<(), Error> {
     get, path = ROUTE, tag = "tasks",
     params(("task_id" = String, Path, example = "5f0c9c1e-6f0b-4d7e-9a53-0d2f8a9c1b7e"),
         ("wait" = Option<i64>, Query, description = "Seconds to wait for the task's end, at most 20",
-            minimum = 0, maximum = 20)),
+            minimum = 0, maximum = 20),
+        ("input" = Option<bool>, Query, description = "Whether the answer has the input of the job")),
     responses((status = 200, body = TaskView, description = "The task"),
         (status = 404, body = ErrorDetail, description = "The id was never issued",
             example = json!({"detail": "Task not found"})),
         Invalid, TooLargeAnswer, Unavailable),
 )]
 pub async fn read_task(tasks: &Reader, request: Request) -> Result<Response<Body>, HttpError> {
-    let (wait,) = all((request.query_int_within("wait", 0, 0..=MAX_WAIT),))?;
+    let (wait, has_input) = all((
+        request.query_int_within("wait", 0, 0..=MAX_WAIT),
+        request.query_flag("input"),
+    ))?;
     let id = task_id(&request)?;
     let wait = Duration::from_secs(wait.unsigned_abs());
     let record = tasks.wait(request.viewer(), &id, wait).await?;
     let mut record = record.ok_or_else(unknown_task)?;
     let data = tasks.origin_data(request.viewer(), &mut record).await?;
+    let input = match has_input {
+        true => tasks.input(request.viewer(), &mut record).await?,
+        false => None,
+    };
     let view = TaskView::new(record, now_ms()).in_workflow(data.as_deref());
+    let view = view.with_input(input);
     Ok(answer::ok(&view))
 }

@@ -63,6 +63,9 @@ pub trait Extract {
         range: RangeInclusive<i64>,
     ) -> Checked<i64>;
 
+    /// A query parameter as a truth value in one of pydantic's spellings, or false if the parameter is absent.
+    fn query_flag(&self, name: &str) -> Checked<bool>;
+
     /// A list of integers separated by commas, in one or several parameters; `None` if the parameter
     /// is absent.
     fn query_ints(&self, name: &str) -> Checked<Option<Vec<Int>>>;
@@ -180,6 +183,17 @@ impl Extract for Request {
                 Err(pydantic::at_most(loc, *range.end(), given()).into())
             }
             value => Ok(value),
+        }
+    }
+
+    fn query_flag(&self, name: &str) -> Checked<bool> {
+        let Some(text) = self.query_text(name) else {
+            return Ok(false);
+        };
+        match &*text.to_ascii_lowercase() {
+            "1" | "on" | "t" | "true" | "y" | "yes" => Ok(true),
+            "0" | "off" | "f" | "false" | "n" | "no" => Ok(false),
+            _ => Err(pydantic::boolean_text(["query".into(), name.into()], text).into()),
         }
     }
 

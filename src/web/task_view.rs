@@ -193,6 +193,11 @@ pub struct TaskView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     cancel_requested_at: Option<String>,
+    /// The input of the job, if the request asks for the input. A task of Celery's clients has `args` and `kwargs`.
+    /// Absent if the task's message was unreadable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    input: Option<Box<RawValue>>,
     /// The output of the job, if the task is completed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<serde_json::Value>)]
@@ -346,6 +351,7 @@ impl TaskView {
             cancel_requested_at: record.cancel_requested_at.map(time),
             job: record.job,
             caller: record.caller,
+            input: None,
             result: record.result.filter(|_| state == State::Completed),
             error: record.error,
             origin: record.origin,
@@ -364,6 +370,11 @@ impl TaskView {
             workflow: found.map(WorkflowView::from),
             ..self
         }
+    }
+
+    /// The view with the input of the job.
+    pub fn with_input(self, input: Option<Box<RawValue>>) -> TaskView {
+        TaskView { input, ..self }
     }
 
     /// The view of a record in a list, without result and attempts.

@@ -91,6 +91,22 @@ impl Reader {
         }
     }
 
+    /// The input of a task, which `viewer` may see. A small input is in the record, and then nothing is read. `None`
+    /// if the message of the task was unreadable.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn input(
+        &self,
+        viewer: &Viewer,
+        record: &mut TaskRecord,
+    ) -> Result<Option<Box<RawValue>>, StoreError> {
+        match record.input.take() {
+            None => self.tasks.input(viewer, &record.id).await,
+            input => Ok(input),
+        }
+    }
+
     /// The tasks that `viewer` may see, newest first, and the position of the next page if there may
     /// be more tasks. Results in chunks are left out.
     ///

@@ -9,6 +9,7 @@ use crate::dynamodb::row::Row;
 use crate::dynamodb::{StoreError, call_error};
 use crate::tasks::id::TaskId;
 use crate::tasks::record::TaskRecord;
+use crate::tasks::task::Task;
 use crate::tasks::viewer::Viewer;
 
 impl TaskStore {
@@ -52,16 +53,34 @@ impl TaskStore {
         viewer: &Viewer,
         id: &TaskId,
     ) -> Result<Option<Box<RawValue>>, StoreError> {
-        let Some(row) = self.row(viewer, id).await? else {
-            return Ok(None);
-        };
-        let Some(mut task) = row.message(id, now_ms())? else {
+        let Some(mut task) = self.described(viewer, id).await? else {
             return Ok(None);
         };
         self.read_origin(&mut task).await?;
         let origin = task.origin.as_ref();
         let data = origin.and_then(|origin| origin.data());
         Ok(data.map(ToOwned::to_owned))
+    }
+
+    /// The input of a task that `viewer` may see, from the record or from its chunks; `None` if neither has the
+    /// input.
+    pub async fn input(
+        &self,
+        viewer: &Viewer,
+        id: &TaskId,
+    ) -> Result<Option<Box<RawValue>>, StoreError> {
+        match self.described(viewer, id).await? {
+            Some(task) if task.input_chunks > 0 => self.stored_input(&task).await,
+            task => Ok(task.and_then(|task| task.input().map(ToOwned::to_owned))),
+        }
+    }
+
+    /// A task as its record describes the task, without the parts that are in chunks.
+    async fn described(&self, viewer: &Viewer, id: &TaskId) -> Result<Option<Task>, StoreError> {
+        match self.row(viewer, id).await? {
+            Some(row) => row.message(id, now_ms()),
+            None => Ok(None),
+        }
     }
 
     /// The record with its result. A result in chunks is read from the table.

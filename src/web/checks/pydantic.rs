@@ -43,6 +43,12 @@ pub fn boolean(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
     FieldError::new("bool_type", loc, "Input should be a valid boolean", given)
 }
 
+/// A text in a query is not a truth value.
+pub fn boolean_text(loc: impl IntoIterator<Item = Loc>, given: &str) -> FieldError {
+    let msg = "Input should be a valid boolean, unable to interpret input";
+    FieldError::new("bool_parsing", loc, msg, given)
+}
+
 /// A value is not a list.
 pub fn list(loc: impl IntoIterator<Item = Loc>, given: Json) -> FieldError {
     FieldError::new("list_type", loc, "Input should be a valid list", given)

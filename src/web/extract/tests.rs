@@ -72,6 +72,20 @@ fn an_integer_outside_of_its_range_is_refused() {
 }
 
 #[test]
+fn a_flag_has_the_spellings_of_pydantic() {
+    let read = |text: &str| query(text).query_flag("f");
+    for yes in ["1", "true", "True", "on", "t", "y", "YES"] {
+        assert!(read(&format!("f={yes}")).unwrap(), "{yes}");
+    }
+    for no in ["", "f=0", "f=False", "f=off", "f=n", "f=no", "f=f"] {
+        assert!(!read(no).unwrap(), "{no}");
+    }
+    for wrong in ["f=", "f=2", "f=%20true", "f=truth"] {
+        assert!(read(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn a_list_may_have_commas_or_repeated_parameters() {
     let ints = |text: &str| {
         let ints = query(text).query_ints("ids").unwrap()?;

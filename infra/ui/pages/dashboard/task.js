@@ -15,9 +15,9 @@ const EVERY_MS = 1_500;
 
 /** Shows a task, and updates the view until the task has ended. */
 export function taskView({ root, name, signal }) {
-  const view = { root, id: name, task: null, text: "", signal };
+  const view = { root, id: name, task: null, text: "", input: null, signal };
   view.load = async () => {
-    const answer = await read(taskPath(name), null, signal);
+    const answer = await answerOf(view);
     const isNew = view.text !== answer.text;
     Object.assign(view, { task: answer.data, text: answer.text, failure: null });
     draw(view);
@@ -47,6 +47,22 @@ export function taskView({ root, name, signal }) {
   return { keys: { r: act("retry"), c: act("cancel") } };
 }
 
+/** The task; with its input once, since the input never changes and may be large. */
+async function answerOf(view) {
+  const path = taskPath(view.id);
+  if (view.input !== null) return read(path, null, view.signal);
+  try {
+    const answer = await read(path, { input: true }, view.signal);
+    view.input = member(answer.text, "input") ?? "";
+    return answer;
+  } catch (failure) {
+    // Input and output may be too large for one answer.
+    if (failure.status !== 502) throw failure;
+    view.input = "";
+    return answerOf(view);
+  }
+}
+
 async function showWorkflow(view) {
   view.graph = await workflowOf(view.task, view.signal);
   if (!view.signal.aborted) draw(view);
@@ -67,8 +83,8 @@ function draw(view) {
     task.progress && !isOver(task) && panel("Progress", progressBar(progressOf(view))),
     panel("Attempts", task.attempts?.length > 0 ? [timeline(task), attemptsTable(task)] : empty(nextText(task))),
     view.graph && panel("Workflow", graphView(view.graph)),
-    valuePanel(view, "input", "Input"),
-    valuePanel(view, "result", "Output"),
+    valuePanel("Input", view.input),
+    valuePanel("Output", member(view.text, "result")),
     panel("Details", details(task)),
   );
 }
@@ -108,11 +124,10 @@ function attemptsTable(task) {
 }
 
 /** A JSON value of the task, exact. */
-function valuePanel(view, name, title) {
-  const text = member(view.text, name);
-  if (text === undefined) return null;
+function valuePanel(title, text) {
+  if (!text) return null;
   const box = lazy("value", text, () => jsonView(text, title));
-  return h("section", { class: "panel", key: name }, h("h2", {}, title, copyButton(indented(text), `Copy the ${title.toLowerCase()}`)), box);
+  return h("section", { class: `panel ${title.toLowerCase()}`, key: title }, h("h2", {}, title, copyButton(indented(text), `Copy the ${title.toLowerCase()}`)), box);
 }
 
 function details(task) {

@@ -250,6 +250,10 @@ async fn a_large_input_is_kept_for_another_run() {
     store.submitted(&task).await.unwrap();
     let read = store.stored_input(&task).await.unwrap().unwrap();
     assert!(read.get() == text);
+    let shown = store.input(&Viewer::Everyone, &id).await.unwrap().unwrap();
+    assert!(shown.get() == text);
+    let stranger = Viewer::Caller("eve".to_owned());
+    assert!(store.input(&stranger, &id).await.unwrap().is_none());
     store.cancel(&Viewer::Everyone, &id).await.unwrap();
     let next = next_run(&store, &id).await;
     assert!(next.input().is_none());

@@ -119,7 +119,8 @@ pub fn submits_a_task_by_its_form_and_shows_its_end(service: &Service) {
     browser.click("form.submit button[type=submit]");
     browser.until_text("h1", "running");
     browser.until_text("h1", "completed");
-    assert!(browser.text(".json").contains("\"records\""));
+    assert!(browser.text(".output .json").contains("\"records\""));
+    assert!(browser.text(".input .json").contains(&slow));
     // The alternative: JSON, in which a large number and HTML stay what they are.
     open(&browser, service, "jobs/process_data");
     browser.click(".form-or-json .segments button:nth-child(2)");
@@ -129,7 +130,7 @@ pub fn submits_a_task_by_its_form_and_shows_its_end(service: &Service) {
     browser.fill(".form-or-json textarea", &input);
     browser.click("form.submit button[type=submit]");
     browser.until_text("h1", "completed");
-    let shown = browser.text(".json");
+    let shown = browser.text(".output .json");
     assert!(shown.contains(html) && shown.contains(LARGE), "{shown}");
     assert_eq!(
         browser.script(

@@ -70,6 +70,9 @@ pub fn show_their_whole_record(service: &Service) {
     assert!(times.is_sorted() && times[0].is_some(), "{task}");
     let result = service.result(&id);
     assert_eq!(result["result"], task["result"]);
+    assert!(task["input"].is_null());
+    let with_input = service.get(&format!("/tasks/{id}?input=true")).json();
+    assert_eq!(with_input["input"], json!({"values": [1, 2, 3]}));
 
     for unknown in ["nope", "5f0c9c1e-6f0b-4d7e-9a53-0d2f8a9c1b7e"] {
         let path = format!("/tasks/{unknown}");
@@ -81,6 +84,9 @@ pub fn show_their_whole_record(service: &Service) {
     let long = service.get(&format!("/tasks/{id}?wait=21"));
     let place = r#"["query","wait"]"#.to_owned();
     assert_eq!(wrong(&long), [(place, "less_than_equal".to_owned())]);
+    let unclear = service.get(&format!("/tasks/{id}?input=perhaps"));
+    let place = r#"["query","input"]"#.to_owned();
+    assert_eq!(wrong(&unclear), [(place, "bool_parsing".to_owned())]);
 }
 
 pub fn are_validated_before_they_are_queued(service: &Service) {
