@@ -67,7 +67,7 @@ const FULL: [Step; 16] = [
             // The queues and what is behind them do not depend on how a request comes in.
             let mut command = cargo(
                 "test --quiet -p e2e -- --skip recurring:: --skip remote:: --skip worker:: \
-                 --skip jobs:: --skip schedules::",
+                 --skip jobs:: --skip schedules:: --skip bulk:: --skip flower:: --skip stats::",
             );
             command.env("E2E_SLASH", "default");
             Ok(command)
