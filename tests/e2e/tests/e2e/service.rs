@@ -57,6 +57,15 @@ impl Answer {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// The URL of the next page, from the header `link`.
+    pub fn next(&self) -> Option<String> {
+        let link = self.header("link")?;
+        let url = link
+            .strip_prefix('<')
+            .and_then(|link| link.strip_suffix(">; rel=\"next\""));
+        Some(url.unwrap_or_else(|| panic!("{link}")).to_owned())
+    }
+
     /// Asserts the status and the whole body.
     #[track_caller]
     pub fn is(&self, status: u16, body: &str) {
