@@ -54,7 +54,9 @@ fn welcome(url: &str, key: Option<&str>) -> String {
         "\nThe service answers at {url}\n\n  \
          curl -X POST {url}/process/{header} -H 'content-type: application/json' -d '{{\"values\":[1,2,3]}}'\n  \
          curl {url}/result/<task_id of that answer>{header}\n  \
-         curl '{url}/users/?ids=1,2,3'{header}\n\n"
+         curl '{url}/users/?ids=1,2,3'{header}\n\n\
+         Routes to try out: {url}/docs\n\
+         The operator's page: {url}/dashboard\n\n"
     )
 }
 
