@@ -85,7 +85,7 @@ pub async fn create_schedule(
     let (caller, now) = (request.caller().map(str::to_owned), now_ms());
     let mut schedule = Schedule::new(new.name, caller, new.definition, now).map_err(wrong_rule)?;
     if schedule.next.is_none() {
-        return Err(schedule::no_time());
+        return Err(schedule::no_time(&schedule));
     }
     schedule.set_paused(new.paused, now).map_err(wrong_rule)?;
     let created = schedules.create(schedule, now).await?;

@@ -120,6 +120,21 @@ fn outer(body: &str) -> Option<Object> {
     parsed.ok()?.into_object().ok()
 }
 
+/// The body of an SQS message with one more header; `None` if the body is no envelope with headers.
+pub(super) fn with_header(body: &str, name: &str, value: Json) -> Option<String> {
+    let is_plain = body.trim_ascii().starts_with('{');
+    let mut envelope = outer(body)?;
+    let Some(Json::Object(headers)) = envelope.get_mut("headers") else {
+        return None;
+    };
+    headers.insert(name, value);
+    let text = Json::Object(envelope).to_text().ok()?;
+    Some(match is_plain {
+        true => text,
+        false => STANDARD.encode(text),
+    })
+}
+
 fn not_celery() -> Refused {
     let reason = "the message is no envelope of kombu";
     Refused::new(Kind::NotCelery, reason)

@@ -21,6 +21,7 @@ pub mod encode;
 pub mod ends;
 mod envelope;
 pub mod format;
+mod generation;
 pub mod headers;
 pub mod letter;
 pub mod message;

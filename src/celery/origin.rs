@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::arguments::to_input;
+use super::generation::generation;
 use super::headers::{self, Headers};
 use super::message::{Embed, Message, Properties, Sealed, read_embed};
 use super::remote::kept::{kept_headers, kept_properties};
@@ -296,13 +297,6 @@ fn to_parts(embed: Embed) -> Object {
 fn of_queue(queue: &str) -> Object {
     let info = Json::object([("routing_key", queue)].map(|(name, queue)| (name, queue.into())));
     [("delivery_info".to_owned(), info)].into_iter().collect()
-}
-
-/// The place of a message among the messages of one task: each retry and each replacement by Celery sends a
-/// message of the same id.
-fn generation(headers: &Headers) -> u32 {
-    let retries = headers.retries.min(0xFFFF);
-    headers.replaced_task_nesting.min(0xFFFF) << 16 | retries
 }
 
 /// The time limit of an attempt in whole seconds: the lower of the limits, as a Rust job has one limit. The

@@ -23,6 +23,7 @@ APPLICATION, OUTPUT = Path(sys.argv[1]), sys.argv[2]
 sys.path.insert(0, str(APPLICATION))
 
 from celery import group  # noqa: E402
+from celery.exceptions import NotRegistered  # noqa: E402
 
 from celery_config import celery_app, process_data  # noqa: E402
 from orders import ask_supplier, send_mail  # noqa: E402
@@ -32,7 +33,14 @@ PATIENCE = 60
 
 
 def main() -> None:
-    for part in (a_job_in_rust_takes_over, a_further_queue, the_web_service, killed_processes, a_changed_body):
+    for part in (
+        a_job_in_rust_takes_over,
+        a_further_queue,
+        the_web_service,
+        killed_processes,
+        a_changed_body,
+        a_task_that_sends_itself,
+    ):
         started = time.monotonic()
         part()
         print(f"{part.__name__.replace('_', ' ')} ({time.monotonic() - started:.1f} s)", flush=True)
@@ -88,6 +96,28 @@ def a_changed_body() -> None:
     # From now on every process has the new code.
     results = group(total.s([["north", n]]) for n in range(8)).delay().get(timeout=PATIENCE)
     assert results == [-n for n in range(8)], results
+
+
+def a_task_that_sends_itself() -> None:
+    """Messages of one task that do not count its retries are later runs all the same."""
+    path, journal = APPLICATION / "orders.py", APPLICATION / "runs"
+    note = f'    open({str(journal)!r}, "a").write(f"{{self.name}} {{run}}\\n")'
+    ask = {
+        "polls": "self.retry(kwargs={'run': run + 1}, countdown=0, throw=False)",
+        "sends": "self.apply_async(kwargs={'run': run + 1}, task_id=self.request.id)",
+    }
+    for name, again in ask.items():
+        body = f"    self.request.retries = -1\n{note}\n    if run < 3:\n        {again}\n"
+        path.write_text(f"{path.read_text()}\n\n@celery_app.task(bind=True)\ndef {name}(self, run=1):\n{body}")
+    # Until a process has the new code, the task is not known.
+    for name in ask:
+        wait(lambda name=name: not isinstance(outcome(f"orders.{name}"), NotRegistered))
+    wanted = sorted(f"orders.{name} {run}" for name in ask for run in (1, 2, 3))
+    wait(lambda: sorted(journal.read_text().splitlines()) == wanted)
+
+
+def outcome(task: str) -> Any:
+    return celery_app.send_task(task).get(timeout=PATIENCE, propagate=False)
 
 
 def processes() -> list[int]:

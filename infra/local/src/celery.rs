@@ -152,8 +152,15 @@ impl Prepared {
             true => "none, or where the application's own setting says",
             false => "in DynamoDB",
         };
+        let advice = match count {
+            0 => {
+                ". It imports no module with tasks: name the application that the worker was started with, \
+                 by --celery-app"
+            }
+            _ => "",
+        };
         format!(
-            "{app}, {count} tasks, Celery {celery}, queues: {}{beat}, results: {results}",
+            "{app}, {count} tasks, Celery {celery}, queues: {}{beat}, results: {results}{advice}",
             queues.join(", ")
         )
     }

@@ -7,11 +7,13 @@ use super::call::{Call, Chord, Content, Item, read_calls};
 use super::member::Member;
 use crate::celery::canvas::{Failed, failed_chain};
 use crate::celery::ends::{Ended, Ending, Ends, Lost, place};
+use crate::celery::generation::behind;
 use crate::celery::letter::Letter;
 use crate::celery::message::{Opened, open};
 use crate::celery::result::{Exception, ItemKind};
 use crate::celery::store::NEVER_RAN;
 use crate::tasks::format::EffectError;
+use crate::tasks::state::State;
 use crate::tasks::task::Task;
 
 impl Ends {
@@ -27,6 +29,9 @@ impl Ends {
         let mut lost = Lost::default();
         for call in calls {
             match call {
+                Call::Send(letter) if ended.end.state == State::Moved => {
+                    letters.push(behind(letter, ended.task));
+                }
                 Call::Send(letter) => letters.push(letter),
                 Call::Chord(chord) => chords.push(chord),
                 Call::Store(item) => {

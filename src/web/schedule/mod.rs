@@ -22,7 +22,6 @@ use super::extract::Extract;
 use super::page::foreign_cursor;
 use super::task_view::NOT_IN_IDS;
 use crate::clock::now_ms;
-use crate::json::Json;
 use crate::schedules::Schedule;
 use crate::schedules::client::ScheduleError;
 use crate::schedules::rule::RuleError;
@@ -150,13 +149,14 @@ pub fn of_celery(request: &Request) -> Result<(), HttpError> {
     }
 }
 
-/// 422: the rule has no time after now.
-pub fn no_time() -> HttpError {
+/// 422: the rule of this schedule has no time after now.
+pub fn no_time(schedule: &Schedule) -> HttpError {
     let reason = "there is no such time after now";
+    let given = schedule.definition.rule.to_json();
     HttpError::invalid(vec![pydantic::value(
         ["body".into(), "rule".into()],
         reason,
-        Json::Null,
+        given,
     )])
 }
 

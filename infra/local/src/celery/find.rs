@@ -43,7 +43,8 @@ pub(super) fn find(packages: &Packages, folder: &Path, app: Option<&str>) -> Res
         .args([folder, &answer])
         .args(app)
         .current_dir(folder)
-        .env_remove("CELERY_BROKER_URL");
+        // Some applications cannot be imported without this variable, which the function gets later.
+        .env("CELERY_BROKER_URL", "memory://");
     let output = command.output().context("cannot run Python")?;
     let text = std::fs::read_to_string(&answer).map_err(|_| {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -53,6 +54,7 @@ pub(super) fn find(packages: &Packages, folder: &Path, app: Option<&str>) -> Res
             line.unwrap_or("no reason given")
         ))
     })?;
+    let _ = std::fs::remove_file(&answer);
     let answer: Value =
         serde_json::from_str(&text).context("the description of the application")?;
     match answer["error"].as_str() {

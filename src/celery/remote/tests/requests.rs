@@ -4,6 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use crate::celery::generation::behind;
+use crate::celery::letter::Letter;
 use crate::celery::message::{Opened, open};
 use crate::celery::origin::{Source, task_of, task_of_sealed};
 use crate::celery::remote::request;
@@ -162,11 +164,52 @@ fn each_retry_and_each_replacement_is_a_later_generation() {
         r#", "retries": 99999"#,
         r#", "replaced_task_nesting": 1"#,
         r#", "replaced_task_nesting": 1, "retries": 1"#,
+        r#", "retries": 1, "async_service_generation": 65538"#,
     ];
     let generations = of.map(generation);
     assert!(generations.is_sorted(), "{generations:?}");
     assert_eq!(generations[..2], [0, 1]);
-    assert_eq!(generations[4], 65_537);
+    assert_eq!(generations[4..], [65_537, 65_538]);
+    let wrong = [r#""2""#, "-1", "4294967296", "null", "[1]"];
+    let wrong = wrong.map(|value| generation(&format!(r#", "async_service_generation": {value}"#)));
+    assert_eq!(wrong, [0; 5]);
+}
+
+#[test]
+fn a_message_in_which_a_task_goes_on_is_behind_the_present_one() {
+    let message = |id: &str, more: &str| {
+        let headers = format!(r#"{{"task": "t", "id": "{id}"{more}}}"#);
+        envelope(&headers, "application/json", "utf-8", b"[[],{},{}]")
+    };
+    let letter = |body: &str| Letter {
+        body: body.to_owned(),
+        ..Letter::default()
+    };
+    let mut task = remote(&message("i", r#", "retries": 1"#));
+    for more in ["", r#", "retries": 1"#] {
+        let plain = message("i", more);
+        for body in [STANDARD.encode(&plain), plain] {
+            let sent = behind(letter(&body), &task);
+            assert_eq!(sent.body.starts_with('{'), body.starts_with('{'));
+            assert_eq!(remote(&sent.body).generation, 2, "{more}");
+        }
+    }
+    let others = [
+        message("i", r#", "retries": 2"#),
+        message("i", r#", "replaced_task_nesting": 1"#),
+        message("other", ""),
+        "text of another program".to_owned(),
+    ];
+    for body in others {
+        assert_eq!(behind(letter(&body), &task), letter(&body));
+    }
+    // Celery's `retry` repeats the headers of the message.
+    task.generation = 7;
+    let sent = behind(
+        letter(&message("i", r#", "async_service_generation": 7"#)),
+        &task,
+    );
+    assert_eq!(remote(&sent.body).generation, 8);
 }
 
 #[test]
