@@ -107,6 +107,6 @@ function nodeBox({ id, job, state, isHere }, { x, y }) {
     s("rect", { x, y, width: NODE.width, height: NODE.height, rx: 6 }),
     s("circle", { cx: x + 13, cy: y + 15, r: 4 }),
     s("text", { x: x + 23, y: y + 19 }, shown),
-    s("text", { class: "small", x: x + 23, y: y + 34 }, `${state ?? "not recorded"} · ${shortId(id)}`),
+    s("text", { class: "small", x: x + 23, y: y + 34 }, state ? `${state} · ${shortId(id)}` : "not recorded"),
   );
 }
