@@ -190,11 +190,8 @@ impl Extract for Request {
         let Some(text) = self.query_text(name) else {
             return Ok(false);
         };
-        match &*text.to_ascii_lowercase() {
-            "1" | "on" | "t" | "true" | "y" | "yes" => Ok(true),
-            "0" | "off" | "f" | "false" | "n" | "no" => Ok(false),
-            _ => Err(pydantic::boolean_text(["query".into(), name.into()], text).into()),
-        }
+        let wrong = || pydantic::boolean_text(["query".into(), name.into()], text).into();
+        checks::flag(text).ok_or_else(wrong)
     }
 
     fn query_ints(&self, name: &str) -> Checked<Option<Vec<Int>>> {

@@ -106,6 +106,15 @@ pub(super) fn int(loc: &[Loc], text: &str) -> Checked<Int> {
     })
 }
 
+/// The truth value that a text spells in any case, for Pydantic and for Flower; `None` for another text.
+pub(super) fn flag(text: &str) -> Option<bool> {
+    match &*text.to_ascii_lowercase() {
+        "1" | "on" | "t" | "true" | "y" | "yes" => Some(true),
+        "0" | "off" | "f" | "false" | "n" | "no" => Some(false),
+        _ => None,
+    }
+}
+
 /// A required parameter.
 pub(super) fn required(loc: &[Loc], text: Option<&str>) -> Checked<String> {
     let missing = || pydantic::missing(loc.iter().cloned(), Json::Null).into();

@@ -3,7 +3,7 @@
 use lambda_http::Request;
 
 use super::failure::Failure;
-use crate::web::Extract;
+use crate::web::{Extract, checks};
 
 /// The text of an argument without spaces around it; of several the last, and the form comes after the query.
 pub(super) fn text(request: &Request, name: &str) -> Option<String> {
@@ -58,11 +58,7 @@ pub(super) fn flag(request: &Request, name: &str) -> Result<bool, Failure> {
     let Some(text) = text(request, name) else {
         return Ok(false);
     };
-    match &*text.to_lowercase() {
-        "y" | "yes" | "t" | "true" | "on" | "1" => Ok(true),
-        "n" | "no" | "f" | "false" | "off" | "0" => Ok(false),
-        _ => Err(Failure::argument(&text, "bool")),
-    }
+    checks::flag(&text).ok_or_else(|| Failure::argument(&text, "bool"))
 }
 
 #[cfg(test)]
